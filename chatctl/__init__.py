@@ -1,0 +1,1 @@
+"""The control client: a Python API and the commands built on it."""

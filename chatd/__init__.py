@@ -1,0 +1,1 @@
+"""The daemon: one port for chat, requests, timestamps, feeds and introductions."""

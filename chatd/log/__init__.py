@@ -1,0 +1,1 @@
+"""What must last: the log port and the places that keep it."""

@@ -1,0 +1,1 @@
+"""The modes, one module each; they know messages and sessions, never sockets."""

@@ -1,0 +1,58 @@
+"""What every message is, and what every error says."""
+
+import re
+from typing import Literal, TypeAlias
+
+from msgspec import UNSET, Struct, UnsetType
+
+Reason: TypeAlias = Literal[
+    "bad_json",
+    "not_object",
+    "unknown_code",
+    "bad_field",
+    "line_too_long",
+    "not_welcome",
+    "already_welcome",
+    "bad_name",
+    "name_taken",
+    "replaced",
+    "no_such_user",
+    "duplicate_request",
+    "too_many_requests",
+    "rate_limited",
+    "slow_consumer",
+    "server_full",
+    "idle_timeout",
+    "shutting_down",
+    "unauthorized",
+    "storage_failed",
+    "unsupported",
+]
+
+
+def _code(class_name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", class_name).lower()
+
+
+class Message(Struct, tag_field="code", tag=_code, frozen=True, gc=False):
+    """One JSON object on the wire; its ``code`` is the class name in snake case."""
+
+
+class Error(Message, frozen=True):
+    """Something was refused: `reason` for programs, `detail` for people, the rest to correlate."""
+
+    reason: Reason
+    detail: str
+    ref: str | UnsetType = UNSET
+    request_id: str | int | UnsetType = UNSET
+    to: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    suggestion: str | UnsetType = UNSET
+
+
+class Refusal(Exception):
+    """Raised by a service to answer the message at hand with `error`."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.detail)
+        self.error = error

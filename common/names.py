@@ -1,0 +1,75 @@
+"""The rules for names: which are allowed, and when two are the same."""
+
+import unicodedata
+from collections.abc import Callable
+from typing import Final
+
+MAX_LENGTH: Final = 64
+
+# Characters that show as nothing although Unicode does not file them under Cf: Hangul fillers and
+# the braille blank (Unicode TR36, 2.10.5). Two names must not differ in what nobody can see.
+_BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_FORBIDDEN_CATEGORIES: Final = {
+    "Cc": "a control character",
+    "Cf": "an invisible formatting character",
+    "Cn": "an unassigned character",
+    "Co": "a private-use character",
+    "Cs": "a surrogate",
+    "Zl": "a line separator",
+    "Zp": "a paragraph separator",
+}
+
+
+class BadNameError(ValueError):
+    """A name that the rules do not allow; its text says which rule and what to do."""
+
+
+def clean(name: str) -> str:
+    """Return `name` in NFC, the form in which it is kept and shown.
+
+    Raises BadNameError when it is empty, longer than 64 characters, or could not be typed, seen or
+    told from a command: control and invisible characters, ``|``, ``*``, a leading ``#``, outer
+    white space.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if not 1 <= len(name) <= MAX_LENGTH:
+        raise BadNameError(f"a name has 1 to {MAX_LENGTH} characters, this one {len(name)}")
+    if name != name.strip():
+        raise BadNameError("a name may not begin or end with white space")
+    if name == "*":
+        raise BadNameError("the name * stands for everyone; choose another")
+    if name.startswith("#"):
+        raise BadNameError("a name may not begin with #; choose another")
+    if "|" in name:
+        raise BadNameError("a name may not contain |, which parts a name from its text")
+    for character in name:
+        kind = _FORBIDDEN_CATEGORIES.get(unicodedata.category(character))
+        if kind is None and (character in _BLANK or _is_variation_selector(character)):
+            kind = "an invisible character"
+        if kind is not None:
+            raise BadNameError(f"a name may not contain {kind} (U+{ord(character):04X})")
+    return name
+
+
+def key(name: str) -> str:
+    """Return what two spellings of one name have in common: NFKC, casefolded, in NFKC again.
+
+    Folding can undo normalisation and the reverse, so it is repeated (Unicode 3.13, D146).
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
+
+
+def suggest(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return the first of ``name-2``, ``name-3``, … that `is_taken` denies."""
+    number = 2
+    while True:
+        suffix = f"-{number}"
+        suggestion = name[: MAX_LENGTH - len(suffix)].rstrip() + suffix
+        if not is_taken(suggestion):
+            return suggestion
+        number += 1
+
+
+def _is_variation_selector(character: str) -> bool:
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"

@@ -1,0 +1,32 @@
+"""Moments as the protocol writes them: UTC, microseconds, ``2026-11-21T07:11:00.123456Z``."""
+
+import time
+from calendar import timegm
+from functools import lru_cache
+from typing import Final
+
+_SECOND_NS: Final = 1_000_000_000
+_LENGTH: Final = len("2026-11-21T07:11:00.123456Z")
+
+
+@lru_cache(maxsize=8)
+def _whole_second(seconds: int) -> str:
+    # A busy server formats many moments of the same second; strftime would cost 1 us for each.
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def format_time(ns: int) -> str:
+    """Write a moment, given in ns since the Unix epoch, cut to whole microseconds."""
+    seconds, rest = divmod(ns, _SECOND_NS)
+    return f"{_whole_second(seconds)}.{rest // 1000:06d}Z"
+
+
+def parse_time(text: str) -> int:
+    """Return the ns since the Unix epoch of a moment that `format_time` wrote.
+
+    Raises ValueError when `text` has any other form.
+    """
+    if len(text) != _LENGTH or text[19] != "." or text[26] != "Z" or not text[20:26].isdecimal():
+        raise ValueError(f"{text!r} is not a UTC time like 2026-11-21T07:11:00.123456Z")
+    seconds = timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+    return seconds * _SECOND_NS + int(text[20:26]) * 1000

@@ -1,0 +1,49 @@
+"""Durations and sizes as people write them on a command line: ``10ms``, ``1h30m``, ``64KiB``."""
+
+import re
+from typing import Final
+
+_SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES: Final = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+_TERM: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
+_DURATION: Final = re.compile(rf"(?:{_TERM.pattern})+")
+_SIZE: Final = re.compile(r"(\d+)\s*([kMG]?B|[KMG]iB)?")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that `text` stands for: ``10ms``, ``4s``, ``1h30m``, ``7d`` or ``0``.
+
+    Raises ValueError when a unit is missing or unknown; a bare number would leave people guessing.
+    """
+    if text == "0":
+        return 0.0
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration: write it as 10ms, 4s, 5m, 1h, 7d or 0")
+    return sum(float(term[1]) * _SECONDS[term[2]] for term in _TERM.finditer(text))
+
+
+def format_duration(seconds: float) -> str:
+    """Write `seconds` (s, >= 0) in the largest unit that keeps it at 1 or more, for people."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        if seconds >= _SECONDS[unit]:
+            return f"{seconds / _SECONDS[unit]:.4g}{unit}"
+    return f"{seconds / _SECONDS['us']:.4g}us" if seconds else "0"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that `text` stands for: ``65536``, ``64KiB``, ``8MiB``, ``1GB``.
+
+    Raises ValueError when it is not a whole number of a known unit.
+    """
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a size: write it as 65536, 64KiB, 8MiB or 1GiB")
+    return int(match[1]) * _BYTES[match[2] or "B"]
