@@ -26,12 +26,24 @@ class Outbox:
     resets that and calls `flush`, which takes until nothing comes.
     """
 
-    __slots__ = ("_parts", "_replies", "_wake", "dialect", "flush", "is_awake", "size", "taken_id")
+    __slots__ = (
+        "_parts",
+        "_replies",
+        "_wake",
+        "dialect",
+        "flush",
+        "is_awake",
+        "is_busy",
+        "size",
+        "taken_id",
+    )
 
     def __init__(self, wake: Callable[["Outbox"], None], flush: Callable[[], None]) -> None:
         self.dialect = Dialect.BARE
         self.flush = flush
         self.is_awake = False
+        self.is_busy = False
+        """Whether there is so much to write that nothing more should be asked for."""
         self.size = 0
         """Bytes in the parts; replies are bounded by BUSY_REPLIES."""
         self.taken_id = 0
@@ -39,11 +51,6 @@ class Outbox:
         self._replies: list[Message] = []
         self._parts: deque[Part] = deque()
         self._wake = wake
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether there is so much to write that nothing more should be asked for."""
-        return self.size > BUSY_BYTES or len(self._replies) > BUSY_REPLIES
 
     def speak(self, dialect: Dialect) -> None:
         """Encode what comes from now on in `dialect`."""
@@ -53,7 +60,10 @@ class Outbox:
 
     def send(self, message: Message) -> None:
         """Queue a reply."""
-        self._replies.append(message)
+        replies = self._replies
+        replies.append(message)
+        if len(replies) > BUSY_REPLIES:
+            self.is_busy = True
         if not self.is_awake:
             self.is_awake = True
             self._wake(self)
@@ -64,6 +74,8 @@ class Outbox:
             self._encode_replies()
         self._parts.append(part)
         self.size += len(part.encoded)
+        if self.size > BUSY_BYTES:
+            self.is_busy = True
         if not self.is_awake:
             self.is_awake = True
             self._wake(self)
@@ -88,6 +100,7 @@ class Outbox:
                 last_id = max(last_id, part.last_id)
             encoded = b"".join(taken)
         self.size -= len(encoded)
+        self.is_busy = self.size > BUSY_BYTES
         self.taken_id = max(self.taken_id, last_id)
         return encoded
 
@@ -96,6 +109,7 @@ class Outbox:
         self._replies.clear()
         self._parts.clear()
         self.size = 0
+        self.is_busy = False
 
     def _encode_replies(self) -> None:
         encoded = self.dialect.encode(self._replies)

@@ -20,7 +20,7 @@ Handler = Callable[[Session, Any], Awaitable[None] | None]
 class Route(Struct, frozen=True):
     """Which handler serves a kind of message, and whether hello must come first."""
 
-    kind: type[Message]
+    kind: type[Message] | type[BadLine]
     handler: Handler
     needs_welcome: bool
 
@@ -55,17 +55,16 @@ class Router:
 
     def __init__(self, services: Iterable[Service]) -> None:
         self._services = tuple(services)
-        self._table = {row.kind: row for service in self._services for row in service.routes}
+        rows = [row for service in self._services for row in service.routes]
+        self._table: dict[type, Route] = {row.kind: row for row in rows}
         missing = [kind.__name__ for kind in FROM_CLIENT if kind not in self._table]
         if missing:
             raise LookupError(f"no service routes {', '.join(missing)}")
+        self._table[BadLine] = Route(BadLine, _answer_bad_line, needs_welcome=False)
 
     def dispatch(self, session: Session, message: Message | BadLine) -> Awaitable[None] | None:
         """Serve `message`; what is returned is to be given to `settle`."""
         try:
-            if isinstance(message, BadLine):
-                session.send(message.error)
-                return None
             row = self._table[type(message)]
             if row.needs_welcome and not session.is_welcome:
                 raise Refusal(_say_hello(message))
@@ -104,7 +103,11 @@ def _answer(session: Session, message: Message | BadLine, failure: Exception) ->
     session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))
 
 
-def _say_hello(message: Message) -> Error:
+def _answer_bad_line(session: Session, line: BadLine) -> None:
+    session.send(line.error)
+
+
+def _say_hello(message: Message | BadLine) -> Error:
     code = message.__struct_config__.tag
     detail = f'say {{"code":"hello","name":"…"}} before {code}'
     return Error(reason="not_welcome", detail=detail, ref=_ref(message))
