@@ -1,7 +1,8 @@
 """The rules for names: which are allowed, and when two are the same."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import count
 from typing import Final
 
 MAX_LENGTH: Final = 64
@@ -60,15 +61,11 @@ def key(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
 
 
-def suggest(name: str, is_taken: Callable[[str], bool]) -> str:
-    """Return the first of ``name-2``, ``name-3``, … that `is_taken` denies."""
-    number = 2
-    while True:
+def variants(name: str) -> Iterator[str]:
+    """Yield ``name-2``, ``name-3``, … without end: what to suggest where `name` is taken."""
+    for number in count(2):
         suffix = f"-{number}"
-        suggestion = name[: MAX_LENGTH - len(suffix)].rstrip() + suffix
-        if not is_taken(suggestion):
-            return suggestion
-        number += 1
+        yield name[: MAX_LENGTH - len(suffix)].rstrip() + suffix
 
 
 def _is_variation_selector(character: str) -> bool:

@@ -27,6 +27,7 @@ Reason: TypeAlias = Literal[
     "unauthorized",
     "storage_failed",
     "unsupported",
+    "internal_error",
 ]
 
 

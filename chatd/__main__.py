@@ -1,0 +1,56 @@
+"""The command ``chatd``."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from chatd import config, logs
+
+USAGE: Final = 2
+CANNOT_LISTEN: Final = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon until it is told to stop; return its exit code."""
+    try:
+        settings = config.load(sys.argv[1:] if arguments is None else arguments, os.environ)
+        _prepare(settings.data)
+    except config.ConfigError as fault:
+        return _complain(fault, USAGE)
+    logs.configure(settings.log_level, settings.log_format)
+    # Imported late, so that --help and mistakes are answered at once.
+    import uvloop  # noqa: PLC0415
+
+    from chatd.server import ListenError, Server  # noqa: PLC0415
+
+    async def serve() -> None:
+        await Server(settings).run()
+
+    try:
+        uvloop.run(serve())
+    except ListenError as fault:
+        return _complain(fault, CANNOT_LISTEN)
+    return 0
+
+
+def _prepare(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data):
+            pass
+    except OSError as fault:
+        raise config.ConfigError(
+            f"cannot write in {data}: {fault.strerror}; choose another with --data"
+        ) from None
+
+
+def _complain(fault: Exception, code: int) -> int:
+    print(f"{config.PROGRAM}: {fault}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""What the daemon can be told, and from where: flags over environment over file over default."""
+
+import argparse
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from common.codec import MAX_LINE
+from common.units import parse_duration, parse_size
+from common.version import version
+
+PROGRAM: Final = "chatd"
+
+
+class ConfigError(Exception):
+    """A setting that cannot be; its text names the source and what was expected."""
+
+
+class Option(NamedTuple):
+    """How a setting is written and explained; `parse` raises ValueError."""
+
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _state_directory() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / PROGRAM
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All settings of the daemon; sizes in bytes, durations in seconds (s)."""
+
+    host: Annotated[str, Option(str, "HOST", "address to listen on (127.0.0.1)")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535), Option(_whole, "PORT", "port; 0 picks a free one (5555)")
+    ] = 5555
+    data: Annotated[Path, Option(Path, "DIR", "where files are kept (the XDG state directory)")] = (
+        msgspec.field(default_factory=_state_directory)
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Option(str, "LEVEL", "debug, info, warning or error (info)"),
+    ] = "info"
+    log_format: Annotated[Literal["text", "json"], Option(str, "FORMAT", "text or json (text)")] = (
+        "text"
+    )
+    max_line: Annotated[
+        int,
+        Meta(ge=1024, le=16 * 2**20),
+        Option(parse_size, "SIZE", "longest line taken, 1KiB to 16MiB (64KiB)"),
+    ] = MAX_LINE
+    max_connections: Annotated[
+        int,
+        Meta(ge=0),
+        Option(_whole, "N", "connections at once; 0: all that descriptors allow (0)"),
+    ] = 0
+    idle_timeout: Annotated[
+        float,
+        Meta(ge=0),
+        Option(parse_duration, "TIME", "silence that ends a connection; 0: none does (0)"),
+    ] = 0.0
+    outbox_limit: Annotated[
+        int,
+        Meta(ge=64 * 1024),
+        Option(parse_size, "SIZE", "bytes queued for a client that does not read (8MiB)"),
+    ] = 8 * 2**20
+    keep_messages: Annotated[
+        int, Meta(ge=1), Option(_whole, "N", "messages kept in the log (100000)")
+    ] = 100_000
+    reserve: Annotated[
+        float,
+        Meta(ge=0),
+        Option(parse_duration, "TIME", "how long a name is kept for its token's holder (7d)"),
+    ] = 7 * 86_400.0
+
+
+def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
+    """Return the settings that `arguments`, then `environment`, then the file ask for.
+
+    Raises ConfigError; exits for ``--help``, ``--version`` and unknown flags (code 2).
+    """
+    flags = vars(_parser().parse_args(arguments))
+    file = flags.pop("config") or environment.get("CHATD_CONFIG")
+    settings: dict[str, Any] = {}
+    for layer in (
+        _from_file(Path(file)) if file else (),
+        _from_environment(environment),
+        _from_flags(flags),
+    ):
+        for name, source, text in layer:
+            settings[name] = _read(name, source, text)
+    return Config(**settings)
+
+
+_HINTS: Final = get_type_hints(Config, include_extras=True)
+_OPTIONS: Final[Mapping[str, Option]] = {
+    name: next(part for part in hint.__metadata__ if isinstance(part, Option))
+    for name, hint in _HINTS.items()
+}
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Serve chat and more on one TCP port, in JSON lines.",
+        epilog="Each option is also CHATD_NAME in the environment and name = … in the TOML file; "
+        "sizes are written 64KiB, times 10ms, 4s, 5m, 1h, 7d. "
+        "Exit codes: 0 stopped, 2 usage, 3 cannot listen, 130 interrupted twice.",
+        allow_abbrev=False,
+    )
+    for name, option in _OPTIONS.items():
+        parser.add_argument(_flag(name), metavar=option.metavar, help=option.help)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with any of the above")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
+    return parser
+
+
+_Layer = Iterator[tuple[str, str, str]]
+
+
+def _from_flags(flags: Mapping[str, str | None]) -> _Layer:
+    for name, text in flags.items():
+        if text is not None:
+            yield name, _flag(name), text
+
+
+def _from_environment(environment: Mapping[str, str]) -> _Layer:
+    for name in _OPTIONS:
+        variable = f"CHATD_{name.upper()}"
+        if variable in environment:
+            yield name, variable, environment[variable]
+
+
+def _from_file(path: Path) -> _Layer:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as fault:
+        raise ConfigError(f"cannot read {path}: {fault.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"{path} is not TOML: {fault}") from None
+    for name, value in table.items():
+        if name not in _OPTIONS:
+            close = get_close_matches(name, _OPTIONS, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_OPTIONS)}"
+            raise ConfigError(f"{path}: there is no setting {name}{hint}")
+        yield name, f"{path}: {name}", str(value)
+
+
+def _read(name: str, source: str, text: str) -> Any:
+    try:
+        return msgspec.convert(_OPTIONS[name].parse(text), _HINTS[name])
+    except msgspec.ValidationError as fault:
+        raise ConfigError(f"{source}: {text!r} does not fit: {_plain(fault)}") from None
+    except ValueError as fault:
+        raise ConfigError(f"{source}: {fault}") from None
+
+
+def _plain(fault: msgspec.ValidationError) -> str:
+    return str(fault).replace("`", "").replace("Expected", "expected")

@@ -1,0 +1,85 @@
+"""Who may use a name: trust on first use, a token to come back, and a time of reserve."""
+
+import hashlib
+import hmac
+import secrets
+from typing import Final, TypeVar
+
+from chatd.clock import Clock
+from chatd.log.port import Holder, Log
+from common import names
+from common.messages.base import Reason
+
+_TOKEN_BYTES: Final = 24
+_IDENTITY_BITS: Final = 62
+_SECOND_NS: Final = 1_000_000_000
+
+Origin = TypeVar("Origin")
+
+
+def new_identity() -> int:
+    """Return an identity that no other has: random, so that nobody must be asked for it."""
+    return secrets.randbits(_IDENTITY_BITS) | 1
+
+
+class NameHeldError(Exception):
+    """The name is kept for its holder, and whoever asked has no token or another."""
+
+    def __init__(self, name: str, *, is_token_wrong: bool) -> None:
+        super().__init__(
+            f"this token is not the one of {name}"
+            if is_token_wrong
+            else f"the name {name} is kept for its holder"
+        )
+        self.reason: Reason = "unauthorized" if is_token_wrong else "name_taken"
+
+
+class Identities:
+    """The holders of names, kept in the log; `reserve` is in seconds (s)."""
+
+    def __init__(self, log: Log[Origin], clock: Clock, reserve: float) -> None:
+        self._log = log
+        self._clock = clock
+        self._reserve_ns = int(reserve * _SECOND_NS)
+
+    async def find(self, key: str) -> int | None:
+        """Return the identity that holds the name of this key, here or away."""
+        holder = await self._log.holder(key)
+        return None if holder is None else holder.identity
+
+    async def is_reserved(self, key: str) -> bool:
+        """Tell whether the holder of the name was here within the reserve."""
+        holder = await self._log.holder(key)
+        return holder is not None and not self._is_over(holder)
+
+    async def claim(self, name: str, token: str | None) -> tuple[int, str]:
+        """Return the identity for `name`, and its token: the given one or a new one.
+
+        Raises NameHeldError when another holds the name.
+        """
+        key = names.key(name)
+        holder = await self._log.holder(key)
+        identity = new_identity()
+        if holder is not None and token is not None and _matches(token, holder):
+            identity = holder.identity
+        elif holder is not None and not self._is_over(holder):
+            raise NameHeldError(name, is_token_wrong=token is not None)
+        token = token or secrets.token_urlsafe(_TOKEN_BYTES)
+        await self._log.hold(Holder(key, identity, _hash(token), self._clock.wall_ns()))
+        return identity, token
+
+    def touch(self, key: str, identity: int) -> None:
+        """Note that the holder was here now; the reserve counts from this."""
+        self._log.touch(key, identity, self._clock.wall_ns())
+
+    def _is_over(self, holder: Holder) -> bool:
+        return self._clock.wall_ns() - holder.seen_ns > self._reserve_ns
+
+
+def _hash(token: str) -> bytes:
+    # A token is random and long, or its owner's own risk: nothing is gained by a slow hash.
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _matches(token: str, holder: Holder) -> bool:
+    return hmac.compare_digest(_hash(token), holder.token_hash)

@@ -1,0 +1,125 @@
+"""The log port: what every place that keeps messages must do.
+
+A message is appended first and delivered when the log says that it is committed, in the order in
+which it was committed. There is no other way to a recipient.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+Origin = TypeVar("Origin")
+"""Whoever appended; comes back untouched with the outcome."""
+
+
+class Draft(Struct, frozen=True, gc=False):
+    """A message before it has a place in the log.
+
+    `author` and `recipient` are identities, `name` and `to` what these were called at the time;
+    without a recipient it is for everyone. `sent_ns` is in ns since the Unix epoch, `since` in
+    whole seconds from the author's connect. `nameless` authors never chose a name.
+    """
+
+    author: int
+    name: str
+    content: str
+    sent_ns: int
+    since: int
+    recipient: int | None = None
+    to: str | None = None
+    ref: str | None = None
+    nameless: bool = False
+
+    def concerns(self, reader: int) -> bool:
+        """Whether `reader` may ever see it: it is for all, by them or for them."""
+        return self.recipient is None or reader in (self.recipient, self.author)
+
+    def reaches(self, reader: int) -> bool:
+        """Whether it is delivered to `reader`: for them, or for all and by another."""
+        return reader == self.recipient or (self.recipient is None and reader != self.author)
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """A message in the log; `id` counts from 1 and only grows."""
+
+    id: int
+    draft: Draft
+
+
+class Outcome(Struct, Generic[Origin], frozen=True, gc=False):
+    """What became of a draft: `entry` holds its id, the first one when it was a duplicate.
+
+    A failed one is not in the log; `failure` says why, and its id is 0.
+    """
+
+    kind: Literal["stored", "duplicate", "failed"]
+    entry: Entry
+    origin: Origin
+    failure: str = ""
+
+
+Committed: TypeAlias = Callable[[Sequence[Outcome[Origin]]], None]
+"""Called with each batch of outcomes, in log order, on the loop's thread."""
+
+
+class Page(Struct, frozen=True, gc=False):
+    """A part of a replay: what the reader should have seen of the ids up to `position`."""
+
+    entries: list[Entry]
+    position: int
+
+
+class Excerpt(Struct, frozen=True, gc=False):
+    """A part of the history, oldest first; `more` when there is something older."""
+
+    entries: list[Entry]
+    more: bool
+
+
+class Holder(Struct, frozen=True, gc=False):
+    """Who may use a name: the identity, the SHA-256 of its token, and when it was last here.
+
+    `key` is the name folded (`common.names.key`), `seen_ns` ns since the Unix epoch.
+    """
+
+    key: str
+    identity: int
+    token_hash: bytes
+    seen_ns: int
+
+
+class Log(Protocol[Origin]):
+    """Keeps messages in one order, and the holders of names.
+
+    `name` is random and changes when the log does not continue an older one. `first` is the oldest
+    id that is kept (`last` + 1 when there is none), `last` the newest committed.
+    """
+
+    name: str
+    first: int
+    last: int
+
+    async def open(self, committed: Committed[Origin]) -> None:
+        """Make ready; outcomes go to `committed` from now on."""
+
+    def append(self, draft: Draft, origin: Origin) -> None:
+        """Take a draft; its outcome comes later. The same author and `ref` are stored once."""
+
+    async def replay(self, reader: int, after: int, through: int) -> Page:
+        """Return what reached `reader` in after < id <= through, or the first part of it."""
+
+    async def history(self, reader: int, before: int, limit: int) -> Excerpt:
+        """Return the newest `limit` entries that concern `reader` with id < before."""
+
+    async def holder(self, key: str) -> Holder | None:
+        """Return who holds the name with this key."""
+
+    async def hold(self, holder: Holder) -> None:
+        """Remember `holder`, in place of an earlier one of the same key."""
+
+    def touch(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the holder was here; if another holds the name by now, nothing happens."""
+
+    async def close(self) -> None:
+        """Commit what was appended, report it, and let go of everything."""

@@ -1,0 +1,119 @@
+"""What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from chatd.dialects import Dialect
+from common.messages.base import Message
+
+BUSY_BYTES: Final = 256 * 1024
+BUSY_REPLIES: Final = 512
+"""Past either, the connection is not read from until its outbox has been written."""
+
+
+class Part(NamedTuple):
+    """Encoded messages that many outboxes may share; `last_id` is the newest log id in them."""
+
+    encoded: bytes
+    last_id: int = 0
+
+
+class Outbox:
+    """A queue of replies (messages for this connection alone) and parts.
+
+    `wake` is called when the first of either is queued after `is_awake` was reset; whoever it wakes
+    resets that and calls `flush`, which takes until nothing comes.
+    """
+
+    __slots__ = (
+        "_parts",
+        "_replies",
+        "_wake",
+        "dialect",
+        "flush",
+        "is_awake",
+        "is_busy",
+        "size",
+        "taken_id",
+    )
+
+    def __init__(self, wake: Callable[["Outbox"], None], flush: Callable[[], None]) -> None:
+        self.dialect = Dialect.BARE
+        self.flush = flush
+        self.is_awake = False
+        self.is_busy = False
+        """Whether there is so much to write that nothing more should be asked for."""
+        self.size = 0
+        """Bytes in the parts; replies are bounded by BUSY_REPLIES."""
+        self.taken_id = 0
+        """Newest log id that was taken out."""
+        self._replies: list[Message] = []
+        self._parts: deque[Part] = deque()
+        self._wake = wake
+
+    def speak(self, dialect: Dialect) -> None:
+        """Encode what comes from now on in `dialect`."""
+        if self._replies:
+            self._encode_replies()
+        self.dialect = dialect
+
+    def send(self, message: Message) -> None:
+        """Queue a reply."""
+        replies = self._replies
+        replies.append(message)
+        if len(replies) > BUSY_REPLIES:
+            self.is_busy = True
+        if not self.is_awake:
+            self.is_awake = True
+            self._wake(self)
+
+    def put(self, part: Part) -> None:
+        """Queue what is already encoded, behind everything queued before."""
+        if self._replies:
+            self._encode_replies()
+        self._parts.append(part)
+        self.size += len(part.encoded)
+        if self.size > BUSY_BYTES:
+            self.is_busy = True
+        if not self.is_awake:
+            self.is_awake = True
+            self._wake(self)
+
+    def take(self, limit: int) -> bytes:
+        """Return what comes next: whole parts, about `limit` bytes of them; b"" when empty.
+
+        A part that comes alone is returned itself, not a copy: all its recipients share it.
+        """
+        if self._replies:
+            self._encode_replies()
+        parts = self._parts
+        if not parts:
+            return b""
+        encoded, last_id = parts.popleft()
+        if parts:
+            taken, size = [encoded], len(encoded)
+            while parts and size < limit:
+                part = parts.popleft()
+                taken.append(part.encoded)
+                size += len(part.encoded)
+                last_id = max(last_id, part.last_id)
+            encoded = b"".join(taken)
+        self.size -= len(encoded)
+        self.is_busy = self.size > BUSY_BYTES
+        self.taken_id = max(self.taken_id, last_id)
+        return encoded
+
+    def clear(self) -> None:
+        """Forget everything that was not taken."""
+        self._replies.clear()
+        self._parts.clear()
+        self.size = 0
+        self.is_busy = False
+
+    def _encode_replies(self) -> None:
+        encoded = self.dialect.encode(self._replies)
+        self._replies.clear()
+        if encoded:
+            self._parts.append(Part(encoded))
+            self.size += len(encoded)

@@ -1,0 +1,118 @@
+"""From a message to the one handler that serves it, and from a failure to its answer."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+from chatd.session import Session
+from common.codec import BadLine
+from common.messages import FROM_CLIENT
+from common.messages.base import Error, Message, Refusal
+
+logger: Final = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Message)
+Handler = Callable[[Session, Any], Awaitable[None] | None]
+
+
+class Route(Struct, frozen=True):
+    """Which handler serves a kind of message, and whether hello must come first."""
+
+    kind: type[Message] | type[BadLine]
+    handler: Handler
+    needs_welcome: bool
+
+
+def route(
+    kind: type[M],
+    handler: Callable[[Session, M], Awaitable[None] | None],
+    *,
+    needs_welcome: bool = False,
+) -> Route:
+    """Return a row of a service's table.
+
+    A handler answers at once and returns None, or returns an awaitable that the connection waits
+    for before it looks at the next message. It may raise Refusal, which becomes the answer.
+    """
+    return Route(kind, handler, needs_welcome)
+
+
+class Service(Protocol):
+    """One mode: its table of routes, and what it does when a session ends."""
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The messages it serves."""
+
+    def closed(self, session: Session) -> None:
+        """Forget `session`; called once for each, welcome or not."""
+
+
+class Router:
+    """Hands each message to its service; a failing handler costs its message, nothing else."""
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self._services = tuple(services)
+        rows = [row for service in self._services for row in service.routes]
+        self._table: dict[type, Route] = {row.kind: row for row in rows}
+        missing = [kind.__name__ for kind in FROM_CLIENT if kind not in self._table]
+        if missing:
+            raise LookupError(f"no service routes {', '.join(missing)}")
+        self._table[BadLine] = Route(BadLine, _answer_bad_line, needs_welcome=False)
+
+    def dispatch(self, session: Session, message: Message | BadLine) -> Awaitable[None] | None:
+        """Serve `message`; what is returned is to be given to `settle`."""
+        try:
+            row = self._table[type(message)]
+            if row.needs_welcome and not session.is_welcome:
+                raise Refusal(_say_hello(message))
+            return row.handler(session, message)
+        except Exception as failure:
+            _answer(session, message, failure)
+            return None
+
+    async def settle(
+        self, session: Session, message: Message | BadLine, rest: Awaitable[None]
+    ) -> None:
+        """Wait for what `dispatch` returned; its failure is answered like any other."""
+        try:
+            await rest
+        except ConnectionError:
+            raise
+        except Exception as failure:
+            _answer(session, message, failure)
+
+    def closed(self, session: Session) -> None:
+        """Tell every service that `session` is over."""
+        for service in self._services:
+            try:
+                service.closed(session)
+            except Exception:
+                logger.exception("%s: failed to let go of the session", session)
+
+
+def _answer(session: Session, message: Message | BadLine, failure: Exception) -> None:
+    if isinstance(failure, Refusal):
+        session.send(failure.error)
+        return
+    code = type(message).__struct_config__.tag
+    logger.error("%s: the handler of %s failed", session, code, exc_info=failure)
+    detail = f"the server failed to serve {code}; its log says why, the connection goes on"
+    session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))
+
+
+def _answer_bad_line(session: Session, line: BadLine) -> None:
+    session.send(line.error)
+
+
+def _say_hello(message: Message | BadLine) -> Error:
+    code = message.__struct_config__.tag
+    detail = f'say {{"code":"hello","name":"…"}} before {code}'
+    return Error(reason="not_welcome", detail=detail, ref=_ref(message))
+
+
+def _ref(message: object) -> str | UnsetType:
+    ref: str | UnsetType = getattr(message, "ref", UNSET)
+    return ref

@@ -1,0 +1,144 @@
+"""Puts the rooms together, listens, and stops without losing what it promised."""
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import signal
+from asyncio import StreamReader, StreamWriter
+from typing import Final
+
+from chatd.clock import SystemClock
+from chatd.config import Config
+from chatd.connection import MAX_PENDING, Connection, Terms
+from chatd.fanout import Fanout
+from chatd.identities import Identities
+from chatd.log.memory import MemoryLog
+from chatd.roster import Roster
+from chatd.router import Router
+from chatd.services.basic import Basic
+from chatd.services.chat import Chat
+from chatd.services.hello import Reception
+from chatd.session import Session
+from chatd.turn import Turn
+from common.addresses import join_address
+from common.messages.base import Error
+from common.messages.chat import Welcome
+from common.version import version
+
+logger: Final = logging.getLogger(__name__)
+
+DRAIN: Final = 3.0
+"""Seconds (s) that clients have to take what is left for them when the server stops."""
+
+_SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
+_BACKLOG: Final = 4096
+_SPARE_DESCRIPTORS: Final = 64
+_READER_LIMIT: Final = 128 * 1024
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the text says why and what to do."""
+
+
+class Server:
+    """One listening port and all that happens behind it."""
+
+    def __init__(self, config: Config) -> None:
+        loop = asyncio.get_running_loop()
+        self._config = config
+        self._clock = SystemClock()
+        self._turn = Turn(loop.call_soon)
+        self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        roster = Roster()
+        self._fanout = Fanout(roster)
+        identities = Identities(self._log, self._clock, config.reserve)
+        limits = Welcome(
+            server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_PENDING
+        )
+        self._router = Router(
+            [
+                Basic(self._clock),
+                Reception(self._log, roster, self._fanout, identities, limits),
+                Chat(self._log, roster, identities, self._clock),
+            ]
+        )
+        self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
+        self._max_connections = config.max_connections or _affordable_connections()
+        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+
+        Raises ListenError.
+        """
+        await self._log.open(self._fanout.deliver)
+        listener = await self._listen()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        host, port = listener.sockets[0].getsockname()[:2]
+        print(f"listening on {join_address(host, port)}", flush=True)  # noqa: T201 - it is data
+        await self._stopping.wait()
+        listener.close()
+        await self._drain()
+
+    async def _listen(self) -> asyncio.Server:
+        host, port = self._config.host, self._config.port
+        try:
+            return await asyncio.start_server(
+                self._accept, host, port, limit=_READER_LIMIT, backlog=_BACKLOG
+            )
+        except OSError as fault:
+            where = join_address(host, port)
+            if fault.errno == errno.EADDRINUSE:
+                why = "the port is in use; stop who uses it or choose another with --port"
+            else:
+                why = f"{fault.strerror or fault}; choose another with --host and --port"
+            raise ListenError(f"cannot listen on {where}: {why}") from None
+
+    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        connection = Connection(
+            reader,
+            writer,
+            router=self._router,
+            turn=self._turn,
+            clock=self._clock,
+            terms=self._terms,
+        )
+        task = asyncio.get_running_loop().create_task(connection.run())
+        self._connections[connection] = task
+        task.add_done_callback(lambda _task: self._connections.pop(connection))
+        if self._stopping.is_set():
+            connection.session.close("server stops", _SHUTTING_DOWN)
+        elif len(self._connections) > self._max_connections:
+            detail = f"all {self._max_connections} connections are taken; try again later"
+            connection.session.close("server full", Error("server_full", detail))
+
+    def _stop(self, number: int) -> None:
+        if self._stopping.is_set():
+            os._exit(128 + signal.SIGINT)
+        logger.info("%s: stopping", signal.Signals(number).name)
+        self._stopping.set()
+
+    async def _drain(self) -> None:
+        """Commit and deliver what was taken, say goodbye, and give everyone time to hear it."""
+        await self._log.close()
+        for connection in list(self._connections):
+            connection.session.close("server stops", _SHUTTING_DOWN)
+        if tasks := list(self._connections.values()):
+            await asyncio.wait(tasks, timeout=DRAIN)
+        for connection in self._connections:
+            connection.abort()
+        if tasks := list(self._connections.values()):
+            await asyncio.wait(tasks, timeout=1.0)
+
+
+def _affordable_connections() -> int:
+    """Raise the limit of descriptors as far as allowed and return how many clients that serves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(1, hard - _SPARE_DESCRIPTORS)

@@ -1,0 +1,145 @@
+"""Chat: who is here, messages to one and to all, and what was said before."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+from msgspec import UNSET, UnsetType, structs
+
+from chatd.clock import Clock
+from chatd.dialects import Dialect, delivery
+from chatd.identities import Identities
+from chatd.log.port import Draft, Entry, Log
+from chatd.roster import Roster
+from chatd.router import Route, route
+from chatd.session import Session
+from common import names
+from common.messages.base import Error, Refusal
+from common.messages.chat import (
+    History,
+    HistoryPage,
+    Incoming,
+    IncomingBroadcast,
+    Outgoing,
+    OutgoingBroadcast,
+    Users,
+    Who,
+)
+
+_MAX_REF_BYTES: Final = 64
+_MAX_PAGE_BYTES: Final = 256 * 1024
+_NEWEST: Final = 2**63 - 1
+
+
+class Chat:
+    """Puts messages in the log, from where they are delivered, and reads it for history."""
+
+    def __init__(
+        self, log: Log[Session], roster: Roster, identities: Identities, clock: Clock
+    ) -> None:
+        self._log = log
+        self._roster = roster
+        self._identities = identities
+        self._clock = clock
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The messages it serves."""
+        return (
+            route(Who, self.who, needs_welcome=True),
+            route(Outgoing, self.outgoing, needs_welcome=True),
+            route(OutgoingBroadcast, self.outgoing_broadcast, needs_welcome=True),
+            route(History, self.history, needs_welcome=True),
+        )
+
+    def who(self, session: Session, message: Who) -> None:
+        """Answer with the names of those present."""
+        if message.ref is UNSET:
+            session.outbox.put(self._roster.encoded_names(session.outbox.dialect))
+        else:
+            session.send(Users(self._roster.names(), message.ref))
+
+    def outgoing_broadcast(self, session: Session, message: OutgoingBroadcast) -> None:
+        """Take a message for everyone else."""
+        self._append(session, message.content, _ref(session, message.ref))
+
+    def outgoing(self, session: Session, message: Outgoing) -> Awaitable[None] | None:
+        """Take a message for one, who is here or holds the name with a token."""
+        ref = _ref(session, message.ref)
+        recipient = self._roster.find(names.key(message.to))
+        if recipient is None:
+            return self._outgoing_to_absent(session, message, ref)
+        self._append(session, message.content, ref, recipient.identity, recipient.name)
+        return None
+
+    async def history(self, session: Session, message: History) -> None:
+        """Answer with a page of what was said before, of at most about 256 KiB."""
+        if session.outbox.dialect is not Dialect.FULL:
+            detail = 'history needs version 1: say hello with "version":1'
+            raise Refusal(Error("unsupported", detail, ref=message.ref))
+        before = _NEWEST if message.before is UNSET else message.before
+        excerpt = await self._log.history(session.identity, before, message.limit)
+        messages = _fitting([_told(entry) for entry in excerpt.entries])
+        more = excerpt.more or len(messages) < len(excerpt.entries)
+        session.send(HistoryPage(messages, more, message.ref))
+
+    def closed(self, session: Session) -> None:
+        """Nothing is kept for a session."""
+
+    async def _outgoing_to_absent(
+        self, session: Session, message: Outgoing, ref: str | None
+    ) -> None:
+        holder = await self._identities.find(names.key(message.to))
+        if holder is None:
+            detail = f"there is no {message.to[: names.MAX_LENGTH]} here; ask who is with who"
+            raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
+        self._append(session, message.content, ref, holder, message.to)
+
+    def _append(
+        self,
+        session: Session,
+        content: str,
+        ref: str | None,
+        recipient: int | None = None,
+        to: str | None = None,
+    ) -> None:
+        session.owe()
+        draft = Draft(
+            session.identity,
+            session.name,
+            content,
+            self._clock.wall_ns(),
+            round(self._clock.monotonic() - session.connected),
+            recipient,
+            to,
+            ref,
+            session.is_nameless,
+        )
+        self._log.append(draft, session)
+
+
+def _ref(session: Session, ref: str | UnsetType) -> str | None:
+    """Return the ref that is to be acknowledged; only version 1 knows that."""
+    if ref is UNSET or session.outbox.dialect is not Dialect.FULL:
+        return None
+    if len(ref.encode()) > _MAX_REF_BYTES:
+        raise Refusal(Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it"))
+    return ref
+
+
+def _told(entry: Entry) -> Incoming | IncomingBroadcast:
+    message, to = delivery(entry), entry.draft.to
+    if isinstance(message, Incoming) and to is not None:
+        return structs.replace(message, to=to)
+    return message
+
+
+def _fitting(
+    messages: list[Incoming | IncomingBroadcast],
+) -> list[Incoming | IncomingBroadcast]:
+    """Return the newest of `messages` that go on one page; at least one."""
+    size = 0
+    for number, message in enumerate(reversed(messages)):
+        size += len(message.content)
+        if number and size > _MAX_PAGE_BYTES:
+            return messages[-number:]
+    return messages

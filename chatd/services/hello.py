@@ -1,0 +1,184 @@
+"""Coming and going: hello, the replay of what was missed, quit, and who notices."""
+
+from collections.abc import Awaitable, Sequence
+
+from msgspec import UNSET, structs
+
+from chatd.dialects import Dialect, delivery
+from chatd.fanout import Fanout
+from chatd.identities import Identities, NameHeldError, new_identity
+from chatd.log.port import Log
+from chatd.roster import Roster
+from chatd.router import Route, route
+from chatd.session import Session
+from common import names
+from common.messages.base import Error, Message, Reason, Refusal
+from common.messages.chat import VERSION, Hello, Joined, Left, Quit, Resumed, Welcome
+
+
+class Reception:
+    """Gives names to sessions and takes them back.
+
+    `limits` is a welcome that holds what the server announces to everyone of version 1.
+    """
+
+    def __init__(
+        self,
+        log: Log[Session],
+        roster: Roster,
+        fanout: Fanout,
+        identities: Identities,
+        limits: Welcome,
+    ) -> None:
+        self._log = log
+        self._roster = roster
+        self._fanout = fanout
+        self._identities = identities
+        self._limits = limits
+        self._guests = 0
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The messages it serves."""
+        return (route(Hello, self.hello), route(Quit, self.quit))
+
+    async def hello(self, session: Session, message: Hello) -> None:
+        """Welcome the session under a name, and replay what it missed if it asks for that."""
+        if session.is_welcome:
+            raise Refusal(
+                Error("already_welcome", f"you are {session.name}; quit and come back to change it")
+            )
+        dialect = _dialect(message)
+        name = await self._choose_name(message, dialect)
+        identity, token = await self._claim(name, message, dialect)
+        self._free(name, identity)
+        session.name, session.key, session.identity = name, names.key(name), identity
+        session.is_nameless = message.name is UNSET
+        session.wants_presence = message.presence
+        session.outbox.speak(dialect)
+        self._roster.join(session)
+        session.send(self._welcome(name, token) if dialect is Dialect.FULL else Welcome())
+        self._announce(Joined(name), but=session)
+        if message.after is not UNSET:
+            await self._replay(session, message.after)
+        else:
+            self._roster.go_live(session)
+
+    def quit(self, session: Session, _message: Quit) -> Awaitable[None] | None:
+        """Close, after the answers that are still due."""
+        if session.pending:
+            return self._quit_when_settled(session)
+        session.close("quit")
+        return None
+
+    def closed(self, session: Session) -> None:
+        """Free the name; its holder may come back to it."""
+        if self._roster.leave(session):
+            self._identities.touch(session.key, session.identity)
+            self._announce(Left(session.name), but=session)
+
+    async def _quit_when_settled(self, session: Session) -> None:
+        await session.settled()
+        session.close("quit")
+
+    async def _choose_name(self, message: Hello, dialect: Dialect) -> str:
+        if message.name is not UNSET:
+            try:
+                return names.clean(message.name)
+            except names.BadNameError as fault:
+                raise Refusal(Error("bad_name", str(fault), name=message.name)) from None
+        if dialect is not Dialect.TEXT:
+            detail = 'in hello: a name is missing; say {"code":"hello","name":"…"}'
+            raise Refusal(Error("bad_field", detail))
+        while True:
+            self._guests += 1
+            name = f"guest-{self._guests}"
+            if await self._is_free(names.key(name)):
+                return name
+
+    async def _claim(self, name: str, message: Hello, dialect: Dialect) -> tuple[int, str | None]:
+        """Return the identity under which this session may use `name`, and its token if any."""
+        key = names.key(name)
+        token = None if message.token is UNSET else message.token
+        present = self._roster.find(key)
+        if present is not None and (
+            token is None or await self._identities.find(key) != present.identity
+        ):
+            raise await self._taken(name, "name_taken", f"the name {name} is in use")
+        try:
+            if dialect is Dialect.FULL or token is not None:
+                return await self._identities.claim(name, token)
+        except NameHeldError as held:
+            raise await self._taken(name, held.reason, str(held)) from None
+        if await self._identities.is_reserved(key):
+            raise await self._taken(name, "name_taken", f"the name {name} is kept for its holder")
+        return new_identity(), None
+
+    def _free(self, name: str, identity: int) -> None:
+        """Make way: the same identity on another connection is replaced."""
+        present = self._roster.find(names.key(name))
+        if present is None:
+            return
+        if present.identity != identity:
+            # Somebody else came first while the log was asked.
+            raise Refusal(Error("name_taken", f"the name {name} is in use", name=name))
+        self._roster.leave(present)
+        detail = "you signed in on another connection, which has the name now"
+        present.close("replaced", Error("replaced", detail, name=name))
+
+    async def _taken(self, name: str, reason: Reason, detail: str) -> Refusal:
+        for suggestion in names.variants(name):
+            if await self._is_free(names.key(suggestion)):
+                break
+        detail = f"{detail}; say hello with another, for example {suggestion}"
+        return Refusal(Error(reason, detail, name=name, suggestion=suggestion))
+
+    async def _is_free(self, key: str) -> bool:
+        return self._roster.find(key) is None and not await self._identities.is_reserved(key)
+
+    def _welcome(self, name: str, token: str | None) -> Welcome:
+        return structs.replace(
+            self._limits,
+            version=VERSION,
+            name=name,
+            token=UNSET if token is None else token,
+            log=self._log.name,
+            last=self._fanout.last,
+        )
+
+    async def _replay(self, session: Session, after: int) -> None:
+        """Send what the log holds for the session, then go live without a seam.
+
+        Commits go on meanwhile and are read from the log too, until there is none that was not
+        read; then, in the same turn of the loop, the session joins those who get them live.
+        """
+        first, position, count = self._log.first, after, 0
+        while position < self._fanout.last:
+            page = await self._log.replay(session.identity, position, self._fanout.last)
+            for entry in page.entries:
+                session.send(delivery(entry))
+            count += len(page.entries)
+            position = page.position
+            await session.drained()
+            if session.is_closing:
+                return
+        self._roster.go_live(session)
+        gap = after < first - 1 or after > position
+        last = self._fanout.last
+        session.send(Resumed(count, last, gap, first=first if gap else UNSET))
+
+    def _announce(self, message: Message, but: Session) -> None:
+        for watcher in self._roster.watchers:
+            if watcher is not but:
+                watcher.send(message)
+
+
+def _dialect(message: Hello) -> Dialect:
+    if message.format == "text":
+        return Dialect.TEXT
+    if message.version:
+        return Dialect.FULL
+    if message.token is not UNSET or message.after is not UNSET or message.presence:
+        detail = 'in hello: token, after and presence belong to version 1; add "version":1'
+        raise Refusal(Error("bad_field", detail))
+    return Dialect.BARE

@@ -1,0 +1,107 @@
+"""One connection as the services see it: who it is and how to answer. No sockets."""
+
+import asyncio
+from typing import Protocol
+
+from chatd.outbox import Outbox
+from common.messages.base import Error, Message
+
+
+class Carrier(Protocol):
+    """What a session asks of the connection that carries it."""
+
+    def hang_up(self) -> None:
+        """Write what is queued, then close; nothing more is read."""
+
+    async def drained(self) -> None:
+        """Wait until there is little left to write."""
+
+
+class Session:
+    """The state of one connection, shared by the services; `connected` is monotonic, in s."""
+
+    __slots__ = (
+        "_carrier",
+        "_settled",
+        "address",
+        "connected",
+        "how_it_ended",
+        "identity",
+        "is_closing",
+        "is_live",
+        "is_nameless",
+        "key",
+        "name",
+        "outbox",
+        "pending",
+        "read_ns",
+        "wants_presence",
+    )
+
+    def __init__(self, address: str, connected: float, outbox: Outbox, carrier: Carrier) -> None:
+        self.address = address
+        self.connected = connected
+        self.outbox = outbox
+        self.read_ns = 0
+        """When the bytes being handled were read, ns since the Unix epoch."""
+        self.identity = 0
+        """Who it is in the log; 0 before the welcome."""
+        self.name = ""
+        self.key = ""
+        self.is_nameless = False
+        self.wants_presence = False
+        self.is_live = False
+        """Whether deliveries come straight from the log's commits; not during a replay."""
+        self.is_closing = False
+        self.how_it_ended = ""
+        self.pending = 0
+        """Answers that are owed: a connection at its end of input stays open for them."""
+        self._settled: asyncio.Event | None = None
+        self._carrier = carrier
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})" if self.name else self.address
+
+    @property
+    def is_welcome(self) -> bool:
+        """Whether it said hello and was accepted."""
+        return self.identity != 0
+
+    def send(self, message: Message) -> None:
+        """Queue a message for this session alone."""
+        if not self.is_closing:
+            self.outbox.send(message)
+
+    def close(self, how: str, error: Error | None = None) -> None:
+        """End the session after what is queued, and `error`, have been written.
+
+        `how` completes the sentence "disconnected: …" in the server's log.
+        """
+        if self.is_closing:
+            return
+        if error is not None:
+            self.outbox.send(error)
+        self.is_closing = True
+        self.how_it_ended = how
+        self._carrier.hang_up()
+
+    async def drained(self) -> None:
+        """Wait until what is queued has been written, nearly: a long answer sends in steps."""
+        await self._carrier.drained()
+
+    def owe(self) -> None:
+        """Note that one more answer is due later."""
+        self.pending += 1
+
+    def settle(self) -> None:
+        """Note that an answer that was due is queued, or will never come."""
+        self.pending -= 1
+        if self._settled is not None:
+            self._settled.set()
+
+    async def settled(self, below: int = 1) -> None:
+        """Wait until fewer than `below` answers are due."""
+        while self.pending >= below:
+            self._settled = self._settled or asyncio.Event()
+            self._settled.clear()
+            await self._settled.wait()
