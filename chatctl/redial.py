@@ -24,7 +24,7 @@ class Redial:
         patience: float,
         tell: Callable[[Reconnecting], object],
     ) -> None:
-        self._dial = dial
+        self.dial = dial
         self._backoff = backoff
         self._patience = patience
         self._tell = tell
@@ -46,8 +46,8 @@ class Redial:
         self._backoff.reset()
         return away
 
-    async def open(self) -> Link:
-        """Open a link: at once, or after a loss with backoff.
+    async def again(self) -> Link:
+        """Open a link once more: at once, or after a loss with backoff.
 
         Raises CannotConnectError when patience has run out.
         """
@@ -55,7 +55,7 @@ class Redial:
             if self._lost_at is not None:
                 await self._wait(self._lost_at + self._patience)
             try:
-                return await self._dial()
+                return await self.dial()
             except CannotConnectError as failure:
                 self.lose(str(failure))
 

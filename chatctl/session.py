@@ -89,7 +89,7 @@ class Session:
 
     async def start(self) -> None:
         """Connect for the first time; raises CannotConnectError."""
-        self._link = await self._redial.open()
+        self._link = await self._redial.dial()
         self._is_ready = True
         self._reading = asyncio.create_task(self._run(), name="chatctl session")
 
@@ -201,7 +201,7 @@ class Session:
     async def _reopen(self) -> None:
         self._is_ready = False
         self._link.close()
-        self._link = await self._redial.open()
+        self._link = await self._redial.again()
         self._trouble = ""
         if self.place.is_known:
             self._link.write(encode(self.place.greet()))
