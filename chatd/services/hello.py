@@ -9,7 +9,7 @@ from chatd.fanout import Fanout
 from chatd.identities import Identities, NameHeldError, new_identity
 from chatd.log.port import Log
 from chatd.roster import Roster
-from chatd.router import Route, route
+from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
 from common.messages.base import Error, Message, Reason, Refusal
@@ -65,9 +65,9 @@ class Reception:
             self._roster.go_live(session)
 
     def quit(self, session: Session, _message: Quit) -> Awaitable[None] | None:
-        """Close, after the answers that are still due."""
-        if session.pending:
-            return self._quit_when_settled(session)
+        """Close, after what was said before is in the log and acknowledged."""
+        if session.inflight.count:
+            return self._quit_when_logged(session)
         session.close("quit")
         return None
 
@@ -77,8 +77,8 @@ class Reception:
             self._identities.touch(session.key, session.identity)
             self._announce(Left(session.name), but=session)
 
-    async def _quit_when_settled(self, session: Session) -> None:
-        await session.settled()
+    async def _quit_when_logged(self, session: Session) -> None:
+        await session.inflight.below(1)
         session.close("quit")
 
     async def _choose_name(self, message: Hello, dialect: Dialect) -> str:
