@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from common.codec import MAX_LINE
-from common.units import parse_duration, parse_size
+from common.units import parse_duration, parse_range, parse_size
 from common.version import version
 
 PROGRAM: Final = "chatd"
@@ -87,6 +87,16 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(ge=0),
         Option(parse_duration, "TIME", "how long a name is kept for its token's holder (7d)"),
     ] = 7 * 86_400.0
+    delay: Annotated[
+        tuple[float, float],
+        Option(parse_range, "MIN:MAX", "seconds that a request waits for its answer (1:5)"),
+    ] = (1.0, 5.0)
+    delay_seed: Annotated[
+        int | None, Option(_whole, "N", "make those waits the same in every run")
+    ] = None
+    max_pending: Annotated[
+        int, Meta(ge=1), Option(_whole, "N", "unanswered requests of one connection (10000)")
+    ] = 10_000
 
 
 def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:

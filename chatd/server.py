@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from asyncio import StreamReader, StreamWriter
+from random import Random
 from typing import Final
 
 from chatd.clock import SystemClock
@@ -17,11 +18,14 @@ from chatd.identities import Identities
 from chatd.log.memory import MemoryLog
 from chatd.roster import Roster
 from chatd.router import Router
+from chatd.services import request
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.hello import Reception
+from chatd.services.request import Requests
 from chatd.session import Session
 from chatd.turn import Turn
+from chatd.wheel import Wheel
 from common.addresses import join_address
 from common.messages.base import Error
 from common.messages.chat import Welcome
@@ -62,6 +66,11 @@ class Server:
                 Basic(self._clock),
                 Reception(self._log, roster, self._fanout, identities, limits),
                 Chat(self._log, roster, identities, self._clock),
+                Requests(
+                    Wheel(self._clock.monotonic, loop.call_later),
+                    Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
+                    request.Terms(config.delay, config.max_pending, config.outbox_limit),
+                ),
             ]
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
