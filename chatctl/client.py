@@ -1,0 +1,264 @@
+"""The Python API of chatd.
+
+An example; a test runs it against a real daemon:
+
+    import asyncio
+    from chatctl.client import Client, Incoming
+
+    async def main(host: str, port: int) -> None:
+        async with Client(host, port) as ann, Client(host, port) as bob:
+            await ann.hello("ann")
+            await bob.hello("bob")
+            print(await ann.who())
+            receipt = await ann.send("bob", "hi")
+            print(f"in the log as number {receipt.id}")
+            async for event in bob:
+                if isinstance(event, Incoming):
+                    print(f"{event.author}: {event.content}")
+                    break
+
+    asyncio.run(main("127.0.0.1", 5555))
+
+A client survives a lost connection: it comes back with exponential backoff, says the same hello
+with its token, gets what it missed, and sends again what was not acknowledged; nothing is delivered
+twice. It does not come back after `replaced` (the same token signed in elsewhere).
+
+**Reading.** Events wait in a bounded inbox until `async for` takes them. When it is full the
+connection is not read, so TCP slows the server down; if it lasts the server hangs up
+(`slow_consumer`), and the client comes back for the rest when there is room. While a call waits
+for its answer reading never pauses, so a program may send from inside its own `async for`, or
+never iterate at all: what does not fit is left to the server's log and fetched from there once the
+program has caught up. Only `Joined` and `Left` are lost then.
+"""
+
+import asyncio
+import itertools
+import math
+import secrets
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+from msgspec import UNSET
+
+from chatctl.backoff import Backoff
+from chatctl.errors import (
+    AnswerTimeoutError,
+    CannotConnectError,
+    ClientError,
+    ProtocolError,
+    RefusedError,
+)
+from chatctl.events import Event, Probe, Receipt, Reconnected, Reconnecting
+from chatctl.inbox import LIMIT, Inbox
+from chatctl.link import Link
+from chatctl.session import Session
+from common.messages.base import Error
+from common.messages.basic import Echo, Ping, Pong
+from common.messages.chat import (
+    VERSION,
+    Ack,
+    Hello,
+    History,
+    HistoryPage,
+    Incoming,
+    IncomingBroadcast,
+    Joined,
+    Left,
+    Outgoing,
+    OutgoingBroadcast,
+    Resumed,
+    Users,
+    Welcome,
+    Who,
+)
+from common.timestamps import parse_time
+
+__all__ = [
+    "AnswerTimeoutError",
+    "CannotConnectError",
+    "Client",
+    "ClientError",
+    "Error",
+    "Event",
+    "HistoryPage",
+    "Incoming",
+    "IncomingBroadcast",
+    "Joined",
+    "Left",
+    "Probe",
+    "ProtocolError",
+    "Receipt",
+    "Reconnected",
+    "Reconnecting",
+    "RefusedError",
+    "Resumed",
+    "Welcome",
+]
+
+PORT: Final = 5555
+
+_DEFAULT_INFLIGHT: Final = 64
+_FAREWELL: Final = 2.0
+
+
+class Client:
+    """One person's connection to a chatd; use it with `async with`.
+
+    Every call may raise RefusedError (the server's `error`, with its `reason`), AnswerTimeoutError,
+    ProtocolError, and CannotConnectError once the connection is lost for good.
+
+    - `connect_timeout`: how long (s) one try to connect may take.
+    - `answer_timeout`: how long (s) a call waits for its answer, lost connections included.
+    - `reconnect_for`: how long (s) to try to get a lost connection back; 0 never tries.
+    - `silence`: after how long (s) without a byte the server is asked whether it is there; after
+      as long again the connection counts as lost.
+    - `inbox_limit`: events kept for `async for` before reading pauses.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        *,
+        connect_timeout: float = 5.0,
+        answer_timeout: float = 10.0,
+        reconnect_for: float = math.inf,
+        silence: float = 20.0,
+        inbox_limit: int = LIMIT,
+        backoff: Backoff | None = None,
+    ) -> None:
+        async def dial() -> Link:
+            return await Link.open(host, port, connect_timeout, silence)
+
+        self.host = host
+        self.port = port
+        self._timeout = answer_timeout
+        self._session = Session(dial, Inbox(inbox_limit), backoff or Backoff(), reconnect_for)
+        self._inflight = asyncio.Semaphore(_DEFAULT_INFLIGHT)
+        # A ref counts for ever, and for all clients with the same token: never the same twice.
+        self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
+
+    @property
+    def name(self) -> str:
+        """Our name as the server writes it; empty before the hello."""
+        return self._session.place.name
+
+    @property
+    def token(self) -> str:
+        """What proves that the name is ours; give it to `hello` to come back later."""
+        return self._session.place.token
+
+    @property
+    def last_id(self) -> int:
+        """The newest message id seen; give it to `hello` as `after` to go on from there."""
+        return self._session.place.last
+
+    async def __aenter__(self) -> Self:
+        await self._session.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if failure is None:
+            await self.quit()
+        else:
+            await self._session.abort()
+
+    async def hello(
+        self,
+        name: str,
+        *,
+        token: str | None = None,
+        after: int | None = None,
+        presence: bool = False,
+    ) -> Welcome:
+        """Take `name`; without a `token` a new one is made, which `token` then shows.
+
+        `after` asks for all messages since that id, `presence` for `Joined` and `Left`.
+        Raises RefusedError with the reasons `name_taken` (see `suggestion`), `unauthorized`,
+        `bad_name`; the connection stays and another hello may be tried.
+        """
+        hello = Hello(
+            name,
+            VERSION,
+            # Made here, not by the server, so that a hello whose welcome got lost can be repeated.
+            token=token or secrets.token_urlsafe(24),
+            after=UNSET if after is None else after,
+            presence=presence,
+        )
+        welcome, _ = await self._session.ask(hello, Hello, Welcome, self._timeout)
+        self._inflight = asyncio.Semaphore(welcome.max_inflight or _DEFAULT_INFLIGHT)
+        return welcome
+
+    async def who(self) -> list[str]:
+        """Return the names of those present, in the order in which they came."""
+        ref = next(self._refs)
+        users, _ = await self._session.ask(Who(ref), ref, Users, self._timeout)
+        return users.users
+
+    async def send(self, to: str, text: str) -> Receipt:
+        """Send `text` to one person; returns when it is in the log.
+
+        Raises RefusedError: `no_such_user`; `line_too_long`, before anything is sent. After an
+        AnswerTimeoutError, or when cancelled, it may or may not have been sent.
+        """
+        ref = next(self._refs)
+        return await self._deliver(Outgoing(to, text, ref), ref)
+
+    async def broadcast(self, text: str) -> Receipt:
+        """Send `text` to everyone else; returns when it is in the log. Raises like `send`."""
+        ref = next(self._refs)
+        return await self._deliver(OutgoingBroadcast(text, ref), ref)
+
+    async def _deliver(self, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
+        async with self._inflight:
+            ack, question = await self._session.ask(message, ref, Ack, self._timeout)
+        return Receipt(ack.id, question.round_trip, bool(ack.duplicate))
+
+    async def ping(self) -> Probe:
+        """Measure the round trip and the clocks; needs no hello."""
+        ref = next(self._refs)
+        pong, question = await self._session.ask(Ping(ref), ref, Pong, self._timeout)
+        return Probe(
+            sent=question.written_wall,
+            server_received=parse_time(pong.received),
+            server_sent=parse_time(pong.sent),
+            received=question.answered_wall,
+            round_trip=question.round_trip,
+        )
+
+    async def echo(self, content: Any) -> Any:
+        """Return `content`, any JSON value, as it came back; needs no hello."""
+        ref = next(self._refs)
+        message = Echo(msgspec.Raw(msgspec.json.encode(content)), ref)
+        echo, _ = await self._session.ask(message, ref, Echo, self._timeout)
+        return msgspec.json.decode(echo.content or b"null")
+
+    async def history(self, before: int | None = None, limit: int = 50) -> HistoryPage:
+        """Return up to `limit` (1 to 1000) messages older than the id `before`, oldest first.
+
+        Without `before` the newest; one's own are among them. `more` says whether to go on.
+        """
+        ref = next(self._refs)
+        message = History(UNSET if before is None else before, limit, ref)
+        page, _ = await self._session.ask(message, ref, HistoryPage, self._timeout)
+        return page
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """Return the next event; stops after `quit`, raises what ended the connection for good."""
+        event = await self._session.next_event()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def quit(self) -> None:
+        """Say goodbye, take what is still on its way, and close; never raises."""
+        await self._session.leave(_FAREWELL)

@@ -1,0 +1,74 @@
+"""What a client tells its program besides the server's own messages."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from common.messages.base import Error
+from common.messages.chat import Incoming, IncomingBroadcast, Joined, Left, Resumed
+
+
+class Reconnecting(Struct, frozen=True, gc=False):
+    """The connection is gone because of `reason`; try `attempt` (from 1) comes in `delay` s."""
+
+    reason: str
+    attempt: int
+    delay: float
+
+
+class Reconnected(Struct, frozen=True, gc=False):
+    """The server is back after `away` s; what was missed follows, then `Resumed`.
+
+    `log_lost` says that the server forgot its log: messages from before may be missing.
+    """
+
+    away: float
+    log_lost: bool = False
+
+
+Event: TypeAlias = (
+    Incoming | IncomingBroadcast | Joined | Left | Resumed | Error | Reconnecting | Reconnected
+)
+"""What `async for event in client` yields; an `Error` here answers no call of yours."""
+
+
+class Receipt(Struct, frozen=True, gc=False):
+    """A message is in the log as `id`, acknowledged `round_trip` s after it was first written.
+
+    `duplicate` when it was there before: an earlier try had arrived although its answer had not.
+    """
+
+    id: int
+    round_trip: float
+    duplicate: bool = False
+
+
+class Probe(Struct, frozen=True, gc=False):
+    """One ping: the four timestamps of RFC 5905 (ns since the Unix epoch) and the round trip (s).
+
+    `sent` and `received` are on our clock, `server_received` and `server_sent` on the server's;
+    `round_trip` is measured on the monotonic clock, which no time adjustment moves.
+    """
+
+    sent: int
+    server_received: int
+    server_sent: int
+    received: int
+    round_trip: float
+
+    @property
+    def offset(self) -> float:
+        """The server's clock minus ours, in s; wrong by at most half of `delay`.
+
+        theta = ((T2 - T1) + (T3 - T4)) / 2, RFC 5905 section 8.
+        """
+        ahead = (self.server_received - self.sent) + (self.server_sent - self.received)
+        return ahead / 2e9
+
+    @property
+    def delay(self) -> float:
+        """The time on the way there and back, without the server's own, in s.
+
+        delta = (T4 - T1) - (T3 - T2), RFC 5905 section 8.
+        """
+        return ((self.received - self.sent) - (self.server_sent - self.server_received)) / 1e9

@@ -1,0 +1,107 @@
+"""One TCP connection: bytes out, messages in, until it is lost."""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+from chatctl.address import Address
+from chatctl.errors import CannotConnectError
+from common.codec import BadLine, Decoder, encode
+from common.messages import FROM_SERVER
+from common.messages.base import Message
+from common.messages.basic import Ping
+
+MAX_LINE: Final = 16 * 2**20
+"""Longest line taken from a server, in bytes: a list of 10,000 long names still fits."""
+
+_CHUNK: Final = 64 * 2**10
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+_PING: Final = encode(Ping())
+
+
+class LinkLostError(Exception):
+    """The connection is gone; the text says how, as far as one can tell."""
+
+
+class Link:
+    """An open connection that, after `silence` s without a word either way, sends a ping.
+
+    A server that vanished without a word is noticed only so: reading from it waits for ever. And
+    a server with an idle timeout learns that we are still here.
+    """
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silence: float
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._silence = silence
+        self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
+        self._written_at = time.monotonic()
+        self.is_closed = False
+
+    @classmethod
+    async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
+        """Connect within `within` s; raises CannotConnectError."""
+        try:
+            async with asyncio.timeout(within):
+                streams = await asyncio.open_connection(host, port, limit=_CHUNK)
+        except TimeoutError:
+            problem = f"nothing answered within {within:g} s"
+        except OSError as failure:
+            problem = _reason(failure)
+        else:
+            return cls(*streams, silence)
+        raise CannotConnectError(f"cannot connect to {Address(host, port)}: {problem}")
+
+    def write(self, line: bytes) -> None:
+        """Queue bytes; a lost connection is noticed by who reads."""
+        self._written_at = time.monotonic()
+        if not self._writer.is_closing():
+            self._writer.write(line)
+
+    async def drain(self) -> None:
+        """Wait until there is little left to write, or nobody to write to."""
+        try:
+            await self._writer.drain()
+        except OSError:
+            return
+
+    async def read(self) -> Iterable[Message | BadLine]:
+        """Wait for messages; consume them before the next call. Raises LinkLostError."""
+        chunk = await self._read_chunk()
+        if not chunk:
+            raise LinkLostError("the server closed the connection")
+        messages: Iterable[Message | BadLine] = self._decoder.feed(chunk)
+        return messages
+
+    def close(self) -> None:
+        """Let go at once; what was not written is lost."""
+        self.is_closed = True
+        self._writer.transport.abort()
+
+    async def _read_chunk(self) -> bytes:
+        try:
+            for _ in ("read", "read again after a ping"):
+                if time.monotonic() - self._written_at >= self._silence:
+                    self.write(_PING)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._silence):
+                        return await self._reader.read(_CHUNK)
+        except OSError as failure:
+            raise LinkLostError(_reason(failure)) from None
+        raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")
+
+
+def _reason(failure: OSError) -> str:
+    """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
+    if failure.errno is not None and failure.errno > 0:
+        return os.strerror(failure.errno).lower()
+    # Where a name has several addresses, the errors of all of them come as one text.
+    numbers = {int(number) for number in _ERRNO.findall(str(failure))}
+    reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
+    return reasons or (failure.strerror or str(failure)).lower()

@@ -1,0 +1,274 @@
+"""A connection that comes back: what was asked stays asked, what was missed comes again.
+
+One task reads. It hands each message to the taker for its kind (a table, so that a new mode adds
+rows) or to the question it answers. When the link is lost the same task opens another, says the
+same hello with the last id seen, and writes again, in order, what nobody has answered yet; the
+`ref` in it keeps the server from taking anything twice.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from msgspec import UNSET
+
+from chatctl.backoff import Backoff
+from chatctl.errors import (
+    AnswerTimeoutError,
+    CannotConnectError,
+    ProtocolError,
+    RefusedError,
+)
+from chatctl.events import Event, Reconnected
+from chatctl.inbox import Inbox
+from chatctl.link import Link, LinkLostError
+from chatctl.place import Place
+from chatctl.questions import Key, Question, Questions
+from chatctl.redial import Redial
+from common.codec import MAX_LINE, BadLine, encode
+from common.messages.base import Error, Message
+from common.messages.chat import (
+    Hello,
+    Incoming,
+    IncomingBroadcast,
+    Joined,
+    Left,
+    Quit,
+    Resumed,
+    Welcome,
+)
+
+_CLOSING: Final = frozenset({"shutting_down", "server_full", "slow_consumer", "idle_timeout"})
+"""Reasons for which a server hangs up on somebody who may come back."""
+
+_TRANSIENT: Final = _CLOSING | {"storage_failed", "rate_limited", "internal_error"}
+"""Refusals of a hello that may well be accepted later."""
+
+A = TypeVar("A", bound=Message)
+
+
+class Session:
+    """Keeps one conversation with a server going, over as many links as it takes.
+
+    `dial` opens a link or raises CannotConnectError; `reconnect_for` is how long (s) to try before
+    a lost connection counts as lost for good.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[Link]],
+        inbox: Inbox,
+        backoff: Backoff,
+        reconnect_for: float,
+    ) -> None:
+        self._redial = Redial(dial, backoff, reconnect_for, inbox.put)
+        self.takers: dict[type, Callable[[Any], object]] = {
+            Welcome: self._welcomed,
+            Error: self._refused,
+            BadLine: self._misread,
+            Incoming: self._deliver,
+            IncomingBroadcast: self._deliver,
+            Joined: inbox.put,
+            Left: inbox.put,
+            Resumed: self._resumed,
+        }
+        """Who takes which kind of message; all others are answers and carry a key."""
+        self.max_line = MAX_LINE
+        """Longest line that the server takes, in bytes."""
+        self.place = Place()
+        self._inbox = inbox
+        self._questions = Questions()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._is_ready = False
+        self._is_leaving = False
+        self._trouble = ""
+        self._log_lost = False
+        self._failure: Exception | None = None
+
+    async def start(self) -> None:
+        """Connect for the first time; raises CannotConnectError."""
+        self._link = await self._redial.dial()
+        self._is_ready = True
+        self._reading = asyncio.create_task(self._run(), name="chatctl session")
+
+    async def ask(
+        self, message: Message, key: Key, kind: type[A], within: float
+    ) -> tuple[A, Question]:
+        """Send `message` and wait up to `within` s for the answer with this `key`.
+
+        Raises RefusedError, AnswerTimeoutError, ProtocolError (an answer that is no `kind`), and
+        whatever ended the session.
+        """
+        line = encode(message)
+        self._check(line)
+        try:
+            with self._questions.opened(key, line) as question:
+                self._pace()
+                if isinstance(message, Hello):
+                    self.place.say(message)
+                if self._is_ready:
+                    self._write(question)
+                async with asyncio.timeout(within):
+                    await self._link.drain()
+                    answer = await question.answer
+        except TimeoutError:
+            trouble = f" ({self._trouble})" if self._trouble else ""
+            raise AnswerTimeoutError(f"no answer came within {within:g} s{trouble}") from None
+        finally:
+            self._pace()
+        if not isinstance(answer, kind):
+            raise ProtocolError(f"the server answered with {type(answer).__name__}")
+        return answer, question
+
+    async def next_event(self) -> Event | None:
+        """Return what came next, None at the end; raises what ended the session."""
+        event = await self._inbox.get()
+        self._pace()
+        if self.place.is_behind and not self._inbox and self._is_ready:
+            self._link.close()  # the next link begins with what was left to the log
+        return event
+
+    async def leave(self, within: float) -> None:
+        """Say goodbye, wait up to `within` s until the server has hung up, and let go."""
+        self._is_leaving = True
+        self._pace()
+        if self._is_ready:
+            self._link.write(encode(Quit()))
+            await asyncio.wait([self._reading], timeout=within)
+        await self.abort()
+
+    async def abort(self) -> None:
+        """Let go at once."""
+        self._is_leaving = True
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        self._link.close()
+        self._end(None)
+
+    def _check(self, line: bytes) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._is_leaving:
+            raise CannotConnectError("this client has quit; make another one")
+        if len(line) - 1 > self.max_line:
+            detail = f"the message has {len(line) - 1} bytes as a line, {self.max_line} are allowed"
+            raise RefusedError(Error(reason="line_too_long", detail=detail))
+
+    def _end(self, failure: Exception | None) -> None:
+        self._failure = failure
+        self._is_ready = False
+        self._questions.fail(failure or CannotConnectError("this client has quit"))
+        self._inbox.end(failure)
+
+    def _pace(self) -> None:
+        """Read on unless the inbox is full; while an answer is awaited, and at the end, always."""
+        if self._inbox.is_full and not self._questions and not self._is_leaving:
+            self._may_read.clear()
+        else:
+            self._may_read.set()
+
+    def _write(self, question: Question) -> None:
+        question.written_wall = time.time_ns()
+        self._link.write(question.line)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._read()
+                except LinkLostError as lost:
+                    self._redial.lose(self._trouble or str(lost))
+                if self._is_leaving:
+                    return
+                await self._reopen()
+        except Exception as failure:
+            self._link.close()
+            self._end(failure)
+
+    async def _read(self) -> None:
+        """Take what comes until the link is lost, or closed on purpose."""
+        link = self._link
+        while True:
+            await self._may_read.wait()
+            for message in await link.read():
+                taker = self.takers.get(type(message), self._answered)
+                taker(message)
+                if link.is_closed:
+                    return
+
+    async def _reopen(self) -> None:
+        self._is_ready = False
+        self._link.close()
+        self._link = await self._redial.again()
+        self._trouble = ""
+        if self.place.is_known:
+            self._link.write(encode(self.place.greet()))
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Write, again, what nobody has answered."""
+        self._is_ready = True
+        for question in self._questions:
+            self._write(question)
+
+    def _recover(self) -> None:
+        """Note that the server serves us (again)."""
+        away = self._redial.recover()
+        if away is not None:
+            self._inbox.put(Reconnected(away, self._log_lost))
+            self._log_lost = False
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self.max_line = welcome.max_line or MAX_LINE
+        if self.place.welcomed(welcome):
+            self._log_lost = True
+            self._link.close()  # the next hello asks for all that the new log holds
+            return
+        self._recover()
+        if not self._questions.answer(Hello, welcome):
+            self._go_on()
+
+    def _refused(self, error: Error) -> None:
+        if error.reason == "replaced":
+            raise RefusedError(error)
+        if error.reason in _CLOSING:
+            self._trouble = error.detail
+        if error.ref is not UNSET:
+            self._questions.answer(error.ref, RefusedError(error))
+        elif Hello in self._questions:
+            self._questions.answer(Hello, RefusedError(error))
+        elif not self._is_ready:
+            raise LinkLostError(error.detail) if error.reason in _TRANSIENT else RefusedError(error)
+        elif error.reason not in _CLOSING:
+            self._inbox.put(error)
+
+    def _misread(self, line: BadLine) -> None:
+        error = line.error
+        match error.reason:
+            case "unknown_code":
+                return  # a newer server says more than we know
+            case "bad_field" if error.ref is not UNSET:
+                self._questions.answer(error.ref, ProtocolError(error.detail))
+            case "bad_field":
+                self._inbox.put(error)
+            case _:
+                raise ProtocolError(f"this is no chatd, or a broken one: {error.detail}")
+
+    def _answered(self, answer: Any) -> None:
+        self._recover()
+        self._questions.answer(answer.ref, answer)
+
+    def _deliver(self, delivery: Incoming | IncomingBroadcast) -> None:
+        if not self.place.accepts(delivery):
+            return
+        if self._inbox.put(delivery):
+            self.place.saw(delivery)
+        else:
+            self.place.leave_to_log()
+
+    def _resumed(self, resumed: Resumed) -> None:
+        self.place.resumed(resumed)
+        self._inbox.put(resumed)
