@@ -97,6 +97,23 @@ class Config(Struct, frozen=True, kw_only=True):
     max_pending: Annotated[
         int, Meta(ge=1), Option(_whole, "N", "unanswered requests of one connection (10000)")
     ] = 10_000
+    time_file: Annotated[
+        Path | None,
+        Option(Path, "FILE", "stamps of all exchanges (serverTimeData.txt in --data)"),
+    ] = None
+    min_interval: Annotated[
+        float,
+        Meta(ge=0.001),
+        Option(parse_duration, "TIME", "shortest interval of an exchange (1ms)"),
+    ] = 0.001
+    max_duration: Annotated[
+        float,
+        Meta(gt=0),
+        Option(parse_duration, "TIME", "longest duration of an exchange (1h)"),
+    ] = 3600.0
+    max_exchanges: Annotated[
+        int, Meta(ge=0), Option(_whole, "N", "timestamp exchanges at once (1000)")
+    ] = 1_000
 
 
 def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:

@@ -70,6 +70,7 @@ class Connection:
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.session = Session(_address(writer), clock.monotonic(), self._outbox, self)
+        self.session.local_host = (writer.get_extra_info("sockname") or ("?",))[0]
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the outbox, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)

@@ -15,14 +15,16 @@ from chatd.config import Config
 from chatd.connection import MAX_INFLIGHT, Connection, Terms
 from chatd.fanout import Fanout
 from chatd.identities import Identities
+from chatd.journal import TimeJournal
 from chatd.log.memory import MemoryLog
 from chatd.roster import Roster
 from chatd.router import Router
-from chatd.services import request
+from chatd.services import request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.hello import Reception
 from chatd.services.request import Requests
+from chatd.services.timestamp import Exchanges
 from chatd.session import Session
 from chatd.turn import Turn
 from chatd.wheel import Wheel
@@ -55,6 +57,8 @@ class Server:
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
         self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
+        wheel = Wheel(self._clock.monotonic, loop.call_later)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
@@ -67,9 +71,15 @@ class Server:
                 Reception(self._log, roster, self._fanout, identities, limits),
                 Chat(self._log, roster, identities, self._clock),
                 Requests(
-                    Wheel(self._clock.monotonic, loop.call_later),
+                    wheel,
                     Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
                     request.Terms(config.delay, config.max_pending, config.outbox_limit),
+                ),
+                Exchanges(
+                    wheel,
+                    self._clock,
+                    self._journal,
+                    timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
                 ),
             ]
         )
@@ -139,6 +149,7 @@ class Server:
             connection.session.close("server stops", _SHUTTING_DOWN)
         if tasks := list(self._connections.values()):
             await asyncio.wait(tasks, timeout=DRAIN)
+        await self._journal.close()
         for connection in self._connections:
             connection.abort()
         if tasks := list(self._connections.values()):

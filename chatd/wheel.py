@@ -3,6 +3,7 @@
 import heapq
 import logging
 from collections.abc import Callable, Iterable
+from math import ceil
 from typing import Final, Protocol
 
 logger: Final = logging.getLogger(__name__)
@@ -48,9 +49,13 @@ class Wheel:
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
 
-    def tick(self, delay: float) -> int:
+    def now(self) -> int:
+        """Return the tick that this moment belongs to."""
+        return int(self._monotonic() * TICKS)
+
+    def tick_in(self, delay: float) -> int:
         """Return the tick at which what is due `delay` seconds (s, >= 0) from now will fire."""
-        return -int(-(self._monotonic() + delay) * TICKS // 1)
+        return ceil((self._monotonic() + delay) * TICKS)
 
     def add(self, tick: int, entry: Due) -> None:
         """Fire `entry` at `tick`."""
@@ -85,7 +90,7 @@ class Wheel:
 
     def _turn(self) -> None:
         self._timer = None
-        now = int(self._monotonic() * TICKS)
+        now = self.now()
         while self._order and self._order[0] <= now:
             for entry in self._buckets.pop(heapq.heappop(self._order), ()):
                 try:

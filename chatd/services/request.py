@@ -111,7 +111,7 @@ class Requests:
         if delay == 0:
             session.outbox.put(Part(encoded))
             return
-        answer = _Answer(queue, request_id, encoded, self._wheel.tick(delay))
+        answer = _Answer(queue, request_id, encoded, self._wheel.tick_in(delay))
         queue.pending[request_id] = answer
         queue.size += len(encoded)
         session.owed.add()
