@@ -13,9 +13,27 @@ Each clock is read as wall time at the start plus monotonic time since, so that 
 clock during a run does not look like a delay. All times are ns since the Unix epoch.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
+
+_SEPARATORS: Final = frozenset("/\\")
+_MAX_ID: Final = 64
+
+
+def check_id(text: str) -> str:
+    """Return `text` if it can name the file of a client, in its directory.
+
+    Raises ValueError unless it has 1 to 64 characters, all printable and none a separator, and does
+    not begin with a dot.
+    """
+    if not 1 <= len(text) <= _MAX_ID:
+        raise ValueError(f"an id has 1 to {_MAX_ID} characters, this one {len(text)}")
+    if not text.isprintable() or _SEPARATORS & set(text):
+        raise ValueError(f"the id {text!r} has a separator or a control character; leave it out")
+    if text.startswith("."):
+        raise ValueError(f"the id {text!r} begins with a dot; leave it out")
+    return text
 
 
 class Arrival(Struct, frozen=True, gc=False):

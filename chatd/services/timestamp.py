@@ -11,6 +11,7 @@ from chatd.exchange import Grid
 from chatd.routes import Route, route
 from chatd.session import Session
 from chatd.wheel import TICKS, Wheel
+from common.exchange import check_id
 from common.messages.base import Error, Refusal
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 from common.timefile import direction
@@ -212,6 +213,10 @@ class Exchanges:
         if len(self._runs) >= terms.max_exchanges:
             detail = f"all {terms.max_exchanges} exchanges are taken; try again later"
             raise Refusal(Error("too_many_requests", detail))
+        try:
+            check_id(message.id)
+        except ValueError as fault:
+            raise Refusal(Error("bad_field", f"in exchange: {fault}")) from None
         if not terms.min_interval <= interval <= terms.max_duration:
             low, high = format_duration(terms.min_interval), format_duration(terms.max_duration)
             detail = f"in exchange: interval_ms is out of range: from {low} to {high}"
