@@ -50,7 +50,7 @@ def _parser() -> ArgumentParser:
     rows = {name: _load(name) for name in commands.NAMES}
     parser = ArgumentParser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} [OPTIONS] COMMAND …",
+        usage=f"{PROGRAM} [OPTIONS] COMMAND ...",
         # argparse would list the commands behind the options, and on more lines.
         description="\n".join(
             ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in rows.items())]

@@ -84,6 +84,11 @@ class Link:
         self.is_closed = True
         self._writer.transport.abort()
 
+    async def closed(self) -> None:
+        """Wait until the connection is gone."""
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
     async def _read_chunk(self) -> bytes:
         try:
             for _ in ("read", "read again after a ping"):

@@ -12,7 +12,7 @@ T = TypeVar("T")
 def add_connection(parser: ArgumentParser) -> None:
     """Add what may stand before a command and behind it."""
     for flag, metavar, text in (
-        ("--server", "HOST:PORT", "where chatd listens (127.0.0.1:5555)"),
+        ("--server", "HOST:PORT", "address (CHATCTL_SERVER, 127.0.0.1:5555)"),
         ("--timeout", "TIME", "how long to wait for anything (10s)"),
         ("--config", "FILE", "TOML file with server, timeout, name"),
     ):
