@@ -114,11 +114,10 @@ def format_rows(first: int, rows: Iterable[tuple[str, int]]) -> str:
     Takes 0.4 us per row of a batch, most of which share their second.
     """
     lines = []
-    second = ""
-    second_us = 0
+    second, second_us = "", -1_000_000  # of no row yet
     for number, (columns, at_ns) in enumerate(rows, first):
         us = at_ns // 1_000 - second_us
-        if not (second and 0 <= us < 1_000_000):
+        if not 0 <= us < 1_000_000:
             seconds = at_ns // _SECOND_NS
             second, second_us = _format_second(seconds), seconds * 1_000_000
             us = at_ns // 1_000 - second_us

@@ -3,7 +3,7 @@ from fractions import Fraction
 from itertools import combinations, pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from common.clock.skew import Point, floor_slope, lower_hull, skew
@@ -50,6 +50,7 @@ def test_no_line_below_all_points_is_nearer_to_them(points: list[Point]) -> None
 
 
 @given(POINTS)
+@example([(0, 0), (1, 1), (2, 2)])
 def test_the_hull_turns_left_below_all_points(points: list[Point]) -> None:
     hull = lower_hull(sorted(points))
     assert set(hull) <= set(points)

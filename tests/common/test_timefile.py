@@ -233,6 +233,11 @@ def test_a_file_of_something_else_is_not_appended_to(tail: str) -> None:
         continue_after(tail)
 
 
+def test_of_a_foreign_line_the_end_is_shown() -> None:
+    with pytest.raises(ValueError, match=r"^the file ends with 'b{80}', which"):
+        continue_after("a" * 10_000 + "b" * 80)
+
+
 FILE = (
     block_start(first=True)
     + one_block(1, 3)
