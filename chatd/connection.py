@@ -78,7 +78,8 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection until it is over; raises nothing."""
-        logger.info("%s: connected", self.session)
+        if not self.session.is_closing:
+            logger.info("%s: connected", self.session)
         if self._terms.idle_timeout:
             self._watch_idleness()
         try:

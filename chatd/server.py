@@ -41,6 +41,7 @@ DRAIN: Final = 3.0
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
+_MANY_DESCRIPTORS: Final = 2**20
 _READER_LIMIT: Final = 128 * 1024
 
 
@@ -159,6 +160,7 @@ class Server:
 def _affordable_connections() -> int:
     """Raise the limit of descriptors as far as allowed and return how many clients that serves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, hard - _SPARE_DESCRIPTORS)
+    wanted = _MANY_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(1, wanted - _SPARE_DESCRIPTORS)
