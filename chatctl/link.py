@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from chatctl.address import Address
 from chatctl.errors import CannotConnectError
+from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder, encode
-from common.messages import FROM_SERVER
 from common.messages.base import Message
 from common.messages.basic import Ping
 
