@@ -4,6 +4,7 @@ One chunk of bytes becomes many messages in one call of msgspec. Only when that 
 bytes are not one object a line, are they taken apart one by one.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, Generic, TypeVar
@@ -19,8 +20,10 @@ from common.messages.base import Error
 MAX_LINE: Final = 65_536
 """Default limit of a line, in bytes."""
 
-# A hello that asks for another format changes how the bytes behind it are to be read.
+# A hello that asks for another format changes how the bytes behind it are to be read. JSON may also
+# write the letters of that key as escapes, although no encoder does.
 _FORMAT_CHANGE: Final = b'"format"'
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00[67]")
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -84,7 +87,7 @@ class Decoder(Generic[M]):
 
     def _decode_block(self, block: bytes) -> list[M] | None:
         """Decode whole lines at once, or return None where they must be looked at one by one."""
-        if _FORMAT_CHANGE in block or exceeds(block, self._max_line):
+        if _may_change_format(block) or exceeds(block, self._max_line):
             return None
         messages = self._catalogue.decode_lines(block)
         if messages is None:
@@ -137,3 +140,9 @@ class Decoder(Generic[M]):
     def _decode_piece(self, piece: bytes) -> M | BadLine:
         message = self._catalogue.decode(piece)
         return BadLine(self._catalogue.explain(piece)) if message is None else message
+
+
+def _may_change_format(block: bytes) -> bool:
+    if _FORMAT_CHANGE in block:
+        return True
+    return b"\\" in block and _ESCAPED_LETTER.search(block) is not None
