@@ -1,15 +1,13 @@
 """One TCP connection: bytes out, messages in, until it is lost."""
 
 import asyncio
-import os
-import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
 from chatctl.address import Address
-from chatctl.errors import CannotConnectError
+from chatctl.dialing import connected, reason
 from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder, encode
 from common.messages.base import Message
@@ -19,7 +17,6 @@ MAX_LINE: Final = 16 * 2**20
 """Longest line taken from a server, in bytes: a list of 10,000 long names still fits."""
 
 _CHUNK: Final = 64 * 2**10
-_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _PING: Final = encode(Ping())
 
 
@@ -47,16 +44,8 @@ class Link:
     @classmethod
     async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
         """Connect within `within` s; raises CannotConnectError."""
-        try:
-            async with asyncio.timeout(within):
-                streams = await asyncio.open_connection(host, port, limit=_CHUNK)
-        except TimeoutError:
-            problem = f"nothing answered within {within:g} s"
-        except OSError as failure:
-            problem = _reason(failure)
-        else:
-            return cls(*streams, silence)
-        raise CannotConnectError(f"cannot connect to {Address(host, port)}: {problem}")
+        streams = asyncio.open_connection(host, port, limit=_CHUNK)
+        return cls(*await connected(streams, Address(host, port), within), silence)
 
     def write(self, line: bytes) -> None:
         """Queue bytes; a lost connection is noticed by who reads."""
@@ -101,15 +90,5 @@ class Link:
                     if not limit.expired():  # the system's own, ETIMEDOUT
                         raise
         except OSError as failure:
-            raise LinkLostError(_reason(failure)) from None
+            raise LinkLostError(reason(failure)) from None
         raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")
-
-
-def _reason(failure: OSError) -> str:
-    """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
-    if failure.errno is not None and failure.errno > 0:
-        return os.strerror(failure.errno).lower()
-    # Where a name has several addresses, the errors of all of them come as one text.
-    numbers = {int(number) for number in _ERRNO.findall(str(failure))}
-    reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
-    return reasons or (failure.strerror or str(failure)).lower()
