@@ -156,6 +156,7 @@ class Connection:
             transport.write(encoded)
             if transport.get_write_buffer_size():
                 self._draining = self._loop.create_task(self._drain())
+        self._outbox.pack()  # so that what cannot be written counts
         queued = self._outbox.size + transport.get_write_buffer_size()
         if queued > self._terms.outbox_limit and not self.session.is_closing:
             self._cut_off(queued)

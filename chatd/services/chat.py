@@ -56,7 +56,7 @@ class Chat:
         if message.ref is UNSET:
             session.outbox.put(self._roster.encoded_names(session.outbox.dialect))
         else:
-            session.send(Users(self._roster.names(), message.ref))
+            session.send_long(Users(self._roster.names(), message.ref))
 
     def outgoing_broadcast(self, session: Session, message: OutgoingBroadcast) -> None:
         """Take a message for everyone else."""
@@ -80,7 +80,7 @@ class Chat:
         excerpt = await self._log.history(session.identity, before, message.limit)
         messages = _fitting([_told(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
-        session.send(HistoryPage(messages, more, message.ref))
+        session.send_long(HistoryPage(messages, more, message.ref))
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""
