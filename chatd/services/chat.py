@@ -12,7 +12,7 @@ from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Roster
 from chatd.router import Route, route
 from chatd.session import Session
-from common import names
+from common import codec, names
 from common.messages.base import Error, Refusal
 from common.messages.chat import (
     History,
@@ -27,6 +27,8 @@ from common.messages.chat import (
 
 _MAX_REF_BYTES: Final = 64
 _MAX_PAGE_BYTES: Final = 256 * 1024
+_PAGE_FRAME_BYTES: Final = 512
+"""More than a page adds to its messages: its ref may take 6 bytes for each of 64 characters."""
 _NEWEST: Final = 2**63 - 1
 
 
@@ -72,7 +74,7 @@ class Chat:
         return None
 
     async def history(self, session: Session, message: History) -> None:
-        """Answer with a page of what was said before, of at most about 256 KiB."""
+        """Answer with a page of what was said before, of at most 256 KiB."""
         if session.outbox.dialect is not Dialect.FULL:
             detail = 'history needs version 1: say hello with "version":1'
             raise Refusal(Error("unsupported", detail, ref=message.ref))
@@ -137,9 +139,9 @@ def _fitting(
     messages: list[Incoming | IncomingBroadcast],
 ) -> list[Incoming | IncomingBroadcast]:
     """Return the newest of `messages` that go on one page; at least one."""
-    size = 0
+    size = _PAGE_FRAME_BYTES
     for number, message in enumerate(reversed(messages)):
-        size += len(message.content)
+        size += len(codec.encode(message))
         if number and size > _MAX_PAGE_BYTES:
             return messages[-number:]
     return messages
