@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Sequence
 
 from msgspec import UNSET, structs
 
-from chatd.dialects import Dialect, delivery
+from chatd.dialects import Dialect
 from chatd.fanout import Fanout
 from chatd.identities import Identities, NameHeldError, new_identity
-from chatd.log.port import Log
+from chatd.log.port import Entry, Log
+from chatd.outbox import Part
 from chatd.roster import Roster
 from chatd.router import Route, route
 from chatd.session import Session
@@ -152,25 +153,37 @@ class Reception:
         Commits go on meanwhile and are read from the log too, until there is none that was not
         read; then, in the same turn of the loop, the session joins those who get them live.
         """
-        first, position, count = self._log.first, after, 0
+        position, count = after, 0
+        gap = after > self._fanout.last
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
-            for entry in page.entries:
-                session.send(delivery(entry))
-            count += len(page.entries)
-            position = page.position
-            await session.drained()
+            # The log forgets meanwhile too, perhaps what was still to be read.
+            gap = gap or position < self._log.first - 1
+            await _deliver(session, page.entries)
             if session.is_closing:
                 return
+            count += len(page.entries)
+            position = page.position
         self._roster.go_live(session)
-        gap = after < first - 1 or after > position
-        last = self._fanout.last
-        session.send(Resumed(count, last, gap, first=first if gap else UNSET))
+        first = self._log.first if gap else UNSET
+        session.send(Resumed(count, self._fanout.last, gap, first))
 
     def _announce(self, message: Message, but: Session) -> None:
         for watcher in self._roster.watchers:
             if watcher is not but:
                 watcher.send(message)
+
+
+async def _deliver(session: Session, entries: Sequence[Entry]) -> None:
+    """Write `entries` as fast as they are taken, so that their sum is never queued at once."""
+    outbox = session.outbox
+    for entry in entries:
+        if outbox.is_busy:
+            await session.drained()
+        if session.is_closing:
+            return
+        outbox.put(Part(outbox.dialect.encode_entry(entry), entry.id))
+    await session.drained()
 
 
 def _dialect(message: Hello) -> Dialect:
