@@ -52,14 +52,15 @@ class Reception:
         dialect = _dialect(message)
         name = await self._choose_name(message, dialect)
         identity, token = await self._claim(name, message, dialect)
-        self._free(name, identity)
+        is_takeover = self._make_way(name, identity)
         session.name, session.key, session.identity = name, names.key(name), identity
         session.is_nameless = message.name is UNSET
         session.wants_presence = message.presence
         session.outbox.speak(dialect)
         self._roster.join(session)
         session.send(self._welcome(name, token) if dialect is Dialect.FULL else Welcome())
-        self._announce(Joined(name), but=session)
+        if not is_takeover:
+            self._announce(Joined(name), but=session)
         if message.after is not UNSET:
             await self._replay(session, message.after)
         else:
@@ -115,17 +116,18 @@ class Reception:
             raise await self._taken(name, "name_taken", f"the name {name} is kept for its holder")
         return new_identity(), None
 
-    def _free(self, name: str, identity: int) -> None:
-        """Make way: the same identity on another connection is replaced."""
+    def _make_way(self, name: str, identity: int) -> bool:
+        """Replace the same identity on another connection; return whether there was one."""
         present = self._roster.find(names.key(name))
         if present is None:
-            return
+            return False
         if present.identity != identity:
             # Somebody else came first while the log was asked.
             raise Refusal(Error("name_taken", f"the name {name} is in use", name=name))
         self._roster.leave(present)
         detail = "you signed in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
+        return True
 
     async def _taken(self, name: str, reason: Reason, detail: str) -> Refusal:
         for suggestion in names.variants(name):
