@@ -52,6 +52,8 @@ class Reception:
         dialect = _dialect(message)
         name = await self._choose_name(message, dialect)
         identity, token = await self._claim(name, message, dialect)
+        if session.is_closing:
+            return
         is_takeover = self._make_way(name, identity)
         session.name, session.key, session.identity = name, names.key(name), identity
         session.is_nameless = message.name is UNSET
