@@ -111,7 +111,7 @@ class Reception:
             raise await self._taken(name, "name_taken", f"the name {name} is in use")
         try:
             if dialect is Dialect.FULL or token is not None:
-                return await self._identities.claim(name, token)
+                return await self._identities.claim(name, token, is_here=present is not None)
         except NameHeldError as held:
             raise await self._taken(name, held.reason, str(held)) from None
         if await self._identities.is_reserved(key):
