@@ -78,7 +78,7 @@ class Connection:
     async def run(self) -> None:
         """Serve the connection until it is over; raises nothing."""
         logger.info("%s: connected", self.session)
-        if self._terms.idle_timeout:
+        if self._terms.idle_timeout and not self.session.is_closing:
             self._watch_idleness()
         try:
             await self._serve()
