@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterator, Sequence
 
-from bench.jobs.job import Goal
 from bench.machine import Environment
 from bench.report import Result, Subject
 
@@ -57,7 +56,7 @@ def _row(result: Result) -> tuple[str, ...]:
         f"{result.load_busy:.0%}",
         f"{result.others_busy:.0%}",
         _figures(result.figures),
-        _goal(result.goal, result.goal_met),
+        _goal(result),
     )
 
 
@@ -76,11 +75,16 @@ def _figures(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
 
 
-def _goal(goal: Goal | None, met: bool | None) -> str:
+def _goal(result: Result) -> str:
+    goal = result.goal
     if goal is None:
         return ""
     sign = ">=" if goal.at_least else "<="
-    return f"{goal.figure} {sign} {_short(goal.bound).strip()}: {'met' if met else 'missed'}"
+    if result.goal_met:
+        verdict = "met"
+    else:
+        verdict = "missed, but disturbed" if result.others_busy > _QUIET else "missed"
+    return f"{goal.figure} {sign} {_short(goal.bound).strip()}: {verdict}"
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:
