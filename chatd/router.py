@@ -1,53 +1,18 @@
 """From a message to the one handler that serves it, and from a failure to its answer."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Awaitable, Iterable
+from typing import Final
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
+from chatd.routes import Route, Service
 from chatd.session import Session
 from common.codec import BadLine
 from common.messages import FROM_CLIENT
 from common.messages.base import Error, Message, Refusal
 
 logger: Final = logging.getLogger(__name__)
-
-M = TypeVar("M", bound=Message)
-Handler = Callable[[Session, Any], Awaitable[None] | None]
-
-
-class Route(Struct, frozen=True):
-    """Which handler serves a kind of message, and whether hello must come first."""
-
-    kind: type[Message] | type[BadLine]
-    handler: Handler
-    needs_welcome: bool
-
-
-def route(
-    kind: type[M],
-    handler: Callable[[Session, M], Awaitable[None] | None],
-    *,
-    needs_welcome: bool = False,
-) -> Route:
-    """Return a row of a service's table.
-
-    A handler answers at once and returns None, or returns an awaitable that the connection waits
-    for before it looks at the next message. It may raise Refusal, which becomes the answer.
-    """
-    return Route(kind, handler, needs_welcome)
-
-
-class Service(Protocol):
-    """One mode: its table of routes, and what it does when a session ends."""
-
-    @property
-    def routes(self) -> Sequence[Route]:
-        """The messages it serves."""
-
-    def closed(self, session: Session) -> None:
-        """Forget `session`; called once for each, welcome or not."""
 
 
 class Router:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chatd.clock import Clock
-from chatd.router import Route, route
+from chatd.routes import Route, route
 from chatd.session import Session
 from common.messages.basic import Echo, Ping, Pong
 from common.timestamps import format_time

@@ -10,7 +10,7 @@ from chatd.dialects import Dialect, delivery
 from chatd.identities import Identities
 from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Roster
-from chatd.router import Route, route
+from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
 from common.messages.base import Error, Refusal

@@ -9,7 +9,7 @@ from chatd.fanout import Fanout
 from chatd.identities import Identities, NameHeldError, new_identity
 from chatd.log.port import Log
 from chatd.roster import Roster
-from chatd.router import Route, route
+from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
 from common.messages.base import Error, Message, Reason, Refusal

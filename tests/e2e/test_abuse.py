@@ -1,0 +1,227 @@
+"""Clients that are broken, hostile or unlucky: the server stays, the others notice nothing."""
+
+import json
+import os
+import random
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.e2e.daemon import Daemon
+from tests.e2e.wire import Wire
+
+Start = Callable[..., Daemon]
+
+MARK = "the line after"
+
+
+@pytest.fixture(scope="module")
+def witnesses(daemon: Daemon) -> Iterator[tuple[Wire, Wire]]:
+    """Two clients that talk to each other, to see that nothing disturbs them."""
+    with Wire(daemon.address) as one, Wire(daemon.address) as other:
+        one.hello("one")
+        other.hello("other")
+        yield one, other
+
+
+def assert_undisturbed(witnesses: tuple[Wire, Wire]) -> None:
+    one, other = witnesses
+    one.say("outgoing", to="other", content="still here?")
+    assert other.hear()["content"] == "still here?"
+
+
+def mutated(line: bytes, position: int, byte: int) -> bytes:
+    return line[: position % len(line)] + bytes([byte]) + line[position % len(line) + 1 :]
+
+
+VALID = st.sampled_from(
+    [
+        b'{"code":"outgoing","to":"nobody","content":"hi","ref":"1"}',
+        b'{"code":"hello","name":"x","version":1,"token":"0123456789abcdef"}',
+        b'{"code":"ping","ref":"\\u00e9"}',
+        b'{"code":"echo","content":{"a":[1,2.5e3,null,true]}}',
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+).map(lambda value: json.dumps(value).encode())
+GARBAGE = (
+    st.binary(max_size=200)
+    | JSON
+    | st.builds(mutated, VALID, st.integers(0, 200), st.integers(0, 255))
+).map(lambda line: line.replace(b"\n", b"\r").replace(b'"format"', b'"formad"'))
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(line=GARBAGE)
+def test_after_any_garbage_the_session_goes_on(
+    daemon: Daemon, witnesses: tuple[Wire, Wire], line: bytes
+) -> None:
+    with Wire(daemon.address) as wire:
+        wire.send(line + b"\n")
+        wire.say("echo", content=MARK)
+        answers = []
+        while MARK not in (answer := wire.hear_line()):
+            assert answer, f"closed after {line!r}"
+            answers.append(json.loads(answer))
+        is_bad_line = not line.lstrip(b" \t\r").startswith(b"{") and line.strip(b" \t\r")
+        assert len(answers) == 1 if is_bad_line else len(answers) <= max(1, line.count(b"}"))
+    assert_undisturbed(witnesses)
+
+
+def test_a_line_over_the_limit_costs_one_error_and_nothing_else(daemon: Daemon) -> None:
+    with Wire(daemon.address) as wire:
+        for chunk in (b'{"code":"echo","content":"', b"x" * 300_000, b"x" * 300_000, b'"}\n'):
+            wire.send(chunk)
+        wire.say("echo", content=MARK)
+        assert wire.hear()["reason"] == "line_too_long"
+        assert wire.hear()["content"] == MARK
+
+
+def test_vanishing_in_the_middle_of_a_line_disturbs_nobody(
+    daemon: Daemon, witnesses: tuple[Wire, Wire]
+) -> None:
+    for number in range(50):
+        wire = Wire(daemon.address)
+        wire.hello(f"ghost {number}")
+        wire.send(b'{"code":"outgoing_broad')
+        wire.reset()
+    assert_undisturbed(witnesses)
+    one, _ = witnesses
+    while any(name.startswith("ghost") for name in one.ask("who")["users"]):
+        time.sleep(0.01)
+
+
+def test_a_half_closed_connection_still_gets_its_answers(daemon: Daemon) -> None:
+    with Wire(daemon.address) as wire:
+        wire.send(b'{"code":"hello","name":"half","version":1}')
+        wire.send(b'{"code":"outgoing","to":"half","content":"to me","ref":"1"}')
+        wire.end_input()
+        codes = [json.loads(line)["code"] for line in wire.hear_all()]
+    assert codes == ["welcome", "incoming", "ack"]
+
+
+def test_a_reader_that_stops_is_cut_off_and_nobody_else_is_slowed(start: Start) -> None:
+    daemon = start("--outbox-limit", "1MiB", is_debugged=False)
+    with Wire(daemon.address) as deaf, Wire(daemon.address) as ann, Wire(daemon.address) as bob:
+        deaf.hello("deaf", version=1)
+        ann.hello("ann", version=1)
+        bob.hello("bob")
+        slowest = 0.0
+        while "deaf" in ann.ask("who")["users"]:
+            began = time.monotonic()
+            ann.say("outgoing_broadcast", content="x" * 60_000)
+            bob.hear()
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 1
+        *deliveries, last = deaf.hear_all()
+        error = json.loads(last)
+        assert (error["code"], error["reason"]) == ("error", "slow_consumer")
+        assert "limit is 1048576" in error["detail"]
+        assert f"resume after id {json.loads(deliveries[-1])['id']}," in error["detail"]
+
+
+def test_a_client_that_does_not_read_its_answers_is_not_read_from(start: Start) -> None:
+    daemon = start("--outbox-limit", "1MiB", is_debugged=False)
+    with Wire(daemon.address) as greedy, Wire(daemon.address) as ann:
+        lines = memoryview((b'{"code":"echo","content":"' + b"x" * 1000 + b'"}\n') * 100)
+        greedy.socket.setblocking(False)
+        sent = 0
+        still = time.monotonic()
+        while time.monotonic() - still < 1:
+            try:
+                sent += greedy.socket.send(lines[sent % len(lines) :])
+                still = time.monotonic()
+            except BlockingIOError:
+                assert ann.ask("ping")["code"] == "pong"
+        assert sent < 64 * 2**20
+        greedy.socket.settimeout(20)
+        greedy.end_input()
+        received = bytearray()
+        while chunk := greedy.socket.recv(2**20):
+            received += chunk
+        assert received.count(b'"echo"') == sent // (len(lines) // 100)
+
+
+def descriptors_in_use(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_at_the_limit_of_connections_newcomers_are_told_and_room_is_found_again(
+    start: Start,
+) -> None:
+    daemon = start("--max-connections", "20")
+    members = [Wire(daemon.address) for _ in range(20)]
+    for member in members:
+        assert member.ask("ping")["code"] == "pong"
+    with Wire(daemon.address) as late:
+        assert late.hear()["reason"] == "server_full"
+        assert late.hear() == {}
+    members.pop().close()
+    for member in members:
+        assert member.ask("ping")["code"] == "pong"
+    while True:
+        with Wire(daemon.address) as again:
+            if again.ask("ping")["code"] == "pong":
+                break
+    for member in members:
+        member.close()
+
+
+def test_out_of_descriptors_it_neither_spins_nor_stays_deaf(start: Start) -> None:
+    daemon = start("--max-connections", "1000", is_debugged=False)
+    pid = daemon.process.pid
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors_in_use(pid) + 5,) * 2)
+    crowd = [socket.create_connection(daemon.address, 20) for _ in range(30)]
+    before = cpu_seconds(pid)
+    time.sleep(1)  # the span over which a spinning server would burn a second of CPU
+    assert cpu_seconds(pid) - before < 0.5
+    for client in crowd:
+        client.close()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with Wire(daemon.address) as wire:
+                assert wire.ask("ping")["code"] == "pong"
+                break
+        except (OSError, KeyError):
+            assert time.monotonic() < deadline, "deaf although descriptors are free again"
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_ten_thousand_idle_connections_cost_the_others_nothing(start: Start) -> None:
+    daemon = start("--log-level", "warning", is_debugged=False)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(10_000, hard - 500)
+    idle = [socket.create_connection(daemon.address, 20) for _ in range(count)]
+    with Wire(daemon.address) as ann, Wire(daemon.address) as bob:
+        ann.hello("ann")
+        bob.hello("bob")
+        for _ in range(100):
+            ann.say("outgoing", to="bob", content="hi")
+            assert bob.hear()["content"] == "hi"
+        chosen = random.Random(1).sample(idle, 100)
+        for client in chosen:
+            client.sendall(b'{"code":"echo","content":1}')
+        for client in chosen:
+            assert client.recv(100) == b'{"code":"echo","content":1}\n'
+    for client in idle:
+        client.close()

@@ -1,0 +1,130 @@
+"""Starting, stopping, and being told wrong."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.daemon import Daemon, command
+from tests.e2e.wire import Wire
+
+Start = Callable[..., Daemon]
+
+
+def refused(*options: str, **environment: str) -> tuple[int, str]:
+    """Run a daemon that cannot start; return its exit code and its one line on stderr."""
+    result = subprocess.run(
+        command(*options),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.returncode, result.stderr.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_says_goodbye_to_everyone_and_exits_with_0(
+    start: Start, number: signal.Signals
+) -> None:
+    daemon = start()
+    with Wire(daemon.address) as ann, Wire(daemon.address) as stranger:
+        ann.hello("ann")
+        assert stranger.ask("ping")["code"] == "pong"
+        ann.say("outgoing", to="ann", content="last words")
+        assert ann.hear()["content"] == "last words"
+        daemon.process.send_signal(number)
+        for wire in (ann, stranger):
+            error = wire.hear()
+            assert (error["code"], error["reason"]) == ("error", "shutting_down")
+            assert wire.hear() == {}
+            wire.close()
+        assert daemon.process.wait(10) == 0
+
+
+def test_it_stops_within_5_seconds_whatever_clients_do(start: Start) -> None:
+    daemon = start(is_debugged=False)
+    with Wire(daemon.address) as deaf, Wire(daemon.address) as idle, Wire(daemon.address) as loud:
+        deaf.hello("deaf")
+        loud.hello("loud")
+        idle.send(b'{"code":"hello","na')
+        for _ in range(60):
+            loud.say("outgoing", to="deaf", content="x" * 60_000)
+        assert loud.ask("ping")["code"] == "pong"
+        assert daemon.stop() < 5
+
+
+def test_a_second_signal_exits_at_once(start: Start) -> None:
+    daemon = start()
+    with Wire(daemon.address) as silent:
+        silent.hello("silent")
+        daemon.process.send_signal(signal.SIGTERM)
+        assert silent.hear()["reason"] == "shutting_down"
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(10) == 130
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, line = refused("--port", port)
+    assert code == 3
+    assert line == (
+        f"chatd: cannot listen on 127.0.0.1:{port}: the port is in use; "
+        "stop who uses it or choose another with --port"
+    )
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, line = refused("--data", str(tmp_path / "file" / "folder"))
+    assert code == 2
+    assert line.startswith("chatd: cannot write in ")
+    assert line.endswith("choose another with --data")
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "line"),
+    [
+        (
+            ["--idle-timeout", "5"],
+            {},
+            "chatd: --idle-timeout: '5' is not a duration: write it as 10ms, 4s, 5m, 1h, 7d or 0",
+        ),
+        ([], {"CHATD_MAX_LINE": "many"}, "chatd: CHATD_MAX_LINE: 'many' is not a size: "),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_source(
+    options: list[str], environment: dict[str, str], line: str
+) -> None:
+    code, said = refused(*options, **environment)
+    assert code == 2
+    assert said.startswith(line)
+
+
+def test_the_first_line_tells_where_it_listens(start: Start) -> None:
+    daemon = start("--host", "::1")
+    assert daemon.first_line == f"listening on [::1]:{daemon.port}\n"
+    with Wire(("::1", daemon.port)) as wire:
+        assert wire.ask("ping")["code"] == "pong"
+
+
+def test_what_was_taken_before_the_signal_is_acknowledged(start: Start) -> None:
+    daemon = start()
+    with Wire(daemon.address) as ann:
+        ann.hello("ann", version=1)
+        for number in range(500):
+            ann.say("outgoing_broadcast", content="…", ref=str(number))
+        assert ann.hear()["ref"] == "0"
+        daemon.process.send_signal(signal.SIGTERM)
+        codes = [line.split('"')[3] for line in ann.hear_all()]
+    assert daemon.process.wait(10) == 0
+    assert codes[-1] == "error"
+    assert set(codes[:-1]) <= {"ack"}

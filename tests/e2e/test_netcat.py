@@ -1,0 +1,123 @@
+"""The port poked with a real netcat, in JSON and in the text format."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.daemon import Daemon
+from tests.e2e.wire import Wire
+from tests.tools import require
+
+
+class Netcat:
+    """One `nc` process; what is typed goes in, what it prints comes out."""
+
+    def __init__(self, daemon: Daemon, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [require("nc"), *options, daemon.host, str(daemon.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def type(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+
+    def see(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().removesuffix("\n")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def netcats(daemon: Daemon) -> Iterator[tuple[Netcat, Netcat]]:
+    one, other = Netcat(daemon), Netcat(daemon)
+    yield one, other
+    one.end()
+    other.end()
+
+
+def piped(daemon: Daemon, text: str) -> list[str]:
+    """Return what ``printf text | nc -N`` prints."""
+    result = subprocess.run(
+        [require("nc"), "-N", daemon.host, str(daemon.port)],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return result.stdout.splitlines()
+
+
+def test_an_echo_comes_back_without_a_newline_sent(daemon: Daemon) -> None:
+    assert piped(daemon, '{"code":"echo","content":"Hello!"}') == [
+        '{"code":"echo","content":"Hello!"}'
+    ]
+
+
+def test_many_objects_may_stand_on_one_line(daemon: Daemon) -> None:
+    answers = piped(daemon, '{"code":"ping","ref":"1"}{"code":"ping","ref":"2"} {"code":"nope"}')
+    assert [json.loads(answer).get("ref") for answer in answers] == ["1", "2", None]
+
+
+def test_two_netcats_chat_in_json(netcats: tuple[Netcat, Netcat]) -> None:
+    ann, bob = netcats
+    ann.type('{"code":"hello","name":"netcat ann"}')
+    assert ann.see() == '{"code":"welcome"}'
+    bob.type('{"code":"hello","name":"netcat bob"}')
+    assert bob.see() == '{"code":"welcome"}'
+    ann.type('{"code":"outgoing","to":"netcat bob","content":"hi"}')
+    assert bob.see() == '{"code":"incoming","from":"netcat ann","content":"hi"}'
+
+
+def test_nameless_netcats_see_the_seconds_since_the_author_connected(
+    netcats: tuple[Netcat, Netcat],
+) -> None:
+    writer, reader = netcats
+    reader.type('{"code":"hello","format":"text"}')
+    reader.type("who")
+    assert [reader.see() for _ in range(3)] == ["current users:", "guest-1", ""]
+    writer.type('{"code":"hello","format":"text"}')
+    for line in ("pizza later?", "or maybe pasta?"):
+        time.sleep(3)  # the transcript of the specification: three seconds before each line
+        writer.type(line)
+    assert [reader.see(), reader.see()] == ["3 < pizza later?", "6 < or maybe pasta?"]
+
+
+def test_a_named_netcat_is_shown_with_its_name(
+    daemon: Daemon, netcats: tuple[Netcat, Netcat]
+) -> None:
+    ann, bob = netcats
+    ann.type('{"code":"hello","format":"text","name":"texting ann"}')
+    bob.type('{"code":"hello","format":"text","name":"texting bob"}')
+    with Wire(daemon.address) as witness:
+        witness.hello("witness")
+        while not {"texting ann", "texting bob"} <= set(witness.ask("who")["users"]):
+            time.sleep(0.01)
+        ann.type("lunch?")
+        assert bob.see().endswith(" texting ann < lunch?")
+        ann.type("texting bob|just us")
+        assert bob.see().endswith(" texting ann (to you) < just us")
+        ann.type("nobody|hello?")
+        assert ann.see() == "! there is no nobody here; ask who is with who"
+        assert witness.hear()["content"] == "lunch?"
+
+
+def test_plain_lines_may_follow_the_hello_at_once(daemon: Daemon) -> None:
+    with Wire(daemon.address) as witness:
+        witness.hello("piped witness")
+        said = '{"code":"hello","format":"text","name":"piper"}\npiped line\nlast without newline'
+        assert piped(daemon, said) == []
+        assert [witness.hear()["content"], witness.hear()["content"]] == [
+            "piped line",
+            "last without newline",
+        ]

@@ -1,0 +1,68 @@
+"""The transcripts of docs/protocol.md, replayed against the real daemon."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from tests.e2e.daemon import Daemon
+from tests.e2e.wire import Wire
+
+PROTOCOL: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+_BLOCK: Final = re.compile(r"^## (.+?)$|^```transcript\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINE: Final = re.compile(r"(\w+) ([<>])(?: (.*))?")
+
+
+class Transcript(NamedTuple):
+    """The lines of one block, under the heading it stands below."""
+
+    heading: str
+    lines: list[str]
+
+
+def transcripts(text: str) -> Iterator[Transcript]:
+    heading = ""
+    for match in _BLOCK.finditer(text):
+        if match[1]:
+            heading = match[1]
+        else:
+            yield Transcript(heading, match[2].splitlines())
+
+
+def pattern(expected: str) -> re.Pattern[str]:
+    """Return what matches `expected`, where … stands for anything but nothing."""
+    return re.compile(".+?".join(re.escape(part) for part in expected.split("…")))
+
+
+ALL: Final = list(transcripts(PROTOCOL.read_text()))
+
+
+def test_every_section_that_shows_a_wire_has_a_transcript() -> None:
+    assert len(ALL) >= 8
+
+
+@pytest.mark.parametrize("transcript", ALL, ids=[f"{n}: {t.heading}" for n, t in enumerate(ALL)])
+def test_the_daemon_speaks_as_the_document_says(
+    start: Callable[..., Daemon], transcript: Transcript
+) -> None:
+    daemon = start()
+    wires: dict[str, Wire] = {}
+    for line in transcript.lines:
+        match = _LINE.fullmatch(line)
+        assert match, f"not a line of a transcript: {line!r}"
+        who, direction, text = match[1], match[2], match[3] or ""
+        if who not in wires:
+            wires[who] = Wire(daemon.address)
+        if direction == ">":
+            wires[who].send(text.encode() + b"\n")
+        elif text == "(closed)":
+            with wires.pop(who) as closed:
+                assert closed.hear_all() == []
+        else:
+            heard = wires[who].hear_line()
+            assert pattern(text).fullmatch(heard), f"{who} heard {heard!r}, not {text!r}"
+    for wire in wires.values():
+        wire.close()
