@@ -109,7 +109,8 @@ class Client:
     ProtocolError, and CannotConnectError once the connection is lost for good.
 
     - `connect_timeout`: how long (s) one try to connect may take.
-    - `answer_timeout`: how long (s) a call waits for its answer, lost connections included.
+    - `answer_timeout`: how long (s) a call waits for its answer, lost connections included;
+      None waits for as long as it takes.
     - `reconnect_for`: how long (s) to try to get a lost connection back; 0 never tries.
     - `silence`: after how long (s) without a byte the server is asked whether it is there; after
       as long again the connection counts as lost.
@@ -122,7 +123,7 @@ class Client:
         port: int = PORT,
         *,
         connect_timeout: float = 5.0,
-        answer_timeout: float = 10.0,
+        answer_timeout: float | None = 10.0,
         reconnect_for: float = math.inf,
         silence: float = 20.0,
         inbox_limit: int = LIMIT,
@@ -218,7 +219,7 @@ class Client:
     async def _deliver(self, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
         async with self._inflight:
             ack, question = await self._session.ask(message, ref, Ack, self._timeout)
-        return Receipt(ack.id, question.round_trip, bool(ack.duplicate))
+        return Receipt(ack.id, _seconds(question.asked, question.answered), bool(ack.duplicate))
 
     async def ping(self) -> Probe:
         """Measure the round trip and the clocks; needs no hello."""
@@ -229,7 +230,7 @@ class Client:
             server_received=parse_time(pong.received),
             server_sent=parse_time(pong.sent),
             received=question.answered_wall,
-            round_trip=question.round_trip,
+            round_trip=_seconds(question.written, question.answered),
         )
 
     async def echo(self, content: Any) -> Any:
@@ -262,3 +263,7 @@ class Client:
     async def quit(self) -> None:
         """Say goodbye, take what is still on its way, and close; never raises."""
         await self._session.leave(_FAREWELL)
+
+
+def _seconds(began: int, ended: int) -> float:
+    return (ended - began) / 1e9

@@ -33,7 +33,7 @@ Event: TypeAlias = (
 
 
 class Receipt(Struct, frozen=True, gc=False):
-    """A message is in the log as `id`, acknowledged `round_trip` s after it was first written.
+    """A message is in the log as `id`, acknowledged `round_trip` s after it was sent.
 
     `duplicate` when it was there before: an earlier try had arrived although its answer had not.
     """

@@ -1,9 +1,14 @@
 """One TCP connection: bytes out, messages in, until it is lost."""
 
 import asyncio
+import os
+import re
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
+from chatctl.address import Address
 from chatctl.errors import CannotConnectError
 from common.codec import BadLine, Decoder, encode
 from common.messages import FROM_SERVER
@@ -14,6 +19,7 @@ MAX_LINE: Final = 16 * 2**20
 """Longest line taken from a server, in bytes: a list of 10,000 long names still fits."""
 
 _CHUNK: Final = 64 * 2**10
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _PING: Final = encode(Ping())
 
 
@@ -22,10 +28,10 @@ class LinkLostError(Exception):
 
 
 class Link:
-    """An open connection; when nothing was heard for `silence` s it asks whether anyone is there.
+    """An open connection that, after `silence` s without a word either way, sends a ping.
 
-    A connection whose other end vanished without a word is noticed only so: reading from it
-    waits for ever.
+    A server that vanished without a word is noticed only so: reading from it waits for ever. And
+    a server with an idle timeout learns that we are still here.
     """
 
     def __init__(
@@ -35,6 +41,7 @@ class Link:
         self._writer = writer
         self._silence = silence
         self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
+        self._written_at = time.monotonic()
         self.is_closed = False
 
     @classmethod
@@ -49,12 +56,11 @@ class Link:
             problem = _reason(failure)
         else:
             return cls(*streams, silence)
-        raise CannotConnectError(
-            f"cannot connect to {host}:{port}: {problem}; is chatd running there?"
-        )
+        raise CannotConnectError(f"cannot connect to {Address(host, port)}: {problem}")
 
     def write(self, line: bytes) -> None:
         """Queue bytes; a lost connection is noticed by who reads."""
+        self._written_at = time.monotonic()
         if not self._writer.is_closing():
             self._writer.write(line)
 
@@ -62,7 +68,7 @@ class Link:
         """Wait until there is little left to write, or nobody to write to."""
         try:
             await self._writer.drain()
-        except ConnectionError:
+        except OSError:
             return
 
     async def read(self) -> Iterable[Message | BadLine]:
@@ -78,20 +84,29 @@ class Link:
         self.is_closed = True
         self._writer.transport.abort()
 
+    async def closed(self) -> None:
+        """Wait until the connection is gone."""
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
     async def _read_chunk(self) -> bytes:
         try:
-            try:
-                async with asyncio.timeout(self._silence):
-                    return await self._reader.read(_CHUNK)
-            except TimeoutError:
-                self.write(_PING)
-            async with asyncio.timeout(self._silence):
-                return await self._reader.read(_CHUNK)
-        except TimeoutError:
-            raise LinkLostError(f"the server was silent for {2 * self._silence:g} s") from None
+            for _ in ("read", "read again after a ping"):
+                if time.monotonic() - self._written_at >= self._silence:
+                    self.write(_PING)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._silence):
+                        return await self._reader.read(_CHUNK)
         except OSError as failure:
             raise LinkLostError(_reason(failure)) from None
+        raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")
 
 
 def _reason(failure: OSError) -> str:
-    return (failure.strerror or str(failure)).lower()
+    """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
+    if failure.errno is not None and failure.errno > 0:
+        return os.strerror(failure.errno).lower()
+    # Where a name has several addresses, the errors of all of them come as one text.
+    numbers = {int(number) for number in _ERRNO.findall(str(failure))}
+    reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
+    return reasons or (failure.strerror or str(failure)).lower()

@@ -36,10 +36,13 @@ class Place:
         """Note the hello that the next welcome answers."""
         self._said = hello
 
-    def greet(self) -> Hello:
-        """Return the hello for a new link: the same person, from the last id seen on."""
-        self.is_behind = False
-        self._said = structs.replace(self._said, after=self.last)
+    def greet(self, *, has_room: bool) -> Hello:
+        """Return the hello for a new link: the same person, from the last id seen on.
+
+        Without room for what was missed it is not asked for yet; it stays in the log.
+        """
+        self.is_behind = not has_room
+        self._said = structs.replace(self._said, after=self.last if has_room else UNSET)
         return self._said
 
     def welcomed(self, welcome: Welcome) -> bool:

@@ -13,22 +13,35 @@ Key: TypeAlias = Hashable
 
 
 class Question:
-    """A message that waits for its answer; times are ns."""
+    """A message that waits for its answer; all times are in ns, those of `_wall` since the epoch.
 
-    __slots__ = ("answer", "answered_at", "answered_wall", "asked_at", "line", "written_wall")
+    It is `asked` once, and `written` for each link until it is `answered`.
+    """
+
+    __slots__ = ("_line", "answer", "answered", "answered_wall", "asked", "written", "written_wall")
 
     def __init__(self, line: bytes) -> None:
-        self.line = line
+        self._line = line
         self.answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self.asked_at = time.perf_counter_ns()
-        self.written_wall = 0
-        self.answered_at = 0
-        self.answered_wall = 0
+        self.asked = self.written = self.answered = time.perf_counter_ns()
+        self.written_wall = self.answered_wall = time.time_ns()
 
-    @property
-    def round_trip(self) -> float:
-        """From the question to the answer, in s, lost connections and all."""
-        return (self.answered_at - self.asked_at) / 1e9
+    def write(self) -> bytes:
+        """Return what goes over the wire, and note that it does so now."""
+        self.written_wall = time.time_ns()
+        self.written = time.perf_counter_ns()
+        return self._line
+
+    def settle(self, answer: Message | Exception) -> None:
+        """Take the answer, unless nobody waits for it any more."""
+        if self.answer.done():
+            return
+        self.answered = time.perf_counter_ns()
+        self.answered_wall = time.time_ns()
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
 
 
 class Questions:
@@ -60,21 +73,10 @@ class Questions:
         question = self._open.get(key)
         if question is None:
             return False
-        _settle(question, answer)
+        question.settle(answer)
         return True
 
     def fail(self, failure: Exception) -> None:
         """Give up all questions."""
         for question in self._open.values():
-            _settle(question, failure)
-
-
-def _settle(question: Question, answer: Message | Exception) -> None:
-    if question.answer.done():
-        return
-    question.answered_at = time.perf_counter_ns()
-    question.answered_wall = time.time_ns()
-    if isinstance(answer, Exception):
-        question.answer.set_exception(answer)
-    else:
-        question.answer.set_result(answer)
+            question.settle(failure)

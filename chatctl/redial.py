@@ -29,11 +29,19 @@ class Redial:
         self._patience = patience
         self._tell = tell
         self._lost_at: float | None = None
-        self._reason = ""
+        self.reason = ""
+        """Why there is no connection; empty when there is one."""
+
+    async def first(self) -> Link:
+        """Open the first link, in one try; raises CannotConnectError."""
+        try:
+            return await self._dial()
+        except CannotConnectError as failure:
+            raise CannotConnectError(f"{failure}; is chatd running there?") from None
 
     def lose(self, reason: str) -> None:
         """Note that the connection is gone."""
-        self._reason = reason
+        self.reason = reason
         if self._lost_at is None:
             self._lost_at = time.monotonic()
 
@@ -43,28 +51,32 @@ class Redial:
             return None
         away = time.monotonic() - self._lost_at
         self._lost_at = None
+        self.reason = ""
         self._backoff.reset()
         return away
 
-    async def open(self) -> Link:
-        """Open a link: at once, or after a loss with backoff.
+    async def again(self, *, at_once: bool) -> Link:
+        """Open the next link; after a loss, and after each failure, with backoff.
 
         Raises CannotConnectError when patience has run out.
         """
+        if not at_once:
+            await self._wait()
         while True:
-            if self._lost_at is not None:
-                await self._wait(self._lost_at + self._patience)
             try:
                 return await self._dial()
             except CannotConnectError as failure:
                 self.lose(str(failure))
+            await self._wait()
 
-    async def _wait(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
+    async def _wait(self) -> None:
+        lost_at = time.monotonic() if self._lost_at is None else self._lost_at
+        left = lost_at + self._patience - time.monotonic()
         if left <= 0:
             raise CannotConnectError(
-                f"{self._reason}; gave up after {self._patience:g} s, try again later"
+                f"the connection was lost ({self.reason}) and did not come back "
+                f"within {self._patience:g} s; try again later"
             )
         delay = min(self._backoff.next_delay(), left)
-        self._tell(Reconnecting(self._reason, self._backoff.attempts, delay))
+        self._tell(Reconnecting(self.reason, self._backoff.attempts, delay))
         await asyncio.sleep(delay)

@@ -7,7 +7,6 @@ same hello with the last id seen, and writes again, in order, what nobody has an
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -83,23 +82,23 @@ class Session:
         self._may_read.set()
         self._is_ready = False
         self._is_leaving = False
-        self._trouble = ""
+        self._farewell = ""
         self._log_lost = False
         self._failure: Exception | None = None
 
     async def start(self) -> None:
         """Connect for the first time; raises CannotConnectError."""
-        self._link = await self._redial.open()
+        self._link = await self._redial.first()
         self._is_ready = True
         self._reading = asyncio.create_task(self._run(), name="chatctl session")
 
     async def ask(
-        self, message: Message, key: Key, kind: type[A], within: float
+        self, message: Message, key: Key, kind: type[A], within: float | None
     ) -> tuple[A, Question]:
-        """Send `message` and wait up to `within` s for the answer with this `key`.
+        """Send `message` and wait for the answer with this `key`.
 
-        Raises RefusedError, AnswerTimeoutError, ProtocolError (an answer that is no `kind`), and
-        whatever ended the session.
+        `within` (s) limits the wait. Raises RefusedError, AnswerTimeoutError, ProtocolError (an
+        answer that is no `kind`), and whatever ended the session.
         """
         line = encode(message)
         self._check(line)
@@ -114,8 +113,8 @@ class Session:
                     await self._link.drain()
                     answer = await question.answer
         except TimeoutError:
-            trouble = f" ({self._trouble})" if self._trouble else ""
-            raise AnswerTimeoutError(f"no answer came within {within:g} s{trouble}") from None
+            reason = f" ({self._redial.reason})" if self._redial.reason else ""
+            raise AnswerTimeoutError(f"no answer came within {within:g} s{reason}") from None
         finally:
             self._pace()
         if not isinstance(answer, kind):
@@ -134,10 +133,12 @@ class Session:
         """Say goodbye, wait up to `within` s until the server has hung up, and let go."""
         self._is_leaving = True
         self._pace()
-        if self._is_ready:
-            self._link.write(encode(Quit()))
-            await asyncio.wait([self._reading], timeout=within)
-        await self.abort()
+        try:
+            if self._is_ready:
+                self._link.write(encode(Quit()))
+                await asyncio.wait([self._reading], timeout=within)
+        finally:
+            await self.abort()
 
     async def abort(self) -> None:
         """Let go at once."""
@@ -145,6 +146,7 @@ class Session:
         self._reading.cancel()
         await asyncio.wait([self._reading])
         self._link.close()
+        await self._link.closed()
         self._end(None)
 
     def _check(self, line: bytes) -> None:
@@ -170,8 +172,7 @@ class Session:
             self._may_read.set()
 
     def _write(self, question: Question) -> None:
-        question.written_wall = time.time_ns()
-        self._link.write(question.line)
+        self._link.write(question.write())
 
     async def _run(self) -> None:
         try:
@@ -179,7 +180,8 @@ class Session:
                 try:
                     await self._read()
                 except LinkLostError as lost:
-                    self._redial.lose(self._trouble or str(lost))
+                    if not self._link.is_closed:
+                        self._redial.lose(self._farewell or str(lost))
                 if self._is_leaving:
                     return
                 await self._reopen()
@@ -200,11 +202,12 @@ class Session:
 
     async def _reopen(self) -> None:
         self._is_ready = False
+        was_on_purpose = self._link.is_closed
         self._link.close()
-        self._link = await self._redial.open()
-        self._trouble = ""
+        self._link = await self._redial.again(at_once=was_on_purpose)
+        self._farewell = ""
         if self.place.is_known:
-            self._link.write(encode(self.place.greet()))
+            self._link.write(encode(self.place.greet(has_room=not self._inbox.is_full)))
         else:
             self._go_on()
 
@@ -235,7 +238,7 @@ class Session:
         if error.reason == "replaced":
             raise RefusedError(error)
         if error.reason in _CLOSING:
-            self._trouble = error.detail
+            self._farewell = error.detail
         if error.ref is not UNSET:
             self._questions.answer(error.ref, RefusedError(error))
         elif Hello in self._questions:

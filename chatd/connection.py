@@ -31,8 +31,8 @@ CHUNK: Final = 256 * 1024
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
 
-MAX_PENDING: Final = 1_024
-"""Answers that may be due to one connection; at that number it is not read from."""
+MAX_INFLIGHT: Final = 1_024
+"""Messages of one connection that may wait for the log; at that number it is not read from."""
 
 
 class Terms(Struct, frozen=True):
@@ -120,7 +120,8 @@ class Connection:
                 await self._handle(self._decoder.feed(chunk))
         if not session.is_closing:
             await self._handle(self._decoder.finish())
-            await session.settled()
+            await session.inflight.below(1)
+            await session.owed.below(1)
             session.close("end of input")
 
     async def _handle(self, messages: Iterable[Message | BadLine]) -> None:
@@ -136,9 +137,9 @@ class Connection:
                     self._decoder = TextDecoder(self._terms.max_line)
                     await self._handle(self._decoder.feed(unread))
                     return
-            if outbox.is_busy or session.pending >= MAX_PENDING:
+            if outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
                 await self.drained()
-                await session.settled(below=MAX_PENDING)
+                await session.inflight.below(MAX_INFLIGHT)
 
     def _flush(self) -> None:
         """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""

@@ -77,7 +77,7 @@ class Fanout:
                 encoded.append(shared[session.outbox.dialect][-1])
 
     def _answer_author(self, outcome: Outcome[Session], encoded: list[bytes]) -> None:
-        outcome.origin.settle()
+        outcome.origin.inflight.done()
         ref = outcome.entry.draft.ref
         match outcome.kind:
             case "failed":

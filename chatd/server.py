@@ -11,7 +11,7 @@ from typing import Final
 
 from chatd.clock import SystemClock
 from chatd.config import Config
-from chatd.connection import MAX_PENDING, Connection, Terms
+from chatd.connection import MAX_INFLIGHT, Connection, Terms
 from chatd.fanout import Fanout
 from chatd.identities import Identities
 from chatd.log.memory import MemoryLog
@@ -55,7 +55,7 @@ class Server:
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
         limits = Welcome(
-            server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_PENDING
+            server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
         self._router = Router(
             [

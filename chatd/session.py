@@ -1,9 +1,9 @@
 """One connection as the services see it: who it is and how to answer. No sockets."""
 
-import asyncio
 from typing import Protocol
 
 from chatd.outbox import Outbox
+from chatd.tally import Tally
 from common.messages.base import Error, Message
 
 
@@ -22,18 +22,18 @@ class Session:
 
     __slots__ = (
         "_carrier",
-        "_settled",
         "address",
         "connected",
         "how_it_ended",
         "identity",
+        "inflight",
         "is_closing",
         "is_live",
         "is_nameless",
         "key",
         "name",
         "outbox",
-        "pending",
+        "owed",
         "read_ns",
         "wants_presence",
     )
@@ -54,9 +54,10 @@ class Session:
         """Whether deliveries come straight from the log's commits; not during a replay."""
         self.is_closing = False
         self.how_it_ended = ""
-        self.pending = 0
-        """Answers that are owed: a connection at its end of input stays open for them."""
-        self._settled: asyncio.Event | None = None
+        self.inflight = Tally()
+        """Messages that wait for the log; a bounded number, then nothing more is read."""
+        self.owed = Tally()
+        """Answers that are due later; a connection at the end of its input stays open for them."""
         self._carrier = carrier
 
     def __str__(self) -> str:
@@ -88,20 +89,3 @@ class Session:
     async def drained(self) -> None:
         """Wait until what is queued has been written, nearly: a long answer sends in steps."""
         await self._carrier.drained()
-
-    def owe(self) -> None:
-        """Note that one more answer is due later."""
-        self.pending += 1
-
-    def settle(self) -> None:
-        """Note that an answer that was due is queued, or will never come."""
-        self.pending -= 1
-        if self._settled is not None:
-            self._settled.set()
-
-    async def settled(self, below: int = 1) -> None:
-        """Wait until fewer than `below` answers are due."""
-        while self.pending >= below:
-            self._settled = self._settled or asyncio.Event()
-            self._settled.clear()
-            await self._settled.wait()

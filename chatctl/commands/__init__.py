@@ -1,1 +1,27 @@
-"""The subcommands, one module each."""
+"""The subcommands, one module each; to add one, write its module and name it in `NAMES`.
+
+A module holds HELP (one line), EXAMPLE (lines that can be typed), `add_arguments(parser)` and
+`async run(args, settings) -> int`, which returns an exit code or raises ClientError. What takes
+long to import (asyncio, msgspec, prompt_toolkit, rich) is imported inside `run`, so that help is
+there at once.
+"""
+
+from argparse import ArgumentParser, Namespace
+from typing import Final, Protocol
+
+from chatctl.settings import Settings
+
+NAMES: Final = ("who", "send", "tail", "ping", "echo")
+
+
+class Command(Protocol):
+    """What every module here is."""
+
+    HELP: str
+    EXAMPLE: str
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare what the command takes."""
+
+    async def run(self, args: Namespace, settings: Settings) -> int:
+        """Do it, and return the exit code."""

@@ -102,7 +102,7 @@ class Chat:
         recipient: int | None = None,
         to: str | None = None,
     ) -> None:
-        session.owe()
+        session.inflight.add()
         draft = Draft(
             session.identity,
             session.name,

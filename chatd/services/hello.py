@@ -65,9 +65,9 @@ class Reception:
             self._roster.go_live(session)
 
     def quit(self, session: Session, _message: Quit) -> Awaitable[None] | None:
-        """Close, after the answers that are still due."""
-        if session.pending:
-            return self._quit_when_settled(session)
+        """Close, after what was said before is in the log and acknowledged."""
+        if session.inflight.count:
+            return self._quit_when_logged(session)
         session.close("quit")
         return None
 
@@ -77,8 +77,8 @@ class Reception:
             self._identities.touch(session.key, session.identity)
             self._announce(Left(session.name), but=session)
 
-    async def _quit_when_settled(self, session: Session) -> None:
-        await session.settled()
+    async def _quit_when_logged(self, session: Session) -> None:
+        await session.inflight.below(1)
         session.close("quit")
 
     async def _choose_name(self, message: Hello, dialect: Dialect) -> str:

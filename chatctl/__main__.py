@@ -1,0 +1,119 @@
+"""The command ``chatctl``."""
+
+import os
+import sys
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final, cast
+
+from chatctl import commands, options, settings
+from chatctl.errors import ClientError, Exit
+
+PROGRAM: Final = "chatctl"
+
+_SHELLS: Final = ("bash", "zsh", "tcsh")
+_EPILOG: Final = """\
+example: chatctl --server chat.example.org:5555 send ann 'lunch?'
+Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
+7 partly done, 130 interrupted."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        return _run(args)
+    except ClientError as failure:
+        print(f"{PROGRAM}: {failure}", file=sys.stderr)  # noqa: T201
+        return failure.exit_code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Who reads us has seen enough. The interpreter flushes at its end and must not fail there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+
+
+def _run(args: Namespace) -> int:
+    import asyncio  # noqa: PLC0415 - takes longer than all of --help
+
+    chosen = settings.load(vars(args), os.environ)
+    return asyncio.run(_load(args.command).run(args, chosen))
+
+
+def _load(name: str) -> commands.Command:
+    return cast(commands.Command, import_module(f"chatctl.commands.{name}"))
+
+
+def _parser() -> ArgumentParser:
+    rows = {name: _load(name) for name in commands.NAMES}
+    parser = ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [OPTIONS] COMMAND ...",
+        # argparse would list the commands behind the options, and on more lines.
+        description="\n".join(
+            ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in rows.items())]
+        ),
+        epilog=_EPILOG,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    options.add_connection(parser)
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    parser.add_argument(
+        "--print-completion",
+        action=_Completion,
+        choices=_SHELLS,
+        metavar="SHELL",
+        help=f"print the completion for {', '.join(_SHELLS)}",
+    )
+    subparsers = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", prog=PROGRAM, help=SUPPRESS
+    )
+    for name, command in rows.items():
+        row = subparsers.add_parser(
+            name,
+            help=command.HELP,
+            description=command.HELP[0].upper() + command.HELP[1:] + ".",
+            epilog=f"example: {command.EXAMPLE}",
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+        )
+        command.add_arguments(row)
+        options.add_connection(row)
+    return parser
+
+
+class _Formatter(RawDescriptionHelpFormatter):
+    """Gives long flags room, so that each option stays on one line of 80 columns."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=79)
+
+
+class _Version(Action):
+    """Looks the version up only when it is asked for: that takes 20 ms."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, default=SUPPRESS, help=help)
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
+        from common.version import version  # noqa: PLC0415
+
+        print(f"{PROGRAM} {version()}")  # noqa: T201
+        parser.exit()
+
+
+class _Completion(Action):
+    """Prints what a shell needs; shtab is imported for nothing else."""
+
+    def __call__(self, parser: ArgumentParser, _: Namespace, shell: Any, *__: Any) -> None:
+        import shtab  # noqa: PLC0415
+
+        print(shtab.complete(parser, shell=shell))  # noqa: T201
+        parser.exit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""``chatctl send``: a message from a script."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Final
+
+from chatctl import options
+from chatctl.errors import Exit
+from chatctl.settings import Settings
+
+if TYPE_CHECKING:
+    from chatctl.events import Receipt
+
+HELP: Final = "send a message and wait until the server has it"
+EXAMPLE: Final = """\
+chatctl send ann 'lunch?'
+         chatctl send '*' 'pizza later?'     to everyone
+         make 2>&1 | chatctl send ann -      one message a line"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("to", metavar="TO", help="a name, or * for everyone")
+    parser.add_argument(
+        "text", nargs="+", metavar="TEXT", help="words, joined by a space; - reads lines from stdin"
+    )
+    options.add_name(parser)
+    options.add_json(parser)
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Send the words, or the lines of standard input."""
+    from chatctl.oneshot import signed_in
+    from chatctl.output import print_json
+    from chatctl.pipeline import send_lines
+    from chatctl.stdin import read_lines
+
+    def report(receipt: "Receipt") -> None:
+        if args.json:
+            print_json(_record(args.to, receipt))
+
+    async with signed_in(settings, args.name_given) as client:
+
+        async def send(text: str) -> "Receipt":
+            return await (client.broadcast(text) if args.to == "*" else client.send(args.to, text))
+
+        if args.text == ["-"]:
+            await send_lines(read_lines(), send, report)
+        else:
+            report(await send(" ".join(args.text)))
+    return Exit.OK
+
+
+def _record(to: str, receipt: "Receipt") -> dict[str, object]:
+    return {
+        "to": to,
+        "id": receipt.id,
+        "duplicate": receipt.duplicate,
+        "round_trip_ms": round(receipt.round_trip * 1e3, 3),
+    }

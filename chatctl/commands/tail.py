@@ -1,0 +1,48 @@
+"""``chatctl tail``: what is said, as it is said."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Final
+
+from chatctl import options
+from chatctl.errors import Exit
+from chatctl.settings import Settings
+
+HELP: Final = "print messages as they come"
+EXAMPLE: Final = "chatctl tail --as logger --json >> chat.ndjson"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    options.add_name(parser)
+    options.add_json(parser)
+    parser.add_argument(
+        "-c", "--count", type=options.count, metavar="N", help="stop after N messages"
+    )
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Print messages until there were enough, or for ever."""
+    import math
+
+    from chatctl.client import Incoming, IncomingBroadcast
+    from chatctl.oneshot import signed_in
+    from chatctl.output import print_json, print_line, say
+    from chatctl.talk import describe
+    from common.text import render
+
+    left = math.inf if args.count is None else args.count
+    async with signed_in(settings, args.name_given, reconnect_for=math.inf) as client:
+        say(f"listening on {settings.server} as {client.name}")
+        async for event in client:
+            if not isinstance(event, Incoming | IncomingBroadcast):
+                if remark := describe(event):
+                    say(remark)
+                continue
+            if args.json:
+                print_json(event)
+            else:
+                print_line(str(render(event)))
+            left -= 1
+            if left == 0:
+                break
+    return Exit.OK

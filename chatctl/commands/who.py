@@ -1,0 +1,33 @@
+"""``chatctl who``: the names of those present."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Final
+
+from chatctl import options
+from chatctl.errors import Exit
+from chatctl.settings import Settings
+
+HELP: Final = "print who is there, but for the one who asks"
+EXAMPLE: Final = "chatctl who | wc -l"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    options.add_name(parser)
+    options.add_json(parser)
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Print the names."""
+    from chatctl.oneshot import signed_in
+    from chatctl.output import print_json, print_line
+
+    async with signed_in(settings, args.name_given) as client:
+        for name in await client.who():
+            if name == client.name:
+                continue
+            if args.json:
+                print_json({"name": name})
+            else:
+                print_line(name)
+    return Exit.OK

@@ -1,0 +1,57 @@
+"""Lines of standard input as they come, while everything else goes on."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from typing import Final
+
+from chatctl.errors import UsageError
+
+_STDIN: Final = 0
+_CHUNK: Final = 64 * 2**10
+_AHEAD: Final = 4
+"""Chunks read before somebody asks."""
+
+
+async def read_lines(descriptor: int = _STDIN) -> AsyncIterator[str]:
+    """Yield each line without its end; raises UsageError when one is not UTF-8.
+
+    A thread reads, since not all that can be standard input (a file) can be polled. It reads the
+    bare descriptor: a thread that waits inside `sys.stdin` holds a lock that the interpreter wants
+    at its end.
+    """
+    loop = asyncio.get_running_loop()
+    chunks: asyncio.Queue[bytes] = asyncio.Queue()
+    room = threading.Semaphore(_AHEAD)
+
+    def read() -> None:
+        chunk = b"-"
+        while chunk:
+            room.acquire()
+            try:
+                chunk = os.read(descriptor, _CHUNK)
+            except OSError:
+                chunk = b""
+            try:
+                loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+            except RuntimeError:  # the loop was closed: nobody listens any more
+                return
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    number, rest = 0, b""
+    while chunk := await chunks.get():
+        room.release()
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            number += 1
+            yield _decode(line, number)
+    if rest:
+        yield _decode(rest, number + 1)
+
+
+def _decode(line: bytes, number: int) -> str:
+    try:
+        return line.removesuffix(b"\r").decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"standard input, line {number}: not UTF-8; convert it first") from None
