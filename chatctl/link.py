@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from chatctl.address import Address
 from chatctl.errors import CannotConnectError
+from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder, encode
-from common.messages import FROM_SERVER
 from common.messages.base import Message
 from common.messages.basic import Ping
 
@@ -94,9 +94,12 @@ class Link:
             for _ in ("read", "read again after a ping"):
                 if time.monotonic() - self._written_at >= self._silence:
                     self.write(_PING)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._silence):
+                try:
+                    async with asyncio.timeout(self._silence) as limit:
                         return await self._reader.read(_CHUNK)
+                except TimeoutError:
+                    if not limit.expired():  # the system's own, ETIMEDOUT
+                        raise
         except OSError as failure:
             raise LinkLostError(_reason(failure)) from None
         raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")

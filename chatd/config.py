@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from common.codec import MAX_LINE
-from common.units import parse_duration, parse_size
+from common.units import parse_duration, parse_range, parse_size
 from common.version import version
 
 PROGRAM: Final = "chatd"
@@ -87,6 +87,33 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(ge=0),
         Option(parse_duration, "TIME", "how long a name is kept for its token's holder (7d)"),
     ] = 7 * 86_400.0
+    delay: Annotated[
+        tuple[float, float],
+        Option(parse_range, "MIN:MAX", "seconds that a request waits for its answer (1:5)"),
+    ] = (1.0, 5.0)
+    delay_seed: Annotated[
+        int | None, Option(_whole, "N", "make those waits the same in every run")
+    ] = None
+    max_pending: Annotated[
+        int, Meta(ge=1), Option(_whole, "N", "unanswered requests of one connection (10000)")
+    ] = 10_000
+    time_file: Annotated[
+        Path | None,
+        Option(Path, "FILE", "stamps of all exchanges (serverTimeData.txt in --data)"),
+    ] = None
+    min_interval: Annotated[
+        float,
+        Meta(ge=0.001),
+        Option(parse_duration, "TIME", "shortest interval of an exchange (1ms)"),
+    ] = 0.001
+    max_duration: Annotated[
+        float,
+        Meta(gt=0),
+        Option(parse_duration, "TIME", "longest duration of an exchange (1h)"),
+    ] = 3600.0
+    max_exchanges: Annotated[
+        int, Meta(ge=0), Option(_whole, "N", "timestamp exchanges at once (1000)")
+    ] = 1_000
 
 
 def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:

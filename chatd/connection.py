@@ -17,9 +17,9 @@ from chatd.router import Router
 from chatd.session import Session
 from chatd.turn import Turn
 from common.addresses import join_address
+from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
-from common.messages import FROM_CLIENT
-from common.messages.base import Error, Message
+from common.messages import ClientMessage, Error
 from common.text import TextDecoder
 from common.units import format_duration
 
@@ -63,13 +63,14 @@ class Connection:
         self._clock = clock
         self._terms = terms
         self._loop = asyncio.get_running_loop()
-        self._decoder: Decoder[Message] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
+        self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
         self._outbox = Outbox(turn.wake, self._flush)
         self._draining: asyncio.Task[None] | None = None
         self._is_eof_sent = False
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.session = Session(_address(writer), clock.monotonic(), self._outbox, self)
+        self.session.local_host = (writer.get_extra_info("sockname") or ("?",))[0]
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the outbox, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)
@@ -77,7 +78,8 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection until it is over; raises nothing."""
-        logger.info("%s: connected", self.session)
+        if not self.session.is_closing:
+            logger.info("%s: connected", self.session)
         if self._terms.idle_timeout:
             self._watch_idleness()
         try:
@@ -124,7 +126,7 @@ class Connection:
             await session.owed.below(1)
             session.close("end of input")
 
-    async def _handle(self, messages: Iterable[Message | BadLine]) -> None:
+    async def _handle(self, messages: Iterable[ClientMessage | BadLine]) -> None:
         session, outbox, dispatch = self.session, self._outbox, self._router.dispatch
         for message in messages:
             if session.is_closing:

@@ -8,9 +8,9 @@ from msgspec import UNSET, UnsetType
 
 from chatd.routes import Route, Service
 from chatd.session import Session
+from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
-from common.messages import FROM_CLIENT
-from common.messages.base import Error, Message, Refusal
+from common.messages import ClientMessage, Error, Refusal
 
 logger: Final = logging.getLogger(__name__)
 
@@ -22,12 +22,14 @@ class Router:
         self._services = tuple(services)
         rows = [row for service in self._services for row in service.routes]
         self._table: dict[type, Route] = {row.kind: row for row in rows}
-        missing = [kind.__name__ for kind in FROM_CLIENT if kind not in self._table]
+        missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in self._table]
         if missing:
             raise LookupError(f"no service routes {', '.join(missing)}")
         self._table[BadLine] = Route(BadLine, _answer_bad_line, needs_welcome=False)
 
-    def dispatch(self, session: Session, message: Message | BadLine) -> Awaitable[None] | None:
+    def dispatch(
+        self, session: Session, message: ClientMessage | BadLine
+    ) -> Awaitable[None] | None:
         """Serve `message`; what is returned is to be given to `settle`."""
         try:
             row = self._table[type(message)]
@@ -39,7 +41,7 @@ class Router:
             return None
 
     async def settle(
-        self, session: Session, message: Message | BadLine, rest: Awaitable[None]
+        self, session: Session, message: ClientMessage | BadLine, rest: Awaitable[None]
     ) -> None:
         """Wait for what `dispatch` returned; its failure is answered like any other."""
         try:
@@ -58,22 +60,27 @@ class Router:
                 logger.exception("%s: failed to let go of the session", session)
 
 
-def _answer(session: Session, message: Message | BadLine, failure: Exception) -> None:
+def _answer(session: Session, message: ClientMessage | BadLine, failure: Exception) -> None:
     if isinstance(failure, Refusal):
         session.send(failure.error)
         return
-    code = type(message).__struct_config__.tag
+    code = _code(message)
     logger.error("%s: the handler of %s failed", session, code, exc_info=failure)
     detail = f"the server failed to serve {code}; its log says why, the connection goes on"
     session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))
+
+
+def _code(message: ClientMessage | BadLine) -> str:
+    tag = message.__struct_config__.tag
+    return type(message).__name__ if tag is None else str(tag)
 
 
 def _answer_bad_line(session: Session, line: BadLine) -> None:
     session.send(line.error)
 
 
-def _say_hello(message: Message | BadLine) -> Error:
-    code = message.__struct_config__.tag
+def _say_hello(message: ClientMessage | BadLine) -> Error:
+    code = _code(message)
     detail = f'say {{"code":"hello","name":"…"}} before {code}'
     return Error(reason="not_welcome", detail=detail, ref=_ref(message))
 

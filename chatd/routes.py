@@ -6,17 +6,15 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Struct
 
 from chatd.session import Session
-from common.codec import BadLine
-from common.messages.base import Message
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Struct)
 Handler = Callable[[Session, Any], Awaitable[None] | None]
 
 
 class Route(Struct, frozen=True):
     """Which handler serves a kind of message, and whether hello must come first."""
 
-    kind: type[Message] | type[BadLine]
+    kind: type[Struct]
     handler: Handler
     needs_welcome: bool
 

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from asyncio import StreamReader, StreamWriter
+from random import Random
 from typing import Final
 
 from chatd.clock import SystemClock
@@ -14,14 +15,19 @@ from chatd.config import Config
 from chatd.connection import MAX_INFLIGHT, Connection, Terms
 from chatd.fanout import Fanout
 from chatd.identities import Identities
+from chatd.journal import TimeJournal
 from chatd.log.memory import MemoryLog
 from chatd.roster import Roster
 from chatd.router import Router
+from chatd.services import request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.hello import Reception
+from chatd.services.request import Requests
+from chatd.services.timestamp import Exchanges
 from chatd.session import Session
 from chatd.turn import Turn
+from chatd.wheel import Wheel
 from common.addresses import join_address
 from common.messages.base import Error
 from common.messages.chat import Welcome
@@ -35,6 +41,7 @@ DRAIN: Final = 3.0
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
+_MANY_DESCRIPTORS: Final = 2**20
 _READER_LIMIT: Final = 128 * 1024
 
 
@@ -51,6 +58,8 @@ class Server:
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
         self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
+        wheel = Wheel(self._clock.monotonic, loop.call_later)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
@@ -62,6 +71,17 @@ class Server:
                 Basic(self._clock),
                 Reception(self._log, roster, self._fanout, identities, limits),
                 Chat(self._log, roster, identities, self._clock),
+                Requests(
+                    wheel,
+                    Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
+                    request.Terms(config.delay, config.max_pending, config.outbox_limit),
+                ),
+                Exchanges(
+                    wheel,
+                    self._clock,
+                    self._journal,
+                    timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
+                ),
             ]
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
@@ -130,6 +150,7 @@ class Server:
             connection.session.close("server stops", _SHUTTING_DOWN)
         if tasks := list(self._connections.values()):
             await asyncio.wait(tasks, timeout=DRAIN)
+        await self._journal.close()
         for connection in self._connections:
             connection.abort()
         if tasks := list(self._connections.values()):
@@ -139,6 +160,7 @@ class Server:
 def _affordable_connections() -> int:
     """Raise the limit of descriptors as far as allowed and return how many clients that serves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, hard - _SPARE_DESCRIPTORS)
+    wanted = _MANY_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(1, wanted - _SPARE_DESCRIPTORS)

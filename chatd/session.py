@@ -31,6 +31,7 @@ class Session:
         "is_live",
         "is_nameless",
         "key",
+        "local_host",
         "name",
         "outbox",
         "owed",
@@ -40,6 +41,8 @@ class Session:
 
     def __init__(self, address: str, connected: float, outbox: Outbox, carrier: Carrier) -> None:
         self.address = address
+        self.local_host = ""
+        """The address of this machine that the client connected to."""
         self.connected = connected
         self.outbox = outbox
         self.read_ns = 0
@@ -62,6 +65,11 @@ class Session:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})" if self.name else self.address
+
+    @property
+    def host(self) -> str:
+        """The address of the client's machine."""
+        return self.address.rpartition(":")[0].strip("[]")
 
     @property
     def is_welcome(self) -> bool:

@@ -6,31 +6,31 @@ bytes are not one object a line, are they taken apart one by one.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Final, Generic, TypeVar, Union
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from common.faults import explain, too_long
+from common.catalogue import Catalogue
+from common.faults import too_long
 from common.framing import Framer, exceeds, split_objects
-from common.messages.base import Error, Message
+from common.messages.base import Error
 
 MAX_LINE: Final = 65_536
 """Default limit of a line, in bytes."""
 
-_FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # A hello that asks for another format changes how the bytes behind it are to be read.
 _FORMAT_CHANGE: Final = b'"format"'
 
 _encoder: Final = msgspec.json.Encoder()
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Struct) -> bytes:
     """Write one message as JSON with its newline."""
     return _encoder.encode(message) + b"\n"
 
 
-def encode_lines(messages: Sequence[Message]) -> bytes:
+def encode_lines(messages: Sequence[Struct]) -> bytes:
     """Write messages as JSON, each with its newline, in one call."""
     return _encoder.encode_lines(messages)
 
@@ -41,19 +41,17 @@ class BadLine(Struct, frozen=True, gc=False):
     error: Error
 
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Struct)
 
 
 class Decoder(Generic[M]):
-    """Turns the bytes of one connection into messages of the given kinds, and `BadLine`s.
+    """Turns the bytes of one connection into messages of a catalogue, and `BadLine`s.
 
     What comes out does not depend on how the bytes were cut into chunks.
     """
 
-    def __init__(self, kinds: Sequence[type[M]], max_line: int = MAX_LINE) -> None:
-        union: Any = Union[tuple(kinds)]  # noqa: UP007 - the kinds are known only at run time
-        self._decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(union)
-        self._codes = tuple(str(kind.__struct_config__.tag) for kind in kinds)
+    def __init__(self, catalogue: Catalogue[M], max_line: int = MAX_LINE) -> None:
+        self._catalogue = catalogue
         self._max_line = max_line
         self._framer = Framer(max_line)
         self._unread_lines: Iterator[bytes] = iter(())
@@ -86,11 +84,8 @@ class Decoder(Generic[M]):
         """Decode whole lines at once, or return None where they must be looked at one by one."""
         if _FORMAT_CHANGE in block or exceeds(block, self._max_line):
             return None
-        try:
-            if not block.isascii():
-                block.decode()  # msgspec does not look into the strings that it skips
-            messages = self._decoder.decode_lines(block)
-        except _FAULTS:
+        messages = self._catalogue.decode_lines(block)
+        if messages is None:
             return None
         # decode_lines also takes objects that share a line or span several. With "}\n{" around
         # every inner newline (no JSON value contains that) each line was one object.
@@ -105,7 +100,7 @@ class Decoder(Generic[M]):
             yield from self._decode_line(line)
 
     def _decode_line(self, line: bytes) -> Iterator[M | BadLine]:
-        if len(line) <= self._max_line and (message := self._try_decode(line)) is not None:
+        if len(line) <= self._max_line and (message := self._catalogue.decode(line)) is not None:
             yield message
             return
         for piece, self._unread_rest in split_objects(line):
@@ -124,19 +119,6 @@ class Decoder(Generic[M]):
         if self._framer.overflow():
             yield BadLine(too_long(self._max_line))
 
-    def _try_decode(self, line: bytes) -> M | None:
-        try:
-            return self._decode_object(line)
-        except _FAULTS:
-            return None
-
     def _decode_piece(self, piece: bytes) -> M | BadLine:
-        try:
-            return self._decode_object(piece)
-        except _FAULTS as fault:
-            return BadLine(explain(piece, fault, self._codes))
-
-    def _decode_object(self, piece: bytes) -> M:
-        if not piece.isascii():
-            piece.decode()
-        return self._decoder.decode(piece)
+        message = self._catalogue.decode(piece)
+        return BadLine(self._catalogue.explain(piece)) if message is None else message

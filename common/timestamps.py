@@ -28,5 +28,9 @@ def parse_time(text: str) -> int:
     """
     if len(text) != _LENGTH or text[19] != "." or text[26] != "Z" or not text[20:26].isdecimal():
         raise ValueError(f"{text!r} is not a UTC time like 2026-11-21T07:11:00.123456Z")
-    seconds = timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
-    return seconds * _SECOND_NS + int(text[20:26]) * 1000
+    return _parse_second(text[:19]) * _SECOND_NS + int(text[20:26]) * 1000
+
+
+@lru_cache(maxsize=64)
+def _parse_second(text: str) -> int:
+    return timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))

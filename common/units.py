@@ -47,3 +47,18 @@ def parse_size(text: str) -> int:
     if not match:
         raise ValueError(f"{text!r} is not a size: write it as 65536, 64KiB, 8MiB or 1GiB")
     return int(match[1]) * _BYTES[match[2] or "B"]
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Return the two numbers of ``MIN:MAX``, seconds (s) for a delay: ``1:5``, ``0:0``, ``0.5:2``.
+
+    Raises ValueError unless 0 <= MIN <= MAX <= 3600.
+    """
+    low, colon, high = text.partition(":")
+    try:
+        numbers = float(low), float(high)
+    except ValueError:
+        numbers = -1.0, -1.0
+    if not colon or not 0 <= numbers[0] <= numbers[1] <= 3600:
+        raise ValueError(f"{text!r} is not a range of seconds: write it as 1:5, from 0 to 3600")
+    return numbers

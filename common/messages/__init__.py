@@ -1,20 +1,31 @@
-"""The catalogue: every message either side may send, one module for each mode.
+"""Every message either side may send, one module for each mode.
 
-To add a mode, write its module and name it in `MODES`; to remove one, do the reverse.
+To add a mode, write its module and name it in `_MODES`; to remove one, do the reverse.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
-from common.messages import basic, chat
+from common.messages import basic, chat, request, timestamp
 from common.messages.base import Error, Message, Refusal
 
-MODES: Final = (basic, chat)
+_MODES: Final = (basic, chat, request, timestamp)
 
-FROM_CLIENT: Final[tuple[type[Message], ...]] = tuple(
-    kind for mode in MODES for kind in mode.FROM_CLIENT
+ClientMessage: TypeAlias = Message | request.BareRequest
+ServerMessage: TypeAlias = Message | request.BareResponse
+
+FROM_CLIENT: Final[tuple[type[ClientMessage], ...]] = tuple(
+    kind for mode in _MODES for kind in mode.FROM_CLIENT
 )
-FROM_SERVER: Final[tuple[type[Message], ...]] = tuple(
-    kind for mode in MODES for kind in mode.FROM_SERVER
+FROM_SERVER: Final[tuple[type[ServerMessage], ...]] = tuple(
+    kind for mode in _MODES for kind in mode.FROM_SERVER
 )
 
-__all__ = ["FROM_CLIENT", "FROM_SERVER", "MODES", "Error", "Message", "Refusal"]
+__all__ = [
+    "FROM_CLIENT",
+    "FROM_SERVER",
+    "ClientMessage",
+    "Error",
+    "Message",
+    "Refusal",
+    "ServerMessage",
+]

@@ -1,0 +1,101 @@
+"""A hundred thousand timers behind one timer of the event loop."""
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable
+from math import ceil
+from typing import Final, Protocol
+
+logger: Final = logging.getLogger(__name__)
+
+TICKS: Final = 1_000
+"""Buckets in a second: 1 ms each, the resolution of the loop's own timers."""
+
+
+class Timer(Protocol):
+    """What the loop hands out for a delayed call."""
+
+    def cancel(self) -> None:
+        """Have the call not happen."""
+
+
+class Due(Protocol):
+    """What is put on the wheel."""
+
+    def fire(self) -> None:
+        """Do what was due; an exception is logged and holds up nobody else."""
+
+
+class Wheel:
+    """Fires each entry at its time or up to 1 ms later, never earlier; late ones all at once.
+
+    Entries of the same millisecond share a bucket: adding one costs a dictionary look-up and an
+    append, where a timer of the loop would cost three times the CPU and five times the memory.
+    `monotonic` tells seconds (s); `call_later` runs a function after some seconds.
+    """
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], Timer],
+    ) -> None:
+        self._monotonic = monotonic
+        self._call_later = call_later
+        self._buckets: dict[int, list[Due]] = {}
+        self._order: list[int] = []
+        self._timer: Timer | None = None
+        self._armed = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
+    def now(self) -> int:
+        """Return the tick that this moment belongs to."""
+        return int(self._monotonic() * TICKS)
+
+    def tick_in(self, delay: float) -> int:
+        """Return the tick at which what is due `delay` seconds (s, >= 0) from now will fire."""
+        return ceil((self._monotonic() + delay) * TICKS)
+
+    def add(self, tick: int, entry: Due) -> None:
+        """Fire `entry` at `tick`."""
+        bucket = self._buckets.get(tick)
+        if bucket is not None:
+            bucket.append(entry)
+            return
+        self._buckets[tick] = [entry]
+        heapq.heappush(self._order, tick)
+        if self._timer is None or tick < self._armed:
+            self._arm()
+
+    def remove(self, entries: Iterable[tuple[int, Due]]) -> None:
+        """Take entries off, each given with its tick; those that have fired do not matter."""
+        going: dict[int, set[int]] = {}
+        for tick, entry in entries:
+            going.setdefault(tick, set()).add(id(entry))
+        for tick, identities in going.items():
+            left = [entry for entry in self._buckets.get(tick, ()) if id(entry) not in identities]
+            if left:
+                self._buckets[tick] = left
+            else:
+                self._buckets.pop(tick, None)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = self._order[0]
+        delay = self._armed / TICKS - self._monotonic()
+        # The loop rounds to its own resolution; asking for less would make it spin.
+        self._timer = self._call_later(max(delay, 1 / TICKS), self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = self.now()
+        while self._order and self._order[0] <= now:
+            for entry in self._buckets.pop(heapq.heappop(self._order), ()):
+                try:
+                    entry.fire()
+                except Exception:
+                    logger.exception("a timer failed")
+        if self._order and self._timer is None:
+            self._arm()

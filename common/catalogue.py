@@ -1,0 +1,129 @@
+"""Which messages a side understands: from the bytes of one object to a message, or to an error."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Generic, TypeVar, Union
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from common import faults, messages
+from common.messages import ClientMessage, Error, ServerMessage
+from common.messages.request import BareRequest, BareResponse
+
+_FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_MAX_CORRELATION: Final = 64
+
+
+class _Envelope(Struct, gc=False):
+    """What can be read of any object, whatever is wrong with its fields."""
+
+    code: Raw = Raw(b"null")
+    ref: Raw = Raw(b"null")
+    request_id: Raw = Raw(b"null")
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+# A wrong type is reported before the syntax behind it; decoding to Raw looks at syntax alone.
+_syntax: Final = msgspec.json.Decoder(Raw)
+
+M = TypeVar("M", bound=Struct)
+
+
+class Catalogue(Generic[M]):
+    """Decodes messages of the given `kinds`, told apart by their code.
+
+    `untagged` is one kind more, which may come without a code. A catalogue has no state: one serves
+    all connections.
+    """
+
+    def __init__(self, kinds: Sequence[type[M]], untagged: type[M] | None = None) -> None:
+        self.kinds = (*kinds, *([] if untagged is None else [untagged]))
+        """Every kind it decodes."""
+        union: Any = Union[tuple(kinds)]  # noqa: UP007 - the kinds are known only at run time
+        tagged: msgspec.json.Decoder[M] = msgspec.json.Decoder(union)
+        self._decoders = (tagged,) if untagged is None else (tagged, msgspec.json.Decoder(untagged))
+        self._codes = frozenset(str(kind.__struct_config__.tag) for kind in kinds)
+
+    def decode(self, piece: bytes) -> M | None:
+        """Return the message that `piece` is, or None; `explain` then says why."""
+        if not _is_utf8(piece):
+            return None
+        for decoder in self._decoders:
+            try:
+                return decoder.decode(piece)
+            except _FAULTS:
+                continue
+        return None
+
+    def decode_lines(self, block: bytes) -> list[M] | None:
+        """Return the messages of `block`, in one call, or None where not all of it is messages.
+
+        Objects that share a line, or span several, are taken too.
+        """
+        if not _is_utf8(block):
+            return None
+        for decoder in self._decoders:
+            try:
+                return decoder.decode_lines(block)
+            except _FAULTS:
+                continue
+        return None
+
+    def explain(self, piece: bytes) -> Error:
+        """Return the error that answers `piece`, which `decode` did not take."""
+        try:
+            piece.decode()
+            _syntax.decode(piece)
+        except UnicodeDecodeError as fault:
+            return faults.not_utf8(fault)
+        except msgspec.DecodeError as fault:
+            return faults.bad_json(fault)
+        except RecursionError:
+            return faults.too_deep()
+        if not piece.startswith(b"{"):
+            return faults.not_object()
+        envelope = _envelope.decode(piece)
+        code, ref = _text(envelope.code), _text(envelope.ref)
+        request_id = _number(envelope.request_id) or _text(envelope.request_id)
+        is_tagged = code is not UNSET or request_id is UNSET
+        if is_tagged and code not in self._codes:
+            return faults.unknown_code(code, self._codes, ref, request_id)
+        decoder = self._decoders[0 if is_tagged else -1]
+        try:
+            decoder.decode(piece)
+        except _FAULTS as fault:
+            return faults.bad_field(code, fault, ref, request_id)
+        raise AssertionError("explain is for what decode did not take")
+
+
+FROM_CLIENT: Final[Catalogue[ClientMessage]] = Catalogue(messages.FROM_CLIENT, BareRequest)
+"""What the daemon understands."""
+
+FROM_SERVER: Final[Catalogue[ServerMessage]] = Catalogue(messages.FROM_SERVER, BareResponse)
+"""What a client understands."""
+
+
+def _is_utf8(piece: bytes) -> bool:
+    # msgspec does not look into the strings that it skips.
+    if piece.isascii():
+        return True
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(raw: Raw) -> str | UnsetType:
+    try:
+        text = msgspec.json.decode(raw, type=str)
+    except _FAULTS:
+        return UNSET
+    return text if len(text) <= _MAX_CORRELATION else UNSET
+
+
+def _number(raw: Raw) -> int | UnsetType:
+    try:
+        return msgspec.json.decode(raw, type=int)
+    except _FAULTS:
+        return UNSET

@@ -1,0 +1,130 @@
+"""All figures of one exchange."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final
+
+from msgspec import Struct
+
+from common.clock.delay import ipdv, pdv, receive_delays, send_delays
+from common.clock.offset import Sample, error_bound, measure
+from common.clock.skew import Skew, skew
+from common.clock.stability import Stability, longest_stretch, stabilities
+from common.clock.summary import Summary, summarize
+from common.exchange import Exchange
+
+LATE_NS: Final = 1_000_000
+"""A stamp is late from 1 ms after its deadline on: the resolution of the event loop's timers."""
+
+
+class Counts(Struct, frozen=True):
+    """How many stamps there were, and how punctual this side was.
+
+    `late` were sent 1 ms or more after their deadline, `missed_deadlines` not even before the next
+    one. A stall is a row of missed deadlines; `longest_stall_ns` is how far behind the worst was.
+    """
+
+    expected: int
+    sent: int
+    received: int
+    late: int
+    missed_deadlines: int
+    stalls: int
+    longest_stall_ns: int
+
+
+class Analysis(Struct, frozen=True):
+    """What an exchange tells; a figure without samples is None.
+
+    Rows stand in the order of irtt. IPDV is summarized by magnitude, as irtt does. `offset` is the
+    sample with the least error bound, in practice that of minimum delay (RFC 5905 s. 10), and holds
+    at its `at_ns`: `skew` says how fast it changes.
+    """
+
+    round_trip: Summary | None
+    send_delay: Summary | None
+    receive_delay: Summary | None
+    round_trip_ipdv: Summary | None
+    send_ipdv: Summary | None
+    receive_ipdv: Summary | None
+    send_call: Summary | None
+    timer_error: Summary | None
+    send_pdv: Summary | None
+    receive_pdv: Summary | None
+    offset: Sample | None
+    skew: Skew | None
+    stability: tuple[Stability, ...]
+    counts: Counts
+
+    def rows(self) -> Iterator[tuple[str, Summary]]:
+        """Yield the rows of a table that have samples, each with its title."""
+        for title, row in (
+            ("round trip", self.round_trip),
+            ("send delay", self.send_delay),
+            ("receive delay", self.receive_delay),
+            ("round trip IPDV", self.round_trip_ipdv),
+            ("send IPDV", self.send_ipdv),
+            ("receive IPDV", self.receive_ipdv),
+            ("send call time", self.send_call),
+            ("timer error", self.timer_error),
+            ("send PDV", self.send_pdv),
+            ("receive PDV", self.receive_pdv),
+        ):
+            if row:
+                yield title, row
+
+
+def analyze(exchange: Exchange) -> Analysis:
+    """Return the figures of `exchange`; 30,000 stamps each way take well under a second.
+
+    Raises ValueError when the other side said that it heard a stamp which was never sent.
+    """
+    found = samples(exchange)
+    sending, receiving = send_delays(exchange), receive_delays(exchange)
+    round_trips = {n: sample.delay_ns for n, sample in found.items()}
+    offsets = {n: sample.offset_ns for n, sample in found.items()}
+    return Analysis(
+        round_trip=summarize(round_trips.values()),
+        send_delay=summarize(sending.values()),
+        receive_delay=summarize(receiving.values()),
+        round_trip_ipdv=summarize(map(abs, ipdv(round_trips))),
+        send_ipdv=summarize(map(abs, ipdv(sending))),
+        receive_ipdv=summarize(map(abs, ipdv(receiving))),
+        send_call=summarize(exchange.send_call_ns),
+        timer_error=summarize(exchange.timer_error_ns),
+        send_pdv=summarize(pdv(sending)),
+        receive_pdv=summarize(pdv(receiving)),
+        offset=min(found.values(), key=error_bound, default=None),
+        skew=skew(
+            ((exchange.sent_ns[n - 1], delay) for n, delay in sending.items()),
+            ((arrival.sent_ns, receiving[arrival.n]) for arrival in exchange.arrivals),
+        ),
+        stability=stabilities(longest_stretch(offsets), exchange.interval_ns),
+        counts=_count(exchange),
+    )
+
+
+def samples(exchange: Exchange) -> dict[int, Sample]:
+    """Return offset and delay by the number of each stamp of the other side that answers one.
+
+    Raises ValueError when the other side said that it heard a stamp which was never sent.
+    """
+    return {
+        arrival.n: measure(stamps)
+        for arrival in exchange.arrivals
+        if (stamps := exchange.four_timestamps(arrival))
+    }
+
+
+def _count(exchange: Exchange) -> Counts:
+    errors, interval_ns = exchange.timer_error_ns, exchange.interval_ns
+    missed = [error for error in errors if error >= interval_ns]
+    return Counts(
+        expected=exchange.expected,
+        sent=len(exchange.sent_ns),
+        received=len(exchange.arrivals),
+        late=sum(error >= LATE_NS for error in errors),
+        missed_deadlines=len(missed),
+        stalls=sum(behind for behind, _ in groupby(error >= interval_ns for error in errors)),
+        longest_stall_ns=max(missed, default=0),
+    )

@@ -1,0 +1,97 @@
+"""What one side of a timestamp exchange keeps of it.
+
+The four timestamps of RFC 5905 s. 8 come together when a stamp of the other side arrives:
+
+====  ============================================  ==============
+T1    this side sent the stamp that was `heard`     this clock
+T2    the other side heard it (`heard_at`)          other clock
+T3    the other side sent its own stamp (`sent`)    other clock
+T4    that stamp arrived here                       this clock
+====  ============================================  ==============
+
+Each clock is read as wall time at the start plus monotonic time since, so that a step of the wall
+clock during a run does not look like a delay. All times are ns since the Unix epoch.
+"""
+
+from typing import Final, NamedTuple
+
+from msgspec import Struct, field
+
+_SEPARATORS: Final = frozenset("/\\")
+_MAX_ID: Final = 64
+
+
+def check_id(text: str) -> str:
+    """Return `text` if it can name the file of a client, in its directory.
+
+    Raises ValueError unless it has 1 to 64 characters, all printable and none a separator, and does
+    not begin with a dot.
+    """
+    if not 1 <= len(text) <= _MAX_ID:
+        raise ValueError(f"an id has 1 to {_MAX_ID} characters, this one {len(text)}")
+    if not text.isprintable() or _SEPARATORS & set(text):
+        raise ValueError(f"the id {text!r} has a separator or a control character; leave it out")
+    if text.startswith("."):
+        raise ValueError(f"the id {text!r} begins with a dot; leave it out")
+    return text
+
+
+class Arrival(Struct, frozen=True, gc=False):
+    """Stamp `n` (from 1) of the other side, and when it came in.
+
+    `heard` is the number of this side's newest stamp that the other side had when it sent this one,
+    0 while it had none; `heard_at_ns` then means nothing.
+    """
+
+    n: int
+    sent_ns: int
+    heard: int
+    heard_at_ns: int
+    arrived_ns: int
+
+
+class FourTimestamps(NamedTuple):
+    """T1 to T4 of RFC 5905 s. 8, in ns."""
+
+    t1: int
+    t2: int
+    t3: int
+    t4: int
+
+
+class Exchange(Struct):
+    """The record of one exchange, from one side.
+
+    `interval_ns` is the distance of the deadlines and `expected` the stamps to be sent each way.
+    ``sent_ns[n - 1]`` says when this side's stamp `n` was sent. `send_call_ns` (how long the call
+    that sent it took) and `timer_error_ns` (how long after its deadline it was sent) hold one
+    figure per stamp that was sent. Numbers count through a run: whoever continues one on a new
+    connection goes on counting, on both sides.
+    """
+
+    interval_ns: int
+    expected: int
+    sent_ns: list[int] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    send_call_ns: list[int] = field(default_factory=list)
+    timer_error_ns: list[int] = field(default_factory=list)
+
+    def four_timestamps(self, arrival: Arrival) -> FourTimestamps | None:
+        """Return the timestamps that meet in `arrival`; None when it says that none was heard.
+
+        Raises ValueError when it says that a stamp was heard which this side never sent.
+        """
+        if not arrival.heard:
+            return None
+        check_heard(arrival, len(self.sent_ns))
+        sent_ns = self.sent_ns[arrival.heard - 1]
+        return FourTimestamps(sent_ns, arrival.heard_at_ns, arrival.sent_ns, arrival.arrived_ns)
+
+
+def check_heard(arrival: Arrival, sent: int) -> None:
+    """Raise ValueError when the other side says it heard more than the `sent` stamps there are."""
+    if not 0 <= arrival.heard <= sent:
+        raise ValueError(
+            f"stamp {arrival.n} says that stamp {arrival.heard} was heard, but {sent} were sent: "
+            "heard is the number of the newest stamp that came in, or 0"
+        )

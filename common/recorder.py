@@ -1,0 +1,109 @@
+"""Appends to a time file, so that after any accident the file is whole up to the last batch.
+
+The file is opened and closed by the caller; everything here may block and belongs in a thread
+where others wait.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeAlias
+
+from common.timefile import block_end, block_start, broken_end, continue_after, format_rows
+
+Rows: TypeAlias = Sequence[tuple[str, int]]
+"""Stamps to write: `common.timefile.direction` and ns since the Unix epoch."""
+
+_TAIL: Final = 4096
+
+
+class File(Protocol):
+    """A binary file without a buffer of its own, open for reading and writing."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move, and return the new position."""
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        """Read up to `size` bytes."""
+
+    def write(self, content: bytes, /) -> int | None:
+        """Write, and return how many bytes the system took."""
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Cut the file."""
+
+
+class Recorder:
+    """Writes blocks of stamps behind what the file holds, counting on.
+
+    A block that an earlier run left open is closed first. What cannot be written, on a full disk
+    say, is cut off cleanly and counted in `lost`; the next batch tries again.
+
+    Raises ValueError when the file is no time file, OSError when it cannot be read.
+    """
+
+    def __init__(self, file: File) -> None:
+        self.lost = 0
+        """Rows that could not be written."""
+        self.fault: OSError | None = None
+        """Why the last batch could not be written; None when it could."""
+        self._file = file
+        self._size = file.seek(0, 2)
+        self._number = 0
+        # What is to stand before the next rows: ends and starts of blocks, kept until they fit.
+        self._pending = self._continue()
+
+    def start_block(self) -> None:
+        """Begin a block; it is written with its first rows."""
+        self._pending += block_start(first=not self._size and not self._pending)
+
+    def write(self, rows: Rows) -> None:
+        """Write rows into the open block."""
+        self._append(format_rows(self._number + 1, rows), len(rows))
+
+    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
+        """End the block, which ran for `duration_ns`."""
+        end = broken_end if broken_off else block_end
+        self._append(end(duration_ns), 0)
+
+    def _append(self, text: str, rows: int) -> None:
+        content = (self._pending + text).encode()
+        try:
+            self._write_all(content)
+        except OSError as fault:
+            self.fault = fault
+            self.lost += rows
+            if not rows:
+                self._pending += text
+            self._cut(self._size)
+        else:
+            self.fault = None
+            self._pending = ""
+            self._size += len(content)
+            self._number += rows
+
+    def _write_all(self, content: bytes) -> None:
+        left = memoryview(content)
+        while left:
+            left = left[self._file.write(bytes(left)) or 0 :]
+
+    def _cut(self, size: int) -> None:
+        try:
+            self._file.truncate(size)
+        finally:
+            self._file.seek(size)
+
+    def _continue(self) -> str:
+        length = _TAIL
+        while True:
+            tail = self._read_tail(length)
+            found = continue_after(tail)
+            if found.last_number or length >= self._size:
+                break
+            length *= 16
+        self._number = found.last_number
+        self._size -= found.cut
+        self._cut(self._size)
+        return found.closing
+
+    def _read_tail(self, length: int) -> str:
+        self._file.seek(max(0, self._size - length))
+        return (self._file.read(length) or b"").decode("latin-1")

@@ -1,0 +1,50 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.clock.delay import ipdv, pdv, receive_delays, send_delays
+from common.exchange import Arrival, Exchange
+
+AHEAD = 1_000_000
+SERIES = st.dictionaries(st.integers(1, 50), st.integers(-(10**18), 10**18))
+
+
+def exchange() -> Exchange:
+    """Stamps 10 apart; the other clock is AHEAD. Of 2 and 3, which came together, 3 was newest."""
+    return Exchange(
+        interval_ns=10,
+        expected=4,
+        sent_ns=[100, 110, 120, 130],
+        arrivals=[
+            Arrival(n=1, sent_ns=AHEAD + 101, heard=0, heard_at_ns=0, arrived_ns=105),
+            Arrival(n=2, sent_ns=AHEAD + 111, heard=1, heard_at_ns=AHEAD + 103, arrived_ns=113),
+            Arrival(n=3, sent_ns=AHEAD + 121, heard=1, heard_at_ns=AHEAD + 103, arrived_ns=130),
+            Arrival(n=5, sent_ns=AHEAD + 141, heard=3, heard_at_ns=AHEAD + 128, arrived_ns=142),
+        ],
+    )
+
+
+def test_the_send_delay_of_a_stamp_counts_once_and_contains_the_offset() -> None:
+    assert send_delays(exchange()) == {1: AHEAD + 3, 3: AHEAD + 8}
+
+
+def test_the_receive_delay_contains_the_offset_turned_round() -> None:
+    assert receive_delays(exchange()) == {1: 4 - AHEAD, 2: 2 - AHEAD, 3: 9 - AHEAD, 5: 1 - AHEAD}
+
+
+def test_ipdv_is_signed_and_undefined_after_a_missing_stamp() -> None:
+    assert ipdv(receive_delays(exchange())) == [-2, 7]
+    assert ipdv(send_delays(exchange())) == []
+
+
+def test_pdv_is_above_the_least_delay() -> None:
+    assert pdv(receive_delays(exchange())) == [3, 1, 8, 0]
+    assert pdv({}) == []
+
+
+@given(SERIES, st.integers(-(10**18), 10**18))
+def test_variation_does_not_depend_on_how_the_clocks_are_set(
+    delays: dict[int, int], offset: int
+) -> None:
+    shifted = {n: delay + offset for n, delay in delays.items()}
+    assert ipdv(shifted) == ipdv(delays)
+    assert pdv(shifted) == pdv(delays)
