@@ -255,3 +255,15 @@ class House:
             clock=self.stage.clock,
             terms=self._terms,
         )
+
+
+def echo(content: str) -> Json:
+    """Return a message that is answered with the same."""
+    return {"code": "echo", "content": content}
+
+
+async def reason(client: Client) -> str:
+    """Return the reason of the error that came last."""
+    error = (await client.heard())[-1]
+    assert error["code"] == "error"
+    return str(error["reason"])
