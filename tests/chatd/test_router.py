@@ -91,6 +91,12 @@ def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
         Router([service])
 
 
+def test_a_message_that_two_services_route_fails_at_start_up() -> None:
+    service = Everything({}, needs_welcome=False)
+    with pytest.raises(LookupError, match="two services route the same kind"):
+        Router([service, service])
+
+
 async def test_each_message_goes_to_its_handler() -> None:
     served: list[ClientMessage] = []
     handlers: dict[type[ClientMessage], Handler] = {
