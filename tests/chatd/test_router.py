@@ -151,6 +151,7 @@ def test_every_service_hears_of_an_end_even_if_another_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one, other = [Everything({}, needs_welcome=False) for _ in range(2)]
+    other.routes = ()
     session = lone_session(1)
     Router([one, Broken(), other]).closed(session)
     assert one.closed_sessions == other.closed_sessions == [session]
