@@ -41,6 +41,7 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import UNSET
 
+from chatctl import window
 from chatctl.backoff import Backoff
 from chatctl.errors import (
     AnswerTimeoutError,
@@ -53,8 +54,6 @@ from chatctl.events import Answer, Event, Probe, Receipt, Reconnected, Reconnect
 from chatctl.inbox import LIMIT, Inbox
 from chatctl.link import Link
 from chatctl.session import Session
-from chatctl.window import LIMIT as MAX_REQUESTS
-from chatctl.window import Window
 from common.messages.base import Error
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import (
@@ -101,6 +100,7 @@ __all__ = [
 ]
 
 PORT: Final = 5555
+MAX_REQUESTS: Final = window.LIMIT
 
 _DEFAULT_INFLIGHT: Final = 64
 _FAREWELL: Final = 2.0
@@ -144,7 +144,7 @@ class Client:
         self._timeout = answer_timeout
         self._session = Session(dial, Inbox(inbox_limit), backoff or Backoff(), reconnect_for)
         self._inflight = asyncio.Semaphore(_DEFAULT_INFLIGHT)
-        self._window = Window(max_requests)
+        self._window = window.Window(max_requests)
         # A ref counts for ever, and for all clients with the same token: never the same twice.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
 
