@@ -74,17 +74,17 @@ async def test_what_the_server_has_no_room_for_is_asked_again_when_there_is() ->
 
 
 async def test_room_that_comes_back_is_used() -> None:
-    window, server = Window(50), Room(2)
-    asking = [asyncio.create_task(window.send(server.ask)) for _ in range(2_000)]
+    window, server = Window(20), Room(2)
+    asking = [asyncio.create_task(window.send(server.ask)) for _ in range(600)]
     await settle()
     assert len(server.pending) == 2
     server.room = 1_000
-    while len(server.pending) < 50:
+    while len(server.pending) < 20:
         assert server.pending
         server.answer()
         await settle()
     while server.pending:
-        server.answer(50)
+        server.answer(20)
         await settle()
     await asyncio.gather(*asking)
 
