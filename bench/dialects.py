@@ -1,7 +1,12 @@
 """How a candidate is spoken to: the bytes of every message a job sends or must hear."""
 
 import json
+from collections.abc import Iterator
+from random import Random
 from typing import Protocol
+
+DELAY_SEED = 1
+"""What a server that delays answers is told to draw its delays from."""
 
 
 class Dialect(Protocol):
@@ -38,6 +43,18 @@ class Dialect(Protocol):
         """Return what the recipient of a `direct` hears."""
         ...
 
+    def request(self, number: int) -> bytes:
+        """Ask for what comes after a delay, as `response`."""
+        ...
+
+    def response(self, number: int) -> bytes:
+        """Return the line, without its end, that answers the `request` with this number."""
+        ...
+
+    def delays(self) -> Iterator[float]:
+        """Yield what the server draws (s) for the requests in the order in which they come."""
+        ...
+
 
 def _line(**fields: str) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
@@ -72,3 +89,19 @@ class ChatdDialect:
     def direct_heard(self, author: str, content: str) -> bytes:
         """Return the `incoming` of a bare client."""
         return _line(**{"code": "incoming", "from": author, "content": content})
+
+    def request(self, number: int) -> bytes:
+        """Ask for two entities, as the specification does."""
+        data = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
+        return _line(request_id=str(number), data=data)
+
+    def response(self, number: int) -> bytes:
+        """Return these entities."""
+        entities = '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}'
+        return f'{{"request_id":"{number}","data":{entities}}}'.encode()
+
+    def delays(self) -> Iterator[float]:
+        """Yield one to five seconds, as it does unless told otherwise."""
+        draw = Random(DELAY_SEED)
+        while True:
+            yield draw.uniform(1, 5)
