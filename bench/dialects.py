@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from random import Random
 from typing import Protocol
 
+DELAY = (3.0, 7.0)
+"""Seconds (s) between which a server that delays answers is told to draw; time to ask them all."""
+
 DELAY_SEED = 1
-"""What a server that delays answers is told to draw its delays from."""
+"""What it is told to draw them from."""
 
 
 class Dialect(Protocol):
@@ -101,7 +104,7 @@ class ChatdDialect:
         return f'{{"request_id":"{number}","data":{entities}}}'.encode()
 
     def delays(self) -> Iterator[float]:
-        """Yield one to five seconds, as it does unless told otherwise."""
+        """Yield what `Random.uniform` draws, as chatd does."""
         draw = Random(DELAY_SEED)
         while True:
-            yield draw.uniform(1, 5)
+            yield draw.uniform(*DELAY)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from bench import proc
-from bench.failures import WrongAnswer
+from bench.failures import TimedOut, WrongAnswer
 from bench.jobs.job import Goal
 from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
 from bench.sockets import CHUNK, Poller, connect, fence, send_whole
@@ -51,8 +51,9 @@ class PendingRequests(Struct, frozen=True):
                     for descriptor in poller.ready():
                         waiters[descriptor].take()
         count = self.connections * self.each
-        grown = proc.resident_bytes(target.pid) - empty
-        each = grown / (count - len(lateness))
+        each = (proc.resident_bytes(target.pid) - empty) / count
+        if lateness:
+            raise TimedOut(f"{watch.seconds:.1f} s went by before all was sent, and answers came")
         while len(lateness) < count:
             for descriptor in poller.ready():
                 waiters[descriptor].take()
