@@ -254,39 +254,6 @@ async def test_nobody_there_is_an_error_that_names_the_address(server: Server) -
     assert no.value.exit_code == Exit.CANNOT_CONNECT
 
 
-async def test_quit_says_goodbye_and_takes_the_acknowledgements_on_their_way(
-    server: Server,
-) -> None:
-    client = server.client()
-    async with client:
-        peer = await sign_in(server, client)
-        peer.hangs_up_on_quit = False
-        call = asyncio.create_task(client.broadcast("bye"))
-        message = await peer.expect("outgoing_broadcast")
-
-        leaving = asyncio.create_task(client.quit())
-        await peer.expect("quit")
-        peer.say("ack", id=1, ref=message["ref"])
-        peer.hang_up()
-        await leaving
-
-        assert (await call).id == 1
-        assert [event async for event in client] == []
-        with pytest.raises(CannotConnectError, match="has quit"):
-            await client.who()
-
-
-async def test_a_program_that_fails_leaves_at_once(server: Server) -> None:
-    async def fail() -> None:
-        async with server.client():
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await fail()
-
-    assert await (await server.accept()).hear() == {}
-
-
 async def test_events_come_in_order(server: Server) -> None:
     async with server.client() as client:
         peer = await sign_in(server, client)
