@@ -6,7 +6,7 @@ from contextlib import ExitStack, asynccontextmanager
 from itertools import islice
 from typing import Final
 
-from chatctl.client import Client
+from chatctl.client import MAX_REQUESTS, Client
 from chatctl.errors import RefusedError
 from chatctl.identities import Identities, NameInUseError, default_directory
 from chatctl.output import say
@@ -17,13 +17,16 @@ _TRIES: Final = 100
 _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
-def connect(settings: Settings, reconnect_for: float | None = None) -> Client:
+def connect(
+    settings: Settings, reconnect_for: float | None = None, max_requests: int = MAX_REQUESTS
+) -> Client:
     """Return a client for the server; `reconnect_for` (s) is the timeout where not given."""
     return Client(
         *settings.server,
         connect_timeout=settings.timeout,
         answer_timeout=settings.timeout,
         reconnect_for=settings.timeout if reconnect_for is None else reconnect_for,
+        max_requests=max_requests,
     )
 
 
