@@ -1,9 +1,10 @@
 """Opening a connection, and saying in plain words why one could not be opened or is gone."""
 
 import asyncio
+import errno
 import os
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from chatctl.address import Address
@@ -14,15 +15,26 @@ _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 T = TypeVar("T")
 
 
-async def connected(connecting: Awaitable[T], address: Address, within: float) -> T:
+async def connected(
+    connecting: Awaitable[T],
+    transport_of: Callable[[T], asyncio.WriteTransport],
+    address: Address,
+    within: float,
+) -> T:
     """Return what `connecting` opens at `address` within `within` s; raises CannotConnectError."""
     try:
         async with asyncio.timeout(within):
-            return await connecting
+            opened = await connecting
     except TimeoutError:
         problem = f"nothing answered within {within:g} s"
     except OSError as failure:
         problem = reason(failure)
+    else:
+        transport = transport_of(opened)
+        if not _is_itself(transport):
+            return opened
+        transport.abort()
+        problem = os.strerror(errno.ECONNREFUSED).lower()
     raise CannotConnectError(f"cannot connect to {address}: {problem}")
 
 
@@ -34,3 +46,13 @@ def reason(failure: OSError) -> str:
     numbers = {int(number) for number in _ERRNO.findall(str(failure))}
     reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
     return reasons or (failure.strerror or str(failure)).lower()
+
+
+def _is_itself(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether both ends are one: TCP connects a socket to its own port if nobody listens.
+
+    That happens to who tries often enough to reach a server on this machine that is not there, on a
+    port of the range from which the system takes those of clients (RFC 9293, simultaneous open).
+    """
+    own, other = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    return bool(own == other)

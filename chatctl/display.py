@@ -1,6 +1,5 @@
 """What is seen of an exchange while it runs."""
 
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -8,8 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from chatctl.figures import render_beat
+from chatctl.outcome import Beat
 from chatctl.output import print_json, print_line, say
-from chatctl.report import Beat
 
 
 class Display:
@@ -67,9 +66,9 @@ class Bar(Display):
     def __init__(self, label: str, interval_ns: int) -> None:
         self._interval_ns = interval_ns
         self._progress = Progress(
-            TextColumn(label, style="bold", markup=False),
+            TextColumn(f"{label} ", style="bold", markup=False),
             BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
+            TextColumn("{task.percentage:3.0f}% "),
             TextColumn("{task.fields[left]} left", style="cyan"),
             TextColumn("{task.fields[round_trip]}", style="green"),
             console=Console(stderr=True, highlight=False),
@@ -80,14 +79,13 @@ class Bar(Display):
 
     def show(self, beat: Beat) -> None:
         """Draw the bar."""
-        left = timedelta(microseconds=(beat.expected - beat.sent) * self._interval_ns / 1000)
         trip = beat.round_trip
         self._progress.update(
             self._task,
             visible=True,
             total=beat.expected,
             completed=beat.sent,
-            left=str(timedelta(seconds=round(left.total_seconds()))),
+            left=_clock((beat.expected - beat.sent) * self._interval_ns),
             round_trip=f"round trip {trip.median_ns / 1e6:.3f} ms" if trip else "no stamps come in",
             refresh=True,
         )
@@ -107,3 +105,10 @@ class Bar(Display):
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+
+def _clock(ns: int) -> str:
+    """Return ``4:56``, or ``1:04:56`` where there are hours."""
+    minutes, seconds = divmod(round(ns / 1e9), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from chatctl.report import Beat, Report
+from chatctl.outcome import Beat, Report
+from chatctl.run import Outage
 from common.clock.analysis import Analysis, Counts
 from common.clock.summary import Summary
+from common.timestamps import format_time
 from common.units import format_duration
 
 _HEAD: Final = ("ms", "min", "mean", "median", "p90", "p99", "p99.9", "max", "stddev")
@@ -80,6 +82,8 @@ def _below(report: Report) -> Iterator[str]:
         yield f"Allan deviation  {', '.join(spans)}"
     yield f"stamps           {_stamps(analysis.counts)}"
     yield f"punctuality      {_punctuality(analysis.counts)}"
+    for outage in report.outages:
+        yield f"no connection    {_outage(outage)}"
     lost = f", {report.rows_lost} lost" if report.rows_lost else ""
     yield f"file             {report.file}: {report.rows} rows{lost}"
 
@@ -91,14 +95,24 @@ def _stamps(counts: Counts) -> str:
 def _punctuality(counts: Counts) -> str:
     if not counts.late:
         return "no stamp 1 ms late or more"
-    text = f"{counts.late} stamps 1 ms late or more"
+    text = f"{_number(counts.late, 'stamp')} 1 ms late or more"
     if counts.stalls:
-        stall = format_duration(counts.longest_stall_ns / 1e9)
         text += (
-            f", {counts.missed_deadlines} deadlines missed in {counts.stalls} stalls, "
-            f"the longest {stall}"
+            f"; {_number(counts.missed_deadlines, 'deadline')} missed in "
+            f"{_number(counts.stalls, 'stall')} of up to {_ms(counts.longest_stall_ns)} ms"
         )
     return text
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _outage(outage: Outage) -> str:
+    lost = f"from {format_time(outage.at_ns)}"
+    return (
+        f"{lost} to the end" if outage.away_ns is None else f"for {_ms(outage.away_ns)} ms {lost}"
+    )
 
 
 def _ms(ns: int) -> str:

@@ -135,6 +135,7 @@ def _settle(stage: "asyncio.Future[None]", failure: Exception | None = None) -> 
         stage.set_result(None)
     else:
         stage.set_exception(failure)
+        stage.exception()  # it may be that nobody waits for it any more
     return True
 
 

@@ -44,8 +44,13 @@ class Link:
     @classmethod
     async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
         """Connect within `within` s; raises CannotConnectError."""
-        streams = asyncio.open_connection(host, port, limit=_CHUNK)
-        return cls(*await connected(streams, Address(host, port), within), silence)
+        streams = await connected(
+            asyncio.open_connection(host, port, limit=_CHUNK),
+            lambda streams: streams[1].transport,
+            Address(host, port),
+            within,
+        )
+        return cls(*streams, silence)
 
     def write(self, line: bytes) -> None:
         """Queue bytes; a lost connection is noticed by who reads."""

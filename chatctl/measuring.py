@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 from chatctl.clock import SteadyClock
 from chatctl.display import Display
 from chatctl.errors import UsageError
-from chatctl.report import Pulse, Report
+from chatctl.outcome import Pulse, Report
 from chatctl.run import Run
 from chatctl.settings import Settings
 from chatctl.stamplink import StampLink

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chatctl.errors import PartialError, UsageError
-from chatctl.report import Report
+from chatctl.outcome import Report
 from common.clock.analysis import samples
 from common.clock.offset import Sample
 from common.clock.stability import allan_deviation, longest_stretch

@@ -1,90 +1,128 @@
-"""What is told about an exchange: all of it at the end, and the newest while it runs."""
+"""What a conversation without a terminal writes: data to stdout, talk to stderr."""
 
-from collections.abc import Iterator
+import sys
+from typing import Protocol
 
-from msgspec import Struct
+import msgspec
 
-from chatctl.run import Outage, ServerCounts
-from common.clock.analysis import Analysis
-from common.clock.offset import Sample, error_bound, measure
-from common.clock.summary import Summary, summarize
-from common.exchange import Exchange
-from common.units import format_duration
-
-
-class Report(Struct, frozen=True, tag_field="figures", tag="run"):
-    """One run. `rows` went to the file, `rows_lost` did not; `server_counts` are what it said.
-
-    `failure` says why the run could not be finished; it is empty when it was, or interrupted.
-    """
-
-    id: str
-    server: str
-    file: str
-    interval_ns: int
-    rows: int
-    rows_lost: int
-    is_interrupted: bool
-    failure: str
-    outages: tuple[Outage, ...]
-    server_counts: ServerCounts | None
-    analysis: Analysis
-
-    def shortfalls(self) -> Iterator[str]:
-        """Yield what was not done of what was asked for, one sentence each."""
-        if self.failure:
-            yield self.failure
-        for outage in self.outages:
-            if outage.away_ns is not None:
-                away = format_duration(round(outage.away_ns / 1e9, 3))
-                yield f"the connection was lost for {away} ({outage.reason})"
-        if self.rows_lost:
-            yield f"{self.rows_lost} rows could not be written to {self.file}"
-        counts, server = self.analysis.counts, self.server_counts
-        if server and server.unwritten:
-            yield f"the server could not write {server.unwritten} rows to its file"
-        if counts.received < counts.expected and not self.failure:
-            yield f"only {counts.received} of {counts.expected} stamps came from the server"
-        if server and not self.outages and server.received < counts.sent:
-            yield f"the server received only {server.received} of {counts.sent} stamps"
+from chatctl.address import Address
+from chatctl.errors import ClientError, RefusedError
+from chatctl.events import Event, Receipt, Reconnected, Reconnecting
+from chatctl.lines import banner, listing
+from chatctl.output import print_json, print_line, say
+from chatctl.talk import describe
+from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast, Welcome
+from common.text import render, visible
 
 
-class Beat(Struct, frozen=True, tag_field="figures", tag="moment"):
-    """How an exchange goes: counts so far, and what the stamps since the last beat tell.
+class Report(Protocol):
+    """Tells what happens; `line` is the number of the line of input that it answers."""
 
-    `offset` is the one with the least error bound.
-    """
+    wants_presence: bool
+    """Whether it reports who comes and goes."""
 
-    at_ns: int
-    expected: int
-    sent: int
-    received: int
-    round_trip: Summary | None
-    timer_error: Summary | None
-    offset: Sample | None
+    def connecting(self, server: Address) -> None:
+        """Report where we are about to connect."""
+
+    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+        """Report that we have a name, and who is there."""
+
+    def heard(self, event: Event) -> None:
+        """Report what came without being asked for."""
+
+    def present(self, line: int, users: list[str]) -> None:
+        """Report the answer to a `who`."""
+
+    def acknowledged(
+        self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
+    ) -> None:
+        """Report that it is in the log."""
+
+    def failed(self, line: int, failure: ClientError) -> None:
+        """Report that it was not sent, or not acknowledged."""
 
 
-class Pulse:
-    """Takes beats of a `record` while another thread fills it."""
+class PlainReport:
+    """One line for each message, as in the text format of the protocol; all else is talk."""
 
-    def __init__(self, record: Exchange) -> None:
-        self._record = record
-        self._seen = 0
-        self._sent = 0
+    wants_presence = False
 
-    def beat(self, at_ns: int) -> Beat:
-        """Return what is new at `at_ns` (since the Unix epoch)."""
-        record = self._record
-        arrivals, late_ns = record.arrivals[self._seen :], record.timer_error_ns[self._sent :]
-        self._seen += len(arrivals)
-        self._sent += len(late_ns)
-        samples = [measure(stamps) for each in arrivals if (stamps := record.four_timestamps(each))]
-        return Beat(
-            at_ns=at_ns,
-            expected=record.expected,
-            sent=self._sent,
-            received=self._seen,
-            round_trip=summarize(sample.delay_ns for sample in samples),
-            timer_error=summarize(late_ns),
-            offset=min(samples, key=error_bound, default=None),
+    def connecting(self, server: Address) -> None:
+        """Tell where."""
+        _tell(banner(server))
+
+    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+        """Tell who is there."""
+        for text in listing(users):
+            _tell(text)
+
+    def heard(self, event: Event) -> None:
+        """Print messages; tell what happens to the connection."""
+        if isinstance(event, Incoming | IncomingBroadcast):
+            print_line(visible(str(render(event))))
+        elif remark := describe(event):
+            say(remark)
+
+    def present(self, line: int, users: list[str]) -> None:
+        """Print the names."""
+        for text in listing(users):
+            print_line(text)
+
+    def acknowledged(
+        self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
+    ) -> None:
+        """Say nothing: no news is good news."""
+
+    def failed(self, line: int, failure: ClientError) -> None:
+        """Tell which line it was."""
+        say(f"line {line}: {visible(str(failure))}")
+
+
+class JsonReport:
+    """One JSON object for each event, with a `code` as on the wire."""
+
+    wants_presence = True
+
+    def connecting(self, server: Address) -> None:
+        """Say nothing: nothing has happened yet."""
+
+    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+        """Print our name, but not what proves it, and who is there."""
+        print_json({"code": "welcome", "name": welcome.name, "users": users})
+
+    def heard(self, event: Event) -> None:
+        """Print the event."""
+        record = msgspec.to_builtins(event)
+        if isinstance(event, Reconnecting | Reconnected):
+            record = {"code": type(event).__name__.lower(), **record}
+        print_json(record)
+
+    def present(self, line: int, users: list[str]) -> None:
+        """Print the names."""
+        print_json({"code": "users", "line": line, "users": users})
+
+    def acknowledged(
+        self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
+    ) -> None:
+        """Print the receipt."""
+        print_json(
+            {
+                "code": "ack",
+                "line": line,
+                "to": message.to if isinstance(message, Outgoing) else "*",
+                "id": receipt.id,
+                "duplicate": receipt.duplicate,
+                "round_trip_ms": round(receipt.round_trip * 1e3, 3),
+            }
         )
+
+    def failed(self, line: int, failure: ClientError) -> None:
+        """Print the error; the reason is the server's, or the name of the exit code."""
+        reason = (
+            failure.reason if isinstance(failure, RefusedError) else failure.exit_code.name.lower()
+        )
+        print_json({"code": "error", "line": line, "reason": reason, "detail": str(failure)})
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the banner bears no program's name

@@ -42,7 +42,7 @@ class StampLink(asyncio.Protocol):
         """Connect within `within` s; raises CannotConnectError."""
         loop = asyncio.get_running_loop()
         connecting = loop.create_connection(lambda: cls(silence), *address)
-        _, link = await connected(connecting, address, within)
+        _, link = await connected(connecting, lambda pair: pair[0], address, within)
         return link
 
     def listen(self, hear: Hear, lose: Callable[[Exception], object]) -> None:

@@ -38,7 +38,9 @@ def _mutated(message: bytes, position: int, removed: int, inserted: bytes) -> by
 
 
 def _echo_of_size(size: int) -> bytes:
-    return b'{"code":"echo","content":"%s"}' % (b"x" * (size - len(b'{"code":"echo","content":""}')))
+    return b'{"code":"echo","content":"%s"}' % (
+        b"x" * (size - len(b'{"code":"echo","content":""}'))
+    )
 
 
 MESSAGES: Final = st.sampled_from(VALID)
