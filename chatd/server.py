@@ -10,6 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from random import Random
 from typing import Final
 
+from chatd.alarm import LoopAlarm
 from chatd.clock import SystemClock
 from chatd.config import Config
 from chatd.connection import MAX_INFLIGHT, Connection, Terms
@@ -58,8 +59,9 @@ class Server:
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
         self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
-        wheel = Wheel(self._clock.monotonic, loop.call_later)
+        wheel = Wheel(self._clock.monotonic, self._alarm.call_later)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
@@ -151,6 +153,7 @@ class Server:
             connection.session.close("server stops", _SHUTTING_DOWN)
         if tasks := list(self._connections.values()):
             await asyncio.wait(tasks, timeout=DRAIN)
+        self._alarm.close()
         await self._journal.close()
         for connection in self._connections:
             connection.abort()
