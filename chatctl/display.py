@@ -66,16 +66,16 @@ class Bar(Display):
     def __init__(self, label: str, interval_ns: int) -> None:
         self._interval_ns = interval_ns
         self._progress = Progress(
-            TextColumn(f"{label} ", style="bold", markup=False),
-            BarColumn(),
+            TextColumn("{task.description} ", style="bold", markup=False),
+            BarColumn(complete_style="cyan", finished_style="cyan"),
             TextColumn("{task.percentage:3.0f}% "),
-            TextColumn("{task.fields[left]} left", style="cyan"),
-            TextColumn("{task.fields[round_trip]}", style="green"),
+            TextColumn("{task.fields[left]} left "),
+            TextColumn("{task.fields[round_trip]}"),
             console=Console(stderr=True, highlight=False),
             auto_refresh=False,
             transient=True,
         )
-        self._task = self._progress.add_task("", visible=False, left="", round_trip="")
+        self._task = self._progress.add_task(label, visible=False, left="", round_trip="")
 
     def show(self, beat: Beat) -> None:
         """Draw the bar."""

@@ -73,7 +73,7 @@ def _below(report: Report) -> Iterator[str]:
             f"{_ms(offset.error_bound_ns)} ms off (least delay {_ms(offset.delay_ns)} ms)"
         )
     if skew := analysis.skew:
-        yield f"clock skew       {skew.ppm:+.3f} ppm, the two ways differ by {skew.spread_ppm:.3f}"
+        yield f"clock skew       {skew.ppm:+.3f} ppm, by one way alone ±{skew.spread_ppm:.3f}"
     if analysis.stability:
         spans = (
             f"{point.deviation:.1e} at {format_duration(point.tau_ns / 1e9)}"

@@ -61,7 +61,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     if args.analyze:
         return _analyze(args)
 
-    wish = Wish.check(args.id or settings.name, args.interval, args.duration)
+    wish = Wish.check(settings.name if args.id is None else args.id, args.interval, args.duration)
     if args.plot:
         from chatctl import plot
 
