@@ -2,7 +2,14 @@
 
 import os
 import sys
-from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    PARSER,
+    SUPPRESS,
+    Action,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, cast
@@ -51,7 +58,6 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS] COMMAND ...",
-        # argparse would list the commands behind the options, and on more lines.
         description="\n".join(
             ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in rows.items())]
         ),
@@ -69,7 +75,7 @@ def _parser() -> ArgumentParser:
         help=f"print the completion for {', '.join(_SHELLS)}",
     )
     subparsers = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", prog=PROGRAM, help=SUPPRESS
+        dest="command", required=True, metavar="COMMAND", prog=PROGRAM
     )
     for name, command in rows.items():
         row = subparsers.add_parser(
@@ -86,10 +92,15 @@ def _parser() -> ArgumentParser:
 
 
 class _Formatter(RawDescriptionHelpFormatter):
-    """Gives long flags room, so that each option stays on one line of 80 columns."""
+    """Keeps each command and each option on one line of 80 columns."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=79)
+
+    def add_argument(self, action: Action) -> None:
+        """Leave out the commands, which the description lists."""
+        if action.nargs != PARSER:
+            super().add_argument(action)
 
 
 class _Version(Action):

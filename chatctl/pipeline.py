@@ -17,33 +17,38 @@ async def send_lines(
 ) -> None:
     """Send each of `lines` that is not blank; `report` gets the receipts in the same order.
 
-    Up to 256 wait for their receipt at once. The first failure ends it: as it is where nothing was
-    sent before, else as PartialError that tells the line.
+    Up to 256 wait for their receipt at once. The first line that fails ends it, once all before it
+    are done: as it is where nothing was sent, else as PartialError that tells the line.
     """
     places = asyncio.Semaphore(_AHEAD)
     sent = 0
 
-    async def send_one(number: int, line: str) -> None:
+    async def send_one(number: int, line: str, before: list[asyncio.Task[None]]) -> None:
         nonlocal sent
+        failure = None
         try:
-            report(await send(line))
+            receipt = await send(line)
+        except ClientError as fault:
+            failure = fault
+        if before:
+            await asyncio.wait(before)
+        if failure is None:
+            report(receipt)
             sent += 1
-        except ClientError as failure:
-            if not sent:
-                raise
-            raise PartialError(
-                f"line {number}: {failure}; {sent} messages before it were sent"
-            ) from failure
-        finally:
             places.release()
+        elif sent:
+            raise PartialError(f"line {number}: {failure}; {sent} sent before it") from failure
+        else:
+            raise failure
 
     try:
         async with asyncio.TaskGroup() as group:
+            before: list[asyncio.Task[None]] = []
             number = 0
             async for line in lines:
                 number += 1
                 if line.strip():
                     await places.acquire()
-                    group.create_task(send_one(number, line))
+                    before = [group.create_task(send_one(number, line, before))]
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None

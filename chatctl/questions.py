@@ -54,7 +54,7 @@ class Questions:
         return len(self._open)
 
     def __iter__(self) -> Iterator[Question]:
-        return (question for question in self._open.values() if not question.answer.done())
+        return iter(self._open.values())
 
     def __contains__(self, key: Key) -> bool:
         return key in self._open
@@ -66,11 +66,11 @@ class Questions:
         try:
             yield question
         finally:
-            del self._open[key]
+            self._open.pop(key, None)
 
     def answer(self, key: Key, answer: Message | Exception) -> bool:
         """Give an answer to the question with this key; return whether there is one."""
-        question = self._open.get(key)
+        question = self._open.pop(key, None)
         if question is None:
             return False
         question.settle(answer)
@@ -78,5 +78,5 @@ class Questions:
 
     def fail(self, failure: Exception) -> None:
         """Give up all questions."""
-        for question in self._open.values():
-            question.settle(failure)
+        for key in list(self._open):
+            self.answer(key, failure)

@@ -193,6 +193,7 @@ class Session:
         """Take what comes until the link is lost, or closed on purpose."""
         link = self._link
         while True:
+            self._pace()
             await self._may_read.wait()
             for message in await link.read():
                 taker = self.takers.get(type(message), self._answered)

@@ -231,6 +231,8 @@ def _from_file(path: Path) -> _Layer:
             close = get_close_matches(name, _OPTIONS, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_OPTIONS)}"
             raise ConfigError(f"{path}: there is no setting {name}{hint}")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ConfigError(f"{path}: {name}: write it as a text or a number")
         yield name, f"{path}: {name}", str(value)
 
 

@@ -80,8 +80,8 @@ class Connection:
         """Serve the connection until it is over; raises nothing."""
         if not self.session.is_closing:
             logger.info("%s: connected", self.session)
-        if self._terms.idle_timeout:
-            self._watch_idleness()
+            if self._terms.idle_timeout:
+                self._watch_idleness()
         try:
             await self._serve()
         except OSError as fault:
@@ -162,6 +162,7 @@ class Connection:
             if transport.get_write_buffer_size():
                 self._draining = self._loop.create_task(self._drain())
                 self._outbox.is_blocked = True
+        self._outbox.pack()  # so that what cannot be written counts
         queued = self._outbox.size + transport.get_write_buffer_size()
         if queued > self._terms.outbox_limit and not self.session.is_closing:
             self._cut_off(queued)

@@ -52,9 +52,10 @@ class Identities:
         holder = await self._log.holder(key)
         return holder is not None and not self._is_over(holder)
 
-    async def claim(self, name: str, token: str | None) -> tuple[int, str]:
+    async def claim(self, name: str, token: str | None, *, is_here: bool) -> tuple[int, str]:
         """Return the identity for `name`, and its token: the given one or a new one.
 
+        `is_here` says that the name is in use, which keeps it for its holder whatever the reserve.
         Raises NameHeldError when another holds the name.
         """
         key = names.key(name)
@@ -62,7 +63,7 @@ class Identities:
         identity = new_identity()
         if holder is not None and token is not None and _matches(token, holder):
             identity = holder.identity
-        elif holder is not None and not self._is_over(holder):
+        elif holder is not None and (is_here or not self._is_over(holder)):
             raise NameHeldError(name, is_token_wrong=token is not None)
         token = token or secrets.token_urlsafe(_TOKEN_BYTES)
         await self._log.hold(Holder(key, identity, _hash(token), self._clock.wall_ns()))

@@ -51,7 +51,7 @@ class Outbox:
         self.refill: Callable[[], None] | None = None
         """Called when all that was queued went to the kernel, by whoever takes; may queue more."""
         self.size = 0
-        """Bytes in the parts; replies are bounded by BUSY_REPLIES."""
+        """Bytes queued; replies count from when they are packed."""
         self.taken_id = 0
         """Newest log id that was taken out."""
         self._replies: list[Message] = []
@@ -61,7 +61,7 @@ class Outbox:
     def speak(self, dialect: Dialect) -> None:
         """Encode what comes from now on in `dialect`."""
         if self._replies:
-            self._encode_replies()
+            self.pack()
         self.dialect = dialect
 
     def send(self, message: Message) -> None:
@@ -77,7 +77,7 @@ class Outbox:
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""
         if self._replies:
-            self._encode_replies()
+            self.pack()
         self._parts.append(part)
         self.size += len(part.encoded)
         if self.size > BUSY_BYTES:
@@ -86,13 +86,23 @@ class Outbox:
             self.is_awake = True
             self._wake(self)
 
+    def pack(self) -> None:
+        """Encode the replies queued so far; from then on their bytes count."""
+        encoded = self.dialect.encode(self._replies)
+        self._replies.clear()
+        if encoded:
+            self._parts.append(Part(encoded))
+            self.size += len(encoded)
+            if self.size > BUSY_BYTES:
+                self.is_busy = True
+
     def take(self, limit: int) -> bytes:
         """Return what comes next: whole parts, about `limit` bytes of them; b"" when empty.
 
         A part that comes alone is returned itself, not a copy: all its recipients share it.
         """
         if self._replies:
-            self._encode_replies()
+            self.pack()
         parts = self._parts
         if not parts:
             return b""
@@ -116,10 +126,3 @@ class Outbox:
         self._parts.clear()
         self.size = 0
         self.is_busy = False
-
-    def _encode_replies(self) -> None:
-        encoded = self.dialect.encode(self._replies)
-        self._replies.clear()
-        if encoded:
-            self._parts.append(Part(encoded))
-            self.size += len(encoded)

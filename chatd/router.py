@@ -47,8 +47,6 @@ class Router:
         """Wait for what `dispatch` returned; its failure is answered like any other."""
         try:
             await rest
-        except ConnectionError:
-            raise
         except Exception as failure:
             _answer(session, message, failure)
 

@@ -81,6 +81,11 @@ class Session:
         if not self.is_closing:
             self.outbox.send(message)
 
+    def send_long(self, message: Message) -> None:
+        """Queue a message that may be long: its bytes count at once."""
+        self.send(message)
+        self.outbox.pack()
+
     def close(self, how: str, error: Error | None = None) -> None:
         """End the session after what is queued, and `error`, have been written.
 

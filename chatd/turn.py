@@ -1,8 +1,12 @@
 """One write per connection and turn of the event loop, however much is queued meanwhile."""
 
+import logging
 from collections.abc import Callable
+from typing import Final
 
 from chatd.outbox import Outbox
+
+logger: Final = logging.getLogger(__name__)
 
 
 class Turn:
@@ -25,4 +29,7 @@ class Turn:
         awake, self._awake = self._awake, []
         for outbox in awake:
             outbox.is_awake = False
-            outbox.flush()
+            try:
+                outbox.flush()
+            except Exception:
+                logger.exception("an outbox could not be flushed")

@@ -8,25 +8,29 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from common import faults, messages
 from common.messages import ClientMessage, Error, ServerMessage
-from common.messages.request import BareRequest, BareResponse
+from common.messages.basic import Ref
+from common.messages.request import BareRequest, BareResponse, RequestId
 
 _FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_MAX_CORRELATION: Final = 64
 
 
 class _Envelope(Struct, gc=False):
     """What can be read of any object, whatever is wrong with its fields."""
 
-    code: Raw = Raw(b"null")
-    ref: Raw = Raw(b"null")
-    request_id: Raw = Raw(b"null")
+    code: Raw | UnsetType = UNSET
+    ref: Raw | UnsetType = UNSET
+    request_id: Raw | UnsetType = UNSET
 
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
+_code: Final = msgspec.json.Decoder(str)
+_ref: Final[msgspec.json.Decoder[str]] = msgspec.json.Decoder(Ref)
+_request_id: Final[msgspec.json.Decoder[str | int]] = msgspec.json.Decoder(RequestId)
 # A wrong type is reported before the syntax behind it; decoding to Raw looks at syntax alone.
 _syntax: Final = msgspec.json.Decoder(Raw)
 
 M = TypeVar("M", bound=Struct)
+T = TypeVar("T")
 
 
 class Catalogue(Generic[M]):
@@ -43,6 +47,7 @@ class Catalogue(Generic[M]):
         tagged: msgspec.json.Decoder[M] = msgspec.json.Decoder(union)
         self._decoders = (tagged,) if untagged is None else (tagged, msgspec.json.Decoder(untagged))
         self._codes = frozenset(str(kind.__struct_config__.tag) for kind in kinds)
+        self._known = ", ".join(sorted(self._codes))
 
     def decode(self, piece: bytes) -> M | None:
         """Return the message that `piece` is, or None; `explain` then says why."""
@@ -83,11 +88,11 @@ class Catalogue(Generic[M]):
         if not piece.startswith(b"{"):
             return faults.not_object()
         envelope = _envelope.decode(piece)
-        code, ref = _text(envelope.code), _text(envelope.ref)
-        request_id = _number(envelope.request_id) or _text(envelope.request_id)
-        is_tagged = code is not UNSET or request_id is UNSET
+        code, ref = _read(envelope.code, _code), _read(envelope.ref, _ref)
+        request_id = _read(envelope.request_id, _request_id)
+        is_tagged = envelope.code is not UNSET or envelope.request_id is UNSET
         if is_tagged and code not in self._codes:
-            return faults.unknown_code(code, self._codes, ref, request_id)
+            return faults.unknown_code(code, self._known, ref, request_id)
         decoder = self._decoders[0 if is_tagged else -1]
         try:
             decoder.decode(piece)
@@ -114,16 +119,10 @@ def _is_utf8(piece: bytes) -> bool:
     return True
 
 
-def _text(raw: Raw) -> str | UnsetType:
-    try:
-        text = msgspec.json.decode(raw, type=str)
-    except _FAULTS:
+def _read(raw: Raw | UnsetType, decoder: msgspec.json.Decoder[T]) -> T | UnsetType:
+    if raw is UNSET:
         return UNSET
-    return text if len(text) <= _MAX_CORRELATION else UNSET
-
-
-def _number(raw: Raw) -> int | UnsetType:
     try:
-        return msgspec.json.decode(raw, type=int)
+        return decoder.decode(raw)
     except _FAULTS:
         return UNSET

@@ -4,6 +4,7 @@ One chunk of bytes becomes many messages in one call of msgspec. Only when that 
 bytes are not one object a line, are they taken apart one by one.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, Generic, TypeVar
@@ -13,14 +14,16 @@ from msgspec import Struct
 
 from common.catalogue import Catalogue
 from common.faults import too_long
-from common.framing import Framer, exceeds, split_objects
+from common.framing import BLANK, Framer, exceeds, split_objects
 from common.messages.base import Error
 
 MAX_LINE: Final = 65_536
 """Default limit of a line, in bytes."""
 
-# A hello that asks for another format changes how the bytes behind it are to be read.
+# A hello that asks for another format changes how the bytes behind it are to be read. JSON may also
+# write the letters of that key as escapes, although no encoder does.
 _FORMAT_CHANGE: Final = b'"format"'
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00[67]")
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -54,8 +57,9 @@ class Decoder(Generic[M]):
         self._catalogue = catalogue
         self._max_line = max_line
         self._framer = Framer(max_line)
-        self._unread_lines: Iterator[bytes] = iter(())
-        self._unread_rest = b""
+        # The whole lines that are being looked at one by one, and how far a consumer got in them.
+        self._block = b""
+        self._consumed = 0
 
     def feed(self, chunk: bytes) -> Iterable[M | BadLine]:
         """Return what became complete with `chunk`; to be consumed before the next call.
@@ -72,17 +76,18 @@ class Decoder(Generic[M]):
 
     def finish(self) -> Iterator[M | BadLine]:
         """Return what the end of file completes: an unfinished line is the last line."""
-        return self._decode_line(self._framer.take_rest())
+        return (message for message, _ in self._decode_line(self._framer.take_rest()))
 
     def take_rest(self) -> bytes:
-        """Return the bytes that were fed but not consumed, and forget them."""
-        unread = [self._unread_rest, *self._unread_lines, self._framer.take_rest()]
-        self._unread_rest = b""
-        return b"\n".join(unread)
+        """Return the bytes behind the last message that was consumed, and forget them."""
+        rest = self._block[self._consumed :] + self._framer.take_rest()
+        self._block = b""
+        self._consumed = 0
+        return rest
 
     def _decode_block(self, block: bytes) -> list[M] | None:
         """Decode whole lines at once, or return None where they must be looked at one by one."""
-        if _FORMAT_CHANGE in block or exceeds(block, self._max_line):
+        if _may_change_format(block) or exceeds(block, self._max_line):
             return None
         messages = self._catalogue.decode_lines(block)
         if messages is None:
@@ -95,19 +100,32 @@ class Decoder(Generic[M]):
         return None
 
     def _decode_lines(self, block: bytes) -> Iterator[M | BadLine]:
-        self._unread_lines = iter(block[:-1].split(b"\n"))
-        for line in self._unread_lines:
-            yield from self._decode_line(line)
+        self._block = block
+        start = 0
+        for line in block[:-1].split(b"\n"):
+            for message, end in self._decode_line(line):
+                self._consumed = start + end
+                yield message
+            start += len(line) + 1
+        self._block = b""
+        self._consumed = 0
 
-    def _decode_line(self, line: bytes) -> Iterator[M | BadLine]:
-        if len(line) <= self._max_line and (message := self._catalogue.decode(line)) is not None:
-            yield message
+    def _decode_line(self, line: bytes) -> Iterator[tuple[M | BadLine, int]]:
+        """Yield what stands on one line, each with the offset behind it."""
+        end = len(line.rstrip(BLANK))
+        if not end:
             return
-        for piece, self._unread_rest in split_objects(line):
+        if len(line) <= self._max_line and (message := self._catalogue.decode(line)) is not None:
+            yield message, end
+            return
+        for piece, end in split_objects(line):
             if len(piece) > self._max_line:
-                yield BadLine(too_long(self._max_line))
+                yield BadLine(too_long(self._max_line)), end
                 return
-            yield self._decode_piece(piece)
+            if len(piece) == len(line):  # which was refused above
+                yield BadLine(self._catalogue.explain(piece)), end
+            else:
+                yield self._decode_piece(piece), end
 
     def _decode_tail(self) -> Iterator[M | BadLine]:
         for piece in self._framer.objects():
@@ -122,3 +140,9 @@ class Decoder(Generic[M]):
     def _decode_piece(self, piece: bytes) -> M | BadLine:
         message = self._catalogue.decode(piece)
         return BadLine(self._catalogue.explain(piece)) if message is None else message
+
+
+def _may_change_format(block: bytes) -> bool:
+    if _FORMAT_CHANGE in block:
+        return True
+    return b"\\" in block and _ESCAPED_LETTER.search(block) is not None

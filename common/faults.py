@@ -1,6 +1,5 @@
 """The errors that answer what is no message: what was wrong, what was expected, what to do."""
 
-from collections.abc import Collection
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -39,13 +38,13 @@ def not_object() -> Error:
 
 def unknown_code(
     code: str | UnsetType,
-    known: Collection[str],
+    known: str,
     ref: str | UnsetType,
     request_id: str | int | UnsetType,
 ) -> Error:
-    """Answer an object whose code is missing, is no string, or says nothing to this side."""
+    """Answer an object whose code is missing, is no string, or is not among the `known`."""
     shown = "the object has no code that is a string" if code is UNSET else _not_known(code)
-    detail = f"{shown}; known are {', '.join(sorted(known))}"
+    detail = f"{shown}; known are {known}"
     return Error("unknown_code", detail, ref=ref, request_id=request_id)
 
 

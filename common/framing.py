@@ -11,26 +11,27 @@ from typing import Final
 BLANK: Final = b" \t\r"
 """White space inside a line; RFC 8259 allows no other around a value."""
 
+_NOT_BLANK: Final = re.compile(rb"[^ \t\r]")
 _OUTSIDE_STRING: Final = re.compile(rb'["{}]')
 _INSIDE_STRING: Final = re.compile(rb'["\\]')
 
 
 class ObjectScanner:
-    """Finds the end of the JSON object at the start of a buffer, over as many calls as it takes."""
+    """Finds the end of a JSON object in a buffer, over as many calls as it takes."""
 
     __slots__ = ("_depth", "_in_string", "_position")
 
     def __init__(self) -> None:
         self.restart()
 
-    def restart(self) -> None:
-        """Forget what was seen: the buffer begins anew."""
-        self._position = 0
+    def restart(self, start: int = 0) -> None:
+        """Forget what was seen: the next object begins at `start`."""
+        self._position = start
         self._depth = 0
         self._in_string = False
 
     def find_end(self, buffer: bytes | bytearray) -> int:
-        """Return the offset after the object that `buffer` begins with, or -1 to ask for more.
+        """Return the offset behind the object that has begun, or -1 to ask for more.
 
         Bytes seen by an earlier call are not looked at again. Only braces and strings count:
         whether what lies between is JSON is for the decoder to say.
@@ -55,20 +56,20 @@ class ObjectScanner:
                         return self._position
 
 
-def split_objects(line: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each object that stands on one line, with what follows it on that line.
+def split_objects(line: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield each object that stands on one line, and the offset behind it.
 
-    What is no object, or no whole one, comes last and in one piece.
+    What is no object, or no whole one, comes last and in one piece, white space behind it included.
     """
     scanner = ObjectScanner()
-    line = line.strip(BLANK)
-    while line:
-        end = scanner.find_end(line) if line.startswith(b"{") else -1
+    start = _skip_blanks(line, 0)
+    while start < len(line):
+        scanner.restart(start)
+        end = scanner.find_end(line) if line.startswith(b"{", start) else -1
         if end < 0:
             end = len(line)
-        piece, line = line[:end], line[end:].lstrip(BLANK)
-        scanner.restart()
-        yield piece, line
+        yield line[start:end], end
+        start = _skip_blanks(line, end)
 
 
 def exceeds(block: bytes, limit: int) -> bool:
@@ -118,7 +119,7 @@ class Framer:
     def objects(self) -> Iterator[bytes]:
         """Yield the objects that are complete although no newline has come yet."""
         while True:
-            self._drop_leading_blanks()
+            del self._tail[: _skip_blanks(self._tail, 0)]
             if not self._tail.startswith(b"{"):
                 return
             end = self._scanner.find_end(self._tail)
@@ -149,6 +150,8 @@ class Framer:
         self._scanner.restart()
         return rest
 
-    def _drop_leading_blanks(self) -> None:
-        if self._tail and self._tail[0] in BLANK:
-            del self._tail[: len(self._tail) - len(self._tail.lstrip(BLANK))]
+
+def _skip_blanks(buffer: bytes | bytearray, start: int) -> int:
+    # A strip would copy all that follows, once for each object.
+    found = _NOT_BLANK.search(buffer, start)
+    return found.start() if found else len(buffer)

@@ -7,9 +7,12 @@ from typing import Final
 
 MAX_LENGTH: Final = 64
 
-# Characters that show as nothing although Unicode does not file them under Cf: Hangul fillers and
-# the braille blank (Unicode TR36, 2.10.5). Two names must not differ in what nobody can see.
-_BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+# Characters that show as nothing although Unicode does not file them under Cf: Hangul fillers, the
+# braille blank (Unicode TR36, 2.10.5), and what else has the property Default_Ignorable_Code_Point.
+# Two names must not differ in what nobody can see.
+_BLANK: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+)
 _FORBIDDEN_CATEGORIES: Final = {
     "Cc": "a control character",
     "Cf": "an invisible formatting character",
@@ -37,11 +40,13 @@ def clean(name: str) -> str:
         raise BadNameError(f"a name has 1 to {MAX_LENGTH} characters, this one {len(name)}")
     if name != name.strip():
         raise BadNameError("a name may not begin or end with white space")
-    if name == "*":
+    # A full-width sign is the same name as the plain one, and so is no more allowed.
+    folded = key(name)
+    if folded == "*":
         raise BadNameError("the name * stands for everyone; choose another")
-    if name.startswith("#"):
+    if folded.startswith("#"):
         raise BadNameError("a name may not begin with #; choose another")
-    if "|" in name:
+    if "|" in folded:
         raise BadNameError("a name may not contain |, which parts a name from its text")
     for character in name:
         kind = _FORBIDDEN_CATEGORIES.get(unicodedata.category(character))

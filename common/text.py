@@ -53,16 +53,16 @@ def render(message: Message, *, nameless: bool = False) -> str | None:
     """
     match message:
         case chat.IncomingBroadcast(author=author, content=content, since=since):
-            name = "" if nameless else f" {author}"
+            name = "" if nameless else f" {visible(author)}"
             return f"{since}{name} < {visible(content)}"
         case chat.Incoming(author=author, content=content, since=since):
-            return f"{since} {author} (to you) < {visible(content)}"
+            return f"{since} {visible(author)} (to you) < {visible(content)}"
         case chat.Users(users=users):
-            return "\n".join(["current users:", *users, ""])
+            return "\n".join(["current users:", *map(visible, users), ""])
         case chat.Joined(name=name):
-            return f"* {name} joined"
+            return f"* {visible(name)} joined"
         case chat.Left(name=name):
-            return f"* {name} left"
+            return f"* {visible(name)} left"
         case chat.Resumed(gap=True, first=first):
             return f"! messages before number {first} are no longer kept"
         case Error(detail=detail):

@@ -7,6 +7,7 @@ from typing import Final
 
 _SECOND_NS: Final = 1_000_000_000
 _LENGTH: Final = len("2026-11-21T07:11:00.123456Z")
+_NOT_A_TIME: Final = "{!r} is not a UTC time like 2026-11-21T07:11:00.123456Z"
 
 
 @lru_cache(maxsize=8)
@@ -26,11 +27,15 @@ def parse_time(text: str) -> int:
 
     Raises ValueError when `text` has any other form.
     """
-    if len(text) != _LENGTH or text[19] != "." or text[26] != "Z" or not text[20:26].isdecimal():
-        raise ValueError(f"{text!r} is not a UTC time like 2026-11-21T07:11:00.123456Z")
+    is_ours = len(text) == _LENGTH and text.isascii() and text[19] == "." and text[26] == "Z"
+    if not is_ours or not text[20:26].isdecimal():
+        raise ValueError(_NOT_A_TIME.format(text))
     return _parse_second(text[:19]) * _SECOND_NS + int(text[20:26]) * 1000
 
 
 @lru_cache(maxsize=64)
 def _parse_second(text: str) -> int:
-    return timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
+    seconds = timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
+    if _whole_second(seconds) != text:  # strptime takes blanks for zeros, and leap seconds
+        raise ValueError(_NOT_A_TIME.format(text))
+    return seconds

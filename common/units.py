@@ -13,9 +13,9 @@ _BYTES: Final = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
-_TERM: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
+_TERM: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(us|ms|s|m|h|d)")
 _DURATION: Final = re.compile(rf"(?:{_TERM.pattern})+")
-_SIZE: Final = re.compile(r"(\d+)\s*([kMG]?B|[KMG]iB)?")
+_SIZE: Final = re.compile(r"([0-9]{1,15}) *([kMG]?B|[KMG]iB)?")
 
 
 def parse_duration(text: str) -> float:

@@ -12,7 +12,7 @@ from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Roster
 from chatd.routes import Route, route
 from chatd.session import Session
-from common import names
+from common import codec, names
 from common.messages.base import Error, Refusal
 from common.messages.chat import (
     History,
@@ -27,6 +27,8 @@ from common.messages.chat import (
 
 _MAX_REF_BYTES: Final = 64
 _MAX_PAGE_BYTES: Final = 256 * 1024
+_PAGE_FRAME_BYTES: Final = 512
+"""More than a page adds to its messages: its ref may take 6 bytes for each of 64 characters."""
 _NEWEST: Final = 2**63 - 1
 
 
@@ -56,7 +58,7 @@ class Chat:
         if message.ref is UNSET:
             session.outbox.put(self._roster.encoded_names(session.outbox.dialect))
         else:
-            session.send(Users(self._roster.names(), message.ref))
+            session.send_long(Users(self._roster.names(), message.ref))
 
     def outgoing_broadcast(self, session: Session, message: OutgoingBroadcast) -> None:
         """Take a message for everyone else."""
@@ -72,7 +74,7 @@ class Chat:
         return None
 
     async def history(self, session: Session, message: History) -> None:
-        """Answer with a page of what was said before, of at most about 256 KiB."""
+        """Answer with a page of what was said before, of at most 256 KiB."""
         if session.outbox.dialect is not Dialect.FULL:
             detail = 'history needs version 1: say hello with "version":1'
             raise Refusal(Error("unsupported", detail, ref=message.ref))
@@ -80,7 +82,7 @@ class Chat:
         excerpt = await self._log.history(session.identity, before, message.limit)
         messages = _fitting([_told(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
-        session.send(HistoryPage(messages, more, message.ref))
+        session.send_long(HistoryPage(messages, more, message.ref))
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""
@@ -137,9 +139,9 @@ def _fitting(
     messages: list[Incoming | IncomingBroadcast],
 ) -> list[Incoming | IncomingBroadcast]:
     """Return the newest of `messages` that go on one page; at least one."""
-    size = 0
+    size = _PAGE_FRAME_BYTES
     for number, message in enumerate(reversed(messages)):
-        size += len(message.content)
+        size += len(codec.encode(message))
         if number and size > _MAX_PAGE_BYTES:
             return messages[-number:]
     return messages

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Sequence
 
 from msgspec import UNSET, structs
 
-from chatd.dialects import Dialect, delivery
+from chatd.dialects import Dialect
 from chatd.fanout import Fanout
 from chatd.identities import Identities, NameHeldError, new_identity
-from chatd.log.port import Log
+from chatd.log.port import Entry, Log
+from chatd.outbox import Part
 from chatd.roster import Roster
 from chatd.routes import Route, route
 from chatd.session import Session
@@ -51,14 +52,17 @@ class Reception:
         dialect = _dialect(message)
         name = await self._choose_name(message, dialect)
         identity, token = await self._claim(name, message, dialect)
-        self._free(name, identity)
+        if session.is_closing:
+            return
+        is_takeover = self._make_way(name, identity)
         session.name, session.key, session.identity = name, names.key(name), identity
         session.is_nameless = message.name is UNSET
         session.wants_presence = message.presence
         session.outbox.speak(dialect)
         self._roster.join(session)
         session.send(self._welcome(name, token) if dialect is Dialect.FULL else Welcome())
-        self._announce(Joined(name), but=session)
+        if not is_takeover:
+            self._announce(Joined(name), but=session)
         if message.after is not UNSET:
             await self._replay(session, message.after)
         else:
@@ -107,24 +111,25 @@ class Reception:
             raise await self._taken(name, "name_taken", f"the name {name} is in use")
         try:
             if dialect is Dialect.FULL or token is not None:
-                return await self._identities.claim(name, token)
+                return await self._identities.claim(name, token, is_here=present is not None)
         except NameHeldError as held:
             raise await self._taken(name, held.reason, str(held)) from None
         if await self._identities.is_reserved(key):
             raise await self._taken(name, "name_taken", f"the name {name} is kept for its holder")
         return new_identity(), None
 
-    def _free(self, name: str, identity: int) -> None:
-        """Make way: the same identity on another connection is replaced."""
+    def _make_way(self, name: str, identity: int) -> bool:
+        """Replace the same identity on another connection; return whether there was one."""
         present = self._roster.find(names.key(name))
         if present is None:
-            return
+            return False
         if present.identity != identity:
             # Somebody else came first while the log was asked.
             raise Refusal(Error("name_taken", f"the name {name} is in use", name=name))
         self._roster.leave(present)
         detail = "you signed in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
+        return True
 
     async def _taken(self, name: str, reason: Reason, detail: str) -> Refusal:
         for suggestion in names.variants(name):
@@ -152,25 +157,37 @@ class Reception:
         Commits go on meanwhile and are read from the log too, until there is none that was not
         read; then, in the same turn of the loop, the session joins those who get them live.
         """
-        first, position, count = self._log.first, after, 0
+        position, count = after, 0
+        gap = after > self._fanout.last
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
-            for entry in page.entries:
-                session.send(delivery(entry))
-            count += len(page.entries)
-            position = page.position
-            await session.drained()
+            # The log forgets meanwhile too, perhaps what was still to be read.
+            gap = gap or position < self._log.first - 1
+            await _deliver(session, page.entries)
             if session.is_closing:
                 return
+            count += len(page.entries)
+            position = page.position
         self._roster.go_live(session)
-        gap = after < first - 1 or after > position
-        last = self._fanout.last
-        session.send(Resumed(count, last, gap, first=first if gap else UNSET))
+        first = self._log.first if gap else UNSET
+        session.send(Resumed(count, self._fanout.last, gap, first))
 
     def _announce(self, message: Message, but: Session) -> None:
         for watcher in self._roster.watchers:
             if watcher is not but:
                 watcher.send(message)
+
+
+async def _deliver(session: Session, entries: Sequence[Entry]) -> None:
+    """Write `entries` as fast as they are taken, so that their sum is never queued at once."""
+    outbox = session.outbox
+    for entry in entries:
+        if outbox.is_busy:
+            await session.drained()
+        if session.is_closing:
+            return
+        outbox.put(Part(outbox.dialect.encode_entry(entry), entry.id))
+    await session.drained()
 
 
 def _dialect(message: Hello) -> Dialect:

@@ -1,0 +1,66 @@
+"""The command ``chatctl`` as a process of its own."""
+
+import os
+import subprocess
+import sys
+from typing import Final, NamedTuple
+
+from tests.e2e.daemon import Daemon
+
+PATIENCE: Final = 30.0
+"""Seconds (s) a command may take on a busy machine."""
+
+# Without -X dev: asyncio would tell on stderr how slow a busy machine is.
+_CHATCTL: Final = (sys.executable, "-W", "error", "-m", "chatctl")
+
+
+class Outcome(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*arguments: str, daemon: Daemon | None = None, stdin: str | bytes = "") -> Outcome:
+    """Run a command to its end."""
+    done = subprocess.run(
+        [*_CHATCTL, *arguments],
+        input=stdin if isinstance(stdin, bytes) else stdin.encode(),
+        capture_output=True,
+        env=_environment(daemon),
+        timeout=PATIENCE,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), _said(done.stderr.decode()))
+
+
+def begin(*arguments: str, daemon: Daemon) -> subprocess.Popen[str]:
+    """Start a command; its first word on stderr says that it is ready."""
+    return subprocess.Popen(
+        [*_CHATCTL, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(daemon),
+    )
+
+
+def finish(command: subprocess.Popen[str]) -> Outcome:
+    """Wait for the end of a command that was begun."""
+    out, err = command.communicate(timeout=PATIENCE)
+    return Outcome(command.returncode, out, _said(err))
+
+
+def _environment(daemon: Daemon | None) -> dict[str, str]:
+    if daemon is None:
+        return dict(os.environ)
+    return {**os.environ, "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}
+
+
+def _said(err: str) -> str:
+    """Return what the command said, without asyncio's remarks that the machine is busy."""
+    return "".join(
+        line for line in err.splitlines(keepends=True) if not line.startswith("Executing <")
+    )

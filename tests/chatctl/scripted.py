@@ -1,0 +1,149 @@
+"""A server on a real socket that does only what the test says, one connection after the other."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
+
+from chatctl.backoff import Backoff
+from chatctl.client import Client
+
+PATIENCE: Final = 20.0
+"""Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
+
+T = TypeVar("T")
+
+
+class Peer:
+    """The server's end of one connection; it hangs up on `quit` unless told otherwise."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.hangs_up_on_quit = True
+        self._writer = writer
+        self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def listen(self, reader: asyncio.StreamReader) -> None:
+        """Take what the client says until it ends."""
+        with suppress(ConnectionError):
+            while line := await reader.readline():
+                message = json.loads(line)
+                self._heard.put_nowait(message)
+                if message == {"code": "quit"} and self.hangs_up_on_quit:
+                    self.hang_up()
+        self._heard.put_nowait({})
+
+    async def hear(self) -> dict[str, Any]:
+        """Return the next message; {} at the end."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._heard.get()
+
+    async def expect(self, code: str) -> dict[str, Any]:
+        """Return the next message, which must have this code."""
+        message = await self.hear()
+        assert message.get("code") == code, message
+        return message
+
+    def say(self, code: str, **fields: Any) -> None:
+        """Send one message."""
+        self.write(json.dumps({"code": code, **fields}).encode() + b"\n")
+
+    def write(self, raw: bytes) -> None:
+        """Send bytes as they are."""
+        self._writer.write(raw)
+
+    def deliver(self, *ids: int) -> None:
+        """Send a broadcast for each id."""
+        for number in ids:
+            self.say("incoming_broadcast", **{"from": "bob"}, content=f"m{number}", id=number)
+
+    async def welcome(self, log: str = "log-1", **fields: Any) -> dict[str, Any]:
+        """Expect a hello, accept it and return it."""
+        hello = await self.expect("hello")
+        fields = {"version": 1, "name": hello["name"], "token": hello["token"], "last": 0} | fields
+        self.say("welcome", log=log, **fields)
+        return hello
+
+    def hang_up(self) -> None:
+        """Close the connection once all is written."""
+        self._writer.close()
+
+
+class Server:
+    """Accepts connections; each is waited for with `accept`."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.port = 0
+        self._peers: asyncio.Queue[Peer] = asyncio.Queue()
+        self._open: list[Peer] = []
+        self._server: asyncio.Server | None = None
+
+    async def listen(self) -> None:
+        """Begin, on the same port as before if there was one."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def accept(self) -> Peer:
+        """Return the next connection."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._peers.get()
+
+    def close(self) -> None:
+        """Stop accepting, and hang up on everyone."""
+        assert self._server is not None
+        self._server.close()
+        for peer in self._open:
+            peer.hang_up()
+
+    def client(self, **options: Any) -> Client:
+        """Return a client for this server that comes back without waiting."""
+        return Client("127.0.0.1", self.port, **{"backoff": Backoff(base=0.0)} | options)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        peer = Peer(writer)
+        self._open.append(peer)
+        self._peers.put_nowait(peer)
+        await peer.listen(reader)
+
+
+@asynccontextmanager
+async def scripted() -> AsyncIterator[Server]:
+    """Run a server for the time of a test."""
+    server = Server()
+    await server.listen()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+async def both(call: Coroutine[Any, Any, T], script: Coroutine[Any, Any, Any]) -> T:
+    """Run a client's call beside what the server does about it; return the call's result."""
+    calling = asyncio.create_task(call)
+    await script
+    return await calling
+
+
+async def sign_in(server: Server, client: Client, **welcome: Any) -> Peer:
+    """Have `client` say hello as ann, and return the server's end."""
+    peer = await server.accept()
+    await both(client.hello("ann"), peer.welcome(**welcome))
+    return peer
+
+
+async def next_event(client: Client) -> Any:
+    """Return the next event of `client`."""
+    async with asyncio.timeout(PATIENCE):
+        return await anext(client)
+
+
+async def next_contents(client: Client, count: int) -> list[str]:
+    """Return the content of the next `count` deliveries, whatever else comes between."""
+    contents: list[str] = []
+    while len(contents) < count:
+        event = await next_event(client)
+        if hasattr(event, "content"):
+            contents.append(event.content)
+    return contents

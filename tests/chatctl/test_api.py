@@ -1,0 +1,225 @@
+"""The Python API against the real daemon, over connections that break."""
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chatctl import client as api
+from chatctl.backoff import Backoff
+from chatctl.client import Client, Incoming, Joined, Left, Reconnected, RefusedError
+from tests.chatctl.scripted import PATIENCE, next_contents, next_event
+from tests.e2e.daemon import Daemon
+
+
+class Proxy:
+    """Stands between clients and a daemon, and cuts their connections when told to."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pipes: set[asyncio.Task[None]] = set()
+
+    async def listen(self) -> None:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1")
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Drop every connection, with whatever is on its way."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def close(self) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._pipes)
+
+    def client(self) -> Client:
+        backoff = Backoff(base=0.001, cap=0.01)
+        return Client("127.0.0.1", self.port, backoff=backoff, answer_timeout=PATIENCE)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(*self._daemon.address)
+        self._writers |= {writer, there[1]}
+        for source, sink in ((reader, there[1]), (there[0], writer)):
+            self._pipes.add(asyncio.create_task(pipe(source, sink)))
+
+
+async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await source.read(4096):
+            sink.write(chunk)
+            await sink.drain()
+    except ConnectionError:
+        pass
+    finally:
+        sink.close()
+
+
+@pytest.fixture
+async def proxy(daemon: Daemon) -> AsyncIterator[Proxy]:
+    running = Proxy(daemon)
+    await running.listen()
+    yield running
+    await running.close()
+
+
+def test_the_example_of_the_documentation_runs(daemon: Daemon) -> None:
+    text = inspect.getdoc(api) or ""
+    (example,) = (
+        textwrap.dedent(block)
+        for block in text.split("\n\nA client survives")[0].split("real daemon:\n\n")[1:]
+    )
+    here = example.replace('"127.0.0.1", 5555', f'"{daemon.host}", {daemon.port}')
+    assert here != example
+
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", here],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert ran.stderr == ""
+    assert ran.stdout == "['ann', 'bob']\nin the log as number 1\nann: hi\n"
+
+
+async def test_every_message_arrives_once_and_in_order_however_often_the_connection_breaks(
+    proxy: Proxy,
+) -> None:
+    texts = [f"message {number}" for number in range(400)]
+    async with proxy.client() as sender, proxy.client() as receiver:
+        await sender.hello("sender")
+        await receiver.hello("receiver")
+        receiving = asyncio.create_task(next_contents(receiver, len(texts)))
+
+        for start in range(0, len(texts), 20):
+            batch = [asyncio.create_task(sender.broadcast(t)) for t in texts[start : start + 20]]
+            await asyncio.wait(batch, return_when=asyncio.FIRST_COMPLETED)
+            proxy.cut()
+            receipts = await asyncio.gather(*batch)
+            assert len({receipt.id for receipt in receipts}) == 20
+
+        assert await receiving == texts
+
+
+async def test_what_was_said_while_one_was_away_is_there_when_one_comes_back(
+    daemon: Daemon, proxy: Proxy
+) -> None:
+    async with proxy.client() as away, Client(*daemon.address) as here:
+        await away.hello("away")
+        await here.hello("here")
+
+        proxy.cut()
+        await here.send("away", "you missed this")
+
+        assert await next_contents(away, 1) == ["you missed this"]
+        history = await away.history(limit=1)
+        assert [message.content for message in history.messages] == ["you missed this"]
+
+
+async def test_a_program_that_reads_late_gets_all_in_order(daemon: Daemon) -> None:
+    texts = [f"{number:0200}" for number in range(1_000)]
+    async with (
+        Client(*daemon.address) as sender,
+        Client(*daemon.address, inbox_limit=32) as late,
+    ):
+        await sender.hello("busy")
+        await late.hello("late")
+        for start in range(0, len(texts), 250):
+            await asyncio.gather(*map(sender.broadcast, texts[start : start + 250]))
+            assert "late" in await late.who()
+
+        assert await next_contents(late, len(texts)) == texts
+
+
+async def test_a_program_may_answer_from_inside_its_own_loop(daemon: Daemon) -> None:
+    async with Client(*daemon.address) as asker, Client(*daemon.address, inbox_limit=2) as parrot:
+        await asker.hello("asker")
+        await parrot.hello("parrot")
+
+        async def repeat() -> None:
+            async for event in parrot:
+                if isinstance(event, Incoming):
+                    await parrot.send(event.author, event.content)
+
+        repeating = asyncio.create_task(repeat())
+        texts = [str(number) for number in range(300)]
+        hearing = asyncio.create_task(next_contents(asker, len(texts)))
+        await asyncio.gather(*(asker.send("parrot", text) for text in texts))
+
+        assert await hearing == texts
+        repeating.cancel()
+        await asyncio.wait([repeating])
+
+
+async def test_presence_is_shown_to_who_asked_for_it(daemon: Daemon) -> None:
+    async with Client(*daemon.address) as watcher:
+        await watcher.hello("watcher", presence=True)
+        async with Client(*daemon.address) as guest:
+            await guest.hello("guest")
+
+        assert await next_event(watcher) == Joined("guest")
+        assert await next_event(watcher) == Left("guest")
+
+
+async def test_the_newer_sign_in_wins_and_the_older_one_is_told(daemon: Daemon) -> None:
+    async with Client(*daemon.address) as older, Client(*daemon.address) as newer:
+        await older.hello("gina")
+        await newer.hello("gina", token=older.token)
+
+        with pytest.raises(RefusedError) as refusal:
+            await next_event(older)
+
+        assert refusal.value.reason == "replaced"
+        assert (await newer.who()).count("gina") == 1
+
+
+async def test_a_taken_name_comes_with_a_suggestion_that_is_free(daemon: Daemon) -> None:
+    async with Client(*daemon.address) as first, Client(*daemon.address) as second:
+        await first.hello("hugo")
+        with pytest.raises(RefusedError) as refusal:
+            await second.hello("hugo")
+        suggestion = refusal.value.suggestion
+        assert suggestion is not None
+
+        await second.hello(suggestion)
+
+        assert second.name == "hugo-2"
+
+
+async def test_ping_and_echo_need_no_name(daemon: Daemon) -> None:
+    async with Client(*daemon.address) as stranger:
+        probe = await stranger.ping()
+        # Both clocks are this machine's, written in whole microseconds.
+        assert abs(probe.offset) <= probe.delay / 2 + 2e-6
+        assert await stranger.echo({"a": [1, 2.5, None, "ä"]}) == {"a": [1, 2.5, None, "ä"]}
+
+
+async def test_a_server_that_starts_again_has_us_back(
+    tmp_path: Path,
+) -> None:
+    first = Daemon(tmp_path)
+    backoff = Backoff(base=0.01, cap=0.1)
+    async with Client(*first.address, backoff=backoff, answer_timeout=PATIENCE) as client:
+        await client.hello("ida")
+        await client.broadcast("into a log that is kept in memory")
+        await asyncio.to_thread(first.kill)
+        call = asyncio.create_task(client.broadcast("again"))
+        second = await asyncio.to_thread(Daemon, tmp_path, "--port", str(first.port))
+
+        receipt = await call
+        while not isinstance(event := await next_event(client), Reconnected):
+            pass
+
+        assert receipt.id > 0
+        assert event.away > 0
+        assert await client.who() == ["ida"]
+    await asyncio.to_thread(second.stop)

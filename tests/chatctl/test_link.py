@@ -1,0 +1,110 @@
+"""One connection in memory: when is it lost?"""
+
+import asyncio
+import errno
+from functools import partial
+from socket import create_server
+from typing import cast
+
+import pytest
+
+from chatctl.errors import CannotConnectError
+from chatctl.link import Link, LinkLostError
+from common.messages.basic import Pong
+
+PING = b'{"code":"ping"}\n'
+PONG = b'{"code":"pong","received":"then","sent":"now"}\n'
+
+
+class MemoryWriter:
+    """Keeps what is written; `answer` is what the other end says to it."""
+
+    def __init__(self, reader: asyncio.StreamReader, answer: bytes = b"") -> None:
+        self.written: list[bytes] = []
+        self._reader = reader
+        self._answer = answer
+
+    def write(self, line: bytes) -> None:
+        self.written.append(line)
+        if self._answer:
+            self._reader.feed_data(self._answer)
+
+    def is_closing(self) -> bool:
+        return False
+
+
+def connect(answer: bytes = b"", silence: float = 0.01) -> tuple[Link, MemoryWriter]:
+    reader = asyncio.StreamReader()
+    writer = MemoryWriter(reader, answer)
+    return Link(reader, cast(asyncio.StreamWriter, writer), silence), writer
+
+
+async def test_a_silent_server_is_pinged_once_and_then_given_up() -> None:
+    link, writer = connect()
+
+    with pytest.raises(LinkLostError, match=r"silent for 0\.02 s"):
+        await link.read()
+
+    assert writer.written == [PING]
+
+
+async def test_a_server_that_answers_the_ping_is_kept() -> None:
+    link, writer = connect(answer=PONG)
+
+    for _ in range(3):
+        assert list(await link.read()) == [Pong("then", "now")]
+
+    assert writer.written == [PING] * 3
+
+
+async def test_a_client_that_only_listens_pings_too_lest_the_server_thinks_it_gone() -> None:
+    reader = asyncio.StreamReader()
+    writer = MemoryWriter(reader)
+    link = Link(reader, cast(asyncio.StreamWriter, writer), 0.0)
+    reader.feed_data(PONG)
+
+    await link.read()
+
+    assert writer.written == [PING]
+
+
+async def test_the_end_of_the_stream_is_a_lost_link() -> None:
+    reader = asyncio.StreamReader()
+    link = Link(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
+    reader.feed_eof()
+
+    with pytest.raises(LinkLostError, match="the server closed the connection"):
+        await link.read()
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (ConnectionResetError(errno.ECONNRESET, "whatever"), "connection reset by peer"),
+        (OSError(errno.ETIMEDOUT, "whatever"), "connection timed out"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect (), [Errno 101] Connect ()"),
+            "network is unreachable or connection refused",
+        ),
+        (OSError(-2, "Name or service not known"), "name or service not known"),
+    ],
+)
+async def test_a_failure_is_told_in_the_words_of_the_system(failure: OSError, reason: str) -> None:
+    reader = asyncio.StreamReader()
+    link = Link(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
+    reader.set_exception(failure)
+
+    with pytest.raises(LinkLostError, match=reason):
+        await link.read()
+
+
+async def test_a_socket_that_reached_itself_has_reached_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with create_server(("127.0.0.1", 0)) as free:
+        host, port = free.getsockname()
+    dial_from_there = partial(asyncio.open_connection, local_addr=(host, port))
+    monkeypatch.setattr(asyncio, "open_connection", dial_from_there)
+
+    with pytest.raises(CannotConnectError, match="connection refused"):
+        await Link.open(host, port, within=20.0, silence=1.0)
