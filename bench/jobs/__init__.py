@@ -2,6 +2,7 @@
 
 from bench.jobs.broadcast import Broadcast
 from bench.jobs.direct import Direct
+from bench.jobs.feed import EagerFeeds, PacedFeeds
 from bench.jobs.idle import Idle
 from bench.jobs.job import Goal, Job
 from bench.jobs.ping import PingClosed, PingPipelined
@@ -16,6 +17,10 @@ JOBS: tuple[Job, ...] = (
     Broadcast("broadcast-1000-w32", members=1_000, window=32, goal=Goal("rate", 2e6)),
     Direct("direct-w1", pairs=50, window=1),
     Direct("direct-w32", pairs=50, window=32),
+    PacedFeeds(
+        "feed-500", subscribers=500, interval_ms=10, goal=Goal("p99_us", 10_000, at_least=False)
+    ),
+    EagerFeeds("feed-eager", subscribers=10),
     ConnectStorm("storm", connections=5_000),
     Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)),
 )
