@@ -184,6 +184,7 @@ def _flag(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
+        usage=f"{PROGRAM} [OPTIONS]",
         description="Serve chat and more on one TCP port, in JSON lines.",
         epilog="Each option is also CHATD_NAME in the environment and name = … in the TOML file; "
         "sizes are written 64KiB, times 10ms, 4s, 5m, 1h, 7d. "
@@ -231,7 +232,8 @@ def _from_file(path: Path) -> _Layer:
             close = get_close_matches(name, _OPTIONS, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_OPTIONS)}"
             raise ConfigError(f"{path}: there is no setting {name}{hint}")
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        is_misplaced = isinstance(value, bool) and _OPTIONS[name].bare is None
+        if is_misplaced or not isinstance(value, str | int | float):
             raise ConfigError(f"{path}: {name}: write it as a text or a number")
         yield name, f"{path}: {name}", str(value)
 
