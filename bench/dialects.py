@@ -1,7 +1,15 @@
 """How a candidate is spoken to: the bytes of every message a job sends or must hear."""
 
 import json
+from collections.abc import Iterator
+from random import Random
 from typing import Protocol
+
+DELAY = (3.0, 7.0)
+"""Seconds (s) between which a server that delays answers is told to draw; time to ask them all."""
+
+DELAY_SEED = 1
+"""What it is told to draw them from."""
 
 
 class Dialect(Protocol):
@@ -38,6 +46,18 @@ class Dialect(Protocol):
         """Return what the recipient of a `direct` hears."""
         ...
 
+    def request(self, number: int) -> bytes:
+        """Ask for what comes after a delay, as `response`."""
+        ...
+
+    def response(self, number: int) -> bytes:
+        """Return the line, without its end, that answers the `request` with this number."""
+        ...
+
+    def delays(self) -> Iterator[float]:
+        """Yield what the server draws (s) for the requests in the order in which they come."""
+        ...
+
 
 def _line(**fields: str) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
@@ -72,3 +92,19 @@ class ChatdDialect:
     def direct_heard(self, author: str, content: str) -> bytes:
         """Return the `incoming` of a bare client."""
         return _line(**{"code": "incoming", "from": author, "content": content})
+
+    def request(self, number: int) -> bytes:
+        """Ask for two entities, as the specification does."""
+        data = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
+        return _line(request_id=str(number), data=data)
+
+    def response(self, number: int) -> bytes:
+        """Return these entities."""
+        entities = '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}'
+        return f'{{"request_id":"{number}","data":{entities}}}'.encode()
+
+    def delays(self) -> Iterator[float]:
+        """Yield what `Random.uniform` draws, as chatd does."""
+        draw = Random(DELAY_SEED)
+        while True:
+            yield draw.uniform(*DELAY)

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Protocol
 
-from bench.dialects import ChatdDialect, Dialect
+from bench.dialects import DELAY, DELAY_SEED, ChatdDialect, Dialect
 from bench.failures import BenchError, StartFailed
 from bench.machine import pinned
 from bench.measurement import Target
@@ -62,6 +62,7 @@ class Chatd:
         return [
             sys.executable, "-m", "chatd", "--host", "127.0.0.1", "--port", "0",
             "--data", str(directory), "--log-level", "warning", "--max-connections", "30000",
+            "--delay", "{}:{}".format(*DELAY), "--delay-seed", str(DELAY_SEED),
         ]  # fmt: skip
 
     def address(self, process: subprocess.Popen[str]) -> tuple[str, int]:

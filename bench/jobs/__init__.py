@@ -6,6 +6,7 @@ from bench.jobs.feed import EagerFeeds, PacedFeeds
 from bench.jobs.idle import Idle
 from bench.jobs.job import Goal, Job
 from bench.jobs.ping import PingClosed, PingPipelined
+from bench.jobs.requests import PendingRequests
 from bench.jobs.storm import ConnectStorm
 
 JOBS: tuple[Job, ...] = (
@@ -17,6 +18,18 @@ JOBS: tuple[Job, ...] = (
     Broadcast("broadcast-1000-w32", members=1_000, window=32, goal=Goal("rate", 2e6)),
     Direct("direct-w1", pairs=50, window=1),
     Direct("direct-w32", pairs=50, window=32),
+    PendingRequests(
+        "requests-10k",
+        connections=1,
+        each=10_000,
+        goal=Goal("p99_us", 20_000, at_least=False),
+    ),
+    PendingRequests(
+        "requests-100k",
+        connections=1_000,
+        each=100,
+        goal=Goal("p99_us", 50_000, at_least=False),
+    ),
     PacedFeeds(
         "feed-500", subscribers=500, interval_ms=10, goal=Goal("p99_us", 10_000, at_least=False)
     ),

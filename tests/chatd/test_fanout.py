@@ -62,7 +62,7 @@ class Room:
         if said.is_from_lost_connection:
             origin = lone_session(said.author, origin.outbox.dialect)
             origin.close("connection lost")
-        origin.owe()
+        origin.inflight.add()
         name = f"user {said.author}"
         draft = Draft(said.author, name, "hi", EPOCH_NS, 3, said.recipient, "you", ref)
         match said.kind:
@@ -108,7 +108,7 @@ def test_everyone_gets_what_the_log_committed_in_its_order(
     everything = [outcome for outcomes in committed for outcome in outcomes]
     for reader in room.sessions:
         assert reader.outbox.take(10**9) == expected(reader, everything)
-    assert all(outcome.origin.pending == 0 for outcome in everything)
+    assert all(outcome.origin.inflight.count == 0 for outcome in everything)
 
 
 async def test_a_broadcast_is_encoded_once_for_each_dialect_that_is_spoken(
