@@ -9,6 +9,8 @@ from common.messages.basic import Ref
 
 Topic: TypeAlias = Literal["user", "array"]
 
+TOPICS: Final[tuple[Topic, ...]] = ("user", "array")
+
 MAX_INTERVAL_MS: Final = 3_600_000
 MAX_SIZE: Final = 1_000
 
@@ -28,7 +30,7 @@ class Subscribe(Message, frozen=True):
     Raises ValueError for a topic named twice, and for `low` above `high`.
     """
 
-    topics: Annotated[tuple[Topic, ...], Meta(min_length=1)] = ("user", "array")
+    topics: Annotated[tuple[Topic, ...], Meta(min_length=1)] = TOPICS
     interval_ms: Annotated[int, Meta(ge=0, le=MAX_INTERVAL_MS)] = 1_000
     size: Annotated[int, Meta(ge=1, le=MAX_SIZE)] = 10
     low: Whole = 0
