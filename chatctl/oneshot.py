@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Container
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from itertools import islice
 from typing import Final
 
 from chatctl.client import MAX_REQUESTS, Client
-from chatctl.errors import RefusedError
+from chatctl.errors import ClientError, RefusedError
+from chatctl.events import Event
 from chatctl.identities import Identities, NameInUseError, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
+from chatctl.talk import describe
 from common import names
 
 _TRIES: Final = 100
@@ -68,6 +70,17 @@ async def _take_name(client: Client, wanted: str, identities: Identities, held: 
         name = next_name(wanted, tried, offered, identities.holds)
     if name != wanted:
         say(f"{wanted} is taken, signed in as {client.name}")
+
+
+async def tell(client: Client, notice: Callable[[Event], object] | None = None) -> None:
+    """Say what happens to the connection, until it ends; `notice` sees every event, too."""
+    # What ends it for good is raised to whoever waits for an answer.
+    with suppress(ClientError):
+        async for event in client:
+            if notice is not None:
+                notice(event)
+            if remark := describe(event):
+                say(remark)
 
 
 def next_name(
