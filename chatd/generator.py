@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
-from chatd.stock import Draw, Item, Stock
+from chatd.stock import Draw, Item, Stock, pause
 from common.messages.feed import Subscribe
 
 AHEAD: Final = 1.0
@@ -35,7 +35,7 @@ class Generator:
         Raises ImportError where Faker or NumPy is not installed.
         """
         draw = await self._loop.run_in_executor(self._thread, self._start, order)
-        more = partial(self._loop.run_in_executor, self._thread, draw.batch, _rounds(order))
+        more = partial(self._loop.run_in_executor, self._thread, _draw, draw, _rounds(order))
         return Stream(await more(), more, ready)
 
     def close(self) -> None:
@@ -76,6 +76,11 @@ class Stream:
         if not batch.cancelled():
             self._items.extend(batch.result())
             self._ready()
+
+
+def _draw(draw: Draw, rounds: int) -> list[Item]:
+    pause()
+    return draw.batch(rounds)
 
 
 def _rounds(order: Subscribe) -> int:

@@ -6,6 +6,7 @@ its own and with replacement, as Faker itself draws its fields from its lists. T
 different users.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
@@ -21,6 +22,12 @@ Item: TypeAlias = Person | list[int]
 
 VALUES: Final = 512
 """Values of each field of a user."""
+
+BREATH: Final = 8
+"""Values that Faker makes between two pauses: about half a millisecond's work."""
+
+PAUSE: Final = 0.0001
+"""Seconds (s) that a pause lasts, at least: enough for the kernel to wake another thread."""
 
 _BORN: Final = (date(1940, 1, 1), date(2005, 12, 31))
 _STREAMS: Final[dict[Topic, int]] = {"user": 0, "array": 1}
@@ -47,7 +54,7 @@ class Stock:
             lambda: fake.date_between_dates(*_BORN).isoformat(),
             fake.phone_number,
         )
-        self._fields = [[make() for _ in range(VALUES)] for make in fields]
+        self._fields = [list(_made(make)) for make in fields]
 
     def draw(self, generator: "Generator", count: int) -> Iterator[Person]:
         """Return the next `count` users that `generator` makes."""
@@ -87,6 +94,21 @@ class Draw:
     def batch(self, rounds: int) -> list[Item]:
         """Return the next items: in each of `rounds` one of every topic."""
         return list(chain.from_iterable(zip(*(draw(rounds) for draw in self._draws), strict=True)))
+
+
+def pause() -> None:
+    """Let the event loop have the interpreter.
+
+    Python takes it from a busy thread only after 5 ms; a loop that has to wait for that each time
+    it has slept is late by as much.
+    """
+    time.sleep(PAUSE)
+
+
+def _made(make: Callable[[], str]) -> Iterator[str]:
+    for _ in range(VALUES // BREATH):
+        yield from (make() for _ in range(BREATH))
+        pause()
 
 
 def _arrays(order: Subscribe, generator: "Generator", count: int) -> Iterator[list[int]]:
