@@ -167,3 +167,10 @@ def test_each_side_understands_what_the_other_sends_and_nothing_else() -> None:
 def test_whatever_is_refused_is_explained_in_a_line_that_can_be_sent(garbage: bytes) -> None:
     if FROM_CLIENT.decode(garbage) is None:
         assert FROM_SERVER.decode(encode(FROM_CLIENT.explain(garbage))) is not None
+
+
+def test_a_client_takes_a_reason_that_a_newer_server_made_up() -> None:
+    line = b'{"code":"error","reason":"out_of_coffee","detail":"wait","ref":"r1"}'
+    error = FROM_SERVER.decode(line)
+    assert isinstance(error, Error)
+    assert str(error.reason) == "out_of_coffee"
