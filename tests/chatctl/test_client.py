@@ -133,6 +133,17 @@ async def test_ping_gives_the_round_trip_and_all_four_timestamps(server: Server)
         assert 0 < probe.round_trip < PATIENCE
 
 
+async def test_a_time_that_is_none_is_a_protocol_error(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+
+        call = asyncio.create_task(client.ping())
+        peer.say("pong", received="noon", sent="noon", ref=(await peer.expect("ping"))["ref"])
+
+        with pytest.raises(ProtocolError, match="'noon' is not a UTC time"):
+            await call
+
+
 @pytest.mark.parametrize("content", ["Hello!", None, [1, {"a": 2.5}], ""])
 async def test_echo_returns_any_json_value(server: Server, content: object) -> None:
     async with server.client() as client:

@@ -107,10 +107,11 @@ def test_input_that_is_no_text_is_named(daemon: Daemon) -> None:
 
 
 def test_a_taken_name_is_replaced_by_a_free_one_and_that_is_said(daemon: Daemon, ann: Wire) -> None:
-    sent = run("send", "ann", "hi", "--as", "ann", daemon=daemon)
+    for _ in range(2):
+        sent = run("send", "ann", "hi", "--as", "ann", daemon=daemon)
 
-    assert sent == Outcome(0, "", "chatctl: ann is taken, signed in as ann-2\n")
-    assert ann.hear()["from"] == "ann-2"
+        assert sent == Outcome(0, "", "chatctl: ann is taken, signed in as ann-2\n")
+        assert ann.hear()["from"] == "ann-2"
 
 
 def test_a_name_that_is_not_allowed_is_refused(daemon: Daemon) -> None:

@@ -201,6 +201,12 @@ async def test_a_server_that_cannot_take_it_yet_is_tried_again(server: Server, r
         assert (again.reason, again.attempt) == ("not now", 2)
         assert isinstance(await next_event(client), Reconnected)
 
+        peer.hang_up()
+        await (await server.accept()).welcome()
+        afresh = await next_event(client)
+        assert isinstance(afresh, Reconnecting)
+        assert afresh.attempt == 1
+
 
 async def test_why_the_server_hung_up_is_told(server: Server) -> None:
     async with server.client() as client:

@@ -91,6 +91,12 @@ def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
         Router([service])
 
 
+def test_a_message_that_two_services_route_fails_at_start_up() -> None:
+    service = Everything({}, needs_welcome=False)
+    with pytest.raises(LookupError, match="two services route the same kind"):
+        Router([service, service])
+
+
 async def test_each_message_goes_to_its_handler() -> None:
     served: list[ClientMessage] = []
     handlers: dict[type[ClientMessage], Handler] = {
@@ -145,6 +151,7 @@ def test_every_service_hears_of_an_end_even_if_another_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one, other = [Everything({}, needs_welcome=False) for _ in range(2)]
+    other.routes = ()
     session = lone_session(1)
     Router([one, Broken(), other]).closed(session)
     assert one.closed_sessions == other.closed_sessions == [session]
