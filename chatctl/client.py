@@ -28,7 +28,7 @@ connection is not read, so TCP slows the server down; if it lasts the server han
 (`slow_consumer`), and the client comes back for the rest when there is room. While a call waits
 for its answer reading never pauses, so a program may send from inside its own `async for`, or
 never iterate at all: what does not fit is left to the server's log and fetched from there once the
-program has caught up. Only `Joined` and `Left` are lost then.
+program has caught up. Only what has no place in the log (`Joined`, `Left`) is lost then.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import UNSET
 
+from chatctl.address import HOST, PORT
 from chatctl.backoff import Backoff
 from chatctl.errors import (
     AnswerTimeoutError,
@@ -96,8 +97,6 @@ __all__ = [
     "Welcome",
 ]
 
-PORT: Final = 5555
-
 _DEFAULT_INFLIGHT: Final = 64
 _FAREWELL: Final = 2.0
 
@@ -119,7 +118,7 @@ class Client:
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
+        host: str = HOST,
         port: int = PORT,
         *,
         connect_timeout: float = 5.0,
@@ -225,10 +224,14 @@ class Client:
         """Measure the round trip and the clocks; needs no hello."""
         ref = next(self._refs)
         pong, question = await self._session.ask(Ping(ref), ref, Pong, self._timeout)
+        try:
+            server_received, server_sent = parse_time(pong.received), parse_time(pong.sent)
+        except ValueError as fault:
+            raise ProtocolError(f"in pong: {fault}") from None
         return Probe(
             sent=question.written_wall,
-            server_received=parse_time(pong.received),
-            server_sent=parse_time(pong.sent),
+            server_received=server_received,
+            server_sent=server_sent,
             received=question.answered_wall,
             round_trip=_seconds(question.written, question.answered),
         )

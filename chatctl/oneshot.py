@@ -1,8 +1,9 @@
 """What commands that come and go have in common: a client, and a name that is free."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import ExitStack, asynccontextmanager
+from itertools import islice
 from typing import Final
 
 from chatctl.client import Client
@@ -12,6 +13,7 @@ from chatctl.output import say
 from chatctl.settings import Settings
 from common import names
 
+_TRIES: Final = 100
 _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
@@ -60,12 +62,23 @@ async def _take_name(client: Client, wanted: str, identities: Identities, held: 
                 held.push(attempt.pop_all())
                 break
         tried.add(name)
-        # A name of ours that nobody uses comes before one that would be reserved anew.
-        name = next(
-            variant
-            for variant in names.variants(wanted)
-            if variant not in tried
-            and (offered is None or variant == offered or identities.holds(variant))
-        )
+        name = next_name(wanted, tried, offered, identities.holds)
     if name != wanted:
         say(f"{wanted} is taken, signed in as {client.name}")
+
+
+def next_name(
+    wanted: str, tried: Container[str], offered: str | None, holds: Callable[[str], bool]
+) -> str:
+    """Return the name like `wanted` to try next; raises NameInUseError when a hundred were tried.
+
+    One that we hold comes before the one that the server `offered`: that would be kept for us too,
+    and after a hundred commands there would be a hundred names.
+    """
+    untried = [name for name in islice(names.variants(wanted), _TRIES) if name not in tried]
+    if not untried:
+        raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
+    for name in untried:
+        if holds(name):
+            return name
+    return untried[0] if offered is None or offered in tried else offered
