@@ -80,11 +80,11 @@ class Conversation:
 
     async def _settle(self, patience: float) -> None:
         """Wait for the answers that are still due."""
-        for limit in (_NOTICEABLE, patience):
-            if self._asking:
-                await asyncio.wait(self._asking, timeout=limit)
-            if self._asking and limit is _NOTICEABLE:
-                say(f"waiting for {len(self._asking)} answers; Ctrl-C gives up")
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=_NOTICEABLE)
+        if self._asking:
+            say(f"waiting for {len(self._asking)} answers; Ctrl-C gives up")
+            await asyncio.wait(self._asking, timeout=patience)
 
     async def _listen(self) -> None:
         async for event in self._client:

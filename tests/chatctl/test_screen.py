@@ -81,7 +81,7 @@ def test_a_message_of_ours_waits_above_the_prompt_and_then_joins_the_rest(
     clock.ns += 1_000_000_000
     screen.acknowledged(own, Receipt(7, 0.00041))
     assert above(screen) == []
-    assert lines(screen) == ["10:00:00         you (to bob): pizza?  ✓ 0.4 ms"]
+    assert lines(screen) == ["10:00:01         you (to bob): pizza?  ✓ 0.4 ms"]
 
 
 def test_a_refusal_stands_with_what_was_refused(screen: Screen) -> None:

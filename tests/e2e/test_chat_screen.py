@@ -202,6 +202,18 @@ def shown_by(pty: Pty, bob: Wire) -> str:
     return pty.raw
 
 
+def test_a_terminal_that_cannot_move_its_cursor_is_used_like_a_pipe(
+    daemon: Daemon, bob: Wire, desk: Desk
+) -> None:
+    pty = desk.run("chat", daemon.host, str(daemon.port), "quirin", TERM="dumb")
+    pty.see("current users:\nbob\nquirin\n\n")
+    pty.enter("bob|hi")
+    assert bob.hear()["content"] == "hi"
+    pty.enter("quit")
+    assert pty.end() == 0
+    assert PROMPT not in pty.text
+
+
 def test_a_restarted_server_is_one_quiet_line_and_nothing_typed_is_lost(
     start: Start, desk: Desk
 ) -> None:
