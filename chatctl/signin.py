@@ -10,6 +10,7 @@ from chatctl.identities import Identities, NameInUseError
 from chatctl.oneshot import next_name
 from common.messages.base import Error
 from common.messages.chat import Welcome
+from common.text import visible
 
 Consent: TypeAlias = Callable[[str, str], Awaitable[bool]]
 """Says whether, where the first name is taken, the second will do."""
@@ -82,5 +83,5 @@ async def _greet(
 
 
 def _not_wanted(taken: str, free: str) -> RefusedError:
-    detail = f"the name {taken} is taken; use {free}, or --suggested"
+    detail = f"the name {visible(taken)} is taken; use {visible(free)}, or --suggested"
     return RefusedError(Error("name_taken", detail, name=taken, suggestion=free))

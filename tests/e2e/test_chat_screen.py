@@ -243,7 +243,7 @@ def test_leaving_while_the_server_is_away_tells_what_was_not_sent(start: Start, 
     rosa.type("\x04")
     assert rosa.end() == 7
     assert "you: too late  ✗ not acknowledged\n" in rosa.text
-    assert rosa.text.endswith("chatctl: 1 of the messages were not acknowledged\n")
+    assert rosa.text.endswith("chatctl: messages that were not acknowledged: 1\n")
 
 
 def test_who_is_replaced_is_told_and_does_not_come_back(
