@@ -1,13 +1,14 @@
 """Taking a name, or with the person's consent one like it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextlib import ExitStack
+from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
 from chatctl.identities import Identities, NameInUseError
-from chatctl.oneshot import next_name
+from common import names
 from common.messages.base import Error
 from common.messages.chat import Welcome
 from common.text import visible
@@ -15,6 +16,7 @@ from common.text import visible
 Consent: TypeAlias = Callable[[str, str], Awaitable[bool]]
 """Says whether, where the first name is taken, the second will do."""
 
+_TRIES: Final = 100
 _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
@@ -62,6 +64,23 @@ async def take_name(
                     return welcome
         tried.add(name)
         name = next_name(wanted, tried, offered, identities.holds)
+
+
+def next_name(
+    wanted: str, tried: Container[str], offered: str | None, holds: Callable[[str], bool]
+) -> str:
+    """Return the name like `wanted` to try next; raises NameInUseError when a hundred were tried.
+
+    One that we hold comes before the one that the server `offered`: that would be kept for us too,
+    and after a hundred commands there would be a hundred names.
+    """
+    untried = [name for name in islice(names.variants(wanted), _TRIES) if name not in tried]
+    if not untried:
+        raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
+    for name in untried:
+        if holds(name):
+            return name
+    return untried[0] if offered is None or offered in tried else offered
 
 
 def _borrow(name: str, identities: Identities, attempt: ExitStack) -> str | None:
