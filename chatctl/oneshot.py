@@ -1,14 +1,17 @@
 """What commands that come and go have in common: a client, and a name that is free."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 from chatctl.client import MAX_REQUESTS, Client
+from chatctl.errors import ClientError
+from chatctl.events import Event
 from chatctl.identities import Identities, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
 from chatctl.signin import take_name
+from chatctl.talk import describe
 from common import names
 
 
@@ -41,6 +44,17 @@ async def signed_in(
             if names.key(client.name) != names.key(wanted):
                 say(f"{wanted} is taken, signed in as {client.name}")
             yield client
+
+
+async def tell(client: Client, notice: Callable[[Event], object] | None = None) -> None:
+    """Say what happens to the connection, until it ends; `notice` sees every event, too."""
+    # What ends it for good is raised to whoever waits for an answer.
+    with suppress(ClientError):
+        async for event in client:
+            if notice is not None:
+                notice(event)
+            if remark := describe(event):
+                say(remark)
 
 
 async def _any_will_do(_taken: str, _free: str) -> bool:

@@ -14,14 +14,16 @@ from chatd.clock import SystemClock
 from chatd.config import Config
 from chatd.connection import MAX_INFLIGHT, Connection, Terms
 from chatd.fanout import Fanout
+from chatd.generator import Generator
 from chatd.identities import Identities
 from chatd.journal import TimeJournal
 from chatd.log.memory import MemoryLog
 from chatd.roster import Roster
-from chatd.router import Router
+from chatd.router import PrintingRouter, Router
 from chatd.services import request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
+from chatd.services.feed import Feeds
 from chatd.services.hello import Reception
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
@@ -59,6 +61,7 @@ class Server:
         self._turn = Turn(loop.call_soon)
         self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
+        self._generator = Generator(config.feed_locale, config.feed_seed)
         wheel = Wheel(self._clock.monotonic, loop.call_later)
         roster = Roster()
         self._fanout = Fanout(roster)
@@ -66,7 +69,8 @@ class Server:
         limits = Welcome(
             server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
-        self._router = Router(
+        make_router = PrintingRouter if config.print_messages else Router
+        self._router = make_router(
             [
                 Basic(self._clock),
                 Reception(self._log, roster, self._fanout, identities, limits),
@@ -82,6 +86,7 @@ class Server:
                     self._journal,
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
                 ),
+                Feeds(self._generator, wheel, self._clock),
             ]
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
@@ -151,6 +156,7 @@ class Server:
             connection.session.close("server stops", _SHUTTING_DOWN)
         if tasks := list(self._connections.values()):
             await asyncio.wait(tasks, timeout=DRAIN)
+        self._generator.close()
         await self._journal.close()
         for connection in self._connections:
             connection.abort()

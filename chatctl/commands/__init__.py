@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from chatctl.settings import Settings
 
-NAMES: Final = ("chat", "who", "send", "tail", "ping", "echo", "request")
+NAMES: Final = ("chat", "who", "send", "tail", "ping", "echo", "request", "feed")
 
 
 class Command(Protocol):
