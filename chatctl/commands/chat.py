@@ -62,7 +62,6 @@ def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:
 def _on_terminal() -> bool:
     """Tell whether somebody sits at a terminal that can move its cursor."""
     import os
-    import sys
 
     is_able = os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
-    return is_able and sys.stdin.isatty() and sys.stdout.isatty()
+    return is_able and os.isatty(0) and os.isatty(1)

@@ -1,6 +1,6 @@
 """Messages made from their types: whatever a field may hold, generated."""
 
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from tests.common.streams import JSON
 MOST: Final = 2**63 - 1
 
 
+@cache
 def instances(kind: type[Struct]) -> st.SearchStrategy[Any]:
     """Return a strategy for messages of `kind`, every field optional where its type says so."""
     described = inspect.type_info(kind)

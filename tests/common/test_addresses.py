@@ -65,6 +65,7 @@ def test_broken_brackets_are_told_how_to_write_them(text: str) -> None:
 
 def test_only_ipv6_gets_brackets() -> None:
     assert join_address("10.0.0.1", 7_000) == "10.0.0.1:7000"
+    assert join_address("localhost", 7_000) == "localhost:7000"
     assert join_address("::1", 7_000) == "[::1]:7000"
 
 
