@@ -50,7 +50,10 @@ def _run(args: Namespace) -> int:
     import asyncio  # noqa: PLC0415 - takes longer than all of --help
 
     chosen = settings.load(vars(args), os.environ)
-    return asyncio.run(_load(args.command).run(args, chosen))
+    command = _load(args.command)
+    new_event_loop = getattr(command, "new_event_loop", None)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(command.run(args, chosen))
 
 
 def _load(name: str) -> commands.Command:

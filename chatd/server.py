@@ -10,6 +10,7 @@ from asyncio import StreamReader, StreamWriter
 from random import Random
 from typing import Final
 
+from chatd.alarm import LoopAlarm
 from chatd.clock import SystemClock
 from chatd.config import Config
 from chatd.connection import MAX_INFLIGHT, Connection, Terms
@@ -60,9 +61,10 @@ class Server:
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
         self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
-        wheel = Wheel(self._clock.monotonic, loop.call_later)
+        wheel = Wheel(self._clock.monotonic, self._alarm.call_later)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
@@ -157,6 +159,7 @@ class Server:
         if tasks := list(self._connections.values()):
             await asyncio.wait(tasks, timeout=DRAIN)
         self._generator.close()
+        self._alarm.close()
         await self._journal.close()
         for connection in self._connections:
             connection.abort()

@@ -88,8 +88,7 @@ class Wheel:
             self._timer.cancel()
         self._armed = self._order[0]
         delay = self._armed / TICKS - self._monotonic()
-        # The loop rounds to its own resolution; asking for less would make it spin.
-        self._timer = self._call_later(max(delay, 1 / TICKS), self._turn)
+        self._timer = self._call_later(max(delay, 0.0), self._turn)
 
     def _turn(self) -> None:
         self._timer = None
