@@ -43,7 +43,6 @@ import msgspec
 from msgspec import UNSET
 
 from chatctl import window
-from chatctl.address import HOST, PORT
 from chatctl.backoff import Backoff
 from chatctl.errors import (
     AnswerTimeoutError,
@@ -57,6 +56,7 @@ from chatctl.feed import Feed
 from chatctl.inbox import LIMIT, Inbox
 from chatctl.link import Link
 from chatctl.session import Session
+from common.addresses import HOST, PORT
 from common.messages.base import Error
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import (

@@ -16,7 +16,7 @@ from chatd.outbox import Outbox
 from chatd.router import Router
 from chatd.session import Session
 from chatd.turn import Turn
-from common.addresses import join_address
+from common.addresses import Address
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
 from common.messages import ClientMessage, Error
@@ -216,7 +216,7 @@ class Connection:
 def _address(writer: StreamWriter) -> str:
     # A client may be gone before its connection is accepted; then there is no name to get.
     host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
-    return join_address(host, port)
+    return str(Address(host, port))
 
 
 def _keep_alive(writer: StreamWriter) -> None:

@@ -31,7 +31,7 @@ from chatd.services.timestamp import Exchanges
 from chatd.session import Session
 from chatd.turn import Turn
 from chatd.wheel import Wheel
-from common.addresses import join_address
+from common.addresses import Address
 from common.messages.base import Error
 from common.messages.chat import Welcome
 from common.version import version
@@ -108,7 +108,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         host, port = listener.sockets[0].getsockname()[:2]
-        print(f"listening on {join_address(host, port)}", flush=True)  # noqa: T201 - it is data
+        print(f"listening on {Address(host, port)}", flush=True)  # noqa: T201 - it is data
         await self._stopping.wait()
         listener.close()
         await self._drain()
@@ -120,7 +120,7 @@ class Server:
                 self._accept, host, port, limit=_READER_LIMIT, backlog=_BACKLOG
             )
         except OSError as fault:
-            where = join_address(host, port)
+            where = Address(host, port)
             if fault.errno == errno.EADDRINUSE:
                 why = "the port is in use; stop who uses it or choose another with --port"
             else:

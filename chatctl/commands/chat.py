@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from chatctl import options
-from chatctl.address import Address
 from chatctl.errors import UsageError
 from chatctl.settings import Settings
+from common.addresses import Address
 
 HELP: Final = "talk: user|text to one, *|text or just text to all"
 EXAMPLE: Final = """\

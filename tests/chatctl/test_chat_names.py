@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from chatctl.address import Address
 from chatctl.errors import AnswerTimeoutError, RefusedError
 from chatctl.identities import Identities
 from chatctl.signin import take_name
 from common import names
+from common.addresses import Address
 from common.messages.base import Error, Reason
 from common.messages.chat import Welcome
 
