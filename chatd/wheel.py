@@ -88,7 +88,8 @@ class Wheel:
             self._timer.cancel()
         self._armed = self._order[0]
         delay = self._armed / TICKS - self._monotonic()
-        self._timer = self._call_later(max(delay, 0.0), self._turn)
+        # Not nothing: a timer that came early in the last digit would come again and again.
+        self._timer = self._call_later(max(delay, 1e-6), self._turn)
 
     def _turn(self) -> None:
         self._timer = None

@@ -45,7 +45,7 @@ class Recorder:
         self.lost = 0
         """Rows that could not be written."""
         self.fault: OSError | None = None
-        """Why the last batch could not be written; None when it could."""
+        """What kept batches from being written, since the first of them; None when they are."""
         self._file = file
         self._size = file.seek(0, 2)
         self._number = 0
@@ -73,7 +73,7 @@ class Recorder:
             self._cut()
             self._write_all(content)
         except OSError as fault:
-            self.fault = fault
+            self.fault = self.fault or fault
             self.lost += rows
             if not rows:
                 self._pending += text
