@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
+from chatctl.backoff import Backoff
 from chatctl.clock import SteadyClock
 from chatctl.display import Display
 from chatctl.errors import UsageError
+from chatctl.events import Reconnected, Reconnecting
 from chatctl.outcome import Pulse, Report
+from chatctl.redial import Redial
 from chatctl.run import Run
 from chatctl.settings import Settings
 from chatctl.stamplink import StampLink
@@ -16,6 +19,9 @@ from chatctl.talk import describe
 from chatctl.timefile import TimeFile
 from common.clock.analysis import analyze
 from common.exchange import Exchange, check_id
+
+PATIENCE: Final = 60.0
+"""How long (s) to try to get a lost connection back."""
 
 
 class Wish(NamedTuple):
@@ -52,15 +58,18 @@ async def measure(
     async def dial() -> StampLink:
         return await StampLink.open(settings.server, settings.timeout, silence)
 
+    def tell(event: Reconnecting | Reconnected) -> None:
+        display.say(describe(event) or "")
+
     with display, TimeFile(path, display.say) as file:
         run = Run(
             wish.id,
             record,
             rows=file,
             clock=clock,
-            dial=dial,
+            redial=Redial(dial, Backoff(), max(PATIENCE, settings.timeout), tell),
             answer_timeout=settings.timeout,
-            tell=lambda event: display.say(describe(event) or ""),
+            tell=tell,
         )
         failure = await _watched(run.go(), record, clock, display)
     rows = len(record.sent_ns) + len(record.arrivals) - file.lost

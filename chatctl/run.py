@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
-from chatctl.backoff import Backoff
 from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, RefusedError
-from chatctl.events import Reconnected, Reconnecting
+from chatctl.events import Reconnected
 from chatctl.leg import Leg
 from chatctl.link import LinkLostError
 from chatctl.redial import Redial
@@ -18,9 +17,6 @@ from chatctl.stamplink import StampLink
 from common.alarm import Alarm
 from common.exchange import Exchange
 from common.messages.timestamp import ExchangeEnd
-
-PATIENCE: Final = 60.0
-"""How long (s) to try to get a lost connection back."""
 
 _PASSING: Final = frozenset(
     {"too_many_requests", "server_full", "shutting_down", "storage_failed", "internal_error"}
@@ -56,8 +52,8 @@ class ServerCounts(Struct):
 class Run:
     """Fills `record`; a connection that is lost comes back and carries what is still to be sent.
 
-    `dial` opens a link or raises CannotConnectError, `answer_timeout` (s) is for the server's
-    grant, `tell` hears of lost connections and of each try to come back.
+    `answer_timeout` (s) is for the server's grant; `tell` hears when the exchange goes on after a
+    loss.
     """
 
     def __init__(
@@ -67,20 +63,21 @@ class Run:
         *,
         rows: Rows,
         clock: Clock,
-        dial: Callable[[], Awaitable[StampLink]],
+        redial: Redial[StampLink],
         answer_timeout: float,
-        tell: Callable[[Reconnecting | Reconnected], object],
+        tell: Callable[[Reconnected], object],
     ) -> None:
         self.outages: list[Outage] = []
         self.server: ServerCounts | None = None
+        """What the server counted; None when it never said."""
         self.is_interrupted = False
         self._identity = identity
         self._record = record
         self._rows = rows
         self._clock = clock
+        self._redial = redial
         self._timeout = answer_timeout
         self._tell = tell
-        self._redial = Redial(dial, Backoff(), max(PATIENCE, answer_timeout), tell)
         self._alarm = Alarm()
         self._lost: tuple[int, str] | None = None
 
@@ -92,7 +89,7 @@ class Run:
         """
         try:
             link = await self._redial.first()
-            while not await self._is_carried(link):
+            while not await self._carry(link):
                 link = await self._redial.again(at_once=False)
         except asyncio.CancelledError:
             self.is_interrupted = True
@@ -106,7 +103,7 @@ class Run:
             self._end_outage(None)
         return ""
 
-    async def _is_carried(self, link: StampLink) -> bool:
+    async def _carry(self, link: StampLink) -> bool:
         """Exchange over `link`; return whether nothing is left to be sent."""
         loop = asyncio.get_running_loop()
         leg = Leg(link, self._record, self._rows, self._clock, self._alarm)
