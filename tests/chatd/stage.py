@@ -53,23 +53,15 @@ REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000
 EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
 
 
-class FakeClock:
-    """Stands still until a test advances it."""
+class FakeClock(FakeTime):
+    """Stands still until a test advances it; timers that fall due meanwhile fire."""
 
     def __init__(self) -> None:
-        self._now = 0.0
-
-    def advance(self, seconds: float) -> None:
-        """Let `seconds` (s) pass."""
-        self._now += seconds
+        super().__init__(start=0.0)
 
     def wall_ns(self) -> int:
         """Return ns since the Unix epoch."""
-        return EPOCH_NS + round(self._now * 1e9)
-
-    def monotonic(self) -> float:
-        """Return seconds (s) since the clock was made."""
-        return self._now
+        return EPOCH_NS + round(self.now * 1e9)
 
 
 class Deferred:
@@ -133,8 +125,7 @@ class Stage:
         self.clock = FakeClock()
         self.end_turn = Deferred()
         self.log = make_log(keep_messages, self.end_turn)
-        time = FakeTime()
-        self.wheel = Wheel(time.monotonic, time.call_later)
+        self.wheel = Wheel(self.clock.monotonic, self.clock.call_later)
         self.journal = Paper()
         self.roster = Roster()
         self.fanout = Fanout(self.roster)
