@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except ClientError as failure:
-        print(f"{PROGRAM}: {failure}", file=sys.stderr)  # noqa: T201
+        from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
+
+        print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201
         return failure.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -7,8 +7,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from chatctl.address import Address
 from chatctl.errors import CannotConnectError
+from common.addresses import Address
 
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from chatctl.address import Address
 from chatctl.dialing import connected, reason
+from common.addresses import Address
 from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder, encode
 from common.messages.base import Message

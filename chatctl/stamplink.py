@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from chatctl.address import Address
 from chatctl.dialing import connected, reason
 from chatctl.link import MAX_LINE, LinkLostError
+from common.addresses import Address
 from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder
 from common.messages.base import Message

@@ -2,6 +2,7 @@
 
 from bench.jobs.broadcast import Broadcast
 from bench.jobs.direct import Direct
+from bench.jobs.feed import EagerFeeds, PacedFeeds
 from bench.jobs.idle import Idle
 from bench.jobs.job import Goal, Job
 from bench.jobs.ping import PingClosed, PingPipelined
@@ -29,6 +30,10 @@ JOBS: tuple[Job, ...] = (
         each=100,
         goal=Goal("p99_us", 50_000, at_least=False),
     ),
+    PacedFeeds(
+        "feed-500", subscribers=500, interval_ms=10, goal=Goal("p99_us", 10_000, at_least=False)
+    ),
+    EagerFeeds("feed-eager", subscribers=10),
     ConnectStorm("storm", connections=5_000),
     Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)),
 )

@@ -11,7 +11,17 @@ from typing import Final, Protocol
 
 from chatctl.settings import Settings
 
-NAMES: Final = ("chat", "who", "send", "tail", "ping", "echo", "request", "timestamp")
+NAMES: Final = (
+    "chat",
+    "who",
+    "send",
+    "tail",
+    "ping",
+    "echo",
+    "request",
+    "timestamp",
+    "feed",
+)
 
 
 class Command(Protocol):

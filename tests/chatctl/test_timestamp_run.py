@@ -7,7 +7,6 @@ from itertools import count
 
 import pytest
 
-from chatctl.address import Address
 from chatctl.backoff import Backoff
 from chatctl.clock import SteadyClock
 from chatctl.errors import (
@@ -21,6 +20,7 @@ from chatctl.events import Reconnected, Reconnecting
 from chatctl.redial import Redial
 from chatctl.run import Run, ServerCounts
 from chatctl.stamplink import StampLink
+from common.addresses import Address
 from common.exchange import Exchange
 from tests.chatctl.scripted import PATIENCE, Peer, Server, scripted
 

@@ -38,7 +38,7 @@ REASONS: Final[dict[str, tuple[bytes, str, str]]] = {
     "a string": (b'"ping"', "not_object", "JSON object such as"),
     "a list": (b'[{"code":"ping"}]', "not_object", "JSON object such as"),
     "nothing": (b"null", "not_object", "JSON object such as"),
-    "an empty object": (b"{}", "unknown_code", "no code that is a string; known are echo,"),
+    "an empty object": (b"{}", "unknown_code", "no code that is a string; known are"),
     "a code that is no string": (b'{"code":1e999}', "unknown_code", "no code that is a string"),
     "a code that is null": (b'{"code":null}', "unknown_code", "no code that is a string"),
     "a code nobody knows": (b'{"code":"pong"}', "unknown_code", "'pong' is not known; known are"),
@@ -167,3 +167,10 @@ def test_each_side_understands_what_the_other_sends_and_nothing_else() -> None:
 def test_whatever_is_refused_is_explained_in_a_line_that_can_be_sent(garbage: bytes) -> None:
     if FROM_CLIENT.decode(garbage) is None:
         assert FROM_SERVER.decode(encode(FROM_CLIENT.explain(garbage))) is not None
+
+
+def test_a_client_takes_a_reason_that_a_newer_server_made_up() -> None:
+    line = b'{"code":"error","reason":"out_of_coffee","detail":"wait","ref":"r1"}'
+    error = FROM_SERVER.decode(line)
+    assert isinstance(error, Error)
+    assert str(error.reason) == "out_of_coffee"

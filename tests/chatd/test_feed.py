@@ -1,0 +1,337 @@
+"""Feeds on a clock that a test moves: no sockets, no thread, no Faker."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from chatd.outbox import Outbox
+from chatd.services.feed import CATCH_UP, PHASES, ROUND, Feeds
+from chatd.session import Session
+from chatd.stock import Item
+from chatd.wheel import Wheel
+from common.messages.base import Refusal
+from common.messages.feed import Block, Person, Subscribe, Unsubscribe
+from tests.chatd.fake_time import FakeTime
+
+ANN: Final = Person("Ann", "ann", "ann@example.com", "1 Way", "Ann & Co", "1990-12-31", "555-1")
+EPOCH_NS: Final = 1_795_245_060_000_000_000
+
+
+class Clock(FakeTime):
+    """Wall and monotonic time, moved together."""
+
+    def wall_ns(self) -> int:
+        """Return ns since the Unix epoch."""
+        return EPOCH_NS + round(self.now * 1e9)
+
+
+class Tape:
+    """A stream whose items count up, as far as a test lets it."""
+
+    def __init__(self, order: Subscribe, ready: Callable[[], None], drawn: int) -> None:
+        self.taken = 0
+        self._order = order
+        self._ready = ready
+        self._drawn = drawn
+
+    def take(self) -> Item | None:
+        if self.taken == self._drawn:
+            return None
+        self.taken += 1
+        topics = self._order.topics
+        if topics[(self.taken - 1) % len(topics)] == "user":
+            return ANN
+        return [self.taken] * self._order.size
+
+    def draw(self, number: int) -> None:
+        """Let the stream have so many items more."""
+        self._drawn += number
+        self._ready()
+
+
+class House:
+    """The service, its wheel and its source; `drawn` items of a stream are there at once."""
+
+    def __init__(self) -> None:
+        self.time = Clock()
+        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
+        self.feeds = Feeds(self, self.wheel, self.time)
+        self.drawn = 10**9
+        self.tapes: list[Tape] = []
+        self.while_opening: Callable[[], None] = lambda: None
+
+    async def open(self, order: Subscribe, ready: Callable[[], None]) -> Tape:
+        self.while_opening()
+        self.tapes.append(Tape(order, ready, self.drawn))
+        return self.tapes[-1]
+
+
+class Visitor:
+    """One connection without a socket: subscribes, and hears what its outbox holds."""
+
+    def __init__(self, house: House) -> None:
+        self.outbox = Outbox(lambda _outbox: None, lambda: None)
+        self.session = Session("192.0.2.1:40000", 0.0, self.outbox, self)
+        self._house = house
+
+    async def subscribe(self, **wishes: Any) -> None:
+        await self._house.feeds.subscribe(self.session, Subscribe(**wishes))
+
+    def unsubscribe(self) -> None:
+        self._house.feeds.unsubscribe(self.session, Unsubscribe())
+
+    def write(self) -> bytes:
+        """Take what is queued, as a connection does whose client reads."""
+        written = b"".join(iter(lambda: self.outbox.take(1_000), b""))
+        if self.outbox.refill is not None:
+            self.outbox.refill()
+        return written
+
+    def heard(self) -> list[Any]:
+        """Return what was written since the last time."""
+        return [json.loads(line) for line in self.write().splitlines()]
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the messages written since the last time."""
+        return [message["n"] for message in self.heard()]
+
+    def hang_up(self) -> None:
+        self._house.feeds.closed(self.session)
+
+    async def drained(self) -> None:
+        raise AssertionError("feeds wait for no session")
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def ann(house: House) -> Visitor:
+    return Visitor(house)
+
+
+async def test_users_and_arrays_take_turns_and_say_when_they_were_sent(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=100, size=3)
+    start = house.time.now
+    house.time.advance(0.25)
+    user, array = ann.heard()
+    assert list(user) == ["code", "n", "sent", "user"]
+    assert user["user"]["email"] == "ann@example.com"
+    assert (user["code"], user["n"], array["code"], array["n"]) == ("user", 1, "array", 2)
+    assert array["values"] == [2, 2, 2]
+    assert start > 0
+    assert array["sent"] > user["sent"] >= "2026-11-21T07:27:40.1"
+
+
+async def test_message_n_is_due_n_intervals_after_the_start(house: House, ann: Visitor) -> None:
+    await ann.subscribe(interval_ms=10)
+    began = house.time.now
+    arrivals = []
+    for _ in range(100):
+        house.time.advance(0.001)
+        arrivals += [(number, house.time.now - began) for number in ann.numbers()]
+    first = arrivals[0][1]
+    assert 0.010 <= first < 0.010 + 0.001 * PHASES
+    assert [number for number, _ in arrivals] == list(range(1, len(arrivals) + 1))
+    for number, at in arrivals:
+        assert at == pytest.approx(first + (number - 1) * 0.010)
+
+
+async def test_a_ref_is_answered_before_the_first_message(house: House, ann: Visitor) -> None:
+    await ann.subscribe(interval_ms=1, ref="a")
+    house.time.advance(0.02)
+    heard = ann.heard()
+    assert heard[0] == {"code": "subscribed", "ref": "a"}
+    assert heard[1]["n"] == 1
+
+
+async def test_without_a_ref_nothing_comes_before_its_time(house: House, ann: Visitor) -> None:
+    await ann.subscribe(interval_ms=3_600_000)
+    house.time.advance(3_599.9)
+    assert ann.heard() == []
+    house.time.advance(0.2)
+    assert ann.numbers() == [1]
+
+
+async def test_feeds_that_begin_together_are_spread_over_the_phases(house: House) -> None:
+    visitors = [Visitor(house) for _ in range(100)]
+    for visitor in visitors:
+        await visitor.subscribe(interval_ms=100)
+    house.time.advance(0.100)
+    together = []
+    for _ in range(PHASES + 1):
+        together.append(sum(len(visitor.numbers()) for visitor in visitors))
+        house.time.advance(0.001)
+    assert sum(together) == len(visitors)
+    assert max(together) <= 2 * len(visitors) / PHASES
+
+
+async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_grid_stays(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=10)
+    house.time.advance(0.035)
+    before = ann.numbers()
+    house.time.stall(0.050)
+    late = ann.numbers()
+    assert len(late) == 5
+    house.time.advance(0.100)
+    assert len(ann.numbers()) == 10
+    assert late[0] == before[-1] + 1
+
+
+async def test_of_a_long_stall_only_a_few_messages_are_made_up_for(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=1)
+    house.time.stall(60.0)
+    assert ann.numbers() == list(range(1, CATCH_UP + 1))
+    house.time.advance(0.010)
+    assert ann.numbers() == list(range(CATCH_UP + 1, CATCH_UP + 11))
+
+
+async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_lost(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=10)
+    house.time.advance(0.1)
+    last = ann.numbers()[-1]
+    ann.outbox.is_blocked = True
+    house.time.advance(60.0)
+    assert ann.heard() == []
+    ann.outbox.is_blocked = False
+    house.time.advance(0.020)
+    assert ann.numbers() == [last + 1, last + 2]
+
+
+async def test_a_paced_feed_never_queues_much_more_than_a_round(house: House, ann: Visitor) -> None:
+    await ann.subscribe(topics=("array",), interval_ms=1, size=1_000, high=10**15)
+    house.time.advance(10.0)
+    assert ROUND <= ann.outbox.size < 2 * ROUND
+
+
+async def test_interval_0_sends_a_round_whenever_the_last_one_is_written(ann: Visitor) -> None:
+    await ann.subscribe(interval_ms=0)
+    expected = 1
+    for _ in range(5):
+        assert ROUND <= ann.outbox.size < 2 * ROUND
+        numbers = ann.numbers()
+        assert numbers == list(range(expected, expected + len(numbers)))
+        expected += len(numbers)
+
+
+async def test_interval_0_waits_for_a_subscriber_that_does_not_read(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=0)
+    queued = ann.outbox.size
+    house.time.advance(3_600.0)
+    assert ann.outbox.size == queued
+
+
+async def test_interval_0_goes_on_when_more_is_drawn(house: House, ann: Visitor) -> None:
+    house.drawn = 3
+    await ann.subscribe(interval_ms=0)
+    assert ann.numbers() == [1, 2, 3]
+    house.tapes[0].draw(2)
+    assert ann.numbers() == [4, 5]
+
+
+async def test_what_is_drawn_for_a_full_outbox_waits_in_the_stream(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=0)
+    taken = house.tapes[0].taken
+    house.tapes[0].draw(2)
+    ann.outbox.take(10**6)
+    ann.outbox.is_blocked = True
+    house.tapes[0].draw(2)
+    assert house.tapes[0].taken == taken
+
+
+async def test_another_subscribe_takes_the_place_of_the_first(house: House, ann: Visitor) -> None:
+    await ann.subscribe(interval_ms=0)
+    ann.write()
+    await ann.subscribe(topics=("array",), interval_ms=1_000, ref="b")
+    assert ann.heard()[-1] == {"code": "subscribed", "ref": "b"}
+    house.time.advance(1.5)
+    (array,) = ann.heard()
+    assert (array["code"], array["n"]) == ("array", 1)
+    assert len(house.wheel) == 1
+
+
+async def test_unsubscribe_ends_a_feed_and_leaves_nothing_behind(house: House) -> None:
+    paced, eager = Visitor(house), Visitor(house)
+    await paced.subscribe(interval_ms=10)
+    await eager.subscribe(interval_ms=0)
+    for visitor in (paced, eager):
+        visitor.unsubscribe()
+        visitor.write()
+    house.time.advance(1.0)
+    assert paced.heard() == eager.heard() == []
+    assert len(house.wheel) == 0
+
+
+def test_unsubscribe_without_a_feed_is_nothing(ann: Visitor) -> None:
+    ann.unsubscribe()
+    assert ann.heard() == []
+
+
+async def test_a_session_that_ends_takes_its_feed_with_it(house: House) -> None:
+    paced, eager = Visitor(house), Visitor(house)
+    await paced.subscribe(interval_ms=10)
+    await eager.subscribe(interval_ms=0)
+    for visitor in (paced, eager):
+        visitor.session.close("quit")
+        visitor.write()
+        assert visitor.heard() == []
+    assert len(house.wheel) == 0
+
+
+async def test_a_session_that_ended_while_items_were_drawn_gets_no_feed(
+    house: House, ann: Visitor
+) -> None:
+    house.while_opening = lambda: ann.session.close("connection lost")
+    await ann.subscribe(interval_ms=10, ref="a")
+    assert ann.heard() == []
+    assert len(house.wheel) == 0
+
+
+async def test_items_drawn_for_a_feed_that_is_over_disturb_nobody(
+    house: House, ann: Visitor
+) -> None:
+    await ann.subscribe(interval_ms=0)
+    ann.unsubscribe()
+    ann.write()
+    house.tapes[0].draw(1)
+    assert ann.heard() == []
+
+
+async def test_without_what_makes_items_the_refusal_says_how_to_install_it(
+    house: House, ann: Visitor
+) -> None:
+    def fail() -> None:
+        raise ModuleNotFoundError("No module named 'faker'")
+
+    house.while_opening = fail
+    with pytest.raises(Refusal) as refusal:
+        await ann.subscribe(ref="a")
+    error = refusal.value.error
+    assert (error.reason, error.ref) == ("unsupported", "a")
+    assert error.detail.endswith("pip install 'chatd[feed]'")
+
+
+@pytest.mark.parametrize(("is_interrupted", "mark"), [(False, ""), (True, ", interrupted")])
+def test_the_timing_of_a_block_is_logged(
+    house: House, ann: Visitor, caplog: pytest.LogCaptureFixture, *, is_interrupted: bool, mark: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    house.feeds.block(ann.session, Block(5, 4.98, is_interrupted))
+    assert caplog.messages == [f"192.0.2.1:40000: block of 5 in 4.980 s{mark}"]
