@@ -1,9 +1,9 @@
 """Feeds: random users and arrays, at an interval or as fast as their subscriber reads."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import UNSET
 
@@ -39,11 +39,8 @@ _MISSING: Final = (
 )
 
 
-class Stream(Protocol):
-    """Items without end."""
-
-    def take(self) -> Item | None:
-        """Return the next item, or None where it is not there yet."""
+Stream: TypeAlias = Iterator[Item | None]
+"""Items without end; None where the next is not there yet."""
 
 
 class Source(Protocol):
@@ -76,7 +73,7 @@ class _Feed:
         outbox, stream = self._session.outbox, self._stream
         now = format_time(self._clock.wall_ns())
         size, lines = outbox.size, list[bytes]()
-        while len(lines) < most and size < ROUND and (item := stream.take()) is not None:
+        while len(lines) < most and size < ROUND and (item := next(stream)) is not None:
             self.sent += 1
             lines.append(encode(_message(self.sent, now, item)))
             size += len(lines[-1])

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 
@@ -37,7 +37,10 @@ class Tape:
         self._ready = ready
         self._drawn = drawn
 
-    def take(self) -> Item | None:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Item | None:
         if self.taken == self._drawn:
             return None
         self.taken += 1
