@@ -31,7 +31,7 @@ CATCH_UP: Final = 8
 """Messages sent at once when the loop was held up; of a longer stall the rest is left out."""
 
 PHASES: Final = 10
-"""Ticks over which feeds that begin together are spread."""
+"""Ticks over which feeds are spread, whenever they begin: one is due at every tick in turn."""
 
 _MISSING: Final = (
     "this server has nothing to feed: what makes users and arrays is not installed; its operator "
@@ -189,8 +189,9 @@ class Feeds:
         if not interval_ms:
             return _Eager(session, stream, self._clock)
         interval = interval_ms * TICKS // 1_000
-        self._phase = (self._phase + 1) % PHASES
-        start = self._wheel.tick_in(0) + self._phase % interval
+        self._phase += 1
+        now = self._wheel.tick_in(0)
+        start = now + (self._phase - now) % min(PHASES, interval)
         return _Paced(
             session, stream, self._clock, wheel=self._wheel, start=start, interval=interval
         )

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from chatd.generator import Generator
+from chatd.generator import Drawn, Generator, Shelf
 from chatd.stock import MAX_NUMBERS, MAX_ROUNDS, Stock, draw_sheet
 from common.messages.feed import Person, Subscribe, Topic
 
@@ -172,6 +172,22 @@ def test_who_comes_later_without_a_seed_begins_where_the_others_are() -> None:
         assert sorted(read) == sorted(await first.read(MAX_ROUNDS))
 
     generate(None, script)
+
+
+async def test_a_sheet_is_kept_as_long_as_it_is_read_and_drawn_again_after() -> None:
+    drawn: list[int] = []
+
+    def draw(number: int) -> Drawn:
+        drawn.append(number)
+        return asyncio.get_running_loop().create_future()
+
+    shelf = Shelf(draw)
+    reading = shelf.sheet(3)
+    assert shelf.sheet(3) is reading
+    del reading
+    shelf.sheet(3)
+    assert drawn == [3, 3]
+    assert shelf.newest == 3
 
 
 def test_an_open_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
