@@ -7,10 +7,8 @@ different users.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from common.messages.feed import Person, Subscribe, Topic
@@ -19,9 +17,15 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 Item: TypeAlias = Person | list[int]
+Sheet: TypeAlias = list[tuple[Item, ...]]
+"""Rounds of items, one of every topic in each; a power of two of them."""
 
 VALUES: Final = 512
 """Values of each field of a user."""
+
+MAX_ROUNDS: Final = 512
+MAX_NUMBERS: Final = 16_384
+"""Rounds of one sheet, and numbers in it: it is drawn in a millisecond and stays below 1 MiB."""
 
 BREATH: Final = 8
 """Values that Faker makes between two pauses: about half a millisecond's work."""
@@ -30,7 +34,7 @@ PAUSE: Final = 0.0001
 """Seconds (s) that a pause lasts, at least: enough for the kernel to wake another thread."""
 
 _BORN: Final = (date(1940, 1, 1), date(2005, 12, 31))
-_STREAMS: Final[dict[Topic, int]] = {"user": 0, "array": 1}
+_SOURCES: Final[dict[Topic, int]] = {"user": 0, "array": 1}
 
 
 class Stock:
@@ -71,29 +75,25 @@ class Stock:
             )
 
 
-class Draw:
-    """The items that one `order` gets, in order; each call goes on where the last one ended.
+def draw_sheet(order: Subscribe, stock: Stock, seed: int, number: int) -> Sheet:
+    """Return the sheet with this `number` (from 0) of what `order` asks for.
 
-    Each topic has a source of its own: with a seed (>= 0) its items are the same whatever the other
-    topic, the interval, or the size of the batches. Raises ImportError where NumPy is not
+    The same for the same order, stock and seed (>= 0). Raises ImportError where NumPy is not
     installed.
     """
+    from numpy.random import default_rng  # noqa: PLC0415 - an extra, and slow
 
-    def __init__(self, order: Subscribe, stock: Stock, seed: int | None) -> None:
-        from numpy.random import default_rng  # noqa: PLC0415 - an extra, and slow
-
-        self._draws: list[Callable[[int], Iterator[Item]]] = []
-        for topic in order.topics:
-            generator = default_rng(None if seed is None else (seed, _STREAMS[topic]))
-            self._draws.append(
-                partial(stock.draw, generator)
-                if topic == "user"
-                else partial(_arrays, order, generator)
-            )
-
-    def batch(self, rounds: int) -> list[Item]:
-        """Return the next items: in each of `rounds` one of every topic."""
-        return list(chain.from_iterable(zip(*(draw(rounds) for draw in self._draws), strict=True)))
+    rounds = min(MAX_ROUNDS, 1 << (MAX_NUMBERS // order.size).bit_length() - 1)
+    columns: list[Iterable[Item]] = []
+    for topic in order.topics:
+        generator = default_rng((seed, number, _SOURCES[topic]))
+        if topic == "user":
+            columns.append(stock.draw(generator, rounds))
+        else:
+            size = (rounds, order.size)
+            numbers = generator.integers(order.low, order.high, size, endpoint=True)
+            columns.append(numbers.tolist())
+    return list(zip(*columns, strict=True))
 
 
 def pause() -> None:
@@ -109,8 +109,3 @@ def _made(make: Callable[[], str]) -> Iterator[str]:
     for _ in range(VALUES // BREATH):
         yield from (make() for _ in range(BREATH))
         pause()
-
-
-def _arrays(order: Subscribe, generator: "Generator", count: int) -> Iterator[list[int]]:
-    size = (count, order.size)
-    return iter(generator.integers(order.low, order.high, size, endpoint=True).tolist())

@@ -1,9 +1,9 @@
 """Feeds: random users and arrays, at an interval or as fast as their subscriber reads."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import UNSET
 
@@ -31,7 +31,7 @@ CATCH_UP: Final = 8
 """Messages sent at once when the loop was held up; of a longer stall the rest is left out."""
 
 PHASES: Final = 10
-"""Ticks over which feeds that begin together are spread."""
+"""Ticks over which feeds are spread, whenever they begin: one is due at every tick in turn."""
 
 _MISSING: Final = (
     "this server has nothing to feed: what makes users and arrays is not installed; its operator "
@@ -39,11 +39,8 @@ _MISSING: Final = (
 )
 
 
-class Stream(Protocol):
-    """Items without end."""
-
-    def take(self) -> Item | None:
-        """Return the next item, or None where it is not there yet."""
+Stream: TypeAlias = Iterator[Item | None]
+"""Items without end; None where the next is not there yet."""
 
 
 class Source(Protocol):
@@ -76,7 +73,7 @@ class _Feed:
         outbox, stream = self._session.outbox, self._stream
         now = format_time(self._clock.wall_ns())
         size, lines = outbox.size, list[bytes]()
-        while len(lines) < most and size < ROUND and (item := stream.take()) is not None:
+        while len(lines) < most and size < ROUND and (item := next(stream)) is not None:
             self.sent += 1
             lines.append(encode(_message(self.sent, now, item)))
             size += len(lines[-1])
@@ -192,8 +189,9 @@ class Feeds:
         if not interval_ms:
             return _Eager(session, stream, self._clock)
         interval = interval_ms * TICKS // 1_000
-        self._phase = (self._phase + 1) % PHASES
-        start = self._wheel.tick_in(0) + self._phase % interval
+        self._phase += 1
+        now = self._wheel.tick_in(0)
+        start = now + (self._phase - now) % min(PHASES, interval)
         return _Paced(
             session, stream, self._clock, wheel=self._wheel, start=start, interval=interval
         )

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 
@@ -37,7 +37,10 @@ class Tape:
         self._ready = ready
         self._drawn = drawn
 
-    def take(self) -> Item | None:
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Item | None:
         if self.taken == self._drawn:
             return None
         self.taken += 1
@@ -160,17 +163,23 @@ async def test_without_a_ref_nothing_comes_before_its_time(house: House, ann: Vi
     assert ann.numbers() == [1]
 
 
-async def test_feeds_that_begin_together_are_spread_over_the_phases(house: House) -> None:
+@pytest.mark.parametrize("apart_ms", [0, 1, 3, 9, 10])
+async def test_feeds_are_spread_over_the_phases_however_they_begin(
+    house: House, apart_ms: int
+) -> None:
     visitors = [Visitor(house) for _ in range(100)]
     for visitor in visitors:
-        await visitor.subscribe(interval_ms=100)
-    house.time.advance(0.100)
+        await visitor.subscribe(interval_ms=10)
+        house.time.advance(apart_ms / 1_000)
+    house.time.advance(0.010)
+    for visitor in visitors:
+        visitor.write()
     together = []
-    for _ in range(PHASES + 1):
-        together.append(sum(len(visitor.numbers()) for visitor in visitors))
+    for _ in range(PHASES):
         house.time.advance(0.001)
+        together.append(sum(len(visitor.numbers()) for visitor in visitors))
     assert sum(together) == len(visitors)
-    assert max(together) <= 2 * len(visitors) / PHASES
+    assert max(together) == len(visitors) / PHASES
 
 
 async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_grid_stays(

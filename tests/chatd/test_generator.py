@@ -1,16 +1,20 @@
 """What feeds are made of: Faker's values, NumPy's numbers, and the thread that draws them."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final
+import sys
+from collections.abc import Awaitable, Callable
+from itertools import chain
+from typing import Any, Final, TypeVar
 
 import pytest
 
-from chatd.generator import MAX_ITEMS, Generator, Stream
-from chatd.stock import Draw, Item, Stock
+from chatd.generator import Drawn, Generator, Shelf
+from chatd.stock import MAX_NUMBERS, MAX_ROUNDS, Stock, draw_sheet
 from common.messages.feed import Person, Subscribe, Topic
 
 SEED: Final = 7
+T = TypeVar("T")
+
 USERS: Final[tuple[Topic, ...]] = ("user",)
 ARRAYS: Final[tuple[Topic, ...]] = ("array",)
 
@@ -20,45 +24,35 @@ def stock() -> Stock:
     return Stock("en_US", SEED)
 
 
-def items(stock: Stock, seed: int | None = SEED, *, batches: Sequence[int], **wishes: Any) -> Any:
-    """Return what an order gets in batches of so many rounds, as one list."""
-    draw = Draw(Subscribe(**wishes), stock, seed)
-    return [item for rounds in batches for item in draw.batch(rounds)]
+def items(stock: Stock, seed: int = SEED, *, sheets: int = 1, **wishes: Any) -> list[Any]:
+    """Return what stands on the first sheets of an order."""
+    order = Subscribe(**wishes)
+    rounds = chain.from_iterable(draw_sheet(order, stock, seed, n) for n in range(sheets))
+    return list(chain.from_iterable(rounds))
 
 
 def test_the_same_seed_makes_the_same_users_and_arrays_in_every_run(stock: Stock) -> None:
-    again = Stock("en_US", SEED)
-    assert items(stock, batches=[50]) == items(again, batches=[50])
+    assert items(stock, sheets=3) == items(Stock("en_US", SEED), sheets=3)
 
 
 def test_another_seed_makes_others(stock: Stock) -> None:
-    first, second = (items(Stock("en_US", seed), seed, batches=[50]) for seed in (1, 2))
+    first, second = (items(Stock("en_US", seed), seed) for seed in (1, 2))
     assert all(one != other for one, other in zip(first, second, strict=True))
 
 
-def test_without_a_seed_two_orders_get_different_items(stock: Stock) -> None:
-    assert items(stock, None, batches=[20]) != items(stock, None, batches=[20])
+def test_no_sheet_is_like_the_one_before(stock: Stock) -> None:
+    both = items(stock, sheets=2)
+    assert both[: len(both) // 2] != both[len(both) // 2 :]
 
 
-def test_the_users_of_a_seed_do_not_depend_on_the_arrays_beside_them(stock: Stock) -> None:
-    both = items(stock, batches=[20], topics=("array", "user"), size=3, high=9)
-    assert both[1::2] == items(stock, batches=[20], topics=USERS)
-    assert both[0::2] == items(stock, batches=[20], topics=ARRAYS, size=3, high=9)
-
-
-@pytest.mark.parametrize(
-    ("low", "high"), [(0, 1), (0, 100), (-5, 5), (0, 2**32), (-(2**53), 2**53)]
-)
-def test_the_items_of_a_seed_do_not_depend_on_the_size_of_batches(
-    stock: Stock, low: int, high: int
-) -> None:
-    wishes = {"low": low, "high": high, "size": 7}
-    whole = items(stock, batches=[60], **wishes)
-    assert items(stock, batches=[1, 2, 3, 17, 37], **wishes) == whole
+def test_topics_take_turns_in_the_order_in_which_they_were_named(stock: Stock) -> None:
+    drawn = items(stock, topics=("array", "user"))
+    assert {type(item) for item in drawn[0::2]} == {list}
+    assert {type(item) for item in drawn[1::2]} == {Person}
 
 
 def test_a_user_has_every_field_and_fits_the_wire(stock: Stock) -> None:
-    for user in items(stock, batches=[100], topics=USERS):
+    for user in items(stock, topics=USERS):
         assert isinstance(user, Person)
         assert all(getattr(user, field) for field in Person.__struct_fields__)
         assert "@" in user.email
@@ -66,87 +60,142 @@ def test_a_user_has_every_field_and_fits_the_wire(stock: Stock) -> None:
 
 
 def test_users_hardly_ever_come_twice(stock: Stock) -> None:
-    users = items(stock, batches=[10_000], topics=USERS)
-    assert len({(user.name, user.address, user.phone) for user in users}) > 9_990
+    users = items(stock, sheets=20, topics=USERS)
+    assert len({(user.name, user.address, user.phone) for user in users}) > len(users) - 10
 
 
 def test_an_array_has_the_size_asked_for_and_both_ends_of_its_range(stock: Stock) -> None:
-    arrays = items(stock, batches=[500], topics=ARRAYS, size=4, low=-1, high=1)
+    arrays = items(stock, topics=ARRAYS, size=4, low=-1, high=1)
     assert {len(array) for array in arrays} == {4}
     assert {number for array in arrays for number in array} == {-1, 0, 1}
 
 
+@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 999, 1_000])
+def test_a_sheet_is_no_larger_than_allowed_and_its_rounds_a_power_of_two(
+    stock: Stock, size: int
+) -> None:
+    rounds = len(items(stock, topics=ARRAYS, size=size))
+    assert rounds <= MAX_ROUNDS
+    assert rounds * size <= MAX_NUMBERS
+    assert rounds.bit_count() == 1
+
+
 def test_a_range_of_one_number_is_fine(stock: Stock) -> None:
-    assert items(stock, batches=[1], topics=ARRAYS, size=2, low=3, high=3) == [[3, 3]]
+    assert items(stock, topics=ARRAYS, size=2, low=3, high=3)[0] == [3, 3]
 
 
 def test_a_locale_makes_users_of_its_own(stock: Stock) -> None:
-    (japanese,) = items(Stock("ja_JP", SEED), batches=[1], topics=USERS)
-    (american,) = items(stock, batches=[1], topics=USERS)
-    assert american.name.isascii()
-    assert not japanese.name.isascii()
+    japanese = items(Stock("ja_JP", SEED), topics=USERS)
+    american = items(stock, topics=USERS)
+    assert all(user.name.isascii() for user in american)
+    assert not any(user.name.isascii() for user in japanese)
 
 
-class Supply:
-    """Batches that a test hands over one by one."""
+class Reader:
+    """One subscriber of a generator whose thread is the real one."""
 
-    def __init__(self, first: list[Item]) -> None:
-        self.asked: list[asyncio.Future[list[Item]]] = []
-        self.ready = 0
-        self.stream = Stream(first, self._more, self._count)
+    def __init__(self, generator: Generator, **wishes: Any) -> None:
+        self._generator = generator
+        self._order = Subscribe(**wishes)
+        self._more = asyncio.Event()
 
-    def _more(self) -> "asyncio.Future[list[Item]]":
-        self.asked.append(asyncio.get_running_loop().create_future())
-        return self.asked[-1]
+    async def open(self) -> "Reader":
+        self._stream = await self._generator.open(self._order, self._more.set)
+        return self
 
-    def _count(self) -> None:
-        self.ready += 1
-
-
-async def test_a_stream_asks_for_more_when_half_of_a_batch_is_taken() -> None:
-    supply = Supply([[1], [2], [3], [4]])
-    assert supply.stream.take() == [1]
-    assert supply.asked == []
-    assert supply.stream.take() == [2]
-    assert len(supply.asked) == 1
-
-
-async def test_a_stream_that_ran_dry_says_when_there_is_more() -> None:
-    supply = Supply([[1]])
-    assert [supply.stream.take() for _ in range(3)] == [[1], None, None]
-    assert (len(supply.asked), supply.ready) == (1, 0)
-    supply.asked[0].set_result([[2], [3]])
-    await asyncio.sleep(0)
-    assert supply.ready == 1
-    assert [supply.stream.take() for _ in range(3)] == [[2], [3], None]
-
-
-async def test_a_batch_that_is_cancelled_as_the_server_stops_is_no_fault() -> None:
-    supply = Supply([[1]])
-    supply.stream.take()
-    supply.asked[0].cancel()
-    await asyncio.sleep(0)
-    assert supply.ready == 0
-
-
-def test_the_thread_draws_ahead_without_end() -> None:
-    """In real time: the loop of the other tests knows no threads."""
-
-    async def drain(wanted: int) -> list[Item]:
-        more = asyncio.Event()
-        generator = Generator("en_US", SEED)
-        stream = await generator.open(Subscribe(interval_ms=0, topics=ARRAYS), more.set)
-        taken: list[Item] = []
-        while len(taken) < wanted:
-            item = stream.take()
+    async def read(self, count: int) -> list[Any]:
+        """Return the next `count` items, waiting for those that are not drawn."""
+        taken: list[Any] = []
+        while len(taken) < count:
+            item = next(self._stream)
             if item is not None:
                 taken.append(item)
                 continue
-            await more.wait()
-            more.clear()
-        generator.close()
+            self._more.clear()
+            await self._more.wait()
         return taken
 
-    wanted = 3 * MAX_ITEMS
-    draw = Draw(Subscribe(topics=ARRAYS), Stock("en_US", SEED), SEED)
-    assert asyncio.run(drain(wanted)) == draw.batch(wanted)
+
+def generate(seed: int | None, script: Callable[[Generator], Awaitable[T]]) -> T:
+    """Run `script` in real time: the loop of the other tests knows no threads."""
+
+    async def run() -> T:
+        generator = Generator("en_US", seed)
+        try:
+            return await script(generator)
+        finally:
+            generator.close()
+
+    return asyncio.run(run())
+
+
+def test_with_a_seed_everyone_reads_the_sheets_from_the_first_one_on(stock: Stock) -> None:
+    count = 3 * MAX_ROUNDS * 2
+
+    async def script(generator: Generator) -> None:
+        first, second = await Reader(generator).open(), await Reader(generator, ref="b").open()
+        assert await first.read(count) == items(stock, sheets=3)
+        assert await second.read(count) == items(stock, sheets=3)
+        late = await Reader(generator, interval_ms=0).open()
+        assert await late.read(10) == items(stock)[:10]
+
+    generate(SEED, script)
+
+
+def test_without_a_seed_a_sheet_is_shared_and_everyone_reads_it_in_an_own_order() -> None:
+    async def script(generator: Generator) -> None:
+        first, second = [await Reader(generator, topics=ARRAYS).open() for _ in range(2)]
+        one, other = await first.read(MAX_ROUNDS), await second.read(MAX_ROUNDS)
+        assert one != other
+        assert sorted(one) == sorted(other)
+        assert {id(array) for array in one} == {id(array) for array in other}
+
+    generate(None, script)
+
+
+def test_without_a_seed_topics_take_turns_all_the_same() -> None:
+    async def script(generator: Generator) -> None:
+        drawn = await (await Reader(generator).open()).read(100)
+        assert {type(item) for item in drawn[0::2]} == {Person}
+        assert {type(item) for item in drawn[1::2]} == {list}
+
+    generate(None, script)
+
+
+def test_who_comes_later_without_a_seed_begins_where_the_others_are() -> None:
+    async def script(generator: Generator) -> None:
+        first = await Reader(generator, topics=ARRAYS).open()
+        before = await first.read(5 * MAX_ROUNDS)
+        late = await Reader(generator, topics=ARRAYS).open()
+        read = await late.read(MAX_ROUNDS)
+        assert sorted(read) != sorted(before[:MAX_ROUNDS])
+        assert sorted(read) == sorted(await first.read(MAX_ROUNDS))
+
+    generate(None, script)
+
+
+async def test_a_sheet_is_kept_as_long_as_it_is_read_and_drawn_again_after() -> None:
+    drawn: list[int] = []
+
+    def draw(number: int) -> Drawn:
+        drawn.append(number)
+        return asyncio.get_running_loop().create_future()
+
+    shelf = Shelf(draw)
+    reading = shelf.sheet(3)
+    assert shelf.sheet(3) is reading
+    del reading
+    shelf.sheet(3)
+    assert drawn == [3, 3]
+    assert shelf.newest == 3
+
+
+def test_an_open_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy.random", None)
+
+    async def script(generator: Generator) -> None:
+        for _ in range(2):
+            with pytest.raises(ImportError):
+                await Reader(generator).open()
+
+    generate(None, script)
