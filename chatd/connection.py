@@ -148,6 +148,8 @@ class Connection:
         transport = self._transport
         if transport.is_closing():
             self._outbox.clear()
+            # After a half-close nobody reads, and only a write finds out that nobody listens.
+            self.session.close("connection lost")
             return
         while self._draining is None:
             encoded = self._outbox.take(CHUNK)

@@ -409,3 +409,14 @@ def test_a_client_that_resets_in_the_middle_costs_nobody_else_anything(
     assert finish(client).code == 0
     wait_for_end(daemon, 2)
     assert "exchange rude broke off" in daemon.stderr
+
+
+def test_a_client_that_closes_without_a_word_ends_its_exchange_at_the_next_stamps(
+    start: Callable[..., Daemon],
+) -> None:
+    daemon = start()
+    with Wire(daemon.address) as gone:
+        gone.ask("exchange", id="gone", interval_ms=100, duration_s=600)
+    wait_for_end(daemon, 1)
+    assert "exchange gone broke off" in daemon.stderr
+    assert "disconnected: connection lost" in daemon.stderr
