@@ -1,111 +1,13 @@
-"""Feeds on a clock that a test moves: no sockets, no thread, no Faker."""
+"""Feeds on a clock that a test moves: their grid, their turns, their beginning and end."""
 
-import json
 import logging
-from collections.abc import Callable
-from typing import Any, Final, Self
 
 import pytest
 
-from chatd.outbox import Outbox
-from chatd.services.feed import CATCH_UP, PHASES, ROUND, Feeds
-from chatd.session import Session
-from chatd.stock import Item
-from chatd.wheel import Wheel
+from chatd.services.feed import CATCH_UP, PHASES, ROUND
 from common.messages.base import Refusal
-from common.messages.feed import Block, Person, Subscribe, Unsubscribe
-from tests.chatd.fake_time import FakeTime
-
-ANN: Final = Person("Ann", "ann", "ann@example.com", "1 Way", "Ann & Co", "1990-12-31", "555-1")
-EPOCH_NS: Final = 1_795_245_060_000_000_000
-
-
-class Clock(FakeTime):
-    """Wall and monotonic time, moved together."""
-
-    def wall_ns(self) -> int:
-        """Return ns since the Unix epoch."""
-        return EPOCH_NS + round(self.now * 1e9)
-
-
-class Tape:
-    """A stream whose items count up, as far as a test lets it."""
-
-    def __init__(self, order: Subscribe, ready: Callable[[], None], drawn: int) -> None:
-        self.taken = 0
-        self._order = order
-        self._ready = ready
-        self._drawn = drawn
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Item | None:
-        if self.taken == self._drawn:
-            return None
-        self.taken += 1
-        topics = self._order.topics
-        if topics[(self.taken - 1) % len(topics)] == "user":
-            return ANN
-        return [self.taken] * self._order.size
-
-    def draw(self, number: int) -> None:
-        """Let the stream have so many items more."""
-        self._drawn += number
-        self._ready()
-
-
-class House:
-    """The service, its wheel and its source; `drawn` items of a stream are there at once."""
-
-    def __init__(self) -> None:
-        self.time = Clock()
-        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
-        self.feeds = Feeds(self, self.wheel, self.time)
-        self.drawn = 10**9
-        self.tapes: list[Tape] = []
-        self.while_opening: Callable[[], None] = lambda: None
-
-    async def open(self, order: Subscribe, ready: Callable[[], None]) -> Tape:
-        self.while_opening()
-        self.tapes.append(Tape(order, ready, self.drawn))
-        return self.tapes[-1]
-
-
-class Visitor:
-    """One connection without a socket: subscribes, and hears what its outbox holds."""
-
-    def __init__(self, house: House) -> None:
-        self.outbox = Outbox(lambda _outbox: None, lambda: None)
-        self.session = Session("192.0.2.1:40000", 0.0, self.outbox, self)
-        self._house = house
-
-    async def subscribe(self, **wishes: Any) -> None:
-        await self._house.feeds.subscribe(self.session, Subscribe(**wishes))
-
-    def unsubscribe(self) -> None:
-        self._house.feeds.unsubscribe(self.session, Unsubscribe())
-
-    def write(self) -> bytes:
-        """Take what is queued, as a connection does whose client reads."""
-        written = b"".join(iter(lambda: self.outbox.take(1_000), b""))
-        if self.outbox.refill is not None:
-            self.outbox.refill()
-        return written
-
-    def heard(self) -> list[Any]:
-        """Return what was written since the last time."""
-        return [json.loads(line) for line in self.write().splitlines()]
-
-    def numbers(self) -> list[int]:
-        """Return the numbers of the messages written since the last time."""
-        return [message["n"] for message in self.heard()]
-
-    def hang_up(self) -> None:
-        self._house.feeds.closed(self.session)
-
-    async def drained(self) -> None:
-        raise AssertionError("feeds wait for no session")
+from common.messages.feed import Block
+from tests.chatd.feeding import House, Visitor
 
 
 @pytest.fixture
@@ -226,45 +128,6 @@ async def test_a_paced_feed_never_queues_much_more_than_a_round(house: House, an
     assert ROUND <= ann.outbox.size < 2 * ROUND
 
 
-async def test_interval_0_sends_a_round_whenever_the_last_one_is_written(ann: Visitor) -> None:
-    await ann.subscribe(interval_ms=0)
-    expected = 1
-    for _ in range(5):
-        assert ROUND <= ann.outbox.size < 2 * ROUND
-        numbers = ann.numbers()
-        assert numbers == list(range(expected, expected + len(numbers)))
-        expected += len(numbers)
-
-
-async def test_interval_0_waits_for_a_subscriber_that_does_not_read(
-    house: House, ann: Visitor
-) -> None:
-    await ann.subscribe(interval_ms=0)
-    queued = ann.outbox.size
-    house.time.advance(3_600.0)
-    assert ann.outbox.size == queued
-
-
-async def test_interval_0_goes_on_when_more_is_drawn(house: House, ann: Visitor) -> None:
-    house.drawn = 3
-    await ann.subscribe(interval_ms=0)
-    assert ann.numbers() == [1, 2, 3]
-    house.tapes[0].draw(2)
-    assert ann.numbers() == [4, 5]
-
-
-async def test_what_is_drawn_for_a_full_outbox_waits_in_the_stream(
-    house: House, ann: Visitor
-) -> None:
-    await ann.subscribe(interval_ms=0)
-    taken = house.tapes[0].taken
-    house.tapes[0].draw(2)
-    ann.outbox.take(10**6)
-    ann.outbox.is_blocked = True
-    house.tapes[0].draw(2)
-    assert house.tapes[0].taken == taken
-
-
 async def test_another_subscribe_takes_the_place_of_the_first(house: House, ann: Visitor) -> None:
     await ann.subscribe(interval_ms=0)
     ann.write()
@@ -311,16 +174,6 @@ async def test_a_session_that_ended_while_items_were_drawn_gets_no_feed(
     await ann.subscribe(interval_ms=10, ref="a")
     assert ann.heard() == []
     assert len(house.wheel) == 0
-
-
-async def test_items_drawn_for_a_feed_that_is_over_disturb_nobody(
-    house: House, ann: Visitor
-) -> None:
-    await ann.subscribe(interval_ms=0)
-    ann.unsubscribe()
-    ann.write()
-    house.tapes[0].draw(1)
-    assert ann.heard() == []
 
 
 async def test_without_what_makes_items_the_refusal_says_how_to_install_it(
