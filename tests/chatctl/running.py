@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.e2e.daemon import Daemon
@@ -51,6 +52,12 @@ def finish(command: subprocess.Popen[str]) -> Outcome:
     """Wait for the end of a command that was begun."""
     out, err = command.communicate(timeout=PATIENCE)
     return Outcome(command.returncode, out, _said(err))
+
+
+def token_in(state: Path) -> str:
+    """Return the only token that is kept in a state directory."""
+    (token,) = (file for file in state.rglob("identities/*") if not file.suffix)
+    return token.read_text().strip()
 
 
 def _environment(daemon: Daemon | None) -> dict[str, str]:
