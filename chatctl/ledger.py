@@ -8,6 +8,7 @@ wire, `settled` with the ref of one that needs no more care, `place` with the lo
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -108,6 +109,7 @@ class Ledger:
         self._append(row)
         self._unsettled[ref] = message
         self._bytes += len(row)
+        self._shrink()
 
     def settle(self, ref: str) -> None:
         """Forget the message with this ref; where that cannot be written it is sent once more."""
@@ -119,6 +121,7 @@ class Ledger:
             self._append(_encode(_Settled(ref)))
         except LedgerError as failure:
             self.fault = str(failure)
+        self._shrink()
 
     def place_in(self, hello: Hello, *, resume: bool) -> Hello:
         """Return `hello` with the id to go on after, to `resume`, and the log that ids are of."""
@@ -141,6 +144,7 @@ class Ledger:
         if (log, last) != (self.log, self.last):
             self.log, self.last = log, last
             self._append(_encode(_Place(log, last)))
+            self._shrink()
 
     def see(self, *events: Event) -> None:
         """Note that the program is done with `events`, in their order; raises LedgerError."""
@@ -204,12 +208,15 @@ class Ledger:
     def _append(self, row: bytes) -> None:
         try:
             self._rows.append(row)
-            if self._rows.size > self._bytes + _SLACK:
-                self._rows.replace(self._living())
         except OSError as failure:
-            raise LedgerError(
-                f"cannot write {self._path}: {os.strerror(failure.errno or 0)}"
-            ) from None
+            why = os.strerror(failure.errno or 0).lower()
+            raise LedgerError(f"cannot write {self._path}: {why}") from None
+
+    def _shrink(self) -> None:
+        """Drop what means nothing any more, once that is much."""
+        if self._rows.size > self._bytes + _SLACK:
+            with suppress(OSError):  # the longer file is as good
+                self._rows.replace(self._living())
 
     def _living(self) -> Iterator[bytes]:
         yield _encode(self._head)
