@@ -44,11 +44,10 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypedDict, Unpack
+from typing import Final, Self, Unpack
 
 from msgspec import UNSET
 
-from chatctl.backoff import Backoff
 from chatctl.errors import (
     AnswerTimeoutError,
     CannotConnectError,
@@ -70,7 +69,7 @@ from chatctl.events import (
 from chatctl.identities import Identities, Identity, NameInUseError, new_token
 from chatctl.ledger import Chat, Ledger, LedgerError
 from chatctl.outbox import Outbox
-from chatctl.visitor import MAX_REQUESTS, Visitor
+from chatctl.visitor import MAX_REQUESTS, Options, Visitor
 from common.addresses import HOST, PORT, Address
 from common.messages.base import Error
 from common.messages.chat import (
@@ -123,18 +122,6 @@ __all__ = [
 ]
 
 _LONGEST_REF: Final = 64
-
-
-class Options(TypedDict, total=False):
-    """What a client takes besides its server; `Visitor` tells what each means."""
-
-    connect_timeout: float
-    answer_timeout: float | None
-    reconnect_for: float
-    silence: float
-    inbox_limit: int
-    max_requests: int
-    backoff: Backoff | None
 
 
 class Client(Visitor):

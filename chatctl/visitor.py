@@ -5,7 +5,7 @@ import math
 import secrets
 from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict
 
 import msgspec
 
@@ -26,6 +26,18 @@ from common.timestamps import parse_time
 MAX_REQUESTS: Final = window.LIMIT
 
 _FAREWELL: Final = 2.0
+
+
+class Options(TypedDict, total=False):
+    """What a visitor takes besides its server, which tells what each means."""
+
+    connect_timeout: float
+    answer_timeout: float | None
+    reconnect_for: float
+    silence: float
+    inbox_limit: int
+    max_requests: int
+    backoff: Backoff | None
 
 
 class Visitor:
