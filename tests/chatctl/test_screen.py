@@ -209,3 +209,17 @@ def test_a_completion_that_is_not_sure_shows_the_choices(screen: Screen) -> None
 def test_nobody_completes_their_own_name(screen: Screen) -> None:
     assert screen.complete("an") == "an"
     assert lines(screen) == []
+
+
+def test_what_was_heard_is_shown_when_its_lines_were_taken(screen: Screen) -> None:
+    first, second = broadcast(1, "one"), broadcast(2, "two")
+    screen.heard(first)
+    assert screen.shown() == []
+
+    lines(screen)
+    screen.heard(second)
+    assert screen.shown() == [first]
+    assert screen.shown() == []
+
+    lines(screen)
+    assert screen.shown() == [second]
