@@ -51,7 +51,7 @@ class Outbox:
         self._places = asyncio.Semaphore(at_once or _AT_ONCE)
         for message in ledger.unsettled if ledger is not None else ():
             try:
-                self._post(message, self._session.check(message))
+                self._post(message)
             except RefusedError as refusal:
                 self._refused(message, refusal)
 
@@ -61,12 +61,12 @@ class Outbox:
         One with a ref that is on its way already is not sent beside it. Raises what
         `Session.ask` raises; RefusedError means that it was not delivered and is not kept.
         """
-        line = self._session.check(message)
+        self._session.check(message)
         if self._ledger is not None:
             self._ledger.keep(message)
         ref = message.ref or ""
         async with self._places:
-            sending = self._sending.get(ref) or self._post(message, line)
+            sending = self._sending.get(ref) or self._post(message)
             sending.waiting += 1
             try:
                 return await self._session.wait(sending.question, Ack, within), sending.question
@@ -76,11 +76,12 @@ class Outbox:
                     self._sending.pop(ref, None)
                     self._session.withdraw(ref)
 
-    def _post(self, message: Chat, line: bytes) -> _Sending:
+    def _post(self, message: Chat) -> _Sending:
         ref = message.ref or ""
-        sending = self._sending[ref] = _Sending(message, self._session.post(line, ref))
+        question = self._session.post(self._session.check(message), ref)
+        sending = self._sending[ref] = _Sending(message, question)
         # Runs before whoever waits for the answer does: what they are told is on disk.
-        sending.question.answer.add_done_callback(partial(self._answered, sending))
+        question.answer.add_done_callback(partial(self._answered, sending))
         return sending
 
     def _answered(self, sending: _Sending, answer: "Future[Message]") -> None:

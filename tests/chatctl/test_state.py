@@ -351,6 +351,21 @@ async def test_over_a_lost_connection_all_is_sent_again_once_and_in_order(
     await live(server, state, lose)
 
 
+async def test_a_message_that_waits_for_its_turn_when_all_ends_is_kept_and_its_call_ends(
+    server: Server, state: Path
+) -> None:
+    async def replaced(client: Client, peer: Peer, _: dict[str, Any]) -> None:
+        calls = [asyncio.create_task(client.broadcast(text)) for text in "ab"]
+        await peer.expect("outgoing_broadcast")
+        peer.say("error", reason="replaced", detail="you signed in elsewhere")
+        for call in calls:
+            with pytest.raises(RefusedError, match="elsewhere"):
+                await call
+        assert client.unacknowledged == 2
+
+    await live(server, state, replaced, welcome={"max_inflight": 1}, answer_timeout=None)
+
+
 async def test_a_ref_that_is_on_its_way_is_not_sent_beside_itself(
     server: Server, state: Path
 ) -> None:
