@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from asyncio import StreamReader, StreamWriter
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -29,6 +30,7 @@ from chatd.services.hello import Reception
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import Session
+from chatd.tally import Tally
 from chatd.turn import Turn
 from chatd.wheel import Wheel
 from common.addresses import Address
@@ -93,7 +95,8 @@ class Server:
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
         self._max_connections = config.max_connections or _affordable_connections()
-        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._connections: set[Connection] = set()
+        self._open = Tally()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -127,23 +130,28 @@ class Server:
                 why = f"{fault.strerror or fault}; choose another with --host and --port"
             raise ListenError(f"cannot listen on {where}: {why}") from None
 
-    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def _accept(self, _reader: StreamReader, writer: StreamWriter) -> None:
         connection = Connection(
-            reader,
             writer,
             router=self._router,
             turn=self._turn,
             clock=self._clock,
             terms=self._terms,
+            ended=self._let_go,
         )
-        task = asyncio.get_running_loop().create_task(connection.run())
-        self._connections[connection] = task
-        task.add_done_callback(lambda _task: self._connections.pop(connection))
+        self._connections.add(connection)
+        self._open.add()
         if self._stopping.is_set():
             connection.session.close("server stops", _SHUTTING_DOWN)
         elif len(self._connections) > self._max_connections:
             detail = f"all {self._max_connections} connections are taken; try again later"
             connection.session.close("server full", Error("server_full", detail))
+        else:
+            connection.start()
+
+    def _let_go(self, connection: Connection) -> None:
+        self._connections.remove(connection)
+        self._open.done()
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
@@ -156,15 +164,17 @@ class Server:
         await self._log.close()
         for connection in list(self._connections):
             connection.session.close("server stops", _SHUTTING_DOWN)
-        if tasks := list(self._connections.values()):
-            await asyncio.wait(tasks, timeout=DRAIN)
+        await self._all_closed(within=DRAIN)
         self._generator.close()
         self._alarm.close()
         await self._journal.close()
         for connection in self._connections:
             connection.abort()
-        if tasks := list(self._connections.values()):
-            await asyncio.wait(tasks, timeout=1.0)
+        await self._all_closed(within=1.0)
+
+    async def _all_closed(self, within: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._open.below(1), within)
 
 
 def _affordable_connections() -> int:
