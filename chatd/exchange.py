@@ -14,6 +14,7 @@ LATE_NS: Final = 1_000_000
 _SECOND_NS: Final = 1_000_000_000
 _TICK_NS: Final = _SECOND_NS // TICKS
 _STEP_NS: Final = 10_000
+_STEPS: Final = _TICK_NS // _STEP_NS
 
 
 class Punctuality(Struct, frozen=True):
@@ -51,8 +52,8 @@ class Grid:
 
     def send(self, now: float) -> int:
         """Note that the next stamp is sent at `now` (s, monotonic); return its number."""
-        late_ns = int(now * _SECOND_NS) - self.deadline * _TICK_NS
-        self._late_steps[late_ns // _STEP_NS if late_ns > 0 else 0] += 1
+        late = int((now * TICKS - self.deadline) * _STEPS)
+        self._late_steps[late if late > 0 else 0] += 1
         self.sent += 1
         self.deadline = self._next()
         return self.sent

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 from asyncio import StreamReader, StreamWriter
 from contextlib import suppress
 from random import Random
@@ -47,6 +48,7 @@ _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a
 _BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
 _MANY_DESCRIPTORS: Final = 2**20
+_ACCEPTS_PER_TURN: Final = 16
 _READER_LIMIT: Final = 128 * 1024
 
 
@@ -106,22 +108,29 @@ class Server:
         """
         await self._log.open(self._fanout.deliver)
         self._fanout.last = self._log.last
-        listener = await self._listen()
+        listeners = await self._listen()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
-        host, port = listener.sockets[0].getsockname()[:2]
+        host, port = listeners[0].sockets[0].getsockname()[:2]
         print(f"listening on {Address(host, port)}", flush=True)  # noqa: T201 - it is data
         await self._stopping.wait()
-        listener.close()
+        for listener in listeners:
+            listener.close()
         await self._drain()
 
-    async def _listen(self) -> asyncio.Server:
+    async def _listen(self) -> list[asyncio.Server]:
         host, port = self._config.host, self._config.port
         try:
-            return await asyncio.start_server(
-                self._accept, host, port, limit=_READER_LIMIT, backlog=_BACKLOG
-            )
+            first = await self._start_server(host, port)
+            # libuv accepts one connection per descriptor and turn of the loop, so that a crowd that
+            # came while the loop was busy would wait a turn for each of its members.
+            copies = [
+                await self._start_server(sock=socket.socket(fileno=os.dup(listening.fileno())))
+                for listening in first.sockets
+                for _ in range(_ACCEPTS_PER_TURN - 1)
+            ]
+            return [first, *copies]
         except OSError as fault:
             where = Address(host, port)
             if fault.errno == errno.EADDRINUSE:
@@ -129,6 +138,13 @@ class Server:
             else:
                 why = f"{fault.strerror or fault}; choose another with --host and --port"
             raise ListenError(f"cannot listen on {where}: {why}") from None
+
+    async def _start_server(
+        self, host: str | None = None, port: int | None = None, sock: socket.socket | None = None
+    ) -> asyncio.Server:
+        return await asyncio.start_server(
+            self._accept, host, port, sock=sock, limit=_READER_LIMIT, backlog=_BACKLOG
+        )
 
     def _accept(self, _reader: StreamReader, writer: StreamWriter) -> None:
         connection = Connection(

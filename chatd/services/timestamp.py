@@ -200,14 +200,17 @@ class Exchanges:
 
     def advance(self, run: _Run) -> None:
         """Send every stamp of `run` that is due, and wait for the next."""
-        grid = run.grid
+        grid, clock = run.grid, self._clock
         if not grid.left:
             self._finish(run)
             return
-        now, sent_ns = self._clock.monotonic(), self._clock.wall_ns()
-        while grid.left and grid.deadline / TICKS <= now:
-            run.session.send(run.stamp(now, sent_ns))
+        now = clock.monotonic()
+        stamps = []
+        while grid.left and grid.deadline <= now * TICKS:
+            sent_ns = clock.wall_ns()
+            stamps.append(run.stamp(now, sent_ns))
             self._journal.add(run.outgoing, sent_ns)
+        run.session.send_now(stamps)
         if grid.left:
             run.tick = grid.deadline
         else:
