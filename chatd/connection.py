@@ -5,7 +5,7 @@ import logging
 import socket
 from asyncio import StreamWriter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from msgspec import Struct
 
@@ -43,7 +43,7 @@ class Terms(Struct, frozen=True):
 
 
 class _Halt(NamedTuple):
-    """Why the rest of a chunk must wait: `message` was handed on, and `rest` is still to be done."""
+    """Where to wait before the rest of a chunk: for `rest`, what is left to do of `message`."""
 
     message: ClientMessage | BadLine
     rest: Awaitable[None] | None
@@ -57,6 +57,25 @@ class Connection(asyncio.Protocol):
     until that is done nothing more is read.
     """
 
+    __slots__ = (
+        "_clock",
+        "_decoder",
+        "_ended",
+        "_is_eof_read",
+        "_is_eof_sent",
+        "_last_read",
+        "_loop",
+        "_outbox",
+        "_room",
+        "_router",
+        "_terms",
+        "_timer",
+        "_transport",
+        "_waiting",
+        "_writer",
+        "session",
+    )
+
     def __init__(
         self,
         writer: StreamWriter,
@@ -68,7 +87,7 @@ class Connection(asyncio.Protocol):
         ended: Callable[["Connection"], None],
     ) -> None:
         self._writer = writer  # which would close the transport if it were let go of
-        self._transport = writer.transport
+        self._transport = cast(asyncio.Transport, writer.transport)
         self._router = router
         self._clock = clock
         self._terms = terms

@@ -12,8 +12,8 @@ from common.recorder import Recorder, Rows
 
 logger: Final = logging.getLogger(__name__)
 
-_SLICE: Final = 128
-"""Rows formatted before the interpreter is let go of, in 0.06 ms: the loop waits no longer."""
+_SLICE: Final = 1_024
+"""Rows formatted before the interpreter is let go of, in 0.4 ms: the loop waits no longer."""
 
 BATCH: Final = 0.02
 """Seconds (s) that rows wait for others: what a crash can cost, and the size of a batch."""

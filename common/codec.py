@@ -52,6 +52,8 @@ class Decoder(Generic[M]):
     What comes out does not depend on how the bytes were cut into chunks.
     """
 
+    __slots__ = ("_block", "_catalogue", "_consumed", "_framer", "_max_line")
+
     def __init__(self, catalogue: Catalogue[M], max_line: int = MAX_LINE) -> None:
         self._catalogue = catalogue
         self._max_line = max_line
@@ -88,9 +90,9 @@ class Decoder(Generic[M]):
 
     def _decode_single(self, chunk: bytes) -> M | None:
         """Decode what most chunks are: one whole line, for which framing is not needed."""
-        if chunk.find(b"\n") != len(chunk) - 1 or len(chunk) > self._max_line + 1:
+        if not self._framer.is_idle or len(chunk) > self._max_line + 1:
             return None
-        if _FORMAT_CHANGE in chunk or b"\\" in chunk or not self._framer.is_idle:
+        if chunk.find(b"\n") != len(chunk) - 1 or _FORMAT_CHANGE in chunk or b"\\" in chunk:
             return None
         return self._catalogue.decode(chunk)
 

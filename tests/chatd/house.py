@@ -1,6 +1,7 @@
 """The services behind real connections, whose clients sit at the other end of a cable in memory.
 
-Only the transport under a connection is made here, and how it controls the flow. A client takes as many bytes as it has room for, and time passes as in `virtual_time`.
+Only the transport under a connection is made here, and how it controls the flow. A client takes as
+many bytes as it has room for, and time passes as in `virtual_time`.
 """
 
 import asyncio
