@@ -1,13 +1,13 @@
 """The server's time file, written in a thread of its own."""
 
 import asyncio
-import fcntl
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from chatd.files import open_locked
 from common.recorder import Recorder
 
 logger: Final = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class TimeJournal:
     def _open(self) -> None:
         if self._recorder is not None:
             return
-        file = _open_locked(self._path)
+        file = open_locked(self._path)
         try:
             self._recorder = Recorder(file)
         except BaseException:
@@ -95,14 +95,3 @@ class TimeJournal:
         self._recorder = None
         if self._file is not None:
             self._file.close()
-
-
-def _open_locked(path: Path) -> BinaryIO:
-    path.touch()
-    file = path.open("r+b", buffering=0)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise BlockingIOError(f"{path} is being written by another program") from None
-    return file
