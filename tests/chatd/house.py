@@ -1,0 +1,269 @@
+"""The services behind real connections, whose clients sit at the other end of a cable in memory.
+
+Readers, writers and their flow control are asyncio's own; only the transport under them is made
+here. A client takes as many bytes as it has room for, and time passes as in `virtual_time`.
+"""
+
+import asyncio
+import json
+from typing import Any, Final, Self
+
+from chatd.connection import Connection, Terms
+from chatd.log.memory import MemoryLog
+from chatd.turn import Turn
+from tests.chatd.stage import Json, Stage
+from tests.chatd.virtual_time import quiet
+
+PLENTY: Final = 10**12
+READER_LIMIT: Final = 128 * 1024
+
+
+class Socket:
+    """Remembers the options that are set on it."""
+
+    def __init__(self) -> None:
+        self.options: dict[tuple[int, int], int] = {}
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        self.options[level, option] = value
+
+
+class Cable(asyncio.Transport):
+    """The server's end of a connection; `room` is how many bytes the other side still takes."""
+
+    def __init__(
+        self,
+        protocol: asyncio.StreamReaderProtocol,
+        writes: list["Cable"],
+        peer: tuple[str, int] | None,
+        room: int,
+    ) -> None:
+        super().__init__({"peername": peer, "socket": Socket()})
+        self.taken = bytearray()
+        """What arrived at the other side."""
+        self.is_eof_written = False
+        self.is_read = True
+        self.how_it_ended: str | None = None
+        self._protocol = protocol
+        self._room = room
+        self._writes = writes
+        self._buffer = bytearray()
+        self._high, self._low = 64 * 1024, 16 * 1024
+        self._is_paused = False
+
+    def make_room(self, size: int) -> None:
+        """Let the other side take `size` bytes more."""
+        self._room += size
+        self._push()
+
+    def lose(self, fault: OSError) -> None:
+        """Have the connection break with `fault`."""
+        self._end("lost", fault)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.is_eof_written, "written after the end of file"
+        self._writes.append(self)
+        if self.how_it_ended is None:
+            self._buffer += data
+            self._push()
+
+    def write_eof(self) -> None:
+        self.is_eof_written = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high is not None
+        self._high, self._low = high, high // 4 if low is None else low
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._buffer)
+
+    def is_closing(self) -> bool:
+        return self.how_it_ended is not None
+
+    def close(self) -> None:
+        assert not self._buffer, "closed with bytes that were not taken"
+        self._end("closed", None)
+
+    def abort(self) -> None:
+        self._end("aborted", None)
+
+    def is_reading(self) -> bool:
+        return self.is_read
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+    def _push(self) -> None:
+        size = min(self._room, len(self._buffer))
+        self._room -= size
+        self.taken += self._buffer[:size]
+        del self._buffer[:size]
+        if len(self._buffer) > self._high and not self._is_paused:
+            self._is_paused = True
+            self._protocol.pause_writing()
+        elif len(self._buffer) <= self._low and self._is_paused:
+            self._is_paused = False
+            self._protocol.resume_writing()
+
+    def _end(self, how: str, fault: OSError | None) -> None:
+        if self.how_it_ended is None:
+            self.how_it_ended = how
+            self._buffer.clear()
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, fault)
+
+
+class Client:
+    """One client and the connection that serves it."""
+
+    def __init__(self, house: "House", peer: tuple[str, int] | None, room: int) -> None:
+        reader = asyncio.StreamReader(limit=READER_LIMIT)
+        self._protocol = asyncio.StreamReaderProtocol(reader, self._accept)
+        self._house = house
+        self._unsent = bytearray()
+        self._seen = 0
+        self.cable = Cable(self._protocol, house.writes, peer, room)
+        self._protocol.connection_made(self.cable)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connection = self._house.make_connection(reader, writer)
+        self.session = self.connection.session
+        self.served = asyncio.create_task(self.connection.run())
+
+    def feed(self, chunk: bytes) -> None:
+        """Have bytes arrive at the server."""
+        self._protocol.data_received(chunk)
+
+    async def send(self, raw: bytes) -> None:
+        """Send bytes, as far as the server reads, and let it do what it can."""
+        self._unsent += raw
+        await quiet()
+        while self._unsent and self.cable.is_read:
+            chunk = bytes(self._unsent[:READER_LIMIT])
+            del self._unsent[:READER_LIMIT]
+            self.feed(chunk)
+            await quiet()
+
+    async def say(self, *messages: Json) -> None:
+        """Send messages in one go, each on its line."""
+        await self.send(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+
+    async def hello(self, name: str, **fields: Any) -> Json:
+        """Say hello and return the welcome."""
+        await self.say({"code": "hello", "name": name, **fields})
+        (welcome,) = await self.heard()
+        return welcome
+
+    @property
+    def held(self) -> int:
+        """Bytes that the server holds for this client."""
+        return self.session.outbox.size + self.cable.get_write_buffer_size()
+
+    async def take(self, size: int) -> list[str]:
+        """Take `size` bytes more, send on what was not read before, and return the lines."""
+        self.cable.make_room(size)
+        await self.send(b"")
+        return await self.lines()
+
+    async def take_all(self, step: int) -> list[str]:
+        """Take `step` bytes at a time until there is no more; return the lines."""
+        lines = await self.lines()
+        while self.held or self._unsent:
+            lines += await self.take(step)
+        return lines
+
+    async def end(self) -> None:
+        """Close this side; what comes is still taken."""
+        self._protocol.eof_received()
+        await quiet()
+
+    async def reset(self) -> None:
+        """Break off."""
+        self.cable.lose(ConnectionResetError(104, "Connection reset by peer"))
+        await quiet()
+
+    async def fate(self) -> str:
+        """Tell how the server ended the connection: "served" if not yet, "closed", "aborted"."""
+        await quiet()
+        return self.cable.how_it_ended or "served"
+
+    async def lines(self) -> list[str]:
+        """Return the whole lines that arrived since the last time."""
+        await quiet()
+        end = self.cable.taken.rfind(b"\n") + 1
+        fresh, self._seen = self.cable.taken[self._seen : end], end
+        return fresh.decode().split("\n")[:-1]
+
+    async def heard(self) -> list[Json]:
+        """Return the messages that arrived since the last time."""
+        return [json.loads(line) for line in await self.lines()]
+
+
+class House:
+    """A server without its listening port; `max_line` and `outbox_limit` in bytes."""
+
+    def __init__(
+        self,
+        *,
+        max_line: int = 65_536,
+        outbox_limit: int = 8 * 2**20,
+        idle_timeout: float = 0.0,
+        stage: Stage | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.stage = stage or Stage(lambda keep, _turn: MemoryLog(keep, loop.call_soon))
+        self._turn = Turn(loop.call_soon)
+        self._terms = Terms(max_line, outbox_limit, idle_timeout)
+        self._clients: list[Client] = []
+        self.writes: list[Cable] = []
+        """The cables that were written to, in order."""
+
+    async def __aenter__(self) -> Self:
+        await self.stage.open()
+        return self
+
+    async def __aexit__(self, *_fault: object) -> None:
+        """Break every connection off and see that each was served to its end."""
+        for client in self._clients:
+            await client.reset()
+        await asyncio.gather(*[client.served for client in self._clients])
+
+    def connect(
+        self, *, room: int = PLENTY, peer: tuple[str, int] | None = ("192.0.2.1", 40000)
+    ) -> Client:
+        """Let a client connect that takes `room` bytes before it stops reading."""
+        self._clients.append(Client(self, peer, room))
+        return self._clients[-1]
+
+    async def member(self, name: str, **fields: Any) -> Client:
+        """Let a client connect and be welcomed."""
+        client = self.connect()
+        await client.hello(name, **fields)
+        return client
+
+    def make_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Connection:
+        """Do what the server does with a new connection."""
+        return Connection(
+            reader,
+            writer,
+            router=self.stage.router,
+            turn=self._turn,
+            clock=self.stage.clock,
+            terms=self._terms,
+        )
+
+
+def echo(content: str) -> Json:
+    """Return a message that is answered with the same."""
+    return {"code": "echo", "content": content}
+
+
+async def reason(client: Client) -> str:
+    """Return the reason of the error that came last."""
+    error = (await client.heard())[-1]
+    assert error["code"] == "error"
+    return str(error["reason"])

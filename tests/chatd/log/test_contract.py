@@ -1,0 +1,250 @@
+"""What every log must do, whatever it is made of."""
+
+import pytest
+
+from chatd.log.port import Draft, Entry, Holder
+from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
+from tests.chatd.stage import EPOCH_NS
+
+ANN, BOB, CAROL = 1, 2**62 - 1, 3
+PLENTY = 100_000
+
+
+def draft(
+    author: int = ANN, content: str = "hi", recipient: int | None = None, ref: str | None = None
+) -> Draft:
+    to = None if recipient is None else f"user {recipient}"
+    return Draft(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
+
+
+def ids(entries: list[Entry]) -> list[int]:
+    return [entry.id for entry in entries]
+
+
+def contents(entries: list[Entry]) -> list[str]:
+    return [entry.draft.content for entry in entries]
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+class TestAppending:
+    async def test_a_new_log_is_empty_and_has_a_name_of_its_own(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as one, open_log(PLENTY) as other:
+            assert (one.log.first, one.log.last) == (1, 0)
+            assert one.log.name
+            assert one.log.name != other.log.name
+
+    async def test_ids_count_from_1_without_gaps(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, draft(), draft(BOB))
+            await fill(bench, draft(CAROL))
+            assert [outcome.entry.id for outcome in bench.reported] == [1, 2, 3]
+            assert (bench.log.first, bench.log.last) == (1, 3)
+
+    async def test_nothing_is_reported_while_append_runs(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            bench.log.append(draft(), "ann's connection")
+            assert bench.reported == []
+            await bench.commit()
+            assert len(bench.reported) == 1
+
+    async def test_each_outcome_names_its_origin_in_the_order_of_appending(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            drafts = [draft(ANN, f"number {number}") for number in range(50)]
+            await fill(bench, *drafts)
+            assert [outcome.entry.draft for outcome in bench.reported] == drafts
+            assert [outcome.origin for outcome in bench.reported] == [
+                f"origin {number}" for number in range(50)
+            ]
+            assert {outcome.kind for outcome in bench.reported} == {"stored"}
+
+    async def test_closing_reports_what_was_appended(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            bench.log.append(draft(), "ann's connection")
+            await bench.log.close()
+            assert [outcome.kind for outcome in bench.reported] == ["stored"]
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+@pytest.mark.parametrize("is_one_batch", [True, False])
+class TestRefs:
+    async def test_a_ref_is_stored_once_and_its_repetition_gets_the_first_entry(
+        self, open_log: OpenLog, is_one_batch: bool
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, draft(ref="r", content="first"))
+            bench.log.append(draft(ref="s"), "again")
+            if not is_one_batch:
+                await bench.commit()
+            bench.log.append(draft(ref="s", content="changed"), "again")
+            bench.log.append(draft(ref="r", content="changed"), "again")
+            await bench.commit()
+            kinds = [(outcome.kind, outcome.entry.id) for outcome in bench.reported]
+            assert kinds == [("stored", 1), ("stored", 2), ("duplicate", 2), ("duplicate", 1)]
+            assert bench.reported[-1].entry.draft.content == "first"
+            assert bench.reported[-1].origin == "again"
+            assert bench.log.last == 2
+            assert contents(await replayed(bench, BOB, 0, 2)) == ["first", "hi"]
+
+    async def test_the_same_ref_of_two_authors_is_two_messages(
+        self, open_log: OpenLog, is_one_batch: bool
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            bench.log.append(draft(ANN, ref="r"), "ann")
+            if not is_one_batch:
+                await bench.commit()
+            bench.log.append(draft(BOB, ref="r"), "bob")
+            await bench.commit()
+            assert [outcome.kind for outcome in bench.reported] == ["stored", "stored"]
+
+    async def test_messages_without_a_ref_are_never_duplicates(
+        self, open_log: OpenLog, is_one_batch: bool
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            bench.log.append(draft(), "ann")
+            if not is_one_batch:
+                await bench.commit()
+            bench.log.append(draft(), "ann")
+            await bench.commit()
+            assert [outcome.entry.id for outcome in bench.reported] == [1, 2]
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+class TestRetention:
+    async def test_only_the_newest_are_kept(self, open_log: OpenLog) -> None:
+        async with open_log(3) as bench:
+            await fill(bench, *[draft() for _ in range(3)])
+            assert (bench.log.first, bench.log.last) == (1, 3)
+            await fill(bench, draft(), draft())
+            assert (bench.log.first, bench.log.last) == (3, 5)
+            assert ids(await replayed(bench, BOB, 0, 5)) == [3, 4, 5]
+            assert ids((await bench.log.history(BOB, 6, 10)).entries) == [3, 4, 5]
+
+    async def test_one_batch_may_be_larger_than_what_is_kept(self, open_log: OpenLog) -> None:
+        async with open_log(2) as bench:
+            await fill(bench, *[draft(ref=f"{number}") for number in range(7)])
+            assert [outcome.entry.id for outcome in bench.reported] == list(range(1, 8))
+            assert (bench.log.first, bench.log.last) == (6, 7)
+
+    async def test_a_ref_is_forgotten_with_its_message(self, open_log: OpenLog) -> None:
+        async with open_log(2) as bench:
+            await fill(bench, draft(ref="r"), draft())
+            await fill(bench, draft(ref="r"))
+            assert bench.reported[-1].kind == "duplicate"
+            await fill(bench, draft())
+            await fill(bench, draft(ref="r"))
+            assert (bench.reported[-1].kind, bench.reported[-1].entry.id) == ("stored", 4)
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+class TestReplay:
+    async def test_a_reader_gets_what_others_said_to_all_and_anyone_to_them(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(
+                bench,
+                draft(ANN, "to all"),
+                draft(BOB, "one's own"),
+                draft(ANN, "to bob", recipient=BOB),
+                draft(BOB, "to ann", recipient=ANN),
+                draft(ANN, "to carol", recipient=CAROL),
+                draft(BOB, "to oneself", recipient=BOB),
+            )
+            assert contents(await replayed(bench, BOB, 0, 6)) == ["to all", "to bob", "to oneself"]
+
+    async def test_it_begins_behind_after_and_ends_with_through(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, *[draft() for _ in range(9)])
+            assert ids(await replayed(bench, BOB, 3, 6)) == [4, 5, 6]
+
+    async def test_its_pages_together_leave_nothing_out(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, *[draft((ANN, BOB)[number % 2]) for number in range(2_500)])
+            assert ids(await replayed(bench, BOB, 10, 2_500)) == list(range(11, 2_501, 2))
+
+    async def test_a_reader_whom_nothing_reached_gets_through_it_too(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, *[draft(recipient=CAROL) for _ in range(2_500)])
+            assert await replayed(bench, BOB, 0, 2_500) == []
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+class TestHistory:
+    async def test_a_reader_sees_what_was_for_all_for_them_or_by_them(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(
+                bench,
+                draft(ANN, "to all"),
+                draft(BOB, "one's own"),
+                draft(ANN, "to bob", recipient=BOB),
+                draft(BOB, "to ann", recipient=ANN),
+                draft(ANN, "to carol", recipient=CAROL),
+            )
+            seen = (await bench.log.history(BOB, 100, 10)).entries
+            assert contents(seen) == ["to all", "one's own", "to bob", "to ann"]
+
+    async def test_a_page_holds_the_newest_below_before_oldest_first(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, *[draft() for _ in range(9)])
+            assert ids((await bench.log.history(BOB, 7, 3)).entries) == [4, 5, 6]
+            assert ids((await bench.log.history(BOB, 2**63 - 1, 2)).entries) == [8, 9]
+
+    async def test_more_tells_whether_anything_older_concerns_the_reader(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, draft(recipient=CAROL), *[draft() for _ in range(3)])
+            assert (await bench.log.history(BOB, 5, 2)).more
+            assert not (await bench.log.history(BOB, 5, 3)).more
+            assert (await bench.log.history(CAROL, 5, 3)).more
+
+    @pytest.mark.parametrize("before", [0, 1])
+    async def test_before_the_first_there_is_nothing(self, open_log: OpenLog, before: int) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, draft())
+            page = await bench.log.history(BOB, before, 10)
+            assert (page.entries, page.more) == ([], False)
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+class TestHolders:
+    async def test_a_name_that_nobody_took_has_no_holder(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            await bench.log.hold(Holder("bob", BOB, b"h" * 32, EPOCH_NS))
+            assert await bench.log.holder("ann") is None
+
+    async def test_a_later_holder_takes_the_place_of_an_earlier(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            earlier = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+            later = Holder("ann", BOB, b"b" * 32, EPOCH_NS + 1)
+            await bench.log.hold(earlier)
+            assert await bench.log.holder("ann") == earlier
+            await bench.log.hold(later)
+            assert await bench.log.holder("ann") == later
+
+    async def test_touching_notes_when_the_holder_was_here(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS))
+            bench.log.touch("ann", ANN, EPOCH_NS + 7)
+            await bench.commit()
+            assert await bench.log.holder("ann") == Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+
+    async def test_touching_a_name_that_another_holds_changes_nothing(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            held = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+            await bench.log.hold(held)
+            bench.log.touch("ann", BOB, EPOCH_NS + 7)
+            bench.log.touch("nobody", BOB, EPOCH_NS + 7)
+            await bench.commit()
+            assert await bench.log.holder("ann") == held
+            assert await bench.log.holder("nobody") is None

@@ -1,0 +1,108 @@
+"""Whatever is said, every log answers like the plainest one there is."""
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatd.log.port import Draft, Entry
+from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
+
+PEOPLE = (1, 2, 2**62 - 1)
+
+DRAFTS = st.builds(
+    Draft,
+    author=st.sampled_from(PEOPLE),
+    name=st.text(min_size=1, max_size=64),
+    content=st.text(max_size=20),
+    sent_ns=st.integers(0, 2**62),
+    since=st.integers(0, 2**40),
+    recipient=st.none() | st.sampled_from(PEOPLE),
+    to=st.none() | st.text(max_size=64),
+    ref=st.none() | st.sampled_from("rst"),
+    nameless=st.booleans(),
+)
+
+
+class Question(NamedTuple):
+    """What a reader may ask a log."""
+
+    reader: int
+    after: int
+    before: int
+    limit: int
+
+
+QUESTIONS = st.builds(
+    Question,
+    st.sampled_from(PEOPLE),
+    after=st.integers(0, 20),
+    before=st.integers(0, 20),
+    limit=st.integers(1, 5),
+)
+
+
+class NaiveLog:
+    """One list, searched from end to end."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._entries: list[Entry] = []
+        self.last = 0
+
+    def append(self, draft: Draft) -> tuple[str, Entry]:
+        for entry in self._entries:
+            first = entry.draft
+            if draft.ref is not None and (first.author, first.ref) == (draft.author, draft.ref):
+                return "duplicate", entry
+        self.last += 1
+        entry = Entry(self.last, draft)
+        self._entries = [*self._entries, entry][-self._keep :]
+        return "stored", entry
+
+    def replay(self, asked: Question) -> list[Entry]:
+        return [
+            entry
+            for entry in self._entries
+            if entry.id > asked.after
+            and (
+                entry.draft.recipient == asked.reader
+                or (entry.draft.recipient is None and entry.draft.author != asked.reader)
+            )
+        ]
+
+    def history(self, asked: Question) -> tuple[list[Entry], bool]:
+        seen = [
+            entry
+            for entry in self._entries
+            if entry.id < asked.before
+            and (
+                entry.draft.recipient is None
+                or asked.reader in (entry.draft.author, entry.draft.recipient)
+            )
+        ]
+        return seen[-asked.limit :], len(seen) > asked.limit
+
+
+@pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
+@settings(max_examples=100, deadline=None)
+@given(
+    keep=st.integers(1, 12),
+    batches=st.lists(st.lists(DRAFTS, max_size=6), max_size=6),
+    asked=QUESTIONS,
+)
+async def test_a_log_answers_like_one_list(
+    open_log: OpenLog, keep: int, batches: list[list[Draft]], asked: Question
+) -> None:
+    naive = NaiveLog(keep)
+    async with open_log(keep) as bench:
+        for batch in batches:
+            expected = [naive.append(draft) for draft in batch]
+            bench.reported.clear()
+            await fill(bench, *batch)
+            assert [(outcome.kind, outcome.entry) for outcome in bench.reported] == expected
+            assert bench.log.last == naive.last
+        assert await replayed(bench, asked.reader, asked.after, naive.last) == naive.replay(asked)
+        page = await bench.log.history(asked.reader, asked.before, asked.limit)
+        assert (page.entries, page.more) == naive.history(asked)

@@ -1,0 +1,110 @@
+"""Paging back through what was said."""
+
+import json
+
+import pytest
+
+from tests.chatd.stage import Json, Stage
+
+
+def ids(page: Json) -> list[int]:
+    return [message["id"] for message in page["messages"]]
+
+
+async def test_a_page_holds_the_newest_messages_oldest_first(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    await bob.broadcast("one", "two", "three")
+    ann.lines()
+    page = await ann.ask("history", limit=2, ref="h1")
+    assert (page["code"], page["more"], page["ref"]) == ("history", True, "h1")
+    assert page["messages"][-1] == {
+        "code": "incoming_broadcast",
+        "from": "bob",
+        "content": "three",
+        "id": 3,
+        "sent": "2026-11-21T07:11:00.000000Z",
+        "since": 0,
+    }
+    assert ids(page) == [2, 3]
+
+
+async def test_pages_lead_back_to_the_beginning(stage: Stage) -> None:
+    ann = await stage.member("ann")
+    await (await stage.hello("bob")).broadcast(*[f"{number}" for number in range(1, 8)])
+    ann.lines()
+    pages, before, more = [], 8, True
+    while more:
+        page = await ann.ask("history", before=before, limit=3)
+        pages.append(ids(page))
+        before, more = pages[-1][0], page["more"]
+    assert pages == [[5, 6, 7], [2, 3, 4], [1]]
+
+
+async def test_a_page_has_50_messages_unless_asked_otherwise(stage: Stage) -> None:
+    ann = await stage.member("ann")
+    await ann.broadcast(*["x"] * 60)
+    assert ids(await ann.ask("history")) == list(range(11, 61))
+
+
+async def test_directs_are_shown_to_both_with_the_recipients_name(stage: Stage) -> None:
+    ann, bob, carol = [await stage.member(name) for name in ("ann", "bob", "carol")]
+    await ann.say("outgoing", to="BOB", content="hi", ref="r1")
+    for visitor in (ann, bob, carol):
+        visitor.lines()
+    seen = {
+        "code": "incoming",
+        "from": "ann",
+        "content": "hi",
+        "id": 1,
+        "sent": "2026-11-21T07:11:00.000000Z",
+        "since": 0,
+        "ref": "r1",
+        "to": "bob",
+    }
+    assert (await ann.ask("history"))["messages"] == [seen]
+    assert (await bob.ask("history"))["messages"] == [seen]
+    assert (await carol.ask("history"))["messages"] == []
+
+
+async def test_ones_own_broadcasts_are_shown(stage: Stage) -> None:
+    ann = await stage.member("ann")
+    await ann.broadcast("mine")
+    assert [message["from"] for message in (await ann.ask("history"))["messages"]] == ["ann"]
+
+
+@pytest.mark.parametrize("text", ["x" * 60_000, "\x00" * 10_000, "€" * 20_000])
+async def test_a_page_is_at_most_256_kib_and_says_that_there_is_more(
+    stage: Stage, text: str
+) -> None:
+    ann = await stage.member("ann")
+    await ann.broadcast(*[text] * 12)
+    await ann.say("history")
+    (line,) = ann.lines()
+    assert 128 * 1024 < len(line.encode()) <= 256 * 1024
+    page = json.loads(line)
+    assert page["more"]
+    assert ids(page) == list(range(13 - len(page["messages"]), 13))
+
+
+@pytest.mark.parametrize("limit", [0, 1001])
+async def test_a_limit_out_of_range_is_refused(stage: Stage, limit: int) -> None:
+    ann = await stage.member("ann")
+    error = await ann.ask("history", limit=limit, ref="h1")
+    assert (error["reason"], error["ref"]) == ("bad_field", "h1")
+
+
+async def test_history_needs_version_1(stage: Stage) -> None:
+    ann = await stage.hello("ann")
+    error = await ann.ask("history", ref="h1")
+    assert (error["reason"], error["ref"]) == ("unsupported", "h1")
+    assert '"version":1' in error["detail"]
+
+
+async def test_a_page_counts_as_queued_as_soon_as_it_is_asked_for(stage: Stage) -> None:
+    ann = await stage.member("ann")
+    await ann.broadcast(*["x" * 60_000] * 4)
+    ann.lines()
+    await ann.say("history")
+    assert ann.session.outbox.size > 4 * 60_000
+    await ann.say("history")
+    assert ann.session.outbox.is_busy

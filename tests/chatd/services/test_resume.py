@@ -1,0 +1,209 @@
+"""Coming back: what was missed, in order, and then what comes, without a seam."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.chatd.stage import Json, Stage
+
+
+def contents(messages: Sequence[Json]) -> list[str]:
+    return [message["content"] for message in messages if "content" in message]
+
+
+async def test_who_comes_back_gets_what_was_missed_in_order(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    await bob.broadcast("seen")
+    ann.vanish()
+    await bob.broadcast("one", "two")
+    await bob.say("outgoing", to="ann", content="three")
+    bob.lines()
+    again = await stage.member("ann", token=ann.token, after=1)
+    assert again.heard() == [
+        {
+            "code": "incoming_broadcast",
+            "from": "bob",
+            "content": "one",
+            "id": 2,
+            "sent": "2026-11-21T07:11:00.000000Z",
+            "since": 0,
+        },
+        {
+            "code": "incoming_broadcast",
+            "from": "bob",
+            "content": "two",
+            "id": 3,
+            "sent": "2026-11-21T07:11:00.000000Z",
+            "since": 0,
+        },
+        {
+            "code": "incoming",
+            "from": "bob",
+            "content": "three",
+            "id": 4,
+            "sent": "2026-11-21T07:11:00.000000Z",
+            "since": 0,
+        },
+        {"code": "resumed", "count": 3, "last": 4, "gap": False},
+    ]
+
+
+async def test_ones_own_messages_and_those_of_others_to_others_are_not_replayed(
+    stage: Stage,
+) -> None:
+    ann, bob, _ = [await stage.member(name) for name in ("ann", "bob", "carol")]
+    await ann.broadcast("my own")
+    await ann.say("outgoing", to="bob", content="mine to bob")
+    await bob.say("outgoing", to="carol", content="not mine")
+    stage.end_turn.run()
+    ann.vanish()
+    again = await stage.member("ann", token=ann.token, after=0)
+    assert again.heard() == [{"code": "resumed", "count": 0, "last": 3, "gap": False}]
+
+
+async def test_a_message_waits_for_an_absent_holder_of_a_token(stage: Stage) -> None:
+    ann, bob = await stage.member("Ann"), await stage.member("bob")
+    ann.vanish()
+    assert await bob.ask("outgoing", to="ann", content="psst", ref="1") == {
+        "code": "ack",
+        "ref": "1",
+        "id": 1,
+    }
+    again = await stage.member("Ann", token=ann.token, after=0)
+    assert contents(again.heard()) == ["psst"]
+
+
+async def test_who_does_not_ask_for_it_gets_no_replay(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    ann.vanish()
+    await bob.broadcast("missed")
+    again = await stage.member("ann", token=ann.token)
+    assert again.heard() == []
+
+
+async def test_a_newcomer_may_ask_for_what_is_kept(stage: Stage) -> None:
+    bob = await stage.hello("bob")
+    await bob.broadcast("one", "two")
+    ann = await stage.member("ann", after=0)
+    assert contents(ann.heard()) == ["one", "two"]
+
+
+async def test_a_gap_is_told_with_the_oldest_id_that_is_kept() -> None:
+    stage = Stage(keep_messages=3)
+    await stage.open()
+    bob = await stage.hello("bob")
+    await bob.broadcast("one", "two", "three", "four", "five")
+    ann = await stage.member("ann", after=1)
+    *replay, resumed = ann.heard()
+    assert contents(replay) == ["three", "four", "five"]
+    assert resumed == {"code": "resumed", "count": 3, "last": 5, "gap": True, "first": 3}
+
+
+async def test_there_is_no_gap_when_the_first_one_missed_is_the_oldest_kept() -> None:
+    stage = Stage(keep_messages=3)
+    await stage.open()
+    await (await stage.hello("bob")).broadcast("one", "two", "three", "four", "five")
+    ann = await stage.member("ann", after=2)
+    assert ann.heard()[-1] == {"code": "resumed", "count": 3, "last": 5, "gap": False}
+
+
+async def test_an_id_that_the_log_never_gave_is_a_gap(stage: Stage) -> None:
+    await (await stage.hello("bob")).broadcast("one")
+    ann = await stage.member("ann", after=7)
+    assert ann.heard() == [{"code": "resumed", "count": 0, "last": 1, "gap": True, "first": 1}]
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_whoever_missed_nothing_is_told_so(stage: Stage, after: int) -> None:
+    ann = await stage.member("ann")
+    await ann.broadcast("one")
+    again = await stage.member("ann", token=ann.token, after=after)
+    assert again.heard() == [{"code": "resumed", "count": 0, "last": 1, "gap": False}]
+
+
+async def test_live_deliveries_never_overtake_the_replay(stage: Stage) -> None:
+    bob, ann = await stage.hello("bob"), stage.enter()
+    await bob.broadcast("one", "two")
+    ann.stop_reading()
+    resuming = await ann.begin("hello", name="ann", version=1, after=0)
+    await bob.broadcast("three")
+    await bob.say("outgoing", to="ann", content="four")
+    assert contents(ann.heard()) == ["one", "two"]
+    ann.read_on()
+    await resuming
+    await bob.broadcast("five")
+    heard = ann.heard()
+    assert contents(heard) == ["three", "four", "five"]
+    assert [message["code"] for message in heard] == [
+        "incoming_broadcast",
+        "incoming",
+        "resumed",
+        "incoming_broadcast",
+    ]
+    assert heard[2] == {"code": "resumed", "count": 4, "last": 4, "gap": False}
+
+
+async def test_what_is_committed_in_every_pause_of_a_replay_comes_once_and_in_order(
+    stage: Stage,
+) -> None:
+    bob, ann = await stage.hello("bob"), stage.enter()
+    await bob.broadcast(*[f"{number}" for number in range(1_500)])
+    ann.stop_reading()
+    resuming = await ann.begin("hello", name="ann", version=1, after=0)
+    heard: list[Json] = []
+    for number in range(1_500, 1_510):
+        await bob.broadcast(f"{number}")
+        heard += ann.heard()
+        await ann.read_a_little()
+    ann.read_on()
+    await resuming
+    await bob.broadcast("1510")
+    heard += ann.heard()
+    assert contents(heard) == [f"{number}" for number in range(1_511)]
+
+
+async def test_what_retention_drops_during_a_replay_is_a_gap() -> None:
+    stage = Stage(keep_messages=3)
+    await stage.open()
+    bob, ann = await stage.hello("bob"), stage.enter()
+    await bob.broadcast("one")
+    ann.stop_reading()
+    resuming = await ann.begin("hello", name="ann", version=1, after=0)
+    await bob.broadcast(*[f"{number}" for number in range(2, 10)])
+    ann.read_on()
+    await resuming
+    *replay, resumed = ann.heard()[1:]
+    assert contents(replay) == ["one", "7", "8", "9"]
+    assert resumed == {"code": "resumed", "count": 4, "last": 9, "gap": True, "first": 7}
+
+
+async def test_whoever_leaves_during_a_replay_is_gone(stage: Stage) -> None:
+    bob, ann = await stage.hello("bob"), stage.enter()
+    await bob.broadcast("one")
+    ann.stop_reading()
+    resuming = await ann.begin("hello", name="ann", version=1, after=0)
+    ann.vanish()
+    ann.read_on()
+    await resuming
+    ann.heard()
+    await bob.broadcast("two")
+    assert ann.heard() == []
+    assert (await bob.ask("who"))["users"] == ["bob"]
+
+
+async def test_a_long_replay_waits_whenever_there_is_much_to_write(stage: Stage) -> None:
+    bob, ann = await stage.hello("bob"), stage.enter()
+    await bob.broadcast(*["x" * 60_000 for _ in range(20)])
+    ann.stop_reading()
+    resuming = await ann.begin("hello", name="ann", version=1, after=0)
+    assert len(ann.session.outbox.take(10**9)) < 400_000
+    ann.read_on()
+    await resuming
+    assert ann.heard()[-1]["count"] == 20
+
+
+async def test_the_newest_id_replayed_counts_as_handed_over(stage: Stage) -> None:
+    bob = await stage.hello("bob")
+    await bob.broadcast("one", "two")
+    ann = await stage.member("ann", after=0)
+    assert ann.session.outbox.taken_id == 2

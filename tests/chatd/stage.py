@@ -1,0 +1,248 @@
+"""The services on a stage: real rooms, a fake clock, and a turn of the loop that a test ends.
+
+A test lets visitors say hello, has them say things, and looks at what each was sent. What is said
+before anyone is heard happens in one turn of the event loop, and so is one batch of the log.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from chatd.dialects import Dialect
+from chatd.fanout import Fanout
+from chatd.identities import Identities
+from chatd.log.memory import MemoryLog
+from chatd.log.port import Log
+from chatd.outbox import Outbox
+from chatd.roster import Roster
+from chatd.router import Router, Service
+from chatd.services.basic import Basic
+from chatd.services.chat import Chat
+from chatd.services.hello import Reception
+from chatd.session import Session
+from common.codec import Decoder
+from common.messages import FROM_CLIENT
+from common.messages.base import Message
+from common.messages.chat import Welcome
+from common.text import TextDecoder
+from tests.chatd.virtual_time import quiet
+
+Json: TypeAlias = dict[str, Any]
+
+EPOCH_NS: Final = 1_795_245_060_000_000_000
+"""2026-11-21T07:11:00Z, when every fake clock starts."""
+
+DAY: Final = 86_400.0
+
+LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
+
+
+class FakeClock:
+    """Stands still until a test advances it."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` (s) pass."""
+        self._now += seconds
+
+    def wall_ns(self) -> int:
+        """Return ns since the Unix epoch."""
+        return EPOCH_NS + round(self._now * 1e9)
+
+    def monotonic(self) -> float:
+        """Return seconds (s) since the clock was made."""
+        return self._now
+
+
+class Deferred:
+    """Stands in for `loop.call_soon`: what was deferred runs when a test ends the turn."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], None]] = deque()
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def run(self) -> None:
+        """End the turn: run what was deferred, and what that defers."""
+        while self._calls:
+            self._calls.popleft()()
+
+
+class Stage:
+    """Every room behind the router, as the server puts them together; `reserve` is in s."""
+
+    def __init__(
+        self,
+        make_log: Callable[[int, Deferred], Log[Session]] = MemoryLog,
+        *,
+        keep_messages: int = 10_000,
+        reserve: float = 7 * DAY,
+    ) -> None:
+        self.clock = FakeClock()
+        self.end_turn = Deferred()
+        self.log = make_log(keep_messages, self.end_turn)
+        self.roster = Roster()
+        self.fanout = Fanout(self.roster)
+        identities = Identities(self.log, self.clock, reserve)
+        services: list[Service] = [
+            Basic(self.clock),
+            Reception(self.log, self.roster, self.fanout, identities, LIMITS),
+            Chat(self.log, self.roster, identities, self.clock),
+        ]
+        self.router = Router(services)
+        self._visitors = 0
+
+    async def open(self) -> None:
+        """Let the log report to the fan-out."""
+        await self.log.open(self.fanout.deliver)
+
+    def enter(self) -> "Visitor":
+        """Let somebody connect."""
+        self._visitors += 1
+        return Visitor(self, f"192.0.2.{self._visitors}:40000")
+
+    async def hello(self, name: str, **fields: Any) -> "Visitor":
+        """Let somebody connect and be welcomed."""
+        visitor = self.enter()
+        await visitor.hello(name=name, **fields)
+        return visitor
+
+    async def member(self, name: str, **fields: Any) -> "Visitor":
+        """Let somebody connect and be welcomed with version 1."""
+        return await self.hello(name, version=1, **fields)
+
+
+class Visitor:
+    """One connection, its carrier included: says things, and hears what it is sent."""
+
+    def __init__(self, stage: Stage, address: str) -> None:
+        self.welcome: Json = {}
+        """What answered its hello; empty in the text format."""
+        self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
+        self._stage = stage
+        self._json: Decoder[Message] = Decoder(FROM_CLIENT)
+        self._text = TextDecoder()
+        self._unheard: list[Json] = []
+        self._reads = asyncio.Event()
+        self._reads.set()
+
+    @property
+    def token(self) -> str:
+        """The token that came with the welcome."""
+        token: str = self.welcome["token"]
+        return token
+
+    async def hello(self, **fields: Any) -> None:
+        """Say hello and be welcomed."""
+        await self.say("hello", **fields)
+        assert self.session.is_welcome, self.lines()
+        if self.session.outbox.dialect is not Dialect.TEXT:
+            self.welcome, *self._unheard = self.heard()
+
+    async def say(self, code: str, **fields: Any) -> None:
+        """Send one JSON object and have it served to the end."""
+        await self.say_line(json.dumps({"code": code, **fields}, ensure_ascii=False))
+
+    async def say_line(self, line: str) -> None:
+        """Send one line, as JSON or as text, whichever was agreed on."""
+        is_text = self.session.outbox.dialect is Dialect.TEXT
+        decoder = self._text if is_text else self._json
+        self.session.read_ns = self._stage.clock.wall_ns()
+        for message in decoder.feed(line.encode() + b"\n"):
+            rest = self._stage.router.dispatch(self.session, message)
+            if rest is not None:
+                await self._stage.router.settle(self.session, message, rest)
+
+    async def begin(self, code: str, **fields: Any) -> "asyncio.Task[None]":
+        """Send one JSON object and have it served as far as that goes without waiting."""
+        task = asyncio.create_task(self.say(code, **fields))
+        await quiet()
+        return task
+
+    async def ask(self, code: str, **fields: Any) -> Json:
+        """Send one JSON object and return the only message that comes."""
+        await self.say(code, **fields)
+        (answer,) = self.heard()
+        return answer
+
+    async def broadcast(self, *contents: str) -> None:
+        """Say each of `contents` to everyone and end the turn, not hearing what comes."""
+        for content in contents:
+            await self.say("outgoing_broadcast", content=content)
+        self._stage.end_turn.run()
+
+    def heard(self) -> list[Json]:
+        """End the turn and return the messages that came since the last time."""
+        heard, self._unheard = self._unheard, []
+        return heard + [json.loads(line) for line in self.lines()]
+
+    def lines(self) -> list[str]:
+        """End the turn and return the lines that came since the last time."""
+        self._stage.end_turn.run()
+        taken = iter(lambda: self.session.outbox.take(1_000), b"")
+        return b"".join(taken).decode().split("\n")[:-1]
+
+    def stop_reading(self) -> None:
+        """From now on the connection is never drained."""
+        self._reads.clear()
+
+    def read_on(self) -> None:
+        """Let the connection be drained."""
+        self._reads.set()
+
+    async def read_a_little(self) -> None:
+        """Let the connection be drained once."""
+        self._reads.set()
+        self._reads.clear()
+        await quiet()
+
+    def is_gone(self) -> bool:
+        """Tell whether the session is over."""
+        return self.session.is_closing
+
+    def vanish(self) -> None:
+        """Lose the connection."""
+        self.session.close("connection lost")
+
+    def hang_up(self) -> None:
+        """Do what a connection does when its session is over."""
+        self._stage.router.closed(self.session)
+
+    async def drained(self) -> None:
+        """Wait until this visitor reads."""
+        await self._reads.wait()
+
+
+class Nowhere:
+    """Carries a session that has no connection."""
+
+    def hang_up(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    async def drained(self) -> None:
+        """Return at once: nothing is ever written."""
+
+
+def lone_outbox() -> Outbox:
+    """Return an outbox that nobody flushes."""
+    return Outbox(lambda _outbox: None, lambda: None)
+
+
+def lone_session(identity: int, dialect: Dialect = Dialect.BARE) -> Session:
+    """Return a session that no service knows, named after its identity."""
+    session = Session("192.0.2.1:40000", 0.0, lone_outbox(), Nowhere())
+    session.outbox.speak(dialect)
+    session.identity = identity
+    session.name = session.key = f"user {identity}"
+    return session
+
+
+def heard_by(session: Session) -> list[Json]:
+    """Return the messages that are queued for `session`."""
+    taken = iter(lambda: session.outbox.take(1_000), b"")
+    return [json.loads(line) for line in b"".join(taken).splitlines()]

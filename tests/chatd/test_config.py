@@ -1,0 +1,207 @@
+"""What the daemon can be told, and from where."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chatd.config import Config, ConfigError, load
+from common.codec import MAX_LINE
+
+WriteFile = Callable[[str], str]
+
+
+@pytest.fixture
+def write_file(tmp_path: Path) -> WriteFile:
+    """Write a TOML file and return its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "chatd.toml"
+        path.write_text(text, "utf-8")
+        return str(path)
+
+    return write
+
+
+def refused(*arguments: str, **environment: str) -> str:
+    """Return what is said about settings that cannot be."""
+    with pytest.raises(ConfigError) as fault:
+        load(arguments, environment)
+    return str(fault.value)
+
+
+class TestDefaults:
+    def test_they_are_what_the_help_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_STATE_HOME", "/state")
+        assert load([], {}) == Config(
+            host="127.0.0.1",
+            port=5555,
+            data=Path("/state/chatd"),
+            log_level="info",
+            log_format="text",
+            max_line=MAX_LINE,
+            max_connections=0,
+            idle_timeout=0.0,
+            outbox_limit=8 * 1024 * 1024,
+            keep_messages=100_000,
+            reserve=7 * 86_400.0,
+        )
+
+    def test_without_xdg_files_are_kept_below_the_home(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+        monkeypatch.setenv("HOME", "/home/ann")
+        assert load([], {}).data == Path("/home/ann/.local/state/chatd")
+
+
+class TestLayers:
+    def test_flags_win_over_the_environment_and_that_over_the_file(
+        self, write_file: WriteFile
+    ) -> None:
+        path = write_file('host = "file"\nport = 1\nlog_level = "error"\n')
+        environment = {"CHATD_HOST": "environment", "CHATD_PORT": "2"}
+        config = load(["--host", "flag", "--config", path], environment)
+        assert (config.host, config.port, config.log_level) == ("flag", 2, "error")
+
+    def test_the_environment_may_name_the_file(self, write_file: WriteFile) -> None:
+        assert load([], {"CHATD_CONFIG": write_file("port = 1")}).port == 1
+
+    def test_a_flag_for_the_file_wins_over_that(self, write_file: WriteFile) -> None:
+        arguments = ["--config", write_file("port = 1")]
+        assert load(arguments, {"CHATD_CONFIG": "/nowhere"}).port == 1
+
+    def test_every_option_is_read_from_each_layer(self, write_file: WriteFile) -> None:
+        said = {
+            "host": "::1",
+            "port": "0",
+            "data": "/data",
+            "log-level": "debug",
+            "log-format": "json",
+            "max-line": "1MiB",
+            "max-connections": "12",
+            "idle-timeout": "1m30s",
+            "outbox-limit": "64KiB",
+            "keep-messages": "7",
+            "reserve": "1h",
+        }
+        expected = Config(
+            host="::1",
+            port=0,
+            data=Path("/data"),
+            log_level="debug",
+            log_format="json",
+            max_line=2**20,
+            max_connections=12,
+            idle_timeout=90.0,
+            outbox_limit=64 * 1024,
+            keep_messages=7,
+            reserve=3600.0,
+        )
+        flags = [word for name, text in said.items() for word in (f"--{name}", text)]
+        named = {name.replace("-", "_"): text for name, text in said.items()}
+        environment = {f"CHATD_{name.upper()}": text for name, text in named.items()}
+        file = "\n".join(f'{name} = "{text}"' for name, text in named.items())
+        assert load(flags, {}) == expected
+        assert load([], environment) == expected
+        assert load(["--config", write_file(file)], {}) == expected
+
+    def test_a_file_may_write_numbers_as_numbers(self, write_file: WriteFile) -> None:
+        config = load(["--config", write_file("port = 1\nmax_line = 2048\nreserve = 0")], {})
+        assert (config.port, config.max_line, config.reserve) == (1, 2048, 0.0)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("flag", "value", "expected"),
+        [
+            ("--port", "http", "'http' is not a whole number"),
+            ("--port", "65536", "expected int <= 65535"),
+            ("--port", "-1", "expected int >= 0"),
+            ("--log-level", "loud", "'loud' does not fit"),
+            ("--log-format", "xml", "'xml' does not fit"),
+            ("--max-line", "64", "expected int >= 1024"),
+            ("--max-line", "64KB", "'64KB' is not a size: write it as 65536, 64KiB"),
+            ("--idle-timeout", "10", "'10' is not a duration: write it as 10ms, 4s"),
+            ("--keep-messages", "0", "expected int >= 1"),
+            ("--outbox-limit", "1KiB", "expected int >= 65536"),
+        ],
+    )
+    def test_a_bad_value_is_named_with_its_source_and_what_was_expected(
+        self, flag: str, value: str, expected: str, write_file: WriteFile
+    ) -> None:
+        name = flag.removeprefix("--").replace("-", "_")
+        variable = f"CHATD_{name.upper()}"
+        path = write_file(f"{name} = '{value}'")
+        for source, told in (
+            (flag, refused(flag, value)),
+            (variable, refused(**{variable: value})),
+            (f"{path}: {name}", refused("--config", path)),
+        ):
+            assert told.startswith(f"{source}: ")
+            assert expected in told
+            assert "\n" not in told
+
+    def test_an_unknown_setting_in_the_file_is_refused_with_the_one_that_was_meant(
+        self, write_file: WriteFile
+    ) -> None:
+        path = write_file("max_lines = 1024")
+        told = refused("--config", path)
+        assert told == f"{path}: there is no setting max_lines; did you mean max_line?"
+
+    def test_if_none_is_near_all_are_named(self, write_file: WriteFile) -> None:
+        told = refused("--config", write_file("colour = 'blue'"))
+        assert "there is no setting colour; known are host, port, data," in told
+
+    @pytest.mark.parametrize("value", ["[5555]", "{ number = 5555 }", "true", "2026-11-21"])
+    @pytest.mark.parametrize("name", ["host", "port", "data"])
+    def test_a_setting_in_the_file_is_a_text_or_a_number(
+        self, name: str, value: str, write_file: WriteFile
+    ) -> None:
+        path = write_file(f"{name} = {value}")
+        assert refused("--config", path) == f"{path}: {name}: write it as a text or a number"
+
+    def test_a_file_that_is_not_there_is_named(self) -> None:
+        told = refused("--config", "/nowhere/chatd.toml")
+        assert told == "cannot read /nowhere/chatd.toml: No such file or directory"
+
+    @pytest.mark.parametrize("content", [b"port = = 1", b"\xff"])
+    def test_a_file_that_is_not_toml_is_named(self, content: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "chatd.toml"
+        path.write_bytes(content)
+        assert refused("--config", str(path)).startswith(f"{path} is not TOML: ")
+
+    @pytest.mark.parametrize("arguments", [["--prot", "1"], ["--por", "1"], ["1"], ["--port"]])
+    def test_an_unknown_flag_is_a_usage_error(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            load(arguments, {})
+        assert exit_.value.code == 2
+        assert arguments[0] in capsys.readouterr().err
+
+
+class TestHelp:
+    def test_it_fits_a_screen(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        with pytest.raises(SystemExit) as exit_:
+            load(["--help"], {})
+        assert exit_.value.code == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) <= 40
+        assert max(len(line) for line in lines) <= 80
+
+    def test_it_names_every_option(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            load(["--help"], {})
+        told = capsys.readouterr().out
+        for name in Config.__struct_fields__:
+            assert f"--{name.replace('_', '-')} " in told
+
+    def test_the_version_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            load(["--version"], {})
+        assert exit_.value.code == 0
+        assert capsys.readouterr().out.startswith("chatd ")

@@ -1,0 +1,165 @@
+"""From the log to everyone it concerns: in log order, and encoded as seldom as possible."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from chatd.dialects import Dialect
+from chatd.fanout import Fanout
+from chatd.log.port import Draft, Entry, Outcome
+from chatd.roster import Roster
+from chatd.session import Session
+from common.codec import encode
+from common.messages.base import Error
+from common.messages.chat import Ack
+from tests.chatd.stage import EPOCH_NS, Stage, lone_session
+
+PEOPLE = range(1, 7)
+
+
+class Said(NamedTuple):
+    """What somebody said and what the log made of it."""
+
+    author: int
+    recipient: int | None
+    ref: str | None
+    kind: str
+    is_from_lost_connection: bool
+
+
+SAID = st.builds(
+    Said,
+    st.sampled_from(PEOPLE),
+    st.none() | st.sampled_from(PEOPLE),
+    st.sampled_from([None, "r"]),
+    st.sampled_from(["stored", "stored", "stored", "duplicate", "failed"]),
+    st.booleans(),
+)
+
+
+class Room:
+    """A fan-out and six people: four live, one whose replay is not over, one who left."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        roster = Roster()
+        self.fanout = Fanout(roster)
+        self.sessions = [lone_session(*one) for one in zip(PEOPLE, dialects, strict=True)]
+        self._ids = iter(range(1, 1_000))
+        for session in self.sessions[:5]:
+            roster.join(session)
+        for session in self.sessions[:4]:
+            roster.go_live(session)
+        self.sessions[5].close("left")
+
+    def commit(self, said: Said) -> Outcome[Session]:
+        """Return the outcome of `said`."""
+        origin = self.sessions[said.author - 1]
+        ref = said.ref if origin.outbox.dialect is Dialect.FULL else None
+        if said.is_from_lost_connection:
+            origin = lone_session(said.author, origin.outbox.dialect)
+            origin.close("connection lost")
+        origin.owe()
+        name = f"user {said.author}"
+        draft = Draft(said.author, name, "hi", EPOCH_NS, 3, said.recipient, "you", ref)
+        match said.kind:
+            case "stored":
+                return Outcome("stored", Entry(next(self._ids), draft), origin)
+            case "duplicate":
+                return Outcome("duplicate", Entry(1, draft), origin)
+        return Outcome("failed", Entry(0, draft), origin, "the disk is full")
+
+
+def expected(reader: Session, outcomes: Sequence[Outcome[Session]]) -> bytes:
+    """Return what `reader` is to be sent, worked out for that reader alone."""
+    stream, dialect = b"", reader.outbox.dialect
+    if reader.is_closing:
+        return stream
+    for outcome in outcomes:
+        id_, draft = outcome.entry.id, outcome.entry.draft
+        if outcome.kind == "stored" and reader.is_live and draft.reaches(reader.identity):
+            stream += dialect.encode_entry(outcome.entry)
+        if outcome.origin is not reader:
+            continue
+        if outcome.kind == "failed":
+            detail = "the message was not stored and not delivered: the disk is full"
+            stream += dialect.encode([Error("storage_failed", detail, ref=draft.ref or UNSET)])
+        elif draft.ref is not None:
+            is_duplicate = outcome.kind == "duplicate" or UNSET
+            stream += encode(Ack(draft.ref, id_, is_duplicate))
+    return stream
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    dialects=st.lists(st.sampled_from(Dialect), min_size=6, max_size=6),
+    batches=st.lists(st.lists(SAID, max_size=8), max_size=4),
+)
+def test_everyone_gets_what_the_log_committed_in_its_order(
+    dialects: list[Dialect], batches: list[list[Said]]
+) -> None:
+    room = Room(dialects)
+    committed = [[room.commit(said) for said in batch] for batch in batches]
+    for outcomes in committed:
+        room.fanout.deliver(outcomes)
+    everything = [outcome for outcomes in committed for outcome in outcomes]
+    for reader in room.sessions:
+        assert reader.outbox.take(10**9) == expected(reader, everything)
+    assert all(outcome.origin.pending == 0 for outcome in everything)
+
+
+async def test_a_broadcast_is_encoded_once_for_each_dialect_that_is_spoken(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author = await stage.hello("author")
+    for number in range(10):
+        await stage.hello(f"bare {number}")
+        await stage.member(f"full {number}")
+    encoded = []
+    encode_entry = Dialect.encode_entry
+
+    def counted(dialect: Dialect, entry: Entry) -> bytes:
+        encoded.append((dialect, entry.id))
+        return encode_entry(dialect, entry)
+
+    monkeypatch.setattr(Dialect, "encode_entry", counted)
+    await author.broadcast("one", "two")
+    assert sorted(encoded, key=str) == [
+        (Dialect.BARE, 1),
+        (Dialect.BARE, 2),
+        (Dialect.FULL, 1),
+        (Dialect.FULL, 2),
+    ]
+
+
+@pytest.mark.parametrize("version", [0, 1])
+async def test_those_who_get_the_same_share_the_same_bytes(stage: Stage, version: int) -> None:
+    ann, bob, *others = [await stage.hello(name, version=version) for name in "abcdef"]
+    await ann.say("outgoing_broadcast", content="one")
+    await bob.say("outgoing_broadcast", content="two")
+    await ann.say("outgoing", to="b", content="three")
+    stage.end_turn.run()
+    first, *rest = [other.session.outbox.take(1_000_000) for other in others]
+    assert first.count(b"\n") == 2
+    assert all(taken is first for taken in rest)
+
+
+async def test_who_is_set_apart_by_a_direct_message_gets_it_in_its_place(stage: Stage) -> None:
+    ann, bob = await stage.hello("ann"), await stage.hello("bob")
+    await ann.say("outgoing_broadcast", content="one")
+    await ann.say("outgoing", to="bob", content="two")
+    await ann.say("outgoing_broadcast", content="three")
+    assert [message["content"] for message in bob.heard()] == ["one", "two", "three"]
+
+
+async def test_the_newest_id_delivered_is_known_to_the_outbox_that_handed_it_over(
+    stage: Stage,
+) -> None:
+    ann, bob = await stage.member("ann"), await stage.member("bob")
+    await ann.broadcast("one", "two")
+    assert bob.session.outbox.taken_id == 0
+    bob.lines()
+    assert bob.session.outbox.taken_id == stage.fanout.last == 2

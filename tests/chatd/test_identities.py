@@ -1,0 +1,103 @@
+"""Who may use a name: trust on first use, a token, and a time of reserve."""
+
+import pytest
+
+from chatd.identities import Identities, NameHeldError, new_identity
+from chatd.log.memory import MemoryLog
+from tests.chatd.stage import DAY, Deferred, FakeClock
+
+TOKEN, OTHER_TOKEN = "a" * 32, "b" * 32
+
+
+class Registry:
+    """Identities with a log of their own and a clock to advance."""
+
+    def __init__(self, reserve: float = 7 * DAY) -> None:
+        self.log: MemoryLog[object] = MemoryLog(10, Deferred())
+        self.clock = FakeClock()
+        self.identities = Identities(self.log, self.clock, reserve)
+
+    async def claim(
+        self, name: str, token: str | None = None, *, is_here: bool = False
+    ) -> tuple[int, str]:
+        return await self.identities.claim(name, token, is_here=is_here)
+
+
+async def test_a_free_name_comes_with_an_identity_and_a_token() -> None:
+    registry = Registry()
+    identity, token = await registry.claim("Ann")
+    assert await registry.identities.find("ann") == identity
+    assert await registry.claim("ANN", token) == (identity, token)
+
+
+async def test_tokens_and_identities_are_never_the_same_twice() -> None:
+    registry = Registry()
+    claims = [await registry.claim(f"user {number}") for number in range(100)]
+    assert len({identity for identity, _ in claims}) == 100
+    assert len({token for _, token in claims}) == 100
+    assert all(0 < new_identity() < 2**62 for _ in range(100))
+
+
+async def test_a_token_is_kept_only_as_its_hash() -> None:
+    registry = Registry()
+    await registry.claim("ann", TOKEN)
+    holder = await registry.log.holder("ann")
+    assert holder is not None
+    assert len(holder.token_hash) == 32
+    assert TOKEN.encode() not in holder.token_hash
+
+
+@pytest.mark.parametrize(("token", "reason"), [(None, "name_taken"), (OTHER_TOKEN, "unauthorized")])
+async def test_a_held_name_is_refused_without_its_token(token: str | None, reason: str) -> None:
+    registry = Registry()
+    identity, _ = await registry.claim("ann", TOKEN)
+    with pytest.raises(NameHeldError) as refused:
+        await registry.claim("ann", token)
+    assert refused.value.reason == reason
+    assert await registry.claim("ann", TOKEN) == (identity, TOKEN)
+
+
+async def test_the_reserve_counts_from_when_the_holder_was_last_here() -> None:
+    registry = Registry(reserve=60.0)
+    identity, _ = await registry.claim("ann", TOKEN)
+    registry.clock.advance(50)
+    registry.identities.touch("ann", identity)
+    registry.clock.advance(60)
+    assert await registry.identities.is_reserved("ann")
+    registry.clock.advance(0.001)
+    assert not await registry.identities.is_reserved("ann")
+
+
+async def test_coming_back_starts_the_reserve_anew() -> None:
+    registry = Registry(reserve=60.0)
+    await registry.claim("ann", TOKEN)
+    registry.clock.advance(50)
+    await registry.claim("ann", TOKEN)
+    registry.clock.advance(50)
+    assert await registry.identities.is_reserved("ann")
+
+
+async def test_after_the_reserve_the_name_goes_to_another() -> None:
+    registry = Registry(reserve=60.0)
+    identity, _ = await registry.claim("ann", TOKEN)
+    registry.clock.advance(61)
+    other, _ = await registry.claim("ann", OTHER_TOKEN)
+    assert other != identity
+    with pytest.raises(NameHeldError, match="this token is not the one of ann"):
+        await registry.claim("ann", TOKEN)
+
+
+async def test_a_name_in_use_is_held_whatever_the_reserve() -> None:
+    registry = Registry(reserve=60.0)
+    identity, _ = await registry.claim("ann", TOKEN)
+    registry.clock.advance(61)
+    with pytest.raises(NameHeldError):
+        await registry.claim("ann", OTHER_TOKEN, is_here=True)
+    assert await registry.claim("ann", TOKEN, is_here=True) == (identity, TOKEN)
+
+
+async def test_without_a_reserve_a_name_is_free_a_moment_later() -> None:
+    registry = Registry(reserve=0.0)
+    await registry.claim("ann")
+    registry.clock.advance(0.001)
+    assert not await registry.identities.is_reserved("ann")

@@ -1,0 +1,148 @@
+"""From a message to its handler, and from a failure to its answer."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import pytest
+
+from chatd.router import Route, Router, route
+from chatd.session import Session
+from common.codec import BadLine
+from common.messages import FROM_CLIENT
+from common.messages.base import Error, Message, Refusal
+from common.messages.basic import Echo, Ping
+from common.messages.chat import Who
+from tests.chatd.stage import Json, heard_by, lone_session
+
+Handler: TypeAlias = Callable[[Session, Message], Awaitable[None] | None]
+
+
+def ignore(_session: Session, _message: Message) -> None:
+    pass
+
+
+class Everything:
+    """A service that routes every kind of message, some of them to handlers of a test's own."""
+
+    def __init__(self, handlers: dict[type[Message], Handler], *, needs_welcome: bool) -> None:
+        self.routes: Sequence[Route] = [
+            route(kind, handlers.get(kind, ignore), needs_welcome=needs_welcome)
+            for kind in FROM_CLIENT
+        ]
+        self.closed_sessions: list[Session] = []
+
+    def closed(self, session: Session) -> None:
+        self.closed_sessions.append(session)
+
+
+class Broken:
+    """A service that cannot let go."""
+
+    routes: Sequence[Route] = ()
+
+    def closed(self, _session: Session) -> None:
+        raise RuntimeError("cannot let go")
+
+
+async def serve(
+    handlers: dict[type[Message], Handler],
+    *messages: Message | BadLine,
+    needs_welcome: bool = False,
+) -> list[Json]:
+    """Have `messages` served and return what came of it."""
+    router = Router([Everything(handlers, needs_welcome=needs_welcome)])
+    session = lone_session(0)
+    for message in messages:
+        rest = router.dispatch(session, message)
+        if rest is not None:
+            await router.settle(session, message, rest)
+    return heard_by(session)
+
+
+def failing(fault: Exception) -> Handler:
+    def fail(_session: Session, _message: Message) -> None:
+        raise fault
+
+    return fail
+
+
+def failing_later(fault: Exception) -> Handler:
+    async def fail(_session: Session, _message: Message) -> None:
+        await asyncio.sleep(1)
+        raise fault
+
+    return fail
+
+
+def answering(session: Session, message: Message) -> None:
+    session.send(message)
+
+
+def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
+    service = Everything({}, needs_welcome=False)
+    service.routes = [row for row in service.routes if row.kind not in (Ping, Who)]
+    with pytest.raises(LookupError, match="no service routes Ping, Who"):
+        Router([service])
+
+
+async def test_each_message_goes_to_its_handler() -> None:
+    served: list[Message] = []
+    handlers: dict[type[Message], Handler] = {
+        Ping: lambda _session, message: served.append(message),
+        Who: lambda _session, message: served.append(message),
+    }
+    await serve(handlers, Who(), Echo(), Ping("1"))
+    assert served == [Who(), Ping("1")]
+
+
+@pytest.mark.parametrize("fail", [failing, failing_later])
+@pytest.mark.parametrize("fault", [RuntimeError("oops"), ConnectionError("no log")], ids=repr)
+async def test_a_failing_handler_costs_its_message_an_error_and_nothing_else(
+    fail: Callable[[Exception], Handler], fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = await serve({Ping: fail(fault), Who: answering}, Who("a"), Ping("b"), Who("c"))
+    assert [message["ref"] for message in heard] == ["a", "b", "c"]
+    error = heard[1]
+    assert (error["code"], error["reason"]) == ("error", "internal_error")
+    assert "ping" in error["detail"]
+    assert str(fault) not in error["detail"]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "(192.0.2.1:40000): the handler of ping failed" in caplog.text
+    assert "Traceback" in caplog.text
+    assert str(fault) in caplog.text
+
+
+@pytest.mark.parametrize("fail", [failing, failing_later])
+async def test_a_refusal_is_the_answer_and_not_logged(
+    fail: Callable[[Exception], Handler], caplog: pytest.LogCaptureFixture
+) -> None:
+    refusal = Refusal(Error("unsupported", "not here", ref="1"))
+    assert await serve({Ping: fail(refusal)}, Ping("1")) == [
+        {"code": "error", "reason": "unsupported", "detail": "not here", "ref": "1"}
+    ]
+    assert caplog.records == []
+
+
+async def test_what_needs_a_welcome_is_refused_without_one() -> None:
+    (error,) = await serve({Ping: answering}, Ping("1"), needs_welcome=True)
+    assert (error["reason"], error["ref"]) == ("not_welcome", "1")
+    assert "before ping" in error["detail"]
+
+
+async def test_a_bad_line_is_answered_with_its_error() -> None:
+    bad = BadLine(Error("bad_json", "not JSON"))
+    assert await serve({}, bad) == [{"code": "error", "reason": "bad_json", "detail": "not JSON"}]
+
+
+def test_every_service_hears_of_an_end_even_if_another_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one, other = [Everything({}, needs_welcome=False) for _ in range(2)]
+    session = lone_session(1)
+    Router([one, Broken(), other]).closed(session)
+    assert one.closed_sessions == other.closed_sessions == [session]
+    assert "user 1 (192.0.2.1:40000): failed to let go of the session" in caplog.text
+    assert "cannot let go" in caplog.text

@@ -1,0 +1,121 @@
+"""Those who do not read what they are sent, or only slowly: nobody else notices."""
+
+import asyncio
+import json
+
+import pytest
+
+from chatd.connection import LINGER, MAX_PENDING
+from chatd.outbox import BUSY_BYTES
+from tests.chatd.house import House
+from tests.chatd.stage import Json, Stage
+
+PING = b'{"code":"ping"}\n'
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_nobody_else_is_slowed() -> None:
+    async with House(outbox_limit=1_000_000) as house:
+        ann, bob = await house.member("ann"), await house.member("bob")
+        slow = house.connect(room=1_000)
+        await slow.hello("slow", version=1)
+        for number in range(40):
+            await ann.say({"code": "outgoing_broadcast", "content": "x" * 50_000})
+            assert len(await bob.heard()) == 1, number
+        assert slow.session.how_it_ended == "slow consumer"
+        assert house.stage.roster.find("slow") is None
+        assert '"reason":"slow_consumer"' in (await slow.take(10**9))[-1]
+
+
+async def test_the_cut_off_names_bytes_limit_and_last_id() -> None:
+    async with House(outbox_limit=1_000_000) as house:
+        ann, slow = await house.member("ann"), house.connect(room=1_000)
+        await slow.hello("slow", version=1)
+        while not slow.session.is_closing:
+            await ann.say({"code": "outgoing_broadcast", "content": "x" * 60_000})
+        *_, newest, error = [json.loads(line) for line in await slow.take(10**9)]
+        assert "the limit is 1000000" in error["detail"]
+        assert f"resume after id {newest['id']}," in error["detail"]
+        queued = int(error["detail"].split(" bytes were waiting")[0].split()[-1])
+        assert 1_000_000 < queued < 1_100_000
+
+
+async def test_a_client_that_takes_not_even_the_error_is_aborted() -> None:
+    async with House(outbox_limit=100_000) as house:
+        ann, slow = await house.member("ann"), house.connect(room=1_000)
+        await slow.hello("slow")
+        while not slow.session.is_closing:
+            await ann.say({"code": "outgoing_broadcast", "content": "x" * 50_000})
+        await asyncio.sleep(LINGER - 0.1)
+        assert await slow.fate() == "served"
+        await asyncio.sleep(0.2)
+        assert await slow.fate() == "aborted"
+        assert slow.served.done()
+
+
+async def test_a_watcher_that_does_not_read_is_cut_off_by_presence_too() -> None:
+    async with House(outbox_limit=10_000) as house:
+        slow = house.connect(room=400)
+        await slow.hello("slow", version=1, presence=True)
+        for number in range(400):
+            (await house.stage.hello(f"passer-by {number}")).vanish()
+            await slow.lines()
+        assert slow.session.how_it_ended == "slow consumer"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "count"),
+    [(PING, 60_000), (b'{"code":"echo","content":"' + b"x" * 60_000 + b'"}\n', 200)],
+    ids=["many short answers", "few long answers"],
+)
+async def test_a_client_whose_answers_cannot_be_written_is_not_read_from(
+    request_line: bytes, count: int
+) -> None:
+    async with House(outbox_limit=1_000_000) as house:
+        client = house.connect(room=1_000)
+        await client.send(request_line * count)
+        assert not client.cable.is_read
+        assert client.held < BUSY_BYTES + 600_000
+        assert len(await client.take_all(50_000)) == count
+        assert client.session.how_it_ended == ""
+
+
+@pytest.mark.parametrize("question", [{"code": "history"}, {"code": "who", "ref": "1"}])
+async def test_long_answers_are_given_as_fast_as_they_are_taken(question: Json) -> None:
+    async with House(outbox_limit=1_000_000) as house:
+        for number in range(1_000):
+            await house.stage.hello(f"{number} {'x' * 50}")
+        client = house.connect(room=1_000)
+        await client.hello("ann", version=1)
+        for _ in range(4):
+            await client.say({"code": "outgoing_broadcast", "content": "x" * 60_000})
+        await client.say(*[question] * 50)
+        assert len(await client.take_all(100_000)) == 50
+        assert client.session.how_it_ended == ""
+
+
+async def test_a_replay_is_sent_as_fast_as_it_is_taken() -> None:
+    async with House(outbox_limit=500_000) as house:
+        ann, slow = await house.member("ann"), house.connect(room=1_000)
+        for _ in range(50):
+            await ann.say({"code": "outgoing_broadcast", "content": "x" * 60_000})
+        await slow.say({"code": "hello", "name": "slow", "version": 1, "after": 0})
+        heard = [json.loads(line) for line in await slow.take_all(100_000)]
+        assert [message["id"] for message in heard[1:-1]] == list(range(1, 51))
+        assert heard[-1]["code"] == "resumed"
+
+
+async def test_a_client_with_too_many_answers_due_is_not_read_from() -> None:
+    stage = Stage()
+    async with House(stage=stage) as house:
+        ann = await house.member("ann", version=1)
+        said = [
+            {"code": "outgoing_broadcast", "content": "x", "ref": f"{number}"}
+            for number in range(2 * MAX_PENDING)
+        ]
+        await ann.say(*said)
+        assert ann.session.pending == MAX_PENDING
+        while ann.session.pending:
+            stage.end_turn.run()
+            assert ann.session.pending <= MAX_PENDING
+            await ann.send(b"")
+        assert [ack["id"] for ack in await ann.heard()] == list(range(1, 2 * MAX_PENDING + 1))
