@@ -136,4 +136,6 @@ class Database:
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(row[0], Draft(*row[1:9], bool(row[9])))
+    number, author, name, content, sent_ns, since, recipient, to, ref, nameless = row
+    draft = Draft(author, name, content, sent_ns, since, recipient, to, ref, bool(nameless))
+    return Entry(number, draft)

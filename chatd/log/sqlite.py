@@ -85,9 +85,13 @@ class SqliteLog(Generic[Origin]):
         """Note that the holder was here; if another holds the name by now, nothing happens."""
         self._writer.submit(lambda database: database.touch(key, identity, seen_ns))
 
+    async def settled(self) -> None:
+        """Wait until all that was appended is reported."""
+        await self._idle.wait()
+
     async def close(self) -> None:
         """Commit what was appended, report it, and let go of the file."""
-        await self._idle.wait()
+        await self.settled()
         await self._reader.close()
         await self._writer.close()
         if self._lock is not None:

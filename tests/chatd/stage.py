@@ -125,7 +125,7 @@ class Visitor:
         """What answered its hello; empty in the text format."""
         self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
         self._stage = stage
-        self._json: Decoder[Message] = Decoder(FROM_CLIENT)
+        self._json: Decoder[Message] = Decoder(FROM_CLIENT, 2**20)
         self._text = TextDecoder()
         self._unheard: list[Json] = []
         self._reads = asyncio.Event()

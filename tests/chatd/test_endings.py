@@ -7,7 +7,7 @@ import pytest
 
 from chatd.connection import CHUNK, LINGER
 from common.messages.base import Error
-from tests.chatd.house import House, echo, reason
+from tests.chatd.house import House, reason
 from tests.chatd.stage import Stage
 
 PING = b'{"code":"ping"}\n'
@@ -25,6 +25,18 @@ async def test_the_end_of_input_is_answered_with_what_is_due_and_the_end() -> No
         assert ann.session.how_it_ended == "end of input"
 
 
+async def test_at_the_end_of_input_answers_that_are_due_are_waited_for() -> None:
+    stage = Stage()
+    async with House(stage=stage) as house:
+        ann = await house.member("ann", version=1)
+        await ann.say({"code": "outgoing_broadcast", "content": "bye", "ref": "1"})
+        await ann.end()
+        assert not ann.cable.is_eof_written
+        stage.end_turn.run()
+        assert await ann.heard() == [{"code": "ack", "ref": "1", "id": 1}]
+        assert await ann.fate() == "closed"
+
+
 async def test_quit_waits_for_the_acknowledgements() -> None:
     stage = Stage()
     async with House(stage=stage) as house:
@@ -39,10 +51,12 @@ async def test_quit_waits_for_the_acknowledgements() -> None:
 
 async def test_after_quit_what_still_comes_is_read_and_dropped() -> None:
     async with House() as house:
-        ann = await house.member("ann")
-        await ann.send(b'{"code":"quit"}\n' + PING)
+        ann, bob = await house.member("ann"), await house.member("bob")
+        afterthought = {"code": "outgoing_broadcast", "content": "and another thing"}
+        await ann.say({"code": "quit"}, afterthought)
+        await ann.say(afterthought)
         await ann.send(PING * 1_000)
-        assert await ann.lines() == []
+        assert await ann.lines() == await bob.lines() == []
         assert ann.cable.is_eof_written
         assert await ann.fate() == "served"
         await ann.end()
@@ -61,13 +75,16 @@ async def test_a_client_that_never_closes_is_aborted_after_a_while() -> None:
 
 async def test_whoever_takes_the_rest_slowly_gets_all_of_it() -> None:
     async with House() as house:
-        client = house.connect(room=0)
-        await client.say(*[echo("x" * 50_000)] * 40, {"code": "quit"})
-        answers = 0
-        while await client.fate() == "served" and not client.cable.is_eof_written:
+        ann, slow = await house.member("ann"), house.connect(room=100)
+        await slow.hello("slow")
+        for _ in range(40):
+            await ann.say({"code": "outgoing_broadcast", "content": "x" * 50_000})
+        slow.session.close("server stops")
+        deliveries = 0
+        while await slow.fate() == "served" and not slow.cable.is_eof_written:
             await asyncio.sleep(LINGER * 0.9)
-            answers += len(await client.take(2 * CHUNK))
-        assert answers == 40
+            deliveries += len(await slow.take(2 * CHUNK))
+        assert deliveries == 40
 
 
 async def test_a_lost_connection_frees_the_name_at_once() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from chatd import logs
+from tests.chatd.stage import EPOCH_NS
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -39,6 +40,13 @@ def test_a_line_of_text_has_time_level_and_message(capsys: pytest.CaptureFixture
     time, rest = written.err.split(" ", 1)
     assert TIME.fullmatch(time)
     assert rest == "WARNING ann: disconnected: quit\n"
+
+
+def test_the_time_is_when_it_happened_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "text")
+    event = {"created": EPOCH_NS / 1e9 + 0.25, "levelname": "INFO", "msg": "hello"}
+    logger.handle(logging.makeLogRecord(event))
+    assert capsys.readouterr().err == "2026-11-21T07:11:00.250000Z INFO    hello\n"
 
 
 def test_a_failure_in_text_is_followed_by_its_traceback(

@@ -86,6 +86,14 @@ async def test_a_page_is_at_most_256_kib_and_says_that_there_is_more(
     assert ids(page) == list(range(13 - len(page["messages"]), 13))
 
 
+async def test_a_message_that_fills_more_than_a_page_comes_alone(stage: Stage) -> None:
+    ann = await stage.member("ann")
+    await ann.broadcast("short", "x" * 300_000, "y" * 300_000)
+    page = await ann.ask("history")
+    assert (ids(page), page["more"]) == ([3], True)
+    assert ids(await ann.ask("history", before=3)) == [2]
+
+
 @pytest.mark.parametrize("limit", [0, 1001])
 async def test_a_limit_out_of_range_is_refused(stage: Stage, limit: int) -> None:
     ann = await stage.member("ann")
