@@ -27,10 +27,12 @@ Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code."""
-    args = _parser().parse_args(argv)
+    """Run one command; return its exit code, or exit with it as argparse does."""
     try:
-        return _run(args)
+        try:
+            return _run(_parser().parse_args(argv))
+        finally:
+            sys.stdout.flush()
     except ClientError as failure:
         print(f"{PROGRAM}: {failure}", file=sys.stderr)  # noqa: T201
         return failure.exit_code

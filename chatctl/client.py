@@ -28,7 +28,7 @@ connection is not read, so TCP slows the server down; if it lasts the server han
 (`slow_consumer`), and the client comes back for the rest when there is room. While a call waits
 for its answer reading never pauses, so a program may send from inside its own `async for`, or
 never iterate at all: what does not fit is left to the server's log and fetched from there once the
-program has caught up. Only `Joined` and `Left` are lost then.
+program has caught up. Only what has no place in the log (`Joined`, `Left`) is lost then.
 """
 
 import asyncio
@@ -41,6 +41,8 @@ from typing import Any, Final, Self
 import msgspec
 from msgspec import UNSET
 
+from chatctl import window
+from chatctl.address import HOST, PORT
 from chatctl.backoff import Backoff
 from chatctl.errors import (
     AnswerTimeoutError,
@@ -49,7 +51,7 @@ from chatctl.errors import (
     ProtocolError,
     RefusedError,
 )
-from chatctl.events import Event, Probe, Receipt, Reconnected, Reconnecting
+from chatctl.events import Answer, Event, Probe, Receipt, Reconnected, Reconnecting
 from chatctl.inbox import LIMIT, Inbox
 from chatctl.link import Link
 from chatctl.session import Session
@@ -72,9 +74,11 @@ from common.messages.chat import (
     Welcome,
     Who,
 )
+from common.messages.request import Request, Response
 from common.timestamps import parse_time
 
 __all__ = [
+    "Answer",
     "AnswerTimeoutError",
     "CannotConnectError",
     "Client",
@@ -96,7 +100,7 @@ __all__ = [
     "Welcome",
 ]
 
-PORT: Final = 5555
+MAX_REQUESTS: Final = window.LIMIT
 
 _DEFAULT_INFLIGHT: Final = 64
 _FAREWELL: Final = 2.0
@@ -115,11 +119,13 @@ class Client:
     - `silence`: after how long (s) without a byte the server is asked whether it is there; after
       as long again the connection counts as lost.
     - `inbox_limit`: events kept for `async for` before reading pauses.
+    - `max_requests`: requests unanswered at once; more wait, and so do those that the server has
+      no room for.
     """
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
+        host: str = HOST,
         port: int = PORT,
         *,
         connect_timeout: float = 5.0,
@@ -127,6 +133,7 @@ class Client:
         reconnect_for: float = math.inf,
         silence: float = 20.0,
         inbox_limit: int = LIMIT,
+        max_requests: int = MAX_REQUESTS,
         backoff: Backoff | None = None,
     ) -> None:
         async def dial() -> Link:
@@ -137,6 +144,7 @@ class Client:
         self._timeout = answer_timeout
         self._session = Session(dial, Inbox(inbox_limit), backoff or Backoff(), reconnect_for)
         self._inflight = asyncio.Semaphore(_DEFAULT_INFLIGHT)
+        self._window = window.Window(max_requests)
         # A ref counts for ever, and for all clients with the same token: never the same twice.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
 
@@ -225,10 +233,14 @@ class Client:
         """Measure the round trip and the clocks; needs no hello."""
         ref = next(self._refs)
         pong, question = await self._session.ask(Ping(ref), ref, Pong, self._timeout)
+        try:
+            server_received, server_sent = parse_time(pong.received), parse_time(pong.sent)
+        except ValueError as fault:
+            raise ProtocolError(f"in pong: {fault}") from None
         return Probe(
             sent=question.written_wall,
-            server_received=parse_time(pong.received),
-            server_sent=parse_time(pong.sent),
+            server_received=server_received,
+            server_sent=server_sent,
             received=question.answered_wall,
             round_trip=_seconds(question.written, question.answered),
         )
@@ -239,6 +251,21 @@ class Client:
         message = Echo(msgspec.Raw(msgspec.json.encode(content)), ref)
         echo, _ = await self._session.ask(message, ref, Echo, self._timeout)
         return msgspec.json.decode(echo.content or b"null")
+
+    async def request(self, data: str) -> Answer:
+        """Have the server read the entities in `data` (`common.entities`); needs no hello.
+
+        The answer comes after a delay that the server draws, so ask many at once. When cancelled
+        the answer is dropped. Raises RefusedError: `line_too_long`, before anything is sent.
+        """
+        return await self._window.send(lambda: self._request(data))
+
+    async def _request(self, data: str) -> Answer:
+        ref = next(self._refs)
+        response, question = await self._session.ask(
+            Request(ref, data), ref, Response, self._timeout
+        )
+        return Answer(response.data, _seconds(question.asked, question.answered))
 
     async def history(self, before: int | None = None, limit: int = 50) -> HistoryPage:
         """Return up to `limit` (1 to 1000) messages older than the id `before`, oldest first.

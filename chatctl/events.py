@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from common.entities import Entities
 from common.messages.base import Error
 from common.messages.chat import Incoming, IncomingBroadcast, Joined, Left, Resumed
 
@@ -41,6 +42,13 @@ class Receipt(Struct, frozen=True, gc=False):
     id: int
     round_trip: float
     duplicate: bool = False
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """A request was answered with the entities in it, `wait` s after it was sent."""
+
+    data: Entities
+    wait: float
 
 
 class Probe(Struct, frozen=True, gc=False):

@@ -1,6 +1,7 @@
 """One TCP connection: bytes out, messages in, until it is lost."""
 
 import asyncio
+import errno
 import os
 import re
 import time
@@ -49,13 +50,16 @@ class Link:
         """Connect within `within` s; raises CannotConnectError."""
         try:
             async with asyncio.timeout(within):
-                streams = await asyncio.open_connection(host, port, limit=_CHUNK)
+                reader, writer = await asyncio.open_connection(host, port, limit=_CHUNK)
         except TimeoutError:
             problem = f"nothing answered within {within:g} s"
         except OSError as failure:
             problem = _reason(failure)
         else:
-            return cls(*streams, silence)
+            if not _is_itself(writer):
+                return cls(reader, writer, silence)
+            writer.transport.abort()
+            problem = os.strerror(errno.ECONNREFUSED).lower()
         raise CannotConnectError(f"cannot connect to {Address(host, port)}: {problem}")
 
     def write(self, line: bytes) -> None:
@@ -103,6 +107,16 @@ class Link:
         except OSError as failure:
             raise LinkLostError(_reason(failure)) from None
         raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")
+
+
+def _is_itself(writer: asyncio.StreamWriter) -> bool:
+    """Tell whether both ends are one: TCP connects a socket to its own port if nobody listens.
+
+    That happens to who tries often enough to reach a server on this machine that is not there, on a
+    port of the range from which the system takes those of clients (RFC 9293, simultaneous open).
+    """
+    own, other = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
+    return bool(own == other)
 
 
 def _reason(failure: OSError) -> str:

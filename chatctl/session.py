@@ -37,6 +37,7 @@ from common.messages.chat import (
     Resumed,
     Welcome,
 )
+from common.messages.request import Response
 
 _CLOSING: Final = frozenset({"shutting_down", "server_full", "slow_consumer", "idle_timeout"})
 """Reasons for which a server hangs up on somebody who may come back."""
@@ -71,6 +72,7 @@ class Session:
             Joined: inbox.put,
             Left: inbox.put,
             Resumed: self._resumed,
+            Response: self._responded,
         }
         """Who takes which kind of message; all others are answers and carry a key."""
         self.max_line = MAX_LINE
@@ -240,8 +242,8 @@ class Session:
             raise RefusedError(error)
         if error.reason in _CLOSING:
             self._farewell = error.detail
-        if error.ref is not UNSET:
-            self._questions.answer(error.ref, RefusedError(error))
+        if (key := _key(error)) is not UNSET:
+            self._questions.answer(key, RefusedError(error))
         elif Hello in self._questions:
             self._questions.answer(Hello, RefusedError(error))
         elif not self._is_ready:
@@ -254,8 +256,8 @@ class Session:
         match error.reason:
             case "unknown_code":
                 return  # a newer server says more than we know
-            case "bad_field" if error.ref is not UNSET:
-                self._questions.answer(error.ref, ProtocolError(error.detail))
+            case "bad_field" if (key := _key(error)) is not UNSET:
+                self._questions.answer(key, ProtocolError(error.detail))
             case "bad_field":
                 self._inbox.put(error)
             case _:
@@ -264,6 +266,10 @@ class Session:
     def _answered(self, answer: Any) -> None:
         self._recover()
         self._questions.answer(answer.ref, answer)
+
+    def _responded(self, response: Response) -> None:
+        self._recover()
+        self._questions.answer(response.request_id, response)
 
     def _deliver(self, delivery: Incoming | IncomingBroadcast) -> None:
         if not self.place.accepts(delivery):
@@ -276,3 +282,8 @@ class Session:
     def _resumed(self, resumed: Resumed) -> None:
         self.place.resumed(resumed)
         self._inbox.put(resumed)
+
+
+def _key(error: Error) -> Key:
+    """Return what `error` has in common with the question that it answers, or UNSET."""
+    return error.request_id if error.ref is UNSET else error.ref

@@ -1,4 +1,4 @@
-"""Lines of standard input as they come, while everything else goes on."""
+"""Lines of standard input, or a file, as they come, while everything else goes on."""
 
 import asyncio
 import os
@@ -14,8 +14,8 @@ _AHEAD: Final = 4
 """Chunks read before somebody asks."""
 
 
-async def read_lines(descriptor: int = _STDIN) -> AsyncIterator[str]:
-    """Yield each line without its end; raises UsageError when one is not UTF-8.
+async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> AsyncIterator[str]:
+    """Yield each line without its end; raises UsageError, with `name`, when one is not UTF-8.
 
     A thread reads, since not all that can be standard input (a file) can be polled. It reads the
     bare descriptor: a thread that waits inside `sys.stdin` holds a lock that the interpreter wants
@@ -38,20 +38,20 @@ async def read_lines(descriptor: int = _STDIN) -> AsyncIterator[str]:
             except RuntimeError:  # the loop was closed: nobody listens any more
                 return
 
-    threading.Thread(target=read, name="standard input", daemon=True).start()
+    threading.Thread(target=read, name=name, daemon=True).start()
     number, rest = 0, b""
     while chunk := await chunks.get():
         room.release()
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             number += 1
-            yield _decode(line, number)
+            yield _decode(line, name, number)
     if rest:
-        yield _decode(rest, number + 1)
+        yield _decode(rest, name, number + 1)
 
 
-def _decode(line: bytes, number: int) -> str:
+def _decode(line: bytes, name: str, number: int) -> str:
     try:
         return line.removesuffix(b"\r").decode()
     except UnicodeDecodeError:
-        raise UsageError(f"standard input, line {number}: not UTF-8; convert it first") from None
+        raise UsageError(f"{name}, line {number}: not UTF-8; convert it first") from None

@@ -1,7 +1,7 @@
 """The three ways in which one log entry is told: bare, version 1, text."""
 
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final
 
 from msgspec import UNSET
 
@@ -11,33 +11,6 @@ from common.messages.base import Message
 from common.messages.chat import Incoming, IncomingBroadcast
 from common.text import render
 from common.timestamps import format_time
-
-
-class Dialect(Enum):
-    """What a session asked for in its hello."""
-
-    BARE = "bare"
-    """The original protocol, not one field more."""
-    FULL = "version 1"
-    TEXT = "text"
-
-    def encode(self, messages: Sequence[Message]) -> bytes:
-        """Return `messages` as they go over the wire, each with its newline."""
-        if self is not Dialect.TEXT:
-            return codec.encode_lines(messages)
-        lines = (render(message) for message in messages)
-        return "".join(f"{line}\n" for line in lines if line is not None).encode()
-
-    def encode_entry(self, entry: Entry) -> bytes:
-        """Return the delivery of `entry` as it goes over the wire."""
-        match self:
-            case Dialect.BARE:
-                return codec.encode(_bare(entry))
-            case Dialect.FULL:
-                return codec.encode(delivery(entry))
-            case Dialect.TEXT:
-                line = render(delivery(entry), nameless=entry.draft.nameless)
-                return f"{line}\n".encode()
 
 
 def delivery(entry: Entry) -> Incoming | IncomingBroadcast:
@@ -58,3 +31,44 @@ def _bare(entry: Entry) -> Incoming | IncomingBroadcast:
     draft = entry.draft
     kind = IncomingBroadcast if draft.recipient is None else Incoming
     return kind(draft.name, draft.content)
+
+
+class Dialect:
+    """What a session asked for in its hello: one of three, each a single object."""
+
+    BARE: ClassVar["Dialect"]
+    """The original protocol, not one field more."""
+    FULL: ClassVar["Dialect"]
+    """Version 1."""
+    TEXT: ClassVar["Dialect"]
+    """Plain lines, for netcat."""
+
+    def __init__(self, tell: Callable[[Entry], Incoming | IncomingBroadcast]) -> None:
+        self._tell = tell
+
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        """Return `messages` as they go over the wire, each with its newline."""
+        return codec.encode_lines(messages)
+
+    def encode_entry(self, entry: Entry) -> bytes:
+        """Return the delivery of `entry` as it goes over the wire."""
+        return codec.encode(self._tell(entry))
+
+
+class _Text(Dialect):
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        """Return `messages` as lines, without those that only programs need."""
+        lines = (render(message) for message in messages)
+        return "".join(f"{line}\n" for line in lines if line is not None).encode()
+
+    def encode_entry(self, entry: Entry) -> bytes:
+        """Return the delivery of `entry` as a line."""
+        line = render(self._tell(entry), nameless=entry.draft.nameless)
+        return f"{line}\n".encode()
+
+
+Dialect.BARE = Dialect(_bare)
+Dialect.FULL = Dialect(delivery)
+Dialect.TEXT = _Text(delivery)
+
+DIALECTS: Final = (Dialect.BARE, Dialect.FULL, Dialect.TEXT)

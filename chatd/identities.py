@@ -27,7 +27,7 @@ class NameHeldError(Exception):
 
     def __init__(self, name: str, *, is_token_wrong: bool) -> None:
         super().__init__(
-            f"this token is not the one of {name}"
+            f"the name {name} is kept for its holder, whose token this is not"
             if is_token_wrong
             else f"the name {name} is kept for its holder"
         )

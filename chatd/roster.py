@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from chatd.dialects import Dialect
+from chatd.dialects import DIALECTS, Dialect
 from chatd.outbox import Part
 from chatd.session import Session
 from common.messages.chat import Users
@@ -15,7 +15,7 @@ class Roster:
         self._by_key: dict[str, Session] = {}
         self._by_identity: dict[int, Session] = {}
         # Dictionaries, as ordered sets: everyone is served in the order of coming.
-        self._live: dict[Dialect, dict[Session, None]] = {dialect: {} for dialect in Dialect}
+        self._live: dict[Dialect, dict[Session, None]] = {dialect: {} for dialect in DIALECTS}
         self._watchers: dict[Session, None] = {}
         self._lists: dict[Dialect, Part] = {}
 

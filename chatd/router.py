@@ -22,6 +22,8 @@ class Router:
         self._services = tuple(services)
         rows = [row for service in self._services for row in service.routes]
         self._table: dict[type, Route] = {row.kind: row for row in rows}
+        if len(rows) != len(self._table):
+            raise LookupError("two services route the same kind of message")
         missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in self._table]
         if missing:
             raise LookupError(f"no service routes {', '.join(missing)}")

@@ -95,6 +95,7 @@ class Server:
         Raises ListenError.
         """
         await self._log.open(self._fanout.deliver)
+        self._fanout.last = self._log.last
         listener = await self._listen()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

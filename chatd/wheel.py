@@ -90,8 +90,9 @@ class Wheel:
 
     def _turn(self) -> None:
         self._timer = None
-        now = self.now()
-        while self._order and self._order[0] <= now:
+        now = self._monotonic()
+        # In seconds, as the timer was armed: there and back in floats may come out a tick short.
+        while self._order and self._order[0] / TICKS <= now:
             for entry in self._buckets.pop(heapq.heappop(self._order), ()):
                 try:
                     entry.fire()

@@ -62,6 +62,8 @@ def key(name: str) -> str:
 
     Folding can undo normalisation and the reverse, so it is repeated (Unicode 3.13, D146).
     """
+    if name.isascii():
+        return name.lower()  # the same, for most names, in a tenth of the time
     folded = unicodedata.normalize("NFKC", name).casefold()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
 

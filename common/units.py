@@ -15,7 +15,7 @@ _BYTES: Final = {
 }
 _TERM: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(us|ms|s|m|h|d)")
 _DURATION: Final = re.compile(rf"(?:{_TERM.pattern})+")
-_SIZE: Final = re.compile(r"([0-9]{1,15}) *([kMG]?B|[KMG]iB)?")
+_SIZE: Final = re.compile(r"([0-9]{1,15})(?: *([kMG]?B|[KMG]iB))?")
 
 
 def parse_duration(text: str) -> float:

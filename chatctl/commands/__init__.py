@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from chatctl.settings import Settings
 
-NAMES: Final = ("who", "send", "tail", "ping", "echo")
+NAMES: Final = ("chat", "who", "send", "tail", "ping", "echo", "request")
 
 
 class Command(Protocol):

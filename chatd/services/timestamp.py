@@ -155,6 +155,7 @@ class Exchanges:
         self._runs[session] = run
         self._ended.pop(session, None)
         session.send(message)
+        session.owed.add()
         self._wheel.add(run.tick, run)
         logger.info("%s: exchange %s begins: %d stamps", session, message.id, grid.count)
 
@@ -202,6 +203,8 @@ class Exchanges:
         while run.grid and run.grid.deadline() <= tick:
             run.session.send(run.stamp(now, sent_ns))
             self._journal.add(run.outgoing, sent_ns)
+        if not run.grid:
+            run.session.owed.done()
         run.tick = run.grid.deadline() if run.grid else tick + GRACE
         self._wheel.add(run.tick, run)
 
@@ -229,6 +232,8 @@ class Exchanges:
     def _finish(self, run: _Run) -> None:
         del self._runs[run.session]
         self._wheel.remove([(run.tick, run)])
+        if run.grid:
+            run.session.owed.done()
         lost = self._journal.lost - run.lost_before
         counts = ExchangeEnd(run.grid.sent, run.received, lost or UNSET)
         self._ended[run.session] = counts

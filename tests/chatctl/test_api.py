@@ -80,7 +80,7 @@ def test_the_example_of_the_documentation_runs(daemon: Daemon) -> None:
     assert here != example
 
     ran = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", here],
+        [sys.executable, "-W", "error", "-c", here],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

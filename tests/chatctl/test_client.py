@@ -133,6 +133,17 @@ async def test_ping_gives_the_round_trip_and_all_four_timestamps(server: Server)
         assert 0 < probe.round_trip < PATIENCE
 
 
+async def test_a_time_that_is_none_is_a_protocol_error(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+
+        call = asyncio.create_task(client.ping())
+        peer.say("pong", received="noon", sent="noon", ref=(await peer.expect("ping"))["ref"])
+
+        with pytest.raises(ProtocolError, match="'noon' is not a UTC time"):
+            await call
+
+
 @pytest.mark.parametrize("content", ["Hello!", None, [1, {"a": 2.5}], ""])
 async def test_echo_returns_any_json_value(server: Server, content: object) -> None:
     async with server.client() as client:
@@ -252,39 +263,6 @@ async def test_nobody_there_is_an_error_that_names_the_address(server: Server) -
             raise AssertionError("it connected")
 
     assert no.value.exit_code == Exit.CANNOT_CONNECT
-
-
-async def test_quit_says_goodbye_and_takes_the_acknowledgements_on_their_way(
-    server: Server,
-) -> None:
-    client = server.client()
-    async with client:
-        peer = await sign_in(server, client)
-        peer.hangs_up_on_quit = False
-        call = asyncio.create_task(client.broadcast("bye"))
-        message = await peer.expect("outgoing_broadcast")
-
-        leaving = asyncio.create_task(client.quit())
-        await peer.expect("quit")
-        peer.say("ack", id=1, ref=message["ref"])
-        peer.hang_up()
-        await leaving
-
-        assert (await call).id == 1
-        assert [event async for event in client] == []
-        with pytest.raises(CannotConnectError, match="has quit"):
-            await client.who()
-
-
-async def test_a_program_that_fails_leaves_at_once(server: Server) -> None:
-    async def fail() -> None:
-        async with server.client():
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await fail()
-
-    assert await (await server.accept()).hear() == {}
 
 
 async def test_events_come_in_order(server: Server) -> None:

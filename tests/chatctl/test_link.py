@@ -2,10 +2,13 @@
 
 import asyncio
 import errno
+from functools import partial
+from socket import create_server
 from typing import cast
 
 import pytest
 
+from chatctl.errors import CannotConnectError
 from chatctl.link import Link, LinkLostError
 from common.messages.basic import Pong
 
@@ -93,3 +96,15 @@ async def test_a_failure_is_told_in_the_words_of_the_system(failure: OSError, re
 
     with pytest.raises(LinkLostError, match=reason):
         await link.read()
+
+
+async def test_a_socket_that_reached_itself_has_reached_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with create_server(("127.0.0.1", 0)) as free:
+        host, port = free.getsockname()
+    dial_from_there = partial(asyncio.open_connection, local_addr=(host, port))
+    monkeypatch.setattr(asyncio, "open_connection", dial_from_there)
+
+    with pytest.raises(CannotConnectError, match="connection refused"):
+        await Link.open(host, port, within=20.0, silence=1.0)

@@ -5,9 +5,11 @@ before anyone is heard happens in one turn of the event loop, and so is one batc
 """
 
 import asyncio
+import heapq
 import json
 from collections import deque
 from collections.abc import Callable
+from random import Random
 from typing import Any, Final, TypeAlias
 
 from chatd.dialects import Dialect
@@ -17,14 +19,20 @@ from chatd.log.memory import MemoryLog
 from chatd.log.port import Log
 from chatd.outbox import Outbox
 from chatd.roster import Roster
-from chatd.router import Router, Service
+from chatd.router import Router
+from chatd.routes import Service
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.hello import Reception
+from chatd.services.request import Requests
+from chatd.services.request import Terms as RequestTerms
+from chatd.services.timestamp import Exchanges
+from chatd.services.timestamp import Terms as ExchangeTerms
 from chatd.session import Session
+from chatd.wheel import Wheel
+from common.catalogue import FROM_CLIENT
 from common.codec import Decoder
-from common.messages import FROM_CLIENT
-from common.messages.base import Message
+from common.messages import ClientMessage
 from common.messages.chat import Welcome
 from common.text import TextDecoder
 from tests.chatd.virtual_time import quiet
@@ -37,6 +45,10 @@ EPOCH_NS: Final = 1_795_245_060_000_000_000
 DAY: Final = 86_400.0
 
 LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
+
+REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
+
+EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
 
 
 class FakeClock:
@@ -73,6 +85,73 @@ class Deferred:
             self._calls.popleft()()
 
 
+class Timers:
+    """Stands in for `loop.call_later`: what was asked for runs when a test lets time pass."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._asked = 0
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def call_later(self, delay: float, call: Callable[[], None]) -> "Timer":
+        """Have `call` run `delay` s from now."""
+        self._asked += 1
+        entry = (self._clock.monotonic() + delay, self._asked, call)
+        heapq.heappush(self._due, entry)
+        return Timer(self._due, entry)
+
+    def run(self) -> None:
+        """Run what is due by now, in order."""
+        while self._due and self._due[0][0] <= self._clock.monotonic() + 1e-9:
+            heapq.heappop(self._due)[2]()
+
+
+class Timer:
+    """What `Timers` hands out."""
+
+    def __init__(
+        self,
+        due: list[tuple[float, int, Callable[[], None]]],
+        entry: tuple[float, int, Callable[[], None]],
+    ) -> None:
+        self._due = due
+        self._entry = entry
+
+    def cancel(self) -> None:
+        """Have the call not happen."""
+        if self._entry in self._due:
+            self._due.remove(self._entry)
+            heapq.heapify(self._due)
+
+
+class Paper:
+    """Stands in for the time file: keeps what was written, block by block."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.rows: list[tuple[str, int]] = []
+        self.ends: list[tuple[int, bool]] = []
+        self.blocks = 0
+
+    async def open(self) -> None:
+        """Paper is always ready."""
+
+    def start_block(self) -> None:
+        """Begin a block."""
+        self.blocks += 1
+
+    def add(self, columns: str, at_ns: int) -> None:
+        """Write a stamp."""
+        self.rows.append((columns, at_ns))
+
+    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
+        """End the block."""
+        self.ends.append((duration_ns, broken_off))
+
+
 class Stage:
     """Every room behind the router, as the server puts them together; `reserve` is in s."""
 
@@ -86,6 +165,9 @@ class Stage:
         self.clock = FakeClock()
         self.end_turn = Deferred()
         self.log = make_log(keep_messages, self.end_turn)
+        self.timers = Timers(self.clock)
+        self.wheel = Wheel(self.clock.monotonic, self.timers.call_later)
+        self.journal = Paper()
         self.roster = Roster()
         self.fanout = Fanout(self.roster)
         identities = Identities(self.log, self.clock, reserve)
@@ -93,6 +175,8 @@ class Stage:
             Basic(self.clock),
             Reception(self.log, self.roster, self.fanout, identities, LIMITS),
             Chat(self.log, self.roster, identities, self.clock),
+            Requests(self.wheel, Random(1), REQUESTS),
+            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES),
         ]
         self.router = Router(services)
         self._visitors = 0
@@ -124,8 +208,9 @@ class Visitor:
         self.welcome: Json = {}
         """What answered its hello; empty in the text format."""
         self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
+        self.session.local_host = "192.0.2.254"
         self._stage = stage
-        self._json: Decoder[Message] = Decoder(FROM_CLIENT, 2**20)
+        self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
         self._text = TextDecoder()
         self._unheard: list[Json] = []
         self._reads = asyncio.Event()

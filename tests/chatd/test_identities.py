@@ -83,7 +83,7 @@ async def test_after_the_reserve_the_name_goes_to_another() -> None:
     registry.clock.advance(61)
     other, _ = await registry.claim("ann", OTHER_TOKEN)
     assert other != identity
-    with pytest.raises(NameHeldError, match="this token is not the one of ann"):
+    with pytest.raises(NameHeldError, match="kept for its holder, whose token this is not"):
         await registry.claim("ann", TOKEN)
 
 

@@ -7,29 +7,32 @@ from typing import TypeAlias
 
 import pytest
 
-from chatd.router import Route, Router, route
+from chatd.router import Router
+from chatd.routes import Route, route
 from chatd.session import Session
+from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
-from common.messages import FROM_CLIENT
-from common.messages.base import Error, Message, Refusal
+from common.messages import ClientMessage, Error, Message, Refusal
 from common.messages.basic import Echo, Ping
 from common.messages.chat import Who
 from tests.chatd.stage import Json, heard_by, lone_session
 
-Handler: TypeAlias = Callable[[Session, Message], Awaitable[None] | None]
+Handler: TypeAlias = Callable[[Session, ClientMessage], Awaitable[None] | None]
 
 
-def ignore(_session: Session, _message: Message) -> None:
+def ignore(_session: Session, _message: ClientMessage) -> None:
     pass
 
 
 class Everything:
     """A service that routes every kind of message, some of them to handlers of a test's own."""
 
-    def __init__(self, handlers: dict[type[Message], Handler], *, needs_welcome: bool) -> None:
+    def __init__(
+        self, handlers: dict[type[ClientMessage], Handler], *, needs_welcome: bool
+    ) -> None:
         self.routes: Sequence[Route] = [
             route(kind, handlers.get(kind, ignore), needs_welcome=needs_welcome)
-            for kind in FROM_CLIENT
+            for kind in FROM_CLIENT.kinds
         ]
         self.closed_sessions: list[Session] = []
 
@@ -47,8 +50,8 @@ class Broken:
 
 
 async def serve(
-    handlers: dict[type[Message], Handler],
-    *messages: Message | BadLine,
+    handlers: dict[type[ClientMessage], Handler],
+    *messages: ClientMessage | BadLine,
     needs_welcome: bool = False,
 ) -> list[Json]:
     """Have `messages` served and return what came of it."""
@@ -62,21 +65,22 @@ async def serve(
 
 
 def failing(fault: Exception) -> Handler:
-    def fail(_session: Session, _message: Message) -> None:
+    def fail(_session: Session, _message: ClientMessage) -> None:
         raise fault
 
     return fail
 
 
 def failing_later(fault: Exception) -> Handler:
-    async def fail(_session: Session, _message: Message) -> None:
+    async def fail(_session: Session, _message: ClientMessage) -> None:
         await asyncio.sleep(1)
         raise fault
 
     return fail
 
 
-def answering(session: Session, message: Message) -> None:
+def answering(session: Session, message: ClientMessage) -> None:
+    assert isinstance(message, Message)
     session.send(message)
 
 
@@ -87,9 +91,15 @@ def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
         Router([service])
 
 
+def test_a_message_that_two_services_route_fails_at_start_up() -> None:
+    service = Everything({}, needs_welcome=False)
+    with pytest.raises(LookupError, match="two services route the same kind"):
+        Router([service, service])
+
+
 async def test_each_message_goes_to_its_handler() -> None:
-    served: list[Message] = []
-    handlers: dict[type[Message], Handler] = {
+    served: list[ClientMessage] = []
+    handlers: dict[type[ClientMessage], Handler] = {
         Ping: lambda _session, message: served.append(message),
         Who: lambda _session, message: served.append(message),
     }
@@ -141,6 +151,7 @@ def test_every_service_hears_of_an_end_even_if_another_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one, other = [Everything({}, needs_welcome=False) for _ in range(2)]
+    other.routes = ()
     session = lone_session(1)
     Router([one, Broken(), other]).closed(session)
     assert one.closed_sessions == other.closed_sessions == [session]

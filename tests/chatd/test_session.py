@@ -1,12 +1,9 @@
 """What a session promises the services."""
 
-import asyncio
-
 from chatd.session import Session
 from common.messages.base import Error
 from common.messages.basic import Ping
 from tests.chatd.stage import Stage, lone_session
-from tests.chatd.virtual_time import quiet
 
 
 async def test_a_session_says_who_it_is_and_from_where(stage: Stage) -> None:
@@ -33,26 +30,6 @@ async def test_only_the_first_end_counts(stage: Stage) -> None:
     ann.session.close("connection lost", Error("shutting_down", "…"))
     assert ann.session.how_it_ended == "quit"
     assert ann.lines() == []
-
-
-async def test_settled_waits_until_few_enough_answers_are_due() -> None:
-    session = lone_session(1)
-    for _ in range(3):
-        session.owe()
-    below_3 = asyncio.create_task(session.settled(below=3))
-    none_due = asyncio.create_task(session.settled())
-    await quiet()
-    assert not below_3.done()
-    for settled in (below_3, none_due):
-        assert not settled.done()
-        while not settled.done():
-            session.settle()
-            await quiet()
-    assert session.pending == 0
-
-
-async def test_settled_returns_at_once_when_nothing_is_due() -> None:
-    await lone_session(1).settled()
 
 
 def test_a_session_is_welcome_once_it_has_an_identity() -> None:

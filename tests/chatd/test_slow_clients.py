@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chatd.connection import LINGER, MAX_PENDING
+from chatd.connection import LINGER, MAX_INFLIGHT
 from chatd.outbox import BUSY_BYTES
 from tests.chatd.house import House
 from tests.chatd.stage import Json, Stage
@@ -110,12 +110,12 @@ async def test_a_client_with_too_many_answers_due_is_not_read_from() -> None:
         ann = await house.member("ann", version=1)
         said = [
             {"code": "outgoing_broadcast", "content": "x", "ref": f"{number}"}
-            for number in range(2 * MAX_PENDING)
+            for number in range(2 * MAX_INFLIGHT)
         ]
         await ann.say(*said)
-        assert ann.session.pending == MAX_PENDING
-        while ann.session.pending:
+        assert ann.session.inflight.count == MAX_INFLIGHT
+        while ann.session.inflight.count:
             stage.end_turn.run()
-            assert ann.session.pending <= MAX_PENDING
+            assert ann.session.inflight.count <= MAX_INFLIGHT
             await ann.send(b"")
-        assert [ack["id"] for ack in await ann.heard()] == list(range(1, 2 * MAX_PENDING + 1))
+        assert [ack["id"] for ack in await ann.heard()] == list(range(1, 2 * MAX_INFLIGHT + 1))

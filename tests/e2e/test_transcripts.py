@@ -12,14 +12,15 @@ from tests.e2e.wire import Wire
 
 PROTOCOL: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 
-_BLOCK: Final = re.compile(r"^## (.+?)$|^```transcript\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^## (.+?)$|^```transcript(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINE: Final = re.compile(r"(\w+) ([<>])(?: (.*))?")
 
 
 class Transcript(NamedTuple):
-    """The lines of one block, under the heading it stands below."""
+    """The lines of one block, under the heading it stands below; `options` are the daemon's."""
 
     heading: str
+    options: list[str]
     lines: list[str]
 
 
@@ -29,7 +30,7 @@ def transcripts(text: str) -> Iterator[Transcript]:
         if match[1]:
             heading = match[1]
         else:
-            yield Transcript(heading, match[2].splitlines())
+            yield Transcript(heading, match[2].split(), match[3].splitlines())
 
 
 def pattern(expected: str) -> re.Pattern[str]:
@@ -48,7 +49,7 @@ def test_every_section_that_shows_a_wire_has_a_transcript() -> None:
 def test_the_daemon_speaks_as_the_document_says(
     start: Callable[..., Daemon], transcript: Transcript
 ) -> None:
-    daemon = start()
+    daemon = start(*transcript.options)
     wires: dict[str, Wire] = {}
     for line in transcript.lines:
         match = _LINE.fullmatch(line)

@@ -5,15 +5,12 @@ To add an implementation, write its harness and name it in `IMPLEMENTATIONS`.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, Protocol, TypeAlias
 
 import pytest
 
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Draft, Entry, Log, Outcome
-from chatd.log.sqlite import SqliteLog
 from tests.chatd.stage import Deferred
 
 
@@ -50,30 +47,7 @@ async def open_memory_log(keep: int) -> AsyncIterator[Harness]:
     await harness.log.close()
 
 
-class _SqliteHarness:
-    def __init__(self, path: Path, keep: int) -> None:
-        self._log: SqliteLog[str] = SqliteLog(path, "process", keep)
-        self.log: Log[str] = self._log
-        self.reported: list[Outcome[str]] = []
-
-    async def commit(self) -> None:
-        await self._log.settled()
-
-
-@asynccontextmanager
-async def open_sqlite_log(keep: int) -> AsyncIterator[Harness]:
-    """Open a `SqliteLog` in a folder of its own."""
-    with TemporaryDirectory() as folder:
-        harness = _SqliteHarness(Path(folder) / "log.sqlite", keep)
-        await harness.log.open(harness.reported.extend)
-        yield harness
-        await harness.log.close()
-
-
-IMPLEMENTATIONS: Final = [
-    pytest.param(open_memory_log, id="memory"),
-    pytest.param(open_sqlite_log, id="sqlite"),
-]
+IMPLEMENTATIONS: Final = [pytest.param(open_memory_log, id="memory")]
 
 
 async def fill(bench: Harness, *drafts: Draft) -> None:

@@ -1,0 +1,1 @@
+"""Measurements of real servers over real sockets: `python -m bench`."""

@@ -1,0 +1,25 @@
+"""Why a measurement could not be made; each with the exit code that the command line answers."""
+
+
+class BenchError(Exception):
+    """A measurement that did not come about; its text says what to do."""
+
+    exit_code = 1
+
+
+class StartFailed(BenchError):
+    """A server did not start or did not say where it listens."""
+
+    exit_code = 3
+
+
+class WrongAnswer(BenchError):
+    """A server answered something else than its protocol promises, or hung up."""
+
+    exit_code = 5
+
+
+class TimedOut(BenchError):
+    """An answer or an end did not come in the time allowed."""
+
+    exit_code = 6

@@ -1,0 +1,107 @@
+"""Many requests wait at once: how late their answers come, and what it costs to let them wait."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from bench import proc
+from bench.failures import TimedOut, WrongAnswer
+from bench.jobs.job import Goal
+from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
+from bench.sockets import CHUNK, Poller, connect, fence, send_whole
+
+_GROUP = 100  # requests sent together
+
+
+class PendingRequests(Struct, frozen=True):
+    """Fill the server with requests, then take every answer as it falls due.
+
+    The server draws its delays from a known seed, and a pong behind each group shows that the
+    requests before it were taken: so it is known which request drew what. Lateness is from the
+    moment before the group was sent, plus the delay, to the moment the answer was read; the way
+    there and back is part of it. `bytes_each` is the growth of the server's resident memory per
+    request that waits, its answer included.
+    """
+
+    name: str
+    connections: int
+    each: int
+    goal: Goal | None = None
+    unit: str = "answers"
+
+    def run(self, target: Target, _timing: Timing) -> Measurement:
+        """Measure from the first request to the last answer."""
+        answers = {target.dialect.response(n): n for n in range(self.each)}
+        lateness: list[int] = []
+        sockets = [connect(target) for _ in range(self.connections)]
+        for sock in sockets:
+            fence(sock, target)
+        waiters = {sock.fileno(): _Waiter(sock, answers, target, lateness) for sock in sockets}
+        poller = Poller(sockets)
+        delays = target.dialect.delays()
+        empty = proc.resident_bytes(target.pid)
+        watch = Stopwatch(target.pid)
+        for first in range(0, self.each, _GROUP):
+            numbers = range(first, min(first + _GROUP, self.each))
+            for waiter in waiters.values():
+                waiter.ask(numbers, delays)
+                while waiter.is_unheard:
+                    for descriptor in poller.ready():
+                        waiters[descriptor].take()
+        count = self.connections * self.each
+        each = (proc.resident_bytes(target.pid) - empty) / count
+        if lateness:
+            raise TimedOut(f"{watch.seconds:.1f} s went by before all was sent, and answers came")
+        while len(lateness) < count:
+            for descriptor in poller.ready():
+                waiters[descriptor].take()
+        measured = watch.stop(count)
+        for sock in sockets:
+            fence(sock, target)
+        return structs.replace(measured, figures=percentiles(lateness) | {"bytes_each": each})
+
+
+class _Waiter:
+    """A connection with requests under way, each with the time (ns) when its answer is due."""
+
+    def __init__(
+        self, sock: socket.socket, answers: dict[bytes, int], target: Target, lateness: list[int]
+    ) -> None:
+        self.is_unheard = False
+        """Whether the server may not have taken all that was sent."""
+        self._sock = sock
+        self._answers = answers
+        self._dialect = target.dialect
+        self._lateness = lateness
+        self._due: dict[int, int] = {}
+        self._carry = b""
+
+    def ask(self, numbers: range, delays: Iterator[float]) -> None:
+        requests = b"".join(self._dialect.request(n) for n in numbers)
+        self.is_unheard = True
+        now = time.perf_counter_ns()
+        send_whole(self._sock, requests + self._dialect.ping())
+        for n in numbers:
+            self._due[n] = now + round(next(delays) * 1e9)
+
+    def take(self) -> None:
+        chunk = self._sock.recv(CHUNK)
+        now = time.perf_counter_ns()
+        if not chunk:
+            raise WrongAnswer(f"the server hung up with {len(self._due)} requests unanswered")
+        *lines, self._carry = (self._carry + chunk).split(b"\n")
+        for line in lines:
+            number = self._answers.get(line)
+            if number is not None:
+                self._note(now - self._due.pop(number))
+            elif line.startswith(self._dialect.pong):
+                self.is_unheard = False
+            else:
+                raise WrongAnswer(f"expected an answer or a pong, heard {line[:200]!r}")
+
+    def _note(self, lateness: int) -> None:
+        if lateness < 0:
+            raise WrongAnswer(f"an answer came {-lateness} ns before it was due")
+        self._lateness.append(lateness)

@@ -1,0 +1,97 @@
+"""Results as a table for the terminal."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from bench.machine import Environment
+from bench.report import Result, Subject
+
+_HEAD = (
+    "job",
+    "candidate",
+    "per second",
+    "spread",
+    "CPU s/M",
+    "server",
+    "load",
+    "others",
+    "",
+    "goal",
+)
+_FULL = 0.97  # of a core: from here on a process is taken for the bottleneck
+_QUIET = 0.05  # of a core: more than that taken by others disturbs both
+
+
+def heading(environment: Environment, servers: Sequence[Subject]) -> str:
+    """Say what is measured, and on what."""
+    cores = environment.cores
+    versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
+    commands = "\n".join(
+        f"{server.name} {server.version}: {shlex.join(server.command)}" for server in servers
+    )
+    where = (
+        f"one core for both: server and load share core {cores.server}, rates are halved or worse"
+        if cores.shared
+        else f"server on core {cores.server}, load on core {cores.load}"
+    )
+    return f"{environment.cpu}, Linux {environment.kernel}; {versions}\n{where}\n{commands}\n"
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return one line per result, and below them what a reader must know of some."""
+    rows = [_HEAD, *(_row(result) for result in results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_aligned(row, widths) for row in rows]
+    return "\n".join((*lines, *_notes(results)))
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    return (
+        result.job,
+        result.candidate,
+        f"{_short(result.rate)} {result.unit}",
+        f"{result.spread:.0%}",
+        f"{result.cpu_per_million:.3g}",
+        f"{result.server_busy:.0%}",
+        f"{result.load_busy:.0%}",
+        f"{result.others_busy:.0%}",
+        _figures(result.figures),
+        _goal(result),
+    )
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _short(value: float) -> str:
+    for size, suffix in ((1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g} "
+
+
+def _figures(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
+
+
+def _goal(result: Result) -> str:
+    goal = result.goal
+    if goal is None:
+        return ""
+    sign = ">=" if goal.at_least else "<="
+    if result.goal_met:
+        verdict = "met"
+    else:
+        verdict = "missed, but disturbed" if result.others_busy > _QUIET else "missed"
+    return f"{goal.figure} {sign} {_short(goal.bound).strip()}: {verdict}"
+
+
+def _notes(results: Sequence[Result]) -> Iterator[str]:
+    if any(result.others_busy > _QUIET for result in results):
+        yield "others were at work on these cores: rates are too low, and CPU s/M is too high"
+    for result in results:
+        for note in {run.note for run in result.runs if run.note}:
+            yield f"{result.job}: {note}"
+        if result.load_busy > _FULL > result.server_busy:
+            yield f"{result.job}: the load was the bottleneck; only CPU s/M tells of the server"

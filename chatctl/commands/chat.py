@@ -1,0 +1,68 @@
+"""``chatctl chat``: a conversation, on a terminal or through pipes."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Final
+
+from chatctl import options
+from chatctl.address import Address
+from chatctl.errors import UsageError
+from chatctl.settings import Settings
+
+HELP: Final = "talk: user|text to one, *|text or just text to all"
+EXAMPLE: Final = """\
+chatctl chat ann
+         chatctl chat localhost 5555 ann
+         tail -f news | chatctl chat newsbot --json"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.usage = "chatctl chat [OPTIONS] [NAME | HOST PORT NAME]"
+    parser.add_argument(
+        "words", nargs="*", metavar="NAME", help="who to be (your login name), or HOST PORT NAME"
+    )
+    parser.add_argument(
+        "--suggested", action="store_true", help="where the name is taken, use one like it"
+    )
+    options.add_json(parser)
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Talk until the person leaves or the input ends."""
+    import os
+
+    from chatctl.identities import Identities, default_directory
+
+    settings, name = _read_words(args.words, settings)
+    identities = Identities(settings.server, default_directory(os.environ))
+    if not args.json and _on_terminal():
+        from chatctl import interactive
+
+        return await interactive.chat(settings, name, identities, agrees=args.suggested)
+    from chatctl import plain
+    from chatctl.report import JsonReport, PlainReport
+
+    report = JsonReport() if args.json else PlainReport()
+    return await plain.chat(settings, name, identities, report, agrees=args.suggested)
+
+
+def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:
+    match words:
+        case []:
+            return settings, settings.name
+        case [name]:
+            return settings, name
+        case [host, port, name] if port.isdecimal() and 1 <= int(port) <= 65535:
+            return settings._replace(server=Address(host, int(port))), name
+        case [_, port, _]:
+            raise UsageError(f"{port!r} is not a port: write chat HOST PORT NAME")
+    raise UsageError("write chat NAME or chat HOST PORT NAME")
+
+
+def _on_terminal() -> bool:
+    """Tell whether somebody sits at a terminal that can move its cursor."""
+    import os
+    import sys
+
+    is_able = os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
+    return is_able and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,115 @@
+"""``chatctl request``: texts go out together, the entities in them come back one by one."""
+
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from chatctl import options
+from chatctl.errors import ClientError, PartialError, UsageError
+from chatctl.settings import Settings
+
+if TYPE_CHECKING:
+    from chatctl.client import Client
+
+HELP: Final = "have entities read, each request after a delay of its own"
+EXAMPLE: Final = """\
+chatctl request 'Hub&&name&&qwe&&' 'Device&&id&&234&&'
+         chatctl request --json < requests.txt     one a line"""
+
+CONCURRENCY: Final = 10_000
+"""What a server takes from one connection unless it was told otherwise."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="a request; without any, the lines of stdin"
+    )
+    parser.add_argument("--file", metavar="FILE", help="read the requests from FILE, one a line")
+    parser.add_argument(
+        "--concurrency",
+        type=options.count,
+        default=CONCURRENCY,
+        metavar="N",
+        help=f"requests unanswered at once ({CONCURRENCY})",
+    )
+    options.add_json(parser)
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Send all requests at once, print each answer as it comes, and at the end a summary."""
+    import asyncio
+
+    from chatctl.oneshot import connect
+    from chatctl.output import say
+    from chatctl.progress import Progress
+    from chatctl.requesting import Outcome, Summary, send_requests
+
+    source = _open(args)
+    summary = Summary()
+    with Progress(len(args.texts) or None) as progress:
+
+        async def texts() -> AsyncIterator[str]:
+            async for text in source:
+                yield text
+            progress.expect(summary.sent)
+
+        def report(outcome: Outcome) -> None:
+            progress.advance()
+            if args.json:
+                progress.print_line(outcome.to_json())
+            elif outcome.error:
+                say(str(outcome))
+            else:
+                progress.print_line(str(outcome))
+
+        async with connect(settings, max_requests=args.concurrency) as client:
+            telling = asyncio.create_task(_tell(client))
+            try:
+                await send_requests(texts(), client.request, report, summary, args.concurrency)
+            except ClientError as failure:
+                if not summary.answered:
+                    raise
+                raise PartialError(str(failure)) from failure
+            finally:
+                telling.cancel()
+                say(str(summary))
+    return summary.exit_code
+
+
+def _open(args: Namespace) -> AsyncIterator[str]:
+    from chatctl.stdin import read_lines
+
+    if args.file is None:
+        return _given(args.texts) if args.texts else _not_blank(read_lines())
+    if args.texts:
+        raise UsageError("requests are either arguments or the lines of --file, not both")
+    try:
+        descriptor = os.open(args.file, os.O_RDONLY)
+    except OSError as failure:
+        raise UsageError(f"cannot read {args.file}: {failure.strerror}") from None
+    return _not_blank(read_lines(descriptor, args.file))
+
+
+async def _given(texts: Sequence[str]) -> AsyncIterator[str]:
+    for text in texts:
+        yield text
+
+
+async def _not_blank(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for line in lines:
+        if line.strip():
+            yield line
+
+
+async def _tell(client: "Client") -> None:
+    from chatctl.output import say
+    from chatctl.talk import describe
+
+    # What ends the connection for good is raised to who waits for answers.
+    with suppress(ClientError):
+        async for event in client:
+            if remark := describe(event):
+                say(remark)

@@ -1,0 +1,128 @@
+"""What a conversation without a terminal writes: data to stdout, talk to stderr."""
+
+import sys
+from typing import Protocol
+
+import msgspec
+
+from chatctl.address import Address
+from chatctl.errors import ClientError, RefusedError
+from chatctl.events import Event, Receipt, Reconnected, Reconnecting
+from chatctl.lines import banner, listing
+from chatctl.output import print_json, print_line, say
+from chatctl.talk import describe
+from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast, Welcome
+from common.text import render, visible
+
+
+class Report(Protocol):
+    """Tells what happens; `line` is the number of the line of input that it answers."""
+
+    wants_presence: bool
+    """Whether it reports who comes and goes."""
+
+    def connecting(self, server: Address) -> None:
+        """Report where we are about to connect."""
+
+    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+        """Report that we have a name, and who is there."""
+
+    def heard(self, event: Event) -> None:
+        """Report what came without being asked for."""
+
+    def present(self, line: int, users: list[str]) -> None:
+        """Report the answer to a `who`."""
+
+    def acknowledged(
+        self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
+    ) -> None:
+        """Report that it is in the log."""
+
+    def failed(self, line: int, failure: ClientError) -> None:
+        """Report that it was not sent, or not acknowledged."""
+
+
+class PlainReport:
+    """One line for each message, as in the text format of the protocol; all else is talk."""
+
+    wants_presence = False
+
+    def connecting(self, server: Address) -> None:
+        """Tell where."""
+        _tell(banner(server))
+
+    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+        """Tell who is there."""
+        for text in listing(users):
+            _tell(text)
+
+    def heard(self, event: Event) -> None:
+        """Print messages; tell what happens to the connection."""
+        if isinstance(event, Incoming | IncomingBroadcast):
+            print_line(visible(str(render(event))))
+        elif remark := describe(event):
+            say(remark)
+
+    def present(self, line: int, users: list[str]) -> None:
+        """Print the names."""
+        for text in listing(users):
+            print_line(text)
+
+    def acknowledged(
+        self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
+    ) -> None:
+        """Say nothing: no news is good news."""
+
+    def failed(self, line: int, failure: ClientError) -> None:
+        """Tell which line it was."""
+        say(f"line {line}: {visible(str(failure))}")
+
+
+class JsonReport:
+    """One JSON object for each event, with a `code` as on the wire."""
+
+    wants_presence = True
+
+    def connecting(self, server: Address) -> None:
+        """Say nothing: nothing has happened yet."""
+
+    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+        """Print our name, but not what proves it, and who is there."""
+        print_json({"code": "welcome", "name": welcome.name, "users": users})
+
+    def heard(self, event: Event) -> None:
+        """Print the event."""
+        record = msgspec.to_builtins(event)
+        if isinstance(event, Reconnecting | Reconnected):
+            record = {"code": type(event).__name__.lower(), **record}
+        print_json(record)
+
+    def present(self, line: int, users: list[str]) -> None:
+        """Print the names."""
+        print_json({"code": "users", "line": line, "users": users})
+
+    def acknowledged(
+        self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
+    ) -> None:
+        """Print the receipt."""
+        print_json(
+            {
+                "code": "ack",
+                "line": line,
+                "to": message.to if isinstance(message, Outgoing) else "*",
+                "id": receipt.id,
+                "duplicate": receipt.duplicate,
+                "round_trip_ms": round(receipt.round_trip * 1e3, 3),
+            }
+        )
+
+    def failed(self, line: int, failure: ClientError) -> None:
+        """Print the error; the reason is the server's, or the name of the exit code."""
+        reason = (
+            failure.reason if isinstance(failure, RefusedError) else failure.exit_code.name.lower()
+        )
+        print_json({"code": "error", "line": line, "reason": reason, "detail": str(failure)})
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the banner bears no program's name

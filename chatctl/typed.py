@@ -1,0 +1,57 @@
+"""What a person typed, and how it is sent."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from msgspec import structs
+
+from chatctl.events import Event, Receipt
+from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
+from common.text import parse_line
+
+
+class Talker(Protocol):
+    """What a conversation needs of a client."""
+
+    async def who(self) -> list[str]:
+        """Return the names of those present."""
+
+    async def send(self, to: str, text: str) -> Receipt:
+        """Send to one."""
+
+    async def broadcast(self, text: str) -> Receipt:
+        """Send to everyone else."""
+
+    async def quit(self) -> None:
+        """Say goodbye."""
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Iterate over what happens, until the end."""
+
+
+def read(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:
+    """Return what `text` asks for, None where it is blank.
+
+    Several lines, as one pastes them, are one message, and the first line says to whom: nothing
+    that was meant for one goes to everyone because it had a second line.
+    """
+    if not text.strip():
+        return None
+    first, newline, rest = text.strip("\n").partition("\n")
+    asked = parse_line(first)
+    if not newline:
+        return asked
+    match asked:
+        case Outgoing(content=content) | OutgoingBroadcast(content=content):
+            return structs.replace(asked, content=f"{content}\n{rest}".lstrip("\n"))
+        case Who() | Quit():
+            return OutgoingBroadcast(f"{first}\n{rest}")
+
+
+async def deliver(message: Outgoing | OutgoingBroadcast, client: Talker) -> Receipt:
+    """Send `message`; raises what the client raises."""
+    match message:
+        case Outgoing(to=to, content=content):
+            return await client.send(to, content)
+        case OutgoingBroadcast(content=content):
+            return await client.broadcast(content)

@@ -1,0 +1,62 @@
+"""The end of a client, over a real socket to a scripted server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chatctl.client import CannotConnectError, Reconnecting
+from tests.chatctl.scripted import Server, next_event, scripted, sign_in
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with scripted() as running:
+        yield running
+
+
+async def test_quit_says_goodbye_and_takes_the_acknowledgements_on_their_way(
+    server: Server,
+) -> None:
+    client = server.client()
+    async with client:
+        peer = await sign_in(server, client)
+        peer.hangs_up_on_quit = False
+        call = asyncio.create_task(client.broadcast("bye"))
+        message = await peer.expect("outgoing_broadcast")
+
+        leaving = asyncio.create_task(client.quit())
+        await peer.expect("quit")
+        peer.say("ack", id=1, ref=message["ref"])
+        peer.hang_up()
+        await leaving
+
+        assert (await call).id == 1
+        assert [event async for event in client] == []
+        with pytest.raises(CannotConnectError, match="has quit"):
+            await client.who()
+
+
+async def test_a_program_that_fails_leaves_at_once(server: Server) -> None:
+    async def fail() -> None:
+        async with server.client():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    assert await (await server.accept()).hear() == {}
+
+
+async def test_one_may_quit_while_there_is_no_connection(server: Server) -> None:
+    async with server.client() as client:
+        await sign_in(server, client)
+        server.close()
+        assert isinstance(await next_event(client), Reconnecting)
+        call = asyncio.create_task(client.who())
+        await asyncio.sleep(0)
+
+        await client.quit()
+
+        with pytest.raises(CannotConnectError, match="has quit"):
+            await call

@@ -1,0 +1,271 @@
+"""Requests of the Python API, over a real socket to a scripted server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from chatctl.client import Answer, AnswerTimeoutError, Client, ProtocolError, RefusedError
+from chatctl.errors import CannotConnectError, Exit
+from chatctl.requesting import Outcome, Summary, send_requests
+from common.messages.base import Error
+from tests.chatctl.scripted import PATIENCE, Peer, Server, scripted
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with scripted() as running:
+        yield running
+
+
+def respond(peer: Peer, request: dict[str, Any], **data: Any) -> None:
+    peer.say("response", request_id=request["request_id"], data=data)
+
+
+def refuse(peer: Peer, request: dict[str, Any], reason: str) -> None:
+    peer.say("error", reason=reason, detail=f"no: {reason}", request_id=request["request_id"])
+
+
+async def hear(peer: Peer, count: int) -> list[dict[str, Any]]:
+    return [await peer.expect("request") for _ in range(count)]
+
+
+def ask(client: Client, *texts: str) -> list["asyncio.Task[Answer]"]:
+    return [asyncio.create_task(client.request(text)) for text in texts]
+
+
+async def test_a_request_needs_no_hello_and_returns_the_entities_and_the_wait(
+    server: Server,
+) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        (call,) = ask(client, "Hub&&id&&1&&")
+        (request,) = await hear(peer, 1)
+        assert request["data"] == "Hub&&id&&1&&"
+        respond(peer, request, Hub={"id": "1"})
+        answer = await call
+        assert answer.data == {"Hub": {"id": "1"}}
+        assert 0 < answer.wait < PATIENCE
+
+
+async def test_answers_find_their_requests_in_whatever_order_they_come(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        calls = ask(client, *map(str, range(100)))
+        requests = await hear(peer, 100)
+        assert len({request["request_id"] for request in requests}) == 100
+        for request in reversed(requests):
+            respond(peer, request, entity={"data": request["data"]})
+        answers = await asyncio.gather(*calls)
+        assert [answer.data for answer in answers] == [
+            {"entity": {"data": str(number)}} for number in range(100)
+        ]
+
+
+async def test_a_cancelled_request_is_forgotten_and_its_late_answer_dropped(
+    server: Server,
+) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        cancelled, kept = ask(client, "cancelled", "kept")
+        first, second = await hear(peer, 2)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        respond(peer, first, late={"a": "b"})
+        refuse(peer, first, "duplicate_request")
+        respond(peer, second, kept={"a": "b"})
+        assert (await kept).data == {"kept": {"a": "b"}}
+        await client.quit()
+        assert [event async for event in client] == []
+
+
+async def test_a_refused_request_raises_and_leaves_the_others_alone(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        refused, kept = ask(client, "refused", "kept")
+        first, second = await hear(peer, 2)
+        refuse(peer, first, "duplicate_request")
+        respond(peer, second)
+        with pytest.raises(RefusedError, match="no: duplicate_request"):
+            await refused
+        assert (await kept).data == {}
+
+
+async def test_an_answer_of_the_wrong_shape_fails_its_request_alone(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        broken, kept = ask(client, "broken", "kept")
+        first, second = await hear(peer, 2)
+        peer.say("response", request_id=first["request_id"], data=[1, 2])
+        respond(peer, second)
+        with pytest.raises(ProtocolError):
+            await broken
+        assert (await kept).data == {}
+
+
+async def test_a_request_that_is_too_long_is_never_sent(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        with pytest.raises(RefusedError) as refusal:
+            await client.request("x" * 70_000)
+        assert refusal.value.reason == "line_too_long"
+        (call,) = ask(client, "short")
+        (request,) = await hear(peer, 1)
+        assert request["data"] == "short"
+        respond(peer, request)
+        await call
+
+
+async def test_no_answer_in_time_is_a_timeout(server: Server) -> None:
+    async with server.client(answer_timeout=0.05) as client:
+        await server.accept()
+        with pytest.raises(AnswerTimeoutError, match=r"0\.05 s"):
+            await client.request("a&&b&&c")
+
+
+async def test_what_was_unanswered_when_the_link_was_lost_is_asked_again(server: Server) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        answered, cancelled, lost, also_lost = ask(client, *"acbd")
+        requests = await hear(peer, 4)
+        respond(peer, requests[0])
+        await answered
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        peer.hang_up()
+
+        peer = await server.accept()
+        again = await hear(peer, 2)
+        assert again == requests[2:]
+        for request in again:
+            respond(peer, request, entity={"data": request["data"]})
+        assert (await lost).data == {"entity": {"data": "b"}}
+        assert (await also_lost).data == {"entity": {"data": "d"}}
+
+
+async def test_what_the_server_has_no_room_for_is_asked_again_after_an_answer(
+    server: Server,
+) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+        calls = ask(client, *"abc")
+        first, second, third = await hear(peer, 3)
+        refuse(peer, second, "too_many_requests")
+        refuse(peer, third, "too_many_requests")
+        respond(peer, first)
+        for _ in range(2):
+            (again,) = await hear(peer, 1)
+            assert again["request_id"] not in {second["request_id"], third["request_id"]}
+            respond(peer, again)
+        assert len(await asyncio.gather(*calls)) == 3
+
+
+async def test_only_so_many_are_sent_at_once(server: Server) -> None:
+    async with server.client(max_requests=2) as client:
+        peer = await server.accept()
+        calls = ask(client, *"abc")
+        first, second = await hear(peer, 2)
+        respond(peer, second)
+        (third,) = await hear(peer, 1)
+        assert third["data"] == "c"
+        respond(peer, first)
+        respond(peer, third)
+        await asyncio.gather(*calls)
+
+
+async def stream(*texts: str) -> AsyncIterator[str]:
+    for text in texts:
+        yield text
+
+
+async def test_a_stream_reports_each_outcome_as_it_comes_and_goes_on_after_failures() -> None:
+    release = asyncio.Event()
+    outcomes: list[Outcome] = []
+    summary = Summary()
+
+    async def request(text: str) -> Answer:
+        if text == "bad":
+            raise RefusedError(Error("line_too_long", "too long"))
+        if text == "slow":
+            await release.wait()
+        release.set()
+        return Answer({"Hub": {"id": text}}, 0.25)
+
+    await send_requests(stream("slow", "bad", "quick"), request, outcomes.append, summary, 10)
+
+    assert [json.loads(outcome.to_json()) for outcome in outcomes] == [
+        {"seq": 2, "request": "bad", "error": "line_too_long", "detail": "too long"},
+        {"seq": 3, "request": "quick", "response": {"Hub": {"id": "quick"}}, "wait_ms": 250.0},
+        {"seq": 1, "request": "slow", "response": {"Hub": {"id": "slow"}}, "wait_ms": 250.0},
+    ]
+    assert [str(outcome) for outcome in outcomes] == [
+        "seq=2: too long",
+        'seq=3 wait=0.250 s {"Hub":{"id":"quick"}}',
+        'seq=1 wait=0.250 s {"Hub":{"id":"slow"}}',
+    ]
+    assert str(summary) == ("3 sent, 2 answered, 1 failed, wait min/mean/max = 0.250/0.250/0.250 s")
+    assert summary.exit_code == Exit.PARTIAL
+
+
+async def test_a_stream_is_read_no_faster_than_it_is_answered() -> None:
+    read: list[str] = []
+    release = asyncio.Semaphore(0)
+
+    async def texts() -> AsyncIterator[str]:
+        for number in range(100):
+            read.append(str(number))
+            yield str(number)
+
+    async def request(text: str) -> Answer:
+        await release.acquire()
+        return Answer({}, 0.0)
+
+    summary = Summary()
+    sending = asyncio.create_task(
+        send_requests(texts(), request, lambda outcome: None, summary, at_once=10)
+    )
+    for answered in range(90):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(read) == answered + 11  # ten are on their way and one waits for a place
+        release.release()
+    for _ in range(10):
+        release.release()
+    await sending
+    assert (summary.sent, summary.answered) == (100, 100)
+
+
+async def test_what_ends_the_connection_ends_the_stream() -> None:
+    async def request(text: str) -> Answer:
+        raise CannotConnectError("gone")
+
+    with pytest.raises(CannotConnectError, match=r"^gone$"):
+        await send_requests(stream("a", "b"), request, lambda outcome: None, Summary(), 10)
+
+
+@pytest.mark.parametrize(
+    ("failures", "code"),
+    [
+        ([], Exit.OK),
+        ([AnswerTimeoutError("late")], Exit.TIMEOUT),
+        ([RefusedError(Error("line_too_long", "too long"))], Exit.REFUSED),
+    ],
+)
+def test_where_none_was_answered_the_code_says_why(
+    failures: list[RefusedError | AnswerTimeoutError], code: Exit
+) -> None:
+    summary = Summary()
+    for failure in failures:
+        summary.sent += 1
+        summary.fail(failure)
+    assert summary.exit_code == code
+    assert "wait" not in str(summary)
+
+
+def test_an_answer_that_would_move_the_cursor_is_shown_escaped() -> None:
+    answer = Answer({"Hub": {"name": "a\x1b[2J\u202eb"}}, 1.0)
+    shown = str(Outcome.answered(1, "", answer))
+    assert shown.isprintable()
+    assert "\\u202e" in shown

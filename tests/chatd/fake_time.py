@@ -1,0 +1,59 @@
+"""Time that passes only when a test says so, and the timers of a loop that keeps it."""
+
+from collections.abc import Callable
+
+
+class FakeTimer:
+    """A delayed call that has not happened yet."""
+
+    def __init__(self, due: float, call: Callable[[], None]) -> None:
+        self.due = due
+        self.call = call
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Have the call not happen."""
+        self.is_cancelled = True
+
+
+class FakeTime:
+    """`monotonic` and `call_later` as the loop has them, in s from `start` on."""
+
+    def __init__(self, start: float = 1_000.0) -> None:
+        self.now = start
+        self._timers: list[FakeTimer] = []
+
+    @property
+    def timers(self) -> list[FakeTimer]:
+        """The delayed calls to come, the next one first."""
+        alive = [timer for timer in self._timers if not timer.is_cancelled]
+        return sorted(alive, key=lambda timer: timer.due)
+
+    def monotonic(self) -> float:
+        """Return the seconds (s)."""
+        return self.now
+
+    def call_later(self, delay: float, call: Callable[[], None]) -> FakeTimer:
+        """Run `call` after `delay` s."""
+        timer = FakeTimer(self.now + delay, call)
+        self._timers.append(timer)
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass and every timer fire on time."""
+        end = self.now + seconds
+        while self.timers and self.timers[0].due <= end:
+            self.now = max(self.now, self.timers[0].due)
+            self._fire()
+        self.now = end
+
+    def stall(self, seconds: float) -> None:
+        """Let time pass while the loop is busy, then fire what is overdue."""
+        self.now += seconds
+        while self.timers and self.timers[0].due <= self.now:
+            self._fire()
+
+    def _fire(self) -> None:
+        timer = self.timers[0]
+        self._timers.remove(timer)
+        timer.call()

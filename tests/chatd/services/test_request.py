@@ -1,0 +1,275 @@
+"""Requests on a clock that a test moves: no sockets, no loop."""
+
+import json
+import logging
+from random import Random
+from typing import Any, Final
+
+import pytest
+
+from chatd.outbox import Outbox
+from chatd.services.request import Requests, Terms
+from chatd.session import Session
+from chatd.wheel import Wheel
+from common.catalogue import FROM_CLIENT
+from common.codec import BadLine, Decoder
+from common.messages.base import Refusal
+from common.messages.request import BareRequest, Request
+from tests.chatd.fake_time import FakeTime
+
+HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
+BARE: Final = (
+    '{"request_id":"01","data":'
+    '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}}'
+)
+SEED: Final = 7
+DELAY: Final = (1.0, 5.0)
+
+
+class Visitor:
+    """One connection without a socket: says lines, hears lines."""
+
+    def __init__(self, house: "House") -> None:
+        outbox = Outbox(lambda _outbox: None, lambda: None)
+        self.session = Session("192.0.2.1:40000", 0.0, outbox, self)
+        self._house = house
+        self._decoder = Decoder(FROM_CLIENT)
+
+    def say(self, line: str) -> None:
+        """Send one line that is a request and have it served."""
+        for message in self._decoder.feed(line.encode() + b"\n"):
+            assert not isinstance(message, BadLine), message
+            serve = {row.kind: row.handler for row in self._house.requests.routes}[type(message)]
+            try:
+                serve(self.session, message)
+            except Refusal as refusal:
+                self.session.send(refusal.error)
+
+    def ask(self, request_id: str | int, data: str = "a&&b&&c") -> None:
+        """Send a request without a code."""
+        self.say(json.dumps({"request_id": request_id, "data": data}))
+
+    def lines(self) -> list[str]:
+        """Return what came since the last time."""
+        taken = iter(lambda: self.session.outbox.take(1_000), b"")
+        return b"".join(taken).decode().split("\n")[:-1]
+
+    def heard(self) -> list[dict[str, Any]]:
+        """Return what came since the last time, decoded."""
+        return [json.loads(line) for line in self.lines()]
+
+    def heard_ids(self) -> list[str | int]:
+        """Return the ids of the answers that came since the last time."""
+        return [answer["request_id"] for answer in self.heard() if "data" in answer]
+
+    def leave(self) -> None:
+        """Lose the connection."""
+        self._house.requests.closed(self.session)
+
+    def hang_up(self) -> None:
+        raise AssertionError("requests close no session")
+
+    async def drained(self) -> None:
+        raise AssertionError("requests wait for no session")
+
+
+class House:
+    """The service, with a wheel on a clock of its own."""
+
+    def __init__(
+        self,
+        delay: tuple[float, float] = DELAY,
+        max_pending: int = 10_000,
+        max_bytes: int = 8 * 2**20,
+    ) -> None:
+        self.time = FakeTime()
+        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
+        terms = Terms(delay, max_pending, max_bytes)
+        self.requests = Requests(self.wheel, Random(SEED), terms)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def ann(house: House) -> Visitor:
+    return Visitor(house)
+
+
+def test_the_example_of_the_specification_gets_exactly_its_answer(
+    house: House, ann: Visitor
+) -> None:
+    ann.say(f'{{"request_id":"01","data":"{HUB}"}}')
+    house.time.advance(5.0)
+    assert ann.lines() == [BARE]
+
+
+def test_a_request_with_a_code_gets_an_answer_with_one(house: House, ann: Visitor) -> None:
+    ann.say(f'{{"code":"request","request_id":"01","data":"{HUB}"}}')
+    house.time.advance(5.0)
+    assert ann.lines() == ['{"code":"response",' + BARE[1:]]
+
+
+@pytest.mark.parametrize("request_id", [7, "7", "", "ünï", -(2**63), 2**64 - 1, "x" * 256])
+def test_an_id_comes_back_as_it_was_sent(house: House, ann: Visitor, request_id: str | int) -> None:
+    ann.ask(request_id)
+    house.time.advance(5.0)
+    (answer,) = ann.heard()
+    assert answer == {"request_id": request_id, "data": {"a": {"b": "c"}}}
+    assert type(answer["request_id"]) is type(request_id)
+
+
+def test_the_number_7_and_the_string_7_are_two_ids(house: House, ann: Visitor) -> None:
+    ann.ask(7)
+    ann.ask("7")
+    house.time.advance(5.0)
+    assert set(ann.heard_ids()) == {7, "7"}
+
+
+def test_each_request_waits_for_a_draw_of_its_own(house: House, ann: Visitor) -> None:
+    began = house.time.now
+    draw = Random(SEED)
+    due = {number: draw.uniform(*DELAY) for number in range(200)}
+    for number in due:
+        ann.ask(number)
+    answered: dict[int, float] = {}
+    while len(answered) < len(due):
+        house.time.advance(0.001)
+        for request_id in ann.heard_ids():
+            answered[int(request_id)] = house.time.now - began
+    for number, delay in due.items():
+        assert delay - 1e-9 <= answered[number] <= delay + 0.0021
+    assert sorted(due, key=lambda number: due[number]) != list(due), "they change places"
+
+
+def test_the_delays_spread_over_the_whole_range(
+    ann: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        for number in range(1_000):
+            ann.ask(number)
+    seconds = [float(record.getMessage().split()[1]) for record in caplog.records]
+    assert (min(seconds), max(seconds)) == (1.0, 5.0)
+    assert 2.8 < sum(seconds) / len(seconds) < 3.2
+
+
+def test_the_log_says_how_long_each_waits(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        ann.ask("01")
+    delay = Random(SEED).uniform(*DELAY)
+    assert caplog.messages == [f"Timeout {delay:.1f} seconds for this one."]
+
+
+def test_without_a_delay_the_answer_comes_at_once_and_nothing_is_pending() -> None:
+    house = House(delay=(0.0, 0.0))
+    ann = Visitor(house)
+    for _ in range(2):  # the same id again: it is pending no more
+        ann.ask("01")
+        assert ann.heard_ids() == ["01"]
+    assert len(house.wheel) == ann.session.owed.count == 0
+
+
+def test_an_id_that_is_pending_is_refused_and_its_first_request_answered(
+    house: House, ann: Visitor
+) -> None:
+    ann.ask("01", "first&&a&&b")
+    ann.ask("01", "second&&a&&b")
+    (error,) = ann.heard()
+    assert (error["reason"], error["request_id"]) == ("duplicate_request", "01")
+    house.time.advance(5.0)
+    assert ann.heard() == [{"request_id": "01", "data": {"first": {"a": "b"}}}]
+
+
+def test_an_id_that_was_answered_may_be_used_again(house: House, ann: Visitor) -> None:
+    for _ in range(2):
+        ann.ask("01")
+        house.time.advance(5.0)
+        assert ann.heard_ids() == ["01"]
+
+
+def test_the_same_id_on_two_connections_is_two_requests(house: House, ann: Visitor) -> None:
+    bob = Visitor(house)
+    ann.ask("01", "ann&&a&&b")
+    bob.ask("01", "bob&&a&&b")
+    house.time.advance(5.0)
+    assert [list(answer["data"]) for answer in ann.heard() + bob.heard()] == [["ann"], ["bob"]]
+
+
+def test_more_requests_than_may_be_pending_are_refused_until_one_is_answered() -> None:
+    house = House(max_pending=2)
+    ann, bob = Visitor(house), Visitor(house)
+    for number in (1, 2, 3):
+        ann.ask(number)
+    (error,) = ann.heard()
+    assert (error["reason"], error["request_id"]) == ("too_many_requests", 3)
+    bob.ask(1)
+    assert bob.heard() == [], "the limit is each connection's own"
+    house.time.advance(5.0)
+    assert sorted(ann.heard_ids(), key=str) == [1, 2]
+    ann.ask(3)
+    house.time.advance(5.0)
+    assert ann.heard_ids() == [3]
+
+
+def test_answers_of_more_bytes_than_may_be_pending_are_refused_until_one_is_sent() -> None:
+    house = House(max_bytes=1_000)
+    ann = Visitor(house)
+    ann.ask(1, f"a&&b&&{'c' * 600}")
+    ann.ask(2, f"a&&b&&{'c' * 600}")
+    ann.ask(3, "a&&b&&c")
+    (error,) = ann.heard()
+    assert (error["reason"], error["request_id"]) == ("too_many_requests", 2)
+    house.time.advance(5.0)
+    assert set(ann.heard_ids()) == {1, 3}
+    ann.ask(2, f"a&&b&&{'c' * 600}")
+    house.time.advance(5.0)
+    assert ann.heard_ids() == [2]
+
+
+def test_what_is_pending_keeps_a_connection_open_and_what_was_answered_does_not(
+    house: House, ann: Visitor
+) -> None:
+    for number in range(10):
+        ann.ask(number)
+    assert ann.session.owed.count == len(house.wheel) == 10
+    house.time.advance(5.0)
+    assert ann.session.owed.count == len(house.wheel) == 0
+
+
+def test_a_disconnect_cancels_what_is_pending_for_it_alone(house: House, ann: Visitor) -> None:
+    bob = Visitor(house)
+    for number in range(1_000):
+        ann.ask(number)
+    bob.ask("bob")
+    ann.leave()
+    assert len(house.wheel) == 1
+    assert ann.session.owed.count == 0
+    house.time.advance(5.0)
+    assert ann.heard() == []
+    assert bob.heard_ids() == ["bob"]
+    assert not house.time.timers
+
+
+def test_a_disconnect_with_nothing_pending_is_nothing_special(house: House, ann: Visitor) -> None:
+    ann.leave()
+    bob = Visitor(house)
+    bob.ask("01")
+    house.time.advance(5.0)
+    bob.leave()
+    assert bob.heard_ids() == ["01"]
+    assert bob.session.owed.count == 0
+
+
+def test_a_refused_request_draws_no_delay_and_leaves_nothing_behind() -> None:
+    house = House(max_pending=1)
+    ann = Visitor(house)
+    for number in range(100):
+        ann.ask(number)
+    assert ann.session.owed.count == len(house.wheel) == 1
+
+
+def test_it_serves_requests_with_a_code_and_without(house: House) -> None:
+    assert {row.kind for row in house.requests.routes} == {Request, BareRequest}
+    assert not any(row.needs_welcome for row in house.requests.routes)

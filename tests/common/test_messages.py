@@ -1,0 +1,107 @@
+"""What is written is read back: every message of either side, generated from its type."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET, Raw, Struct, structs
+
+from common.catalogue import FROM_CLIENT, FROM_SERVER, Catalogue
+from common.codec import Decoder, encode, encode_lines
+from common.messages.basic import Echo
+from tests.common.kinds import instances
+
+KINDS = [
+    pytest.param(catalogue, kind, id=f"{sender}-{kind.__name__}")
+    for sender, catalogue in (("client", FROM_CLIENT), ("server", FROM_SERVER))
+    for kind in catalogue.kinds
+]
+ANY_KIND = pytest.mark.parametrize(("catalogue", "kind"), KINDS)
+SOME = settings(max_examples=40)
+
+
+def named(message: Struct) -> dict[str, Any]:
+    """Return the fields that are set, by their names on the wire."""
+    fields = {field.encode_name: getattr(message, field.name) for field in structs.fields(message)}
+    return {name: value for name, value in fields.items() if value is not UNSET}
+
+
+@ANY_KIND
+@SOME
+@given(st.data())
+def test_what_is_encoded_decodes_to_an_equal_message(
+    catalogue: Catalogue[Any], kind: type[Struct], data: st.DataObject
+) -> None:
+    message = data.draw(instances(kind))
+    assert list(Decoder(catalogue, 10**6).feed(encode(message))) == [message]
+
+
+@ANY_KIND
+@SOME
+@given(st.data())
+def test_a_message_is_one_line_of_compact_json_with_the_code_first(
+    catalogue: Catalogue[Any], kind: type[Struct], data: st.DataObject
+) -> None:
+    message = data.draw(instances(kind))
+    line = encode(message)
+    assert line.endswith(b"}\n")
+    assert line.count(b"\n") == 1
+    code = kind.__struct_config__.tag
+    if code is not None:
+        assert line.startswith(b'{"code":"%s"' % str(code).encode())
+    if not isinstance(message, Echo):
+        assert not re.search(rb"\s", re.sub(rb'"(?:[^"\\]|\\.)*"', b'""', line[:-1]))
+
+
+@ANY_KIND
+@SOME
+@given(st.data())
+def test_a_field_that_is_not_set_is_not_written(
+    catalogue: Catalogue[Any], kind: type[Struct], data: st.DataObject
+) -> None:
+    message = data.draw(instances(kind))
+    code = {"code"} if kind.__struct_config__.tag else set()
+    assert json.loads(encode(message)).keys() == named(message).keys() | code
+
+
+@given(st.lists(st.one_of(*map(instances, FROM_CLIENT.kinds)), max_size=5))
+def test_messages_encoded_together_are_the_lines_of_each(messages: list[Struct]) -> None:
+    assert encode_lines(messages) == b"".join(map(encode, messages))
+
+
+@given(st.lists(st.one_of(*map(instances, FROM_CLIENT.kinds)), max_size=5))
+def test_messages_need_no_newline_between_them(messages: list[Struct]) -> None:
+    stream = b"".join(encode(message)[:-1] for message in messages)
+    assert list(Decoder(FROM_CLIENT, 10**6).feed(stream)) == messages
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"1e999",
+        b"-0",
+        b"1" * 5_000,
+        b'"\\u0000"',
+        b'"\\ud83d\\ude00"',
+        b'{"a":1,"a":2}',
+        b"[[[[1]]]]",
+    ],
+)
+def test_an_echo_comes_back_byte_for_byte_whatever_the_value(content: bytes) -> None:
+    line = b'{"code":"echo","content":%s}\n' % content
+    (message,) = Decoder(FROM_CLIENT).feed(line)
+    assert message == Echo(Raw(content))
+    assert encode(message) == line
+
+
+@pytest.mark.parametrize("catalogue", [FROM_CLIENT, FROM_SERVER], ids=["client", "server"])
+def test_every_code_is_written_in_snake_case_and_is_one_kinds_alone(
+    catalogue: Catalogue[Any],
+) -> None:
+    codes = [kind.__struct_config__.tag for kind in catalogue.kinds]
+    tagged = [str(code) for code in codes if code is not None]
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in tagged)
+    assert len(set(codes)) == len(codes)

@@ -1,0 +1,222 @@
+"""Which names are allowed, and when two are the same."""
+
+import sys
+import unicodedata
+from itertools import islice
+from typing import Final
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from common.names import MAX_LENGTH, BadNameError, clean, key, variants
+
+NAMES: Final = st.text(min_size=1, max_size=70)
+
+# Default_Ignorable_Code_Point in DerivedCoreProperties.txt of Unicode 15.
+IGNORABLE: Final = [
+    *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
+    *(*range(0x180B, 0x1810), *range(0x200B, 0x2010), *range(0x202A, 0x202F)),
+    *(*range(0x2060, 0x2070), *range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9)),
+    *(*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000)),
+]
+
+
+def is_allowed(name: str) -> bool:
+    try:
+        clean(name)
+    except BadNameError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        "*a",
+        "a*",
+        "**",
+        "a#",
+        "a b",
+        "ann-2",
+        "Ω",
+        "名前",
+        "🙂",
+        "O'Neill",
+        "<b>",
+        "{}",
+        "who",
+        "-",
+        "0",
+    ],
+)
+def test_a_name_is_what_people_call_themselves(name: str) -> None:
+    assert clean(name) == name
+
+
+@pytest.mark.parametrize("length", [1, MAX_LENGTH])
+def test_a_name_has_1_to_64_characters(length: int) -> None:
+    assert clean("x" * length) == "x" * length
+
+
+@pytest.mark.parametrize("length", [0, MAX_LENGTH + 1, 65_536])
+def test_a_name_of_another_length_is_told_its_length(length: int) -> None:
+    with pytest.raises(BadNameError, match=f"1 to 64 characters, this one {length}$"):
+        clean("x" * length)
+
+
+def test_length_is_counted_after_composition() -> None:
+    assert clean("e\u0301" * MAX_LENGTH) == "é" * MAX_LENGTH
+    with pytest.raises(BadNameError, match="this one 65"):
+        clean("\u0958" * 32 + "x")  # a letter that composition takes apart
+
+
+def test_a_name_is_kept_composed() -> None:
+    assert clean("Zoe\u0308") == "Zo\u00eb"
+
+
+@pytest.mark.parametrize("name", [" a", "a ", "\ta", "a\u00a0", "\u3000a", "a\u2003", " "])
+def test_white_space_around_a_name_is_refused(name: str) -> None:
+    with pytest.raises(BadNameError, match="white space"):
+        clean(name)
+
+
+@pytest.mark.parametrize("star", ["*", "\N{FULLWIDTH ASTERISK}", "\N{SMALL ASTERISK}"])
+def test_the_sign_for_everyone_is_no_name_at_any_width(star: str) -> None:
+    with pytest.raises(BadNameError, match="everyone"):
+        clean(star)
+
+
+@pytest.mark.parametrize(
+    "name", ["#", "#a", "\N{FULLWIDTH NUMBER SIGN}a", "\N{SMALL NUMBER SIGN}a"]
+)
+def test_a_leading_hash_is_refused_at_any_width(name: str) -> None:
+    with pytest.raises(BadNameError, match="begin with #"):
+        clean(name)
+
+
+@pytest.mark.parametrize("name", ["|", "a|b", "|a", "a|", "a\N{FULLWIDTH VERTICAL LINE}b"])
+def test_a_bar_is_refused_anywhere_and_at_any_width(name: str) -> None:
+    with pytest.raises(BadNameError, match=r"\|"):
+        clean(name)
+
+
+@pytest.mark.parametrize(
+    ("character", "kind"),
+    [
+        ("\x00", "a control character"),
+        ("\n", "a control character"),
+        ("\x1b", "a control character"),
+        ("\x7f", "a control character"),
+        ("\x9b", "a control character"),
+        ("\u200b", "an invisible formatting character"),
+        ("\u200d", "an invisible formatting character"),
+        ("\u202e", "an invisible formatting character"),
+        ("\u2066", "an invisible formatting character"),
+        ("\ufeff", "an invisible formatting character"),
+        ("\U000e0041", "an invisible formatting character"),
+        ("\ufe0f", "an invisible character"),
+        ("\U000e0100", "an invisible character"),
+        ("\u2028", "a line separator"),
+        ("\u2029", "a paragraph separator"),
+        ("\ud800", "a surrogate"),
+        ("\ue000", "a private-use character"),
+        ("\uffff", "an unassigned character"),
+    ],
+)
+def test_what_cannot_be_typed_or_seen_is_refused_by_name(character: str, kind: str) -> None:
+    with pytest.raises(BadNameError, match=rf"{kind} \(U\+{ord(character):04X}\)$"):
+        clean(f"a{character}b")
+
+
+def test_no_two_names_differ_in_what_nobody_sees() -> None:
+    blank = [*IGNORABLE, 0x2800]
+    assert [hex(code) for code in blank if is_allowed(f"a{chr(code)}b")] == []
+
+
+def test_a_key_is_its_own_key_and_a_clean_name_stays_clean_over_all_of_unicode() -> None:
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        folded = key(character)
+        assert key(folded) == folded, hex(code)
+        if is_allowed(character):
+            assert clean(clean(character)) == clean(character), hex(code)
+            assert key(clean(character)) == folded, hex(code)
+            assert not {unicodedata.category(part) for part in folded} & {"Cc", "Cf", "Zl", "Zp"}
+
+
+@given(name=NAMES)
+@example("\u0345\u0301\u0390").via("a mark that moves when folded")
+@example("\u1fb3\u0345\u0300\u1e9e")
+def test_a_key_is_its_own_key(name: str) -> None:
+    assert key(key(name)) == key(name)
+
+
+@given(name=NAMES)
+def test_cleaning_twice_is_cleaning_once_and_keeps_the_key(name: str) -> None:
+    if is_allowed(name):
+        assert clean(clean(name)) == clean(name)
+        assert key(clean(name)) == key(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ann", "ANN"),
+        ("ann", "\uff41\uff4e\uff4e"),
+        ("file", "\N{LATIN SMALL LIGATURE FI}le"),
+        ("strasse", "Straße"),
+        ("STRASSE", "STRA\N{LATIN CAPITAL LETTER SHARP S}E"),
+        ("zoë", "Zoe\u0308"),
+        ("σίσυφος", "ΣΊΣΥΦΟΣ"),
+        ("ohm", "o\N{PLANCK CONSTANT}m"),
+        ("\N{GREEK CAPITAL LETTER OMEGA}", "\N{OHM SIGN}"),
+        ("a b", "a\u00a0b"),
+        ("a b", "a\u3000b"),
+        ("x2", "x²"),
+        ("IV", "Ⅳ"),
+        ("...", "\N{HORIZONTAL ELLIPSIS}"),
+        ("i\u0307", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"),
+        ("カ", "\N{HALFWIDTH KATAKANA LETTER KA}"),
+        ("ǆ", "ǅ"),
+    ],
+)
+def test_names_that_differ_in_case_width_or_form_are_the_same(one: str, other: str) -> None:
+    assert key(clean(one)) == key(clean(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ann", "anne"),
+        ("a b", "ab"),
+        ("i", "\N{LATIN SMALL LETTER DOTLESS I}"),
+        ("i", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"),
+        ("e", "é"),
+        ("a", "\N{CYRILLIC SMALL LETTER A}"),
+        ("0", "o"),
+    ],
+)
+def test_names_that_differ_in_a_letter_are_not(one: str, other: str) -> None:
+    assert key(one) != key(other)
+
+
+def test_variants_count_from_2() -> None:
+    assert list(islice(variants("ann"), 3)) == ["ann-2", "ann-3", "ann-4"]
+
+
+def test_a_variant_of_a_long_name_is_shortened_to_fit() -> None:
+    assert next(variants("x" * MAX_LENGTH)) == "x" * 62 + "-2"
+    assert next(variants("x" * 61 + " yz")) == "x" * 61 + "-2"
+
+
+@given(
+    name=st.one_of(NAMES, st.text("a \u0301é#*", min_size=60, max_size=64)),
+    skipped=st.integers(0, 1_000),
+)
+def test_variants_are_clean_short_enough_and_differ(name: str, skipped: int) -> None:
+    if is_allowed(name):
+        suggested = list(islice(variants(clean(name)), skipped, skipped + 3))
+        assert [clean(variant) for variant in suggested] == suggested
+        assert len({key(name), *map(key, suggested)}) == 4

@@ -1,0 +1,223 @@
+"""Requests over the wire of a real daemon: waits, order, errors, and half-closed connections."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import pytest
+
+from tests.e2e.daemon import Daemon
+from tests.e2e.wire import Wire
+from tests.tools import require
+
+HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
+ASKED: Final = f'{{"request_id":"01","data":"{HUB}"}}'
+ANSWERED: Final = (
+    '{"request_id":"01","data":'
+    '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}}'
+)
+SEED: Final = 15
+DELAY: Final = (0.2, 0.6)
+LATE: Final = 2.0
+"""Seconds (s) that an answer may be late on a busy machine; on an idle one it is 2 ms."""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon that makes nobody wait for long."""
+    running = Daemon(tmp_path_factory.mktemp("chatd"), "--delay", "{}:{}".format(*DELAY))
+    yield running
+    running.stop()
+
+
+def ask(wire: Wire, request_id: str | int, data: str = "a&&b&&c") -> None:
+    wire.send(json.dumps({"request_id": request_id, "data": data}).encode() + b"\n")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return when `condition` holds; the test's own time limit is the patience."""
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_the_example_of_the_specification_gets_exactly_its_answer(daemon: Daemon) -> None:
+    with Wire(daemon.address) as wire:
+        wire.send(ASKED.encode() + b"\n")
+        assert wire.hear_line() == ANSWERED
+
+
+def test_netcat_prints_the_answer_though_its_input_ended_before(daemon: Daemon) -> None:
+    printed = subprocess.run(
+        [require("nc"), "-N", daemon.host, str(daemon.port)],
+        input=ASKED,  # without a newline, as printf writes it
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert printed.stdout == ANSWERED + "\n"
+
+
+def test_a_connection_that_says_no_more_is_closed_after_its_last_answer(daemon: Daemon) -> None:
+    with Wire(daemon.address) as wire:
+        for number in range(20):
+            ask(wire, number)
+        wire.end_input()
+        heard = [json.loads(line)["request_id"] for line in wire.hear_all()]
+    assert sorted(heard) == list(range(20))
+
+
+def test_two_requests_sent_together_are_answered_after_their_own_delays(
+    start: Callable[..., Daemon],
+) -> None:
+    draw = Random(SEED)
+    delays = {"first": draw.uniform(*DELAY), "second": draw.uniform(*DELAY)}
+    assert delays["second"] < delays["first"] - 0.1, "a seed with which they change places"
+    daemon = start("--delay", "{}:{}".format(*DELAY), "--delay-seed", str(SEED))
+    with Wire(daemon.address) as wire:
+        began = time.monotonic()
+        wire.send(b'{"request_id":"first","data":"a"}{"request_id":"second","data":"b"}')
+        for expected in ("second", "first"):
+            assert wire.hear()["request_id"] == expected
+            assert delays[expected] <= time.monotonic() - began < delays[expected] + LATE
+
+
+def test_the_log_tells_each_delay(start: Callable[..., Daemon]) -> None:
+    draw = Random(SEED)
+    daemon = start("--delay", "0.05:3", "--delay-seed", str(SEED))
+    with Wire(daemon.address) as wire:
+        ask(wire, 1)
+        ask(wire, 2)
+        for _ in range(2):
+            line = f"Timeout {draw.uniform(0.05, 3):.1f} seconds for this one."
+            wait_for(lambda line=line: line in daemon.stderr)  # type: ignore[misc]
+
+
+def test_an_answer_waits_for_no_other(daemon: Daemon) -> None:
+    """A thousand requests of up to 0.6 s each are answered in about 0.6 s."""
+    with Wire(daemon.address) as wire:
+        began = time.monotonic()
+        for number in range(1_000):
+            ask(wire, number)
+        heard = [wire.hear()["request_id"] for _ in range(1_000)]
+        assert time.monotonic() - began < DELAY[1] + LATE
+    assert sorted(heard) == list(range(1_000))
+    assert heard != sorted(heard)
+
+
+def test_a_request_with_a_code_is_answered_with_one_and_ids_come_back_as_sent(
+    daemon: Daemon,
+) -> None:
+    with Wire(daemon.address) as wire:
+        assert wire.ask("request", request_id=-7, data="a&&b&&c") == {
+            "code": "response",
+            "request_id": -7,
+            "data": {"a": {"b": "c"}},
+        }
+
+
+BAD: Final[list[tuple[bytes, dict[str, Any]]]] = [
+    (b'{"request_id":1,"data":7}', {"reason": "bad_field", "request_id": 1}),
+    (b'{"request_id":"x","data":null}', {"reason": "bad_field", "request_id": "x"}),
+    (b'{"request_id":"x"}', {"reason": "bad_field", "request_id": "x"}),
+    (b'{"code":"request","request_id":2}', {"reason": "bad_field", "request_id": 2}),
+    (b'{"code":"request","data":"a"}', {"reason": "bad_field"}),
+    (b'{"request_id":[1],"data":"a"}', {"code": "error"}),
+    (b'{"request_id":1.5,"data":"a"}', {"code": "error"}),
+    (b'{"data":"a"}', {"reason": "unknown_code"}),
+    (b'{"request_id":1,"data":"a"', {"reason": "bad_json"}),
+    (b'{"request_id":"pending","data":"a"}', {"reason": "duplicate_request"}),
+    (b'{"request_id":"long","data":"' + b"x" * 70_000 + b'"}', {"reason": "line_too_long"}),
+]
+
+
+@pytest.mark.parametrize(("line", "error"), BAD, ids=[str(row[1]) for row in BAD])
+def test_a_bad_request_gets_its_error_and_the_rest_of_the_pipeline_its_answers(
+    daemon: Daemon, line: bytes, error: dict[str, Any]
+) -> None:
+    with Wire(daemon.address) as wire:
+        ask(wire, "pending")
+        wire.send(line + b"\n")
+        ask(wire, "behind")
+        heard = wire.hear()
+        assert heard == heard | {"code": "error"} | error
+        assert heard["detail"]
+        assert {wire.hear()["request_id"] for _ in range(2)} == {"pending", "behind"}
+
+
+def test_over_the_limit_requests_are_refused_with_their_id(start: Callable[..., Daemon]) -> None:
+    daemon = start("--delay", "0.2:0.2", "--max-pending", "3")
+    with Wire(daemon.address) as wire:
+        for number in range(5):
+            ask(wire, number)
+        errors = [wire.hear() for _ in range(2)]
+        assert [(error["reason"], error["request_id"]) for error in errors] == [
+            ("too_many_requests", 3),
+            ("too_many_requests", 4),
+        ]
+        assert [wire.hear()["request_id"] for _ in range(3)] == [0, 1, 2]
+        ask(wire, 3)
+        assert wire.hear()["request_id"] == 3
+
+
+def test_other_messages_are_answered_while_requests_wait(daemon: Daemon) -> None:
+    with Wire(daemon.address) as wire:
+        ask(wire, 1)
+        assert wire.ask("ping")["code"] == "pong"
+        wire.hello("busy")
+        assert wire.hear()["request_id"] == 1
+
+
+@pytest.mark.parametrize("leave", [Wire.close, Wire.reset], ids=["close", "reset"])
+def test_who_leaves_with_requests_pending_disturbs_nobody(
+    start: Callable[..., Daemon], leave: Callable[[Wire], None]
+) -> None:
+    daemon = start("--delay", "0.1:0.3")
+    with Wire(daemon.address) as witness:
+        leaver = Wire(daemon.address)
+        for number in range(1_000):
+            ask(leaver, number)
+            ask(witness, number)
+        leave(leaver)
+        assert {witness.hear()["request_id"] for _ in range(1_000)} == set(range(1_000))
+    daemon.stop()  # which also looks for tracebacks
+
+
+def test_a_disconnect_gives_back_the_memory_of_what_was_pending(
+    start: Callable[..., Daemon],
+) -> None:
+    """Twenty rounds of 7 MB of answers that nobody waits for: kept, they would be 140 MB."""
+    daemon = start("--delay", "3600:3600", "--log-level", "warning", is_debugged=False)
+    resident = []
+    for _ in range(20):
+        with Wire(daemon.address) as wire:
+            for number in range(120):
+                ask(wire, number, f"a&&b&&{'x' * 60_000}")
+            assert wire.ask("ping")["code"] == "pong"  # all before it were taken
+            wire.reset()  # to close would be to say no more, and still to listen
+        with Wire(daemon.address) as wire:
+            assert wire.ask("ping")["code"] == "pong"
+        resident.append(resident_bytes(daemon.process.pid))
+    assert resident[-1] - resident[0] < 40 * 2**20
+
+
+def resident_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_a_daemon_that_stops_does_not_wait_for_what_is_pending(
+    start: Callable[..., Daemon],
+) -> None:
+    daemon = start("--delay", "3600:3600")
+    with Wire(daemon.address) as wire:
+        ask(wire, 1)
+        wait_for(lambda: "Timeout 3600.0 seconds" in daemon.stderr)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert wire.hear()["reason"] == "shutting_down"
+    assert daemon.process.wait(10) == 0
