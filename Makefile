@@ -19,7 +19,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(runtime) ## Start the daemon in the foreground; options: make run ARGS="--port 5556"
-	@exec $(bin)/chatd $(ARGS)
+	@exec $(bin)/chatd --print-messages $(ARGS)
 
 test: lint ## Lint, check the types, run the tests; a choice of tests: make test ARGS="-k codec"
 	$(bin)/python -m pytest -n auto $(ARGS)

@@ -73,3 +73,7 @@ class Poller:
         if not events:
             raise TimedOut(f"no socket heard anything for {PATIENCE:g} s")
         return (descriptor for descriptor, _ in events)
+
+    def within(self, seconds: float) -> Iterator[int]:
+        """Yield the descriptors with something to read in `seconds`; there may be none."""
+        return (descriptor for descriptor, _ in self._epoll.poll(seconds))

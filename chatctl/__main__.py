@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except ClientError as failure:
-        print(f"{PROGRAM}: {failure}", file=sys.stderr)  # noqa: T201
+        from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
+
+        print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201
         return failure.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
@@ -48,7 +50,10 @@ def _run(args: Namespace) -> int:
     import asyncio  # noqa: PLC0415 - takes longer than all of --help
 
     chosen = settings.load(vars(args), os.environ)
-    return asyncio.run(_load(args.command).run(args, chosen))
+    command = _load(args.command)
+    new_event_loop = getattr(command, "new_event_loop", None)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(command.run(args, chosen))
 
 
 def _load(name: str) -> commands.Command:

@@ -35,6 +35,7 @@ import asyncio
 import itertools
 import math
 import secrets
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -42,7 +43,6 @@ import msgspec
 from msgspec import UNSET
 
 from chatctl import window
-from chatctl.address import HOST, PORT
 from chatctl.backoff import Backoff
 from chatctl.errors import (
     AnswerTimeoutError,
@@ -52,9 +52,11 @@ from chatctl.errors import (
     RefusedError,
 )
 from chatctl.events import Answer, Event, Probe, Receipt, Reconnected, Reconnecting
+from chatctl.feed import Feed
 from chatctl.inbox import LIMIT, Inbox
 from chatctl.link import Link
 from chatctl.session import Session
+from common.addresses import HOST, PORT
 from common.messages.base import Error
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import (
@@ -74,12 +76,14 @@ from common.messages.chat import (
     Welcome,
     Who,
 )
+from common.messages.feed import TOPICS, Array, Block, Subscribe, Topic, User
 from common.messages.request import Request, Response
 from common.timestamps import parse_time
 
 __all__ = [
     "Answer",
     "AnswerTimeoutError",
+    "Array",
     "CannotConnectError",
     "Client",
     "ClientError",
@@ -97,6 +101,7 @@ __all__ = [
     "Reconnecting",
     "RefusedError",
     "Resumed",
+    "User",
     "Welcome",
 ]
 
@@ -145,6 +150,7 @@ class Client:
         self._session = Session(dial, Inbox(inbox_limit), backoff or Backoff(), reconnect_for)
         self._inflight = asyncio.Semaphore(_DEFAULT_INFLIGHT)
         self._window = window.Window(max_requests)
+        self._feed = Feed(self._session)
         # A ref counts for ever, and for all clients with the same token: never the same twice.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
 
@@ -266,6 +272,32 @@ class Client:
             Request(ref, data), ref, Response, self._timeout
         )
         return Answer(response.data, _seconds(question.asked, question.answered))
+
+    def subscribe(
+        self,
+        *topics: Topic,
+        interval: float = 1.0,
+        size: int = 10,
+        low: int = 0,
+        high: int = 100,
+    ) -> AsyncGenerator[User | Array, None]:
+        """Yield random users and arrays without end; needs no hello, and `break` ends it.
+
+        The `topics` (both, where none is named) take turns every `interval` s, from 1 ms to 1 h; 0
+        is as fast as the program takes them. An array has `size` numbers from `low` to `high`.
+        After a lost connection the feed begins anew, with `n` at 1. While another call waits for
+        its answer, what a slow program has no room for is lost: a gap in `n`. A newer feed ends
+        this one. Raises ValueError, and RefusedError: `unsupported`, `bad_field`.
+        """
+        if 0 < interval < 0.001:
+            raise ValueError(f"interval is {interval} s; it is 0 or 0.001 to 3600")
+        milliseconds = round(interval * 1_000)
+        order = Subscribe(topics or TOPICS, milliseconds, size, low, high, next(self._refs))
+        return self._feed.items(order, self._timeout)
+
+    def report_block(self, count: int, seconds: float, *, interrupted: bool = False) -> None:
+        """Tell the server that the last `count` messages of the feed took `seconds` (s)."""
+        self._feed.report(Block(count, seconds, interrupted))
 
     async def history(self, before: int | None = None, limit: int = 50) -> HistoryPage:
         """Return up to `limit` (1 to 1000) messages older than the id `before`, oldest first.

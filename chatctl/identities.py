@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from chatctl.address import Address
 from chatctl.errors import ClientError, Exit
 from common import names
+from common.addresses import Address
 
 _TOKEN_BYTES: Final = 24
 _LONGEST: Final = 256

@@ -9,20 +9,20 @@ again when the program has caught up.
 
 import asyncio
 from collections import deque
-from typing import Final
-
-from chatctl.events import Event
+from typing import Final, Generic, TypeVar
 
 LIMIT: Final = 1024
 """Events kept before reading pauses."""
 
+E = TypeVar("E")
 
-class Inbox:
+
+class Inbox(Generic[E]):
     """A bounded queue of events that ends, with or without a failure."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._events: deque[Event] = deque()
+        self._events: deque[E] = deque()
         self._changed = asyncio.Event()
         self._has_ended = False
         self._failure: Exception | None = None
@@ -35,7 +35,7 @@ class Inbox:
         """Whether nothing more should be asked for."""
         return len(self._events) >= self._limit
 
-    def put(self, event: Event) -> bool:
+    def put(self, event: E) -> bool:
         """Keep `event`, or return False when there is no place for it."""
         if len(self._events) >= 2 * self._limit:
             return False
@@ -49,7 +49,7 @@ class Inbox:
         self._failure = failure
         self._changed.set()
 
-    async def get(self) -> Event | None:
+    async def get(self) -> E | None:
         """Return the next event, None at the end; raises the failure it ended with."""
         while not self._events:
             if self._failure is not None:

@@ -17,6 +17,7 @@ from chatctl.settings import Settings
 from chatctl.signin import take_name
 from chatctl.typed import Talker, deliver, read
 from common.messages.chat import Quit, Who
+from common.text import visible
 
 _NOTICEABLE: Final = 0.3
 """Seconds (s) of waiting for which a person wants to be told the reason."""
@@ -30,7 +31,7 @@ async def chat(settings: Settings, name: str, identities: Identities, *, agrees:
     print_line(banner(settings.server))
 
     async def consent(taken: str, free: str) -> bool:
-        return agrees or await ask(f"the name {taken} is taken; use {free}?")
+        return agrees or await ask(f"the name {visible(taken)} is taken; use {visible(free)}?")
 
     client = Client(*settings.server, connect_timeout=settings.timeout, answer_timeout=None)
     with ExitStack() as held:
@@ -75,16 +76,16 @@ class Conversation:
         if interrupted:
             return Exit.INTERRUPTED
         if lost:
-            raise PartialError(f"{lost} of the messages were not acknowledged")
+            raise PartialError(f"messages that were not acknowledged: {lost}")
         return Exit.OK
 
     async def _settle(self, patience: float) -> None:
         """Wait for the answers that are still due."""
-        for limit in (_NOTICEABLE, patience):
-            if self._asking:
-                await asyncio.wait(self._asking, timeout=limit)
-            if self._asking and limit is _NOTICEABLE:
-                say(f"waiting for {len(self._asking)} answers; Ctrl-C gives up")
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=_NOTICEABLE)
+        if self._asking:
+            say(f"waiting for {len(self._asking)} answers; Ctrl-C gives up")
+            await asyncio.wait(self._asking, timeout=patience)
 
     async def _listen(self) -> None:
         async for event in self._client:

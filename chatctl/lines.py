@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from chatctl.address import Address
 from common import names
+from common.addresses import Address
 from common.text import visible
 
 Line: TypeAlias = list[tuple[str, str]]

@@ -1,16 +1,13 @@
 """One TCP connection: bytes out, messages in, until it is lost."""
 
 import asyncio
-import errno
-import os
-import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from chatctl.address import Address
-from chatctl.errors import CannotConnectError
+from chatctl.dialing import connected, reason
+from common.addresses import Address
 from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder, encode
 from common.messages.base import Message
@@ -20,7 +17,6 @@ MAX_LINE: Final = 16 * 2**20
 """Longest line taken from a server, in bytes: a list of 10,000 long names still fits."""
 
 _CHUNK: Final = 64 * 2**10
-_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 _PING: Final = encode(Ping())
 
 
@@ -48,19 +44,13 @@ class Link:
     @classmethod
     async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
         """Connect within `within` s; raises CannotConnectError."""
-        try:
-            async with asyncio.timeout(within):
-                reader, writer = await asyncio.open_connection(host, port, limit=_CHUNK)
-        except TimeoutError:
-            problem = f"nothing answered within {within:g} s"
-        except OSError as failure:
-            problem = _reason(failure)
-        else:
-            if not _is_itself(writer):
-                return cls(reader, writer, silence)
-            writer.transport.abort()
-            problem = os.strerror(errno.ECONNREFUSED).lower()
-        raise CannotConnectError(f"cannot connect to {Address(host, port)}: {problem}")
+        streams = await connected(
+            asyncio.open_connection(host, port, limit=_CHUNK),
+            lambda streams: streams[1].transport,
+            Address(host, port),
+            within,
+        )
+        return cls(*streams, silence)
 
     def write(self, line: bytes) -> None:
         """Queue bytes; a lost connection is noticed by who reads."""
@@ -105,25 +95,5 @@ class Link:
                     if not limit.expired():  # the system's own, ETIMEDOUT
                         raise
         except OSError as failure:
-            raise LinkLostError(_reason(failure)) from None
+            raise LinkLostError(reason(failure)) from None
         raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")
-
-
-def _is_itself(writer: asyncio.StreamWriter) -> bool:
-    """Tell whether both ends are one: TCP connects a socket to its own port if nobody listens.
-
-    That happens to who tries often enough to reach a server on this machine that is not there, on a
-    port of the range from which the system takes those of clients (RFC 9293, simultaneous open).
-    """
-    own, other = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
-    return bool(own == other)
-
-
-def _reason(failure: OSError) -> str:
-    """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
-    if failure.errno is not None and failure.errno > 0:
-        return os.strerror(failure.errno).lower()
-    # Where a name has several addresses, the errors of all of them come as one text.
-    numbers = {int(number) for number in _ERRNO.findall(str(failure))}
-    reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
-    return reasons or (failure.strerror or str(failure)).lower()

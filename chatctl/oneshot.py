@@ -1,20 +1,18 @@
 """What commands that come and go have in common: a client, and a name that is free."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Container
-from contextlib import ExitStack, asynccontextmanager
-from itertools import islice
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 from chatctl.client import MAX_REQUESTS, Client
-from chatctl.errors import RefusedError
-from chatctl.identities import Identities, NameInUseError, default_directory
+from chatctl.errors import ClientError
+from chatctl.events import Event
+from chatctl.identities import Identities, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
+from chatctl.signin import take_name
+from chatctl.talk import describe
 from common import names
-
-_TRIES: Final = 100
-_TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
 def connect(
@@ -42,46 +40,22 @@ async def signed_in(
     identities = Identities(settings.server, default_directory(os.environ))
     async with connect(settings, reconnect_for) as client:
         with ExitStack() as held:
-            await _take_name(client, wanted, identities, held)
+            await take_name(client, wanted, identities, held, _any_will_do)
+            if names.key(client.name) != names.key(wanted):
+                say(f"{wanted} is taken, signed in as {client.name}")
             yield client
 
 
-async def _take_name(client: Client, wanted: str, identities: Identities, held: ExitStack) -> None:
-    tried: set[str] = set()
-    name = wanted
-    while True:
-        offered = None
-        with ExitStack() as attempt:
-            try:
-                token = attempt.enter_context(identities.borrow(name))
-                await client.hello(name, token=token)
-            except NameInUseError:
-                pass
-            except RefusedError as refusal:
-                if refusal.reason not in _TAKEN:
-                    raise
-                offered = refusal.suggestion
-            else:
-                held.push(attempt.pop_all())
-                break
-        tried.add(name)
-        name = next_name(wanted, tried, offered, identities.holds)
-    if name != wanted:
-        say(f"{wanted} is taken, signed in as {client.name}")
+async def tell(client: Client, notice: Callable[[Event], object] | None = None) -> None:
+    """Say what happens to the connection, until it ends; `notice` sees every event, too."""
+    # What ends it for good is raised to whoever waits for an answer.
+    with suppress(ClientError):
+        async for event in client:
+            if notice is not None:
+                notice(event)
+            if remark := describe(event):
+                say(remark)
 
 
-def next_name(
-    wanted: str, tried: Container[str], offered: str | None, holds: Callable[[str], bool]
-) -> str:
-    """Return the name like `wanted` to try next; raises NameInUseError when a hundred were tried.
-
-    One that we hold comes before the one that the server `offered`: that would be kept for us too,
-    and after a hundred commands there would be a hundred names.
-    """
-    untried = [name for name in islice(names.variants(wanted), _TRIES) if name not in tried]
-    if not untried:
-        raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
-    for name in untried:
-        if holds(name):
-            return name
-    return untried[0] if offered is None or offered in tried else offered
+async def _any_will_do(_taken: str, _free: str) -> bool:
+    return True

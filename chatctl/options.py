@@ -1,7 +1,9 @@
 """Options that several commands share."""
 
+import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from common.units import parse_duration
@@ -40,6 +42,18 @@ def duration(text: str) -> float:
 def count(text: str) -> int:
     """Read a whole number from 1; for `type=`."""
     return _read(_parse_count, text)
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return what reads a whole number from `low` to `high`; for `type=`."""
+
+    def parse(text: str) -> int:
+        # int() would take much that nobody types: 1_000, digits of other scripts, spaces.
+        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not low <= int(text) <= high:
+            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return partial(_read, parse)
 
 
 def _parse_count(text: str) -> int:

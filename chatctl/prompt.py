@@ -41,7 +41,7 @@ class _Terminal(Vt100_Output):
 
     @classmethod
     def open(cls) -> Self:
-        depth = ColorDepth.from_env()  # none where NO_COLOR is set
+        depth = ColorDepth.from_env()  # what NO_COLOR asks for, else None: as the terminal can
         opened = cls.from_pty(sys.stdout, os.environ.get("TERM"), default_color_depth=depth)
         return cast(Self, opened)
 

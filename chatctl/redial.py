@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from chatctl.backoff import Backoff
 from chatctl.errors import CannotConnectError
 from chatctl.events import Reconnecting
-from chatctl.link import Link
+
+L = TypeVar("L")
 
 
-class Redial:
+class Redial(Generic[L]):
     """Opens a link after a loss, telling each try.
 
     `dial` opens one link or raises CannotConnectError; `patience` is how long (s) after the loss to
@@ -19,7 +21,7 @@ class Redial:
 
     def __init__(
         self,
-        dial: Callable[[], Awaitable[Link]],
+        dial: Callable[[], Awaitable[L]],
         backoff: Backoff,
         patience: float,
         tell: Callable[[Reconnecting], object],
@@ -32,7 +34,7 @@ class Redial:
         self.reason = ""
         """Why there is no connection; empty when there is one."""
 
-    async def first(self) -> Link:
+    async def first(self) -> L:
         """Open the first link, in one try; raises CannotConnectError."""
         try:
             return await self._dial()
@@ -55,7 +57,7 @@ class Redial:
         self._backoff.reset()
         return away
 
-    async def again(self, *, at_once: bool) -> Link:
+    async def again(self, *, at_once: bool) -> L:
         """Open the next link; after a loss, and after each failure, with backoff.
 
         Raises CannotConnectError when patience has run out.

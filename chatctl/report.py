@@ -5,12 +5,12 @@ from typing import Protocol
 
 import msgspec
 
-from chatctl.address import Address
 from chatctl.errors import ClientError, RefusedError
 from chatctl.events import Event, Receipt, Reconnected, Reconnecting
 from chatctl.lines import banner, listing
 from chatctl.output import print_json, print_line, say
 from chatctl.talk import describe
+from common.addresses import Address
 from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast, Welcome
 from common.text import render, visible
 

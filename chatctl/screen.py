@@ -179,8 +179,9 @@ class Screen:
 
     def _settle(self, own: Own, outcome: tuple[str, str], number: int = 0) -> None:
         del self._waiting[own]
+        at = self._now()  # for the others too it is said now, however long it waited
         who, content = _ours(own.message), own.message.content
-        self._add(partial(speech, own.at, None, who, content, [outcome]), own.at, number)
+        self._add(partial(speech, at, None, who, content, [outcome]), at, number)
 
     def _draw_waiting(self, own: Own, columns: int) -> Line:
         first = own.message.content.partition("\n")[0][:columns]

@@ -8,7 +8,7 @@ same hello with the last id seen, and writes again, in order, what nobody has an
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import UNSET
 
@@ -24,7 +24,9 @@ from chatctl.inbox import Inbox
 from chatctl.link import Link, LinkLostError
 from chatctl.place import Place
 from chatctl.questions import Key, Question, Questions
+from chatctl.reasons import CLOSING, TRANSIENT, key_of
 from chatctl.redial import Redial
+from chatctl.standing import Standings
 from common.codec import MAX_LINE, BadLine, encode
 from common.messages.base import Error, Message
 from common.messages.chat import (
@@ -39,13 +41,8 @@ from common.messages.chat import (
 )
 from common.messages.request import Response
 
-_CLOSING: Final = frozenset({"shutting_down", "server_full", "slow_consumer", "idle_timeout"})
-"""Reasons for which a server hangs up on somebody who may come back."""
-
-_TRANSIENT: Final = _CLOSING | {"storage_failed", "rate_limited", "internal_error"}
-"""Refusals of a hello that may well be accepted later."""
-
 A = TypeVar("A", bound=Message)
+E = TypeVar("E")
 
 
 class Session:
@@ -58,7 +55,7 @@ class Session:
     def __init__(
         self,
         dial: Callable[[], Awaitable[Link]],
-        inbox: Inbox,
+        inbox: Inbox[Event],
         backoff: Backoff,
         reconnect_for: float,
     ) -> None:
@@ -75,6 +72,8 @@ class Session:
             Response: self._responded,
         }
         """Who takes which kind of message; all others are answers and carry a key."""
+        self.standing = Standings()
+        """What goes on over lost links."""
         self.max_line = MAX_LINE
         """Longest line that the server takes, in bytes."""
         self.place = Place()
@@ -123,10 +122,21 @@ class Session:
             raise ProtocolError(f"the server answered with {type(answer).__name__}")
         return answer, question
 
+    def tell(self, message: Message) -> bool:
+        """Send a message that nobody answers; return whether there was a link to send it on."""
+        if self._is_ready:
+            self._link.write(encode(message))
+        return self._is_ready
+
+    async def next_of(self, inbox: Inbox[E]) -> E | None:
+        """Return what `inbox` holds next, None at the end; raises what ended the session."""
+        event = await inbox.get()
+        self._pace()
+        return event
+
     async def next_event(self) -> Event | None:
         """Return what came next, None at the end; raises what ended the session."""
-        event = await self._inbox.get()
-        self._pace()
+        event = await self.next_of(self._inbox)
         if self.place.is_behind and not self._inbox and self._is_ready:
             self._link.close()  # the next link begins with what was left to the log
         return event
@@ -165,10 +175,13 @@ class Session:
         self._is_ready = False
         self._questions.fail(failure or CannotConnectError("this client has quit"))
         self._inbox.end(failure)
+        self.standing.end(failure)
 
     def _pace(self) -> None:
-        """Read on unless the inbox is full; while an answer is awaited, and at the end, always."""
-        if self._inbox.is_full and not self._questions and not self._is_leaving:
+        """Read on unless an inbox is full; while an answer is awaited, and at the end, always."""
+        # Who takes what stands may never look at the events.
+        is_full = self.standing.is_full or (self._inbox.is_full and not self.standing.is_hungry)
+        if is_full and not self._questions and not self._is_leaving:
             self._may_read.clear()
         else:
             self._may_read.set()
@@ -198,7 +211,7 @@ class Session:
             self._pace()
             await self._may_read.wait()
             for message in await link.read():
-                taker = self.takers.get(type(message), self._answered)
+                taker = self.takers.get(type(message), self.answered)
                 taker(message)
                 if link.is_closed:
                     return
@@ -215,8 +228,9 @@ class Session:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Write, again, what nobody has answered."""
+        """Write, again, what stands and what nobody has answered."""
         self._is_ready = True
+        self._link.write(self.standing.renew())
         for question in self._questions:
             self._write(question)
 
@@ -240,15 +254,16 @@ class Session:
     def _refused(self, error: Error) -> None:
         if error.reason == "replaced":
             raise RefusedError(error)
-        if error.reason in _CLOSING:
+        if error.reason in CLOSING:
             self._farewell = error.detail
-        if (key := _key(error)) is not UNSET:
-            self._questions.answer(key, RefusedError(error))
+        if (key := key_of(error)) is not UNSET:
+            if not self._questions.answer(key, RefusedError(error)):
+                self.standing.refuse(key, RefusedError(error))
         elif Hello in self._questions:
             self._questions.answer(Hello, RefusedError(error))
         elif not self._is_ready:
-            raise LinkLostError(error.detail) if error.reason in _TRANSIENT else RefusedError(error)
-        elif error.reason not in _CLOSING:
+            raise LinkLostError(error.detail) if error.reason in TRANSIENT else RefusedError(error)
+        elif error.reason not in CLOSING:
             self._inbox.put(error)
 
     def _misread(self, line: BadLine) -> None:
@@ -256,14 +271,15 @@ class Session:
         match error.reason:
             case "unknown_code":
                 return  # a newer server says more than we know
-            case "bad_field" if (key := _key(error)) is not UNSET:
+            case "bad_field" if (key := key_of(error)) is not UNSET:
                 self._questions.answer(key, ProtocolError(error.detail))
             case "bad_field":
                 self._inbox.put(error)
             case _:
                 raise ProtocolError(f"this is no chatd, or a broken one: {error.detail}")
 
-    def _answered(self, answer: Any) -> None:
+    def answered(self, answer: Any) -> None:
+        """Hand an answer to its question."""
         self._recover()
         self._questions.answer(answer.ref, answer)
 
@@ -282,8 +298,3 @@ class Session:
     def _resumed(self, resumed: Resumed) -> None:
         self.place.resumed(resumed)
         self._inbox.put(resumed)
-
-
-def _key(error: Error) -> Key:
-    """Return what `error` has in common with the question that it answers, or UNSET."""
-    return error.request_id if error.ref is UNSET else error.ref

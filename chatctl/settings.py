@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from chatctl.address import HOST, PORT, Address
 from chatctl.errors import UsageError
+from common.addresses import HOST, PORT, Address
 from common.units import parse_duration
 
 _GUEST: Final = "guest"

@@ -1,7 +1,7 @@
 """Taking a name, or with the person's consent one like it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Container
 from contextlib import ExitStack
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
@@ -11,9 +11,13 @@ from chatctl.identities import Identities, NameInUseError
 from common import names
 from common.messages.base import Error
 from common.messages.chat import Welcome
+from common.text import visible
 
 Consent: TypeAlias = Callable[[str, str], Awaitable[bool]]
 """Says whether, where the first name is taken, the second will do."""
+
+_TRIES: Final = 100
+_TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
 class Greeter(Protocol):
@@ -21,11 +25,6 @@ class Greeter(Protocol):
 
     async def hello(self, name: str, *, token: str, presence: bool) -> Welcome:
         """Take a name."""
-
-
-_TAKEN: Final = frozenset({"name_taken", "unauthorized"})
-_OWN_VARIANTS: Final = 8
-"""Variants looked at for one that is ours already."""
 
 
 async def take_name(
@@ -43,42 +42,65 @@ async def take_name(
     Each answer may take `within` s. Raises RefusedError, with the suggestion, where consent is not
     given, and what `hello` raises.
     """
-    taken, tried, offers = wanted, set[str](), list[str]()
-    for name in _candidates(wanted, identities, offers):
-        if name in tried:
-            continue
-        tried.add(name)
+    name = taken = wanted
+    tried: set[str] = set()
+    offered: str | None = None
+    while True:
         with ExitStack() as attempt:
-            try:
-                token = attempt.enter_context(identities.borrow(name))
-            except NameInUseError:
-                continue
-            if name != wanted and not await consent(taken, name):
-                detail = f"the name {taken} is taken; use {name}, or --suggested"
-                raise RefusedError(Error("name_taken", detail, name=taken, suggestion=name))
-            try:
-                async with asyncio.timeout(within):
-                    welcome = await client.hello(name, token=token, presence=presence)
-            except TimeoutError:
-                raise AnswerTimeoutError(f"no answer came within {within:g} s") from None
-            except RefusedError as refusal:
-                if refusal.reason not in _TAKEN:
-                    raise
-                taken = name
-                offers += filter(None, [refusal.suggestion])
-            else:
-                held.push(attempt.pop_all())
-                return welcome
-    raise AssertionError("there is always one more variant")
+            token = _borrow(name, identities, attempt)
+            if token is not None:
+                if name != wanted and not await consent(taken, name):
+                    raise _not_wanted(taken, name)
+                try:
+                    welcome = await _greet(client, name, token, presence, within)
+                except RefusedError as refusal:
+                    if refusal.reason not in _TAKEN:
+                        raise
+                    taken = name
+                    if name == wanted:  # a name like one like it would be an odd one
+                        offered = refusal.suggestion
+                else:
+                    held.push(attempt.pop_all())
+                    return welcome
+        tried.add(name)
+        name = next_name(wanted, tried, offered, identities.holds)
 
 
-def _candidates(wanted: str, identities: Identities, offers: list[str]) -> Iterator[str]:
-    """Yield names to try; `offers` grows while one does.
+def next_name(
+    wanted: str, tried: Container[str], offered: str | None, holds: Callable[[str], bool]
+) -> str:
+    """Return the name like `wanted` to try next; raises NameInUseError when a hundred were tried.
 
-    A name that is ours from another time comes before one that would be reserved for us anew.
+    One that we hold comes before the one that the server `offered`: that would be kept for us too,
+    and after a hundred commands there would be a hundred names.
     """
-    yield wanted
-    own = islice(names.variants(wanted), _OWN_VARIANTS)
-    yield from [name for name in own if identities.holds(name)]
-    yield from offers
-    yield from names.variants(wanted)
+    untried = [name for name in islice(names.variants(wanted), _TRIES) if name not in tried]
+    if not untried:
+        raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
+    for name in untried:
+        if holds(name):
+            return name
+    return untried[0] if offered is None or offered in tried else offered
+
+
+def _borrow(name: str, identities: Identities, attempt: ExitStack) -> str | None:
+    """Return the token for `name`, None where another program of ours uses it."""
+    try:
+        return attempt.enter_context(identities.borrow(name))
+    except NameInUseError:
+        return None
+
+
+async def _greet(
+    client: Greeter, name: str, token: str, presence: bool, within: float | None
+) -> Welcome:
+    try:
+        async with asyncio.timeout(within):
+            return await client.hello(name, token=token, presence=presence)
+    except TimeoutError:
+        raise AnswerTimeoutError(f"no answer came within {within:g} s") from None
+
+
+def _not_wanted(taken: str, free: str) -> RefusedError:
+    detail = f"the name {visible(taken)} is taken; use {visible(free)}, or --suggested"
+    return RefusedError(Error("name_taken", detail, name=taken, suggestion=free))

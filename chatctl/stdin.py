@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import Final
@@ -21,6 +22,8 @@ async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> 
     bare descriptor: a thread that waits inside `sys.stdin` holds a lock that the interpreter wants
     at its end.
     """
+    if descriptor == _STDIN and sys.stdin is None:
+        return  # it was closed at the start, and the descriptor may be anything by now
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes] = asyncio.Queue()
     room = threading.Semaphore(_AHEAD)

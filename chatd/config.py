@@ -23,11 +23,15 @@ class ConfigError(Exception):
 
 
 class Option(NamedTuple):
-    """How a setting is written and explained; `parse` raises ValueError."""
+    """How a setting is written and explained; `parse` raises ValueError.
+
+    `bare` is what the flag means without a value, where that is allowed.
+    """
 
     parse: Callable[[str], Any]
     metavar: str
     help: str
+    bare: str | None = None
 
 
 def _whole(text: str) -> int:
@@ -35,6 +39,27 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _switch(text: str) -> bool:
+    match text.lower():
+        case "yes" | "true" | "on" | "1":
+            return True
+        case "no" | "false" | "off" | "0":
+            return False
+    raise ValueError(f"{text!r} is neither yes nor no")
+
+
+def _locale(text: str) -> str:
+    try:
+        from faker.config import AVAILABLE_LOCALES  # noqa: PLC0415 - an extra
+    except ImportError:
+        return text
+    if text in AVAILABLE_LOCALES:
+        return text
+    close = get_close_matches(text, AVAILABLE_LOCALES, n=3, cutoff=0.5)
+    hint = f"; there are {', '.join(close)}" if close else ""
+    raise ValueError(f"{text!r} is not a locale of Faker: write it as en_US or de_DE{hint}")
 
 
 def _state_directory() -> Path:
@@ -114,6 +139,17 @@ class Config(Struct, frozen=True, kw_only=True):
     max_exchanges: Annotated[
         int, Meta(ge=0), Option(_whole, "N", "timestamp exchanges at once (1000)")
     ] = 1_000
+    feed_seed: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Option(_whole, "N", "make every feed the same in every run"),
+    ] = None
+    feed_locale: Annotated[
+        str, Option(_locale, "LOCALE", "where the users of feeds live (en_US)")
+    ] = "en_US"
+    print_messages: Annotated[
+        bool,
+        Option(_switch, "yes|no", "log every message that clients send (no)", bare="yes"),
+    ] = False
 
 
 def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -148,6 +184,7 @@ def _flag(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
+        usage=f"{PROGRAM} [OPTIONS]",
         description="Serve chat and more on one TCP port, in JSON lines.",
         epilog="Each option is also CHATD_NAME in the environment and name = … in the TOML file; "
         "sizes are written 64KiB, times 10ms, 4s, 5m, 1h, 7d. "
@@ -155,7 +192,13 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     for name, option in _OPTIONS.items():
-        parser.add_argument(_flag(name), metavar=option.metavar, help=option.help)
+        parser.add_argument(
+            _flag(name),
+            metavar=option.metavar,
+            help=option.help,
+            nargs=None if option.bare is None else "?",
+            const=option.bare,
+        )
     parser.add_argument("--config", metavar="FILE", help="TOML file with any of the above")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
     return parser
@@ -189,7 +232,8 @@ def _from_file(path: Path) -> _Layer:
             close = get_close_matches(name, _OPTIONS, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_OPTIONS)}"
             raise ConfigError(f"{path}: there is no setting {name}{hint}")
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        is_misplaced = isinstance(value, bool) and _OPTIONS[name].bare is None
+        if is_misplaced or not isinstance(value, str | int | float):
             raise ConfigError(f"{path}: {name}: write it as a text or a number")
         yield name, f"{path}: {name}", str(value)
 

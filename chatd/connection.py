@@ -16,7 +16,7 @@ from chatd.outbox import Outbox
 from chatd.router import Router
 from chatd.session import Session
 from chatd.turn import Turn
-from common.addresses import join_address
+from common.addresses import Address
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
 from common.messages import ClientMessage, Error
@@ -148,6 +148,8 @@ class Connection:
         transport = self._transport
         if transport.is_closing():
             self._outbox.clear()
+            # After a half-close nobody reads, and only a write finds out that nobody listens.
+            self.session.close("connection lost")
             return
         while self._draining is None:
             encoded = self._outbox.take(CHUNK)
@@ -155,10 +157,13 @@ class Connection:
                 if self.session.is_closing and not self._is_eof_sent:
                     self._is_eof_sent = True
                     transport.write_eof()
+                elif self._outbox.refill is not None:
+                    self._outbox.refill()
                 return
             transport.write(encoded)
             if transport.get_write_buffer_size():
                 self._draining = self._loop.create_task(self._drain())
+                self._outbox.is_blocked = True
         self._outbox.pack()  # so that what cannot be written counts
         queued = self._outbox.size + transport.get_write_buffer_size()
         if queued > self._terms.outbox_limit and not self.session.is_closing:
@@ -172,6 +177,7 @@ class Connection:
             return
         finally:
             self._draining = None
+            self._outbox.is_blocked = False
         if self.session.is_closing:
             self._rearm(LINGER, self._transport.abort)
         self._flush()
@@ -212,7 +218,7 @@ class Connection:
 def _address(writer: StreamWriter) -> str:
     # A client may be gone before its connection is accepted; then there is no name to get.
     host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
-    return join_address(host, port)
+    return str(Address(host, port))
 
 
 def _keep_alive(writer: StreamWriter) -> None:

@@ -33,7 +33,9 @@ class Outbox:
         "dialect",
         "flush",
         "is_awake",
+        "is_blocked",
         "is_busy",
+        "refill",
         "size",
         "taken_id",
     )
@@ -44,6 +46,10 @@ class Outbox:
         self.is_awake = False
         self.is_busy = False
         """Whether there is so much to write that nothing more should be asked for."""
+        self.is_blocked = False
+        """Whether the kernel did not take all that was taken: the other side does not read."""
+        self.refill: Callable[[], None] | None = None
+        """Called when all that was queued went to the kernel, by whoever takes; may queue more."""
         self.size = 0
         """Bytes queued; replies count from when they are packed."""
         self.taken_id = 0

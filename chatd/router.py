@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from chatd.excerpt import excerpt
 from chatd.routes import Route, Service
 from chatd.session import Session
 from common.catalogue import FROM_CLIENT
@@ -58,6 +59,17 @@ class Router:
                 service.closed(session)
             except Exception:
                 logger.exception("%s: failed to let go of the session", session)
+
+
+class PrintingRouter(Router):
+    """A router that logs every message before it is served."""
+
+    def dispatch(
+        self, session: Session, message: ClientMessage | BadLine
+    ) -> Awaitable[None] | None:
+        """Log an excerpt of `message` and serve it."""
+        logger.info("%s: %s", session, excerpt(message))
+        return super().dispatch(session, message)
 
 
 def _answer(session: Session, message: ClientMessage | BadLine, failure: Exception) -> None:

@@ -10,25 +10,28 @@ from asyncio import StreamReader, StreamWriter
 from random import Random
 from typing import Final
 
+from chatd.alarm import LoopAlarm
 from chatd.clock import SystemClock
 from chatd.config import Config
 from chatd.connection import MAX_INFLIGHT, Connection, Terms
 from chatd.fanout import Fanout
+from chatd.generator import Generator
 from chatd.identities import Identities
 from chatd.journal import TimeJournal
 from chatd.log.memory import MemoryLog
 from chatd.roster import Roster
-from chatd.router import Router
+from chatd.router import PrintingRouter, Router
 from chatd.services import request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
+from chatd.services.feed import Feeds
 from chatd.services.hello import Reception
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import Session
 from chatd.turn import Turn
 from chatd.wheel import Wheel
-from common.addresses import join_address
+from common.addresses import Address
 from common.messages.base import Error
 from common.messages.chat import Welcome
 from common.version import version
@@ -58,15 +61,18 @@ class Server:
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
         self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
-        wheel = Wheel(self._clock.monotonic, loop.call_later)
+        self._generator = Generator(config.feed_locale, config.feed_seed)
+        wheel = Wheel(self._clock.monotonic, self._alarm.call_later)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
         limits = Welcome(
             server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
-        self._router = Router(
+        make_router = PrintingRouter if config.print_messages else Router
+        self._router = make_router(
             [
                 Basic(self._clock),
                 Reception(self._log, roster, self._fanout, identities, limits),
@@ -82,6 +88,7 @@ class Server:
                     self._journal,
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
                 ),
+                Feeds(self._generator, wheel, self._clock),
             ]
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
@@ -101,7 +108,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         host, port = listener.sockets[0].getsockname()[:2]
-        print(f"listening on {join_address(host, port)}", flush=True)  # noqa: T201 - it is data
+        print(f"listening on {Address(host, port)}", flush=True)  # noqa: T201 - it is data
         await self._stopping.wait()
         listener.close()
         await self._drain()
@@ -113,7 +120,7 @@ class Server:
                 self._accept, host, port, limit=_READER_LIMIT, backlog=_BACKLOG
             )
         except OSError as fault:
-            where = join_address(host, port)
+            where = Address(host, port)
             if fault.errno == errno.EADDRINUSE:
                 why = "the port is in use; stop who uses it or choose another with --port"
             else:
@@ -151,6 +158,8 @@ class Server:
             connection.session.close("server stops", _SHUTTING_DOWN)
         if tasks := list(self._connections.values()):
             await asyncio.wait(tasks, timeout=DRAIN)
+        self._generator.close()
+        self._alarm.close()
         await self._journal.close()
         for connection in self._connections:
             connection.abort()

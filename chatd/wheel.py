@@ -50,8 +50,11 @@ class Wheel:
         return sum(map(len, self._buckets.values()))
 
     def now(self) -> int:
-        """Return the tick that this moment belongs to."""
-        return int(self._monotonic() * TICKS)
+        """Return the last tick that has come."""
+        moment = self._monotonic()
+        tick = int(moment * TICKS)
+        # There and back in floats may come out a tick short, for ever where the clock stands still.
+        return tick + 1 if (tick + 1) / TICKS <= moment else tick
 
     def tick_in(self, delay: float) -> int:
         """Return the tick at which what is due `delay` seconds (s, >= 0) from now will fire."""
@@ -85,14 +88,13 @@ class Wheel:
             self._timer.cancel()
         self._armed = self._order[0]
         delay = self._armed / TICKS - self._monotonic()
-        # The loop rounds to its own resolution; asking for less would make it spin.
-        self._timer = self._call_later(max(delay, 1 / TICKS), self._turn)
+        # Not nothing: a timer that came early in the last digit would come again and again.
+        self._timer = self._call_later(max(delay, 1e-6), self._turn)
 
     def _turn(self) -> None:
         self._timer = None
-        now = self._monotonic()
-        # In seconds, as the timer was armed: there and back in floats may come out a tick short.
-        while self._order and self._order[0] / TICKS <= now:
+        now = self.now()
+        while self._order and self._order[0] <= now:
             for entry in self._buckets.pop(heapq.heappop(self._order), ()):
                 try:
                     entry.fire()

@@ -1,30 +1,33 @@
-"""``HOST:PORT`` as people write it, IPv6 in brackets."""
+"""Where a server listens: ``HOST:PORT``, ``[::1]:5555``, ``HOST``, ``:PORT``."""
 
-from typing import Final
+import re
+from typing import Final, NamedTuple, Self
 
+HOST: Final = "127.0.0.1"
 PORT: Final = 5555
-"""Where chatd listens unless told otherwise."""
+
+_FORM: Final = re.compile(
+    r"(?:\[(?P<bracketed>[^\s\[\]]+)\]|(?P<host>[^\s:\[\]]*))(?::(?P<port>\d{1,5}))?"
+)
 
 
-def join_address(host: str, port: int) -> str:
-    """Return ``host:port``, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+class Address(NamedTuple):
+    """A host name or IP address, and a TCP port."""
 
+    host: str
+    port: int
 
-def split_address(text: str, default_host: str = "127.0.0.1") -> tuple[str, int]:
-    """Read ``HOST:PORT``, ``HOST``, ``:PORT``, ``[::1]:PORT`` or ``::1``.
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an address; what is left out is 127.0.0.1 or 5555. Raises ValueError."""
+        is_bare_ipv6 = text.count(":") > 1 and "[" not in text
+        match = _FORM.fullmatch(f"[{text}]" if is_bare_ipv6 else text)
+        port = int(match["port"] or PORT) if match else 0
+        if not match or not text or not 1 <= port <= 65535:
+            raise ValueError(
+                f"{text!r} is not an address: write HOST:PORT, [::1]:5555, HOST or :PORT"
+            )
+        return cls(match["bracketed"] or match["host"] or HOST, port)
 
-    Raises ValueError when the port is not 1 to 65535.
-    """
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is not an address: write [::1]:5555")
-        port = rest[1:]
-    elif text.count(":") > 1:
-        host, port = text, ""
-    else:
-        host, _, port = text.partition(":")
-    if port and not (port.isdecimal() and port.isascii() and 1 <= int(port) <= 65535):
-        raise ValueError(f"{text!r} is not an address: the port is 1 to 65535, as in host:5555")
-    return host or default_host, int(port) if port else PORT
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -5,6 +5,7 @@ where others wait.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol, TypeAlias
 
 from common.timefile import block_end, block_start, broken_end, continue_after, format_rows
@@ -44,10 +45,11 @@ class Recorder:
         self.lost = 0
         """Rows that could not be written."""
         self.fault: OSError | None = None
-        """Why the last batch could not be written; None when it could."""
+        """What kept batches from being written, since the first of them; None when they are."""
         self._file = file
         self._size = file.seek(0, 2)
         self._number = 0
+        self._is_torn = False
         # What is to stand before the next rows: ends and starts of blocks, kept until they fit.
         self._pending = self._continue()
 
@@ -56,8 +58,9 @@ class Recorder:
         self._pending += block_start(first=not self._size and not self._pending)
 
     def write(self, rows: Rows) -> None:
-        """Write rows into the open block."""
-        self._append(format_rows(self._number + 1, rows), len(rows))
+        """Write rows, if there are any, into the open block."""
+        if rows:
+            self._append(format_rows(self._number + 1, rows), len(rows))
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block, which ran for `duration_ns`."""
@@ -67,13 +70,16 @@ class Recorder:
     def _append(self, text: str, rows: int) -> None:
         content = (self._pending + text).encode()
         try:
+            self._cut()
             self._write_all(content)
         except OSError as fault:
-            self.fault = fault
+            self.fault = self.fault or fault
             self.lost += rows
             if not rows:
                 self._pending += text
-            self._cut(self._size)
+            # Readers are to find whole lines; if it fails here the next batch has to do it.
+            with suppress(OSError):
+                self._cut()
         else:
             self.fault = None
             self._pending = ""
@@ -81,29 +87,33 @@ class Recorder:
             self._number += rows
 
     def _write_all(self, content: bytes) -> None:
+        self._is_torn = True
         left = memoryview(content)
         while left:
             left = left[self._file.write(bytes(left)) or 0 :]
+        self._is_torn = False
 
-    def _cut(self, size: int) -> None:
-        try:
-            self._file.truncate(size)
-        finally:
-            self._file.seek(size)
+    def _cut(self) -> None:
+        """Remove what is not whole behind `_size`."""
+        if self._is_torn:
+            self._file.truncate(self._size)
+            self._file.seek(self._size)
+            self._is_torn = False
 
     def _continue(self) -> str:
         length = _TAIL
         while True:
-            tail = self._read_tail(length)
-            found = continue_after(tail)
+            found = continue_after(self._read_tail(length))
             if found.last_number or length >= self._size:
                 break
             length *= 16
         self._number = found.last_number
         self._size -= found.cut
-        self._cut(self._size)
+        self._is_torn = found.cut > 0
+        self._file.seek(self._size)
         return found.closing
 
     def _read_tail(self, length: int) -> str:
-        self._file.seek(max(0, self._size - length))
+        length = min(length, self._size)
+        self._file.seek(self._size - length)
         return (self._file.read(length) or b"").decode("latin-1")

@@ -2,6 +2,8 @@
 
 from bench.jobs.broadcast import Broadcast
 from bench.jobs.direct import Direct
+from bench.jobs.exchanges import Exchanges
+from bench.jobs.feed import EagerFeeds, PacedFeeds
 from bench.jobs.idle import Idle
 from bench.jobs.job import Goal, Job
 from bench.jobs.ping import PingClosed, PingPipelined
@@ -29,6 +31,17 @@ JOBS: tuple[Job, ...] = (
         each=100,
         goal=Goal("p99_us", 50_000, at_least=False),
     ),
+    PacedFeeds(
+        "feed-500", subscribers=500, interval_ms=10, goal=Goal("p99_us", 10_000, at_least=False)
+    ),
+    EagerFeeds("feed-eager", subscribers=10),
+    Exchanges("exchanges-1", count=1),
+    Exchanges("exchanges-100", count=100),
+    Exchanges("exchanges-200", count=200, goal=Goal("ping_p99_us", 10_000, at_least=False)),
+    Exchanges("exchanges-300", count=300, goal=Goal("p99_us", 1_000, at_least=False)),
+    Exchanges("exchanges-500", count=500),
+    Exchanges("exchanges-750", count=750, goal=Goal("p99_us", 5_000, at_least=False)),
+    Exchanges("exchanges-1000", count=1_000),
     ConnectStorm("storm", connections=5_000),
     Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)),
 )

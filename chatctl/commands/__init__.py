@@ -3,7 +3,7 @@
 A module holds HELP (one line), EXAMPLE (lines that can be typed), `add_arguments(parser)` and
 `async run(args, settings) -> int`, which returns an exit code or raises ClientError. What takes
 long to import (asyncio, msgspec, prompt_toolkit, rich) is imported inside `run`, so that help is
-there at once.
+there at once. A module may also hold `new_event_loop()`, which makes the loop that it runs in.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -11,7 +11,17 @@ from typing import Final, Protocol
 
 from chatctl.settings import Settings
 
-NAMES: Final = ("chat", "who", "send", "tail", "ping", "echo", "request")
+NAMES: Final = (
+    "chat",
+    "who",
+    "send",
+    "tail",
+    "ping",
+    "echo",
+    "request",
+    "timestamp",
+    "feed",
+)
 
 
 class Command(Protocol):

@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from chatctl import options
-from chatctl.address import Address
 from chatctl.errors import UsageError
 from chatctl.settings import Settings
+from common.addresses import Address
 
 HELP: Final = "talk: user|text to one, *|text or just text to all"
 EXAMPLE: Final = """\
@@ -62,7 +62,6 @@ def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:
 def _on_terminal() -> bool:
     """Tell whether somebody sits at a terminal that can move its cursor."""
     import os
-    import sys
 
     is_able = os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
-    return is_able and sys.stdin.isatty() and sys.stdout.isatty()
+    return is_able and os.isatty(0) and os.isatty(1)

@@ -3,15 +3,11 @@
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chatctl import options
 from chatctl.errors import ClientError, PartialError, UsageError
 from chatctl.settings import Settings
-
-if TYPE_CHECKING:
-    from chatctl.client import Client
 
 HELP: Final = "have entities read, each request after a delay of its own"
 EXAMPLE: Final = """\
@@ -42,7 +38,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     """Send all requests at once, print each answer as it comes, and at the end a summary."""
     import asyncio
 
-    from chatctl.oneshot import connect
+    from chatctl.oneshot import connect, tell
     from chatctl.output import say
     from chatctl.progress import Progress
     from chatctl.requesting import Outcome, Summary, send_requests
@@ -66,7 +62,7 @@ async def run(args: Namespace, settings: Settings) -> int:
                 progress.print_line(str(outcome))
 
         async with connect(settings, max_requests=args.concurrency) as client:
-            telling = asyncio.create_task(_tell(client))
+            telling = asyncio.create_task(tell(client))
             try:
                 await send_requests(texts(), client.request, report, summary, args.concurrency)
             except ClientError as failure:
@@ -102,14 +98,3 @@ async def _not_blank(lines: AsyncIterator[str]) -> AsyncIterator[str]:
     async for line in lines:
         if line.strip():
             yield line
-
-
-async def _tell(client: "Client") -> None:
-    from chatctl.output import say
-    from chatctl.talk import describe
-
-    # What ends the connection for good is raised to who waits for answers.
-    with suppress(ClientError):
-        async for event in client:
-            if remark := describe(event):
-                say(remark)

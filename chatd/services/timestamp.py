@@ -20,8 +20,8 @@ from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
 
-GRACE: Final = 5 * TICKS
-"""Ticks after the last stamp in which the other side may still send its own."""
+GRACE: Final = 5.0
+"""Seconds (s) after the last stamp in which the other side may still send its own."""
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -84,7 +84,7 @@ class _Run:
         self.received = 0
         self.heard = 0
         self.heard_ns = 0
-        self.tick = grid.deadline()
+        self.tick = grid.deadline
 
     def fire(self) -> None:
         """Do what is due; the wheel calls this."""
@@ -134,7 +134,7 @@ class Exchanges:
 
     async def exchange(self, session: Session, message: Exchange) -> None:
         """Grant an exchange and start it, or name the range."""
-        self._check(session, message)
+        self._check_terms(message)
         try:
             await self._journal.open()
         except (OSError, ValueError) as fault:
@@ -142,6 +142,7 @@ class Exchanges:
             raise Refusal(Error("storage_failed", detail)) from None
         if session.is_closing:
             return
+        self._check_room(session)
         if not self._runs:
             self._journal.start_block()
             self._block = _Block(self._clock.monotonic())
@@ -150,7 +151,8 @@ class Exchanges:
         phases = max(1, int(interval * TICKS))
         start = self._wheel.tick_in(0) + self._granted % phases
         self._granted += 1
-        grid = Grid(start, interval, max(1, round(message.duration_s / interval)))
+        count = max(1, round(message.duration_s / interval))
+        grid = Grid(start, round(interval * _SECOND_NS), count)
         run = _Run(self, session, message, grid, self._journal.lost)
         self._runs[session] = run
         self._ended.pop(session, None)
@@ -171,6 +173,9 @@ class Exchanges:
             sent_ns = parse_time(message.sent)
         except ValueError as fault:
             raise Refusal(Error("bad_field", f"in stamp: {fault}")) from None
+        if run.received >= run.grid.count:
+            detail = f"all {run.grid.count} stamps of this exchange have come; send exchange_end"
+            raise Refusal(Error("too_many_requests", detail))
         run.received += 1
         if message.n > run.heard:
             run.heard, run.heard_ns = message.n, session.read_ns
@@ -195,27 +200,24 @@ class Exchanges:
 
     def advance(self, run: _Run) -> None:
         """Send every stamp of `run` that is due, and wait for the next."""
-        if not run.grid:
+        grid = run.grid
+        if not grid.left:
             self._finish(run)
             return
         now, sent_ns = self._clock.monotonic(), self._clock.wall_ns()
-        tick = self._wheel.now()
-        while run.grid and run.grid.deadline() <= tick:
+        while grid.left and grid.deadline / TICKS <= now:
             run.session.send(run.stamp(now, sent_ns))
             self._journal.add(run.outgoing, sent_ns)
-        if not run.grid:
+        if grid.left:
+            run.tick = grid.deadline
+        else:
             run.session.owed.done()
-        run.tick = run.grid.deadline() if run.grid else tick + GRACE
+            run.tick = self._wheel.tick_in(GRACE)
         self._wheel.add(run.tick, run)
 
-    def _check(self, session: Session, message: Exchange) -> None:
+    def _check_terms(self, message: Exchange) -> None:
         terms = self._terms
         interval = message.interval_ms / 1000
-        if session in self._runs:
-            raise Refusal(Error("unsupported", "an exchange runs here; end it with exchange_end"))
-        if len(self._runs) >= terms.max_exchanges:
-            detail = f"all {terms.max_exchanges} exchanges are taken; try again later"
-            raise Refusal(Error("too_many_requests", detail))
         try:
             check_id(message.id)
         except ValueError as fault:
@@ -229,15 +231,22 @@ class Exchanges:
             detail = f"in exchange: duration_s is out of range: from one interval to {high}"
             raise Refusal(Error("bad_field", detail))
 
+    def _check_room(self, session: Session) -> None:
+        if session in self._runs:
+            raise Refusal(Error("unsupported", "an exchange runs here; end it with exchange_end"))
+        if len(self._runs) >= self._terms.max_exchanges:
+            detail = f"all {self._terms.max_exchanges} exchanges are taken; try again later"
+            raise Refusal(Error("too_many_requests", detail))
+
     def _finish(self, run: _Run) -> None:
         del self._runs[run.session]
         self._wheel.remove([(run.tick, run)])
-        if run.grid:
+        if run.grid.left:
             run.session.owed.done()
         lost = self._journal.lost - run.lost_before
         counts = ExchangeEnd(run.grid.sent, run.received, lost or UNSET)
         self._ended[run.session] = counts
-        self._block.is_broken |= bool(run.grid)
+        self._block.is_broken |= run.grid.left > 0
         if not self._runs:
             self._end_block(run.wish.duration_s)
         late = run.grid.punctuality()
@@ -246,15 +255,15 @@ class Exchanges:
             "%d late, lateness in ms: median %.2f, p99 %.2f, max %.2f",
             run.session,
             run.wish.id,
-            "broke off" if run.grid else "is over",
+            "broke off" if run.grid.left else "is over",
             run.grid.sent,
             run.grid.count,
             run.received,
             lost,
             late.late,
-            late.median_us / 1000,
-            late.p99_us / 1000,
-            late.max_us / 1000,
+            late.median,
+            late.p99,
+            late.max,
         )
 
     def _end_block(self, planned: float) -> None:

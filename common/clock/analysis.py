@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from common.clock.delay import ipdv, pdv, receive_delays, send_delays
+from common.clock.delay import ipdv, pdv, peer_lateness, receive_delays, send_delays
 from common.clock.offset import Sample, error_bound, measure
 from common.clock.skew import Skew, skew
 from common.clock.stability import Stability, longest_stretch, stabilities
@@ -36,9 +36,11 @@ class Counts(Struct, frozen=True):
 class Analysis(Struct, frozen=True):
     """What an exchange tells; a figure without samples is None.
 
-    Rows stand in the order of irtt. IPDV is summarized by magnitude, as irtt does. `offset` is the
-    sample with the least error bound, in practice that of minimum delay (RFC 5905 s. 10), and holds
-    at its `at_ns`: `skew` says how fast it changes.
+    Rows stand in the order of irtt. The timer error of the peer, which irtt does not have, shows
+    when it stalled: no delay does, since of the stamps that it kept waiting only the last was ever
+    said to be heard. IPDV is summarized by magnitude, as irtt does. `offset` is the sample with the
+    least error bound, in practice that of minimum delay (RFC 5905 s. 10), and holds at its `at_ns`:
+    `skew` says how fast it changes.
     """
 
     round_trip: Summary | None
@@ -49,6 +51,7 @@ class Analysis(Struct, frozen=True):
     receive_ipdv: Summary | None
     send_call: Summary | None
     timer_error: Summary | None
+    peer_timer_error: Summary | None
     send_pdv: Summary | None
     receive_pdv: Summary | None
     offset: Sample | None
@@ -67,6 +70,7 @@ class Analysis(Struct, frozen=True):
             ("receive IPDV", self.receive_ipdv),
             ("send call time", self.send_call),
             ("timer error", self.timer_error),
+            ("peer timer error", self.peer_timer_error),
             ("send PDV", self.send_pdv),
             ("receive PDV", self.receive_pdv),
         ):
@@ -92,6 +96,7 @@ def analyze(exchange: Exchange) -> Analysis:
         receive_ipdv=summarize(map(abs, ipdv(receiving))),
         send_call=summarize(exchange.send_call_ns),
         timer_error=summarize(exchange.timer_error_ns),
+        peer_timer_error=summarize(peer_lateness(exchange)),
         send_pdv=summarize(pdv(sending)),
         receive_pdv=summarize(pdv(receiving)),
         offset=min(found.values(), key=error_bound, default=None),

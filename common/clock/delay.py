@@ -5,7 +5,7 @@ One-way delays contain the clock offset: they may be negative, and only their di
 something while the clocks are not set alike. Skew is left in as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from common.exchange import Exchange
@@ -32,6 +32,25 @@ def receive_delays(exchange: Exchange) -> Series:
     return {arrival.n: arrival.arrived_ns - arrival.sent_ns for arrival in exchange.arrivals}
 
 
+def peer_lateness(exchange: Exchange) -> list[int]:
+    """Return how late (ns, >= 0) the other side sent each stamp, by its own clock.
+
+    Its deadlines are an interval apart, and what is known of the first is that no stamp came before
+    its own: the most punctual counts as on time. Behind a hole in the numbers, which a lost
+    connection leaves, they begin anew.
+    """
+    lateness: list[int] = []
+    phases: list[int] = []
+    last = 0
+    for arrival in exchange.arrivals:
+        if arrival.n != last + 1:
+            lateness += _above_least(phases)
+            phases = []
+        last = arrival.n
+        phases.append(arrival.sent_ns - arrival.n * exchange.interval_ns)
+    return lateness + _above_least(phases)
+
+
 def ipdv(delays: Mapping[int, int]) -> list[int]:
     """Return D(n) - D(n - 1) (ns, signed) of every stamp whose predecessor is there too.
 
@@ -43,7 +62,9 @@ def ipdv(delays: Mapping[int, int]) -> list[int]:
 
 def pdv(delays: Mapping[int, int]) -> list[int]:
     """Return D(n) - D(min) (ns, >= 0) of every stamp: packet delay variation, RFC 5481 s. 4.2."""
-    if not delays:
-        return []
-    lowest = min(delays.values())
-    return [delay - lowest for delay in delays.values()]
+    return _above_least(delays.values())
+
+
+def _above_least(delays: Collection[int]) -> list[int]:
+    least = min(delays, default=0)
+    return [delay - least for delay in delays]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chatctl.address import Address
 from chatctl.identities import Identities, NameInUseError
+from common.addresses import Address
 
 SERVER = Address("127.0.0.1", 5555)
 

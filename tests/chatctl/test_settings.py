@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chatctl import settings
-from chatctl.address import Address
 from chatctl.errors import UsageError
+from common.addresses import Address
 
 Configure = Callable[[str], dict[str, str]]
 

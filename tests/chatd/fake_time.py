@@ -35,13 +35,13 @@ class FakeTime:
 
     def call_later(self, delay: float, call: Callable[[], None]) -> FakeTimer:
         """Run `call` after `delay` s."""
-        timer = FakeTimer(self.now + delay, call)
+        timer = FakeTimer(_whole_ns(self.now + delay), call)
         self._timers.append(timer)
         return timer
 
     def advance(self, seconds: float) -> None:
         """Let time pass and every timer fire on time."""
-        end = self.now + seconds
+        end = _whole_ns(self.now + seconds)
         while self.timers and self.timers[0].due <= end:
             self.now = max(self.now, self.timers[0].due)
             self._fire()
@@ -49,7 +49,7 @@ class FakeTime:
 
     def stall(self, seconds: float) -> None:
         """Let time pass while the loop is busy, then fire what is overdue."""
-        self.now += seconds
+        self.now = _whole_ns(self.now + seconds)
         while self.timers and self.timers[0].due <= self.now:
             self._fire()
 
@@ -57,3 +57,8 @@ class FakeTime:
         timer = self.timers[0]
         self._timers.remove(timer)
         timer.call()
+
+
+def _whole_ns(seconds: float) -> float:
+    # So that 9 ms and 1 ms are 10 ms, to the last digit.
+    return round(seconds, 9)

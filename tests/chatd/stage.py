@@ -5,7 +5,6 @@ before anyone is heard happens in one turn of the event loop, and so is one batc
 """
 
 import asyncio
-import heapq
 import json
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from chatd.router import Router
 from chatd.routes import Service
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
+from chatd.services.feed import Feeds, Stream
 from chatd.services.hello import Reception
 from chatd.services.request import Requests
 from chatd.services.request import Terms as RequestTerms
@@ -34,7 +34,9 @@ from common.catalogue import FROM_CLIENT
 from common.codec import Decoder
 from common.messages import ClientMessage
 from common.messages.chat import Welcome
+from common.messages.feed import Subscribe
 from common.text import TextDecoder
+from tests.chatd.fake_time import FakeTime
 from tests.chatd.virtual_time import quiet
 
 Json: TypeAlias = dict[str, Any]
@@ -51,23 +53,15 @@ REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000
 EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
 
 
-class FakeClock:
-    """Stands still until a test advances it."""
+class FakeClock(FakeTime):
+    """Stands still until a test advances it; timers that fall due meanwhile fire."""
 
     def __init__(self) -> None:
-        self._now = 0.0
-
-    def advance(self, seconds: float) -> None:
-        """Let `seconds` (s) pass."""
-        self._now += seconds
+        super().__init__(start=0.0)
 
     def wall_ns(self) -> int:
         """Return ns since the Unix epoch."""
-        return EPOCH_NS + round(self._now * 1e9)
-
-    def monotonic(self) -> float:
-        """Return seconds (s) since the clock was made."""
-        return self._now
+        return EPOCH_NS + round(self.now * 1e9)
 
 
 class Deferred:
@@ -83,48 +77,6 @@ class Deferred:
         """End the turn: run what was deferred, and what that defers."""
         while self._calls:
             self._calls.popleft()()
-
-
-class Timers:
-    """Stands in for `loop.call_later`: what was asked for runs when a test lets time pass."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._asked = 0
-
-    def __len__(self) -> int:
-        return len(self._due)
-
-    def call_later(self, delay: float, call: Callable[[], None]) -> "Timer":
-        """Have `call` run `delay` s from now."""
-        self._asked += 1
-        entry = (self._clock.monotonic() + delay, self._asked, call)
-        heapq.heappush(self._due, entry)
-        return Timer(self._due, entry)
-
-    def run(self) -> None:
-        """Run what is due by now, in order."""
-        while self._due and self._due[0][0] <= self._clock.monotonic() + 1e-9:
-            heapq.heappop(self._due)[2]()
-
-
-class Timer:
-    """What `Timers` hands out."""
-
-    def __init__(
-        self,
-        due: list[tuple[float, int, Callable[[], None]]],
-        entry: tuple[float, int, Callable[[], None]],
-    ) -> None:
-        self._due = due
-        self._entry = entry
-
-    def cancel(self) -> None:
-        """Have the call not happen."""
-        if self._entry in self._due:
-            self._due.remove(self._entry)
-            heapq.heapify(self._due)
 
 
 class Paper:
@@ -152,6 +104,14 @@ class Paper:
         self.ends.append((duration_ns, broken_off))
 
 
+class NothingToFeed:
+    """Stands in for the generator where Faker is missing."""
+
+    async def open(self, _order: Subscribe, _ready: Callable[[], None]) -> Stream:
+        """Refuse."""
+        raise ImportError("no module named faker")
+
+
 class Stage:
     """Every room behind the router, as the server puts them together; `reserve` is in s."""
 
@@ -165,8 +125,7 @@ class Stage:
         self.clock = FakeClock()
         self.end_turn = Deferred()
         self.log = make_log(keep_messages, self.end_turn)
-        self.timers = Timers(self.clock)
-        self.wheel = Wheel(self.clock.monotonic, self.timers.call_later)
+        self.wheel = Wheel(self.clock.monotonic, self.clock.call_later)
         self.journal = Paper()
         self.roster = Roster()
         self.fanout = Fanout(self.roster)
@@ -177,6 +136,7 @@ class Stage:
             Chat(self.log, self.roster, identities, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
             Exchanges(self.wheel, self.clock, self.journal, EXCHANGES),
+            Feeds(NothingToFeed(), self.wheel, self.clock),
         ]
         self.router = Router(services)
         self._visitors = 0

@@ -181,6 +181,47 @@ class TestMistakes:
         assert arguments[0] in capsys.readouterr().err
 
 
+class TestSwitches:
+    @pytest.mark.parametrize(
+        ("arguments", "is_on"),
+        [
+            ([], False),
+            (["--print-messages"], True),
+            (["--print-messages", "yes"], True),
+            (["--print-messages", "no"], False),
+            (["--print-messages", "--print-messages", "off"], False),
+        ],
+    )
+    def test_a_flag_alone_means_yes_and_the_last_one_counts(
+        self, arguments: list[str], *, is_on: bool
+    ) -> None:
+        assert load(arguments, {}).print_messages is is_on
+
+    @pytest.mark.parametrize("text", ["yes", "TRUE", "on", "1"])
+    def test_the_environment_says_it_in_words(self, text: str) -> None:
+        assert load([], {"CHATD_PRINT_MESSAGES": text}).print_messages
+
+    @pytest.mark.parametrize("value", ["true", '"yes"'])
+    def test_the_file_may_use_what_toml_has_for_it(self, value: str, write_file: WriteFile) -> None:
+        path = write_file(f"print_messages = {value}")
+        assert load(["--config", path], {}).print_messages
+
+    def test_anything_else_is_refused(self) -> None:
+        assert refused("--print-messages", "maybe") == (
+            "--print-messages: 'maybe' is neither yes nor no"
+        )
+
+
+class TestLocales:
+    def test_one_that_faker_knows_is_taken(self) -> None:
+        assert load(["--feed-locale", "de_DE"], {}).feed_locale == "de_DE"
+
+    def test_of_another_those_like_it_are_named(self) -> None:
+        told = refused("--feed-locale", "de_ED")
+        assert told.startswith("--feed-locale: 'de_ED' is not a locale of Faker: ")
+        assert "de_DE" in told
+
+
 class TestHelp:
     def test_it_fits_a_screen(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

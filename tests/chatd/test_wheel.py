@@ -190,3 +190,9 @@ def test_a_millisecond_that_was_emptied_takes_entries_again(bench: Bench) -> Non
     bench.wheel.add(tick, comes)
     bench.time.advance(1.0)
     assert bench.fired == [comes]
+
+
+def test_now_has_reached_every_tick_whose_time_has_come() -> None:
+    for tick in range(1, 200_000, 7):
+        time = FakeTime(start=tick / TICKS)
+        assert Wheel(time.monotonic, time.call_later).now() == tick

@@ -1,9 +1,10 @@
 """Messages made from their types: whatever a field may hold, generated."""
 
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any, Final
 
 import msgspec
+from hypothesis import reject
 from hypothesis import strategies as st
 from msgspec import UNSET, Struct, UnsetType, inspect, structs
 
@@ -12,6 +13,7 @@ from tests.common.streams import JSON
 MOST: Final = 2**63 - 1
 
 
+@cache
 def instances(kind: type[Struct]) -> st.SearchStrategy[Any]:
     """Return a strategy for messages of `kind`, every field optional where its type says so."""
     described = inspect.type_info(kind)
@@ -21,7 +23,14 @@ def instances(kind: type[Struct]) -> st.SearchStrategy[Any]:
     for field in structs.fields(kind):
         if field.default is UNSET:
             fields[field.name] |= st.just(UNSET)
-    return st.builds(kind, **fields)
+
+    def build(**drawn: Any) -> Struct:
+        try:
+            return kind(**drawn)
+        except ValueError:  # what each field may hold is not always allowed together
+            reject()
+
+    return st.builds(build, **fields)
 
 
 @singledispatch
@@ -69,6 +78,12 @@ def _(described: inspect.LiteralType) -> st.SearchStrategy[Any]:
 @values.register
 def _(described: inspect.ListType) -> st.SearchStrategy[list[Any]]:
     return st.lists(values(described.item_type), max_size=3)
+
+
+@values.register
+def _(described: inspect.VarTupleType) -> st.SearchStrategy[tuple[Any, ...]]:
+    items = values(described.item_type)
+    return st.lists(items, min_size=described.min_length or 0, max_size=3).map(tuple)
 
 
 @values.register

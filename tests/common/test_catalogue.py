@@ -38,7 +38,7 @@ REASONS: Final[dict[str, tuple[bytes, str, str]]] = {
     "a string": (b'"ping"', "not_object", "JSON object such as"),
     "a list": (b'[{"code":"ping"}]', "not_object", "JSON object such as"),
     "nothing": (b"null", "not_object", "JSON object such as"),
-    "an empty object": (b"{}", "unknown_code", "no code that is a string; known are echo,"),
+    "an empty object": (b"{}", "unknown_code", "no code that is a string; known are"),
     "a code that is no string": (b'{"code":1e999}', "unknown_code", "no code that is a string"),
     "a code that is null": (b'{"code":null}', "unknown_code", "no code that is a string"),
     "a code nobody knows": (b'{"code":"pong"}', "unknown_code", "'pong' is not known; known are"),

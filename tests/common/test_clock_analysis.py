@@ -149,6 +149,7 @@ def test_an_exchange_worked_out_by_hand() -> None:
         "receive IPDV": 0,
         "send call time": 20_000,
         "timer error": 100_000,
+        "peer timer error": 0,
         "send PDV": 2 * MS // 3 + 1,
         "receive PDV": 0,
     }
@@ -174,6 +175,21 @@ def test_lateness_is_counted_as_late_as_missed_and_as_stalls() -> None:
     assert counts.missed_deadlines == 4
     assert counts.stalls == 2
     assert counts.longest_stall_ns == 35 * MS
+
+
+def test_a_stall_of_the_other_side_shows_in_its_timer_error() -> None:
+    stalled = World(0, 0.0, 100 * US, 100 * US, 1).exchange(300)
+    for number in range(100, 200):
+        arrival = stalled.arrivals[number]
+        awake = stalled.arrivals[200].sent_ns - 1 * MS
+        stalled.arrivals[number] = msgspec.structs.replace(
+            arrival, sent_ns=awake, arrived_ns=awake + 100 * US
+        )
+    found = analyze(stalled)
+    assert found.peer_timer_error
+    assert found.peer_timer_error.max_ns == pytest.approx(1_000 * MS, abs=2 * MS)
+    assert found.receive_delay
+    assert found.receive_delay.max_ns < 1 * MS
 
 
 def test_an_exchange_that_nobody_answered_tells_its_counts_alone() -> None:

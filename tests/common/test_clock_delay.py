@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.clock.delay import ipdv, pdv, receive_delays, send_delays
+from common.clock.delay import ipdv, pdv, peer_lateness, receive_delays, send_delays
 from common.exchange import Arrival, Exchange
 
 AHEAD = 1_000_000
@@ -39,6 +39,24 @@ def test_ipdv_is_signed_and_undefined_after_a_missing_stamp() -> None:
 def test_pdv_is_above_the_least_delay() -> None:
     assert pdv(receive_delays(exchange())) == [3, 1, 8, 0]
     assert pdv({}) == []
+
+
+def test_the_other_side_is_as_late_as_it_lags_behind_its_most_punctual_stamp() -> None:
+    late = exchange()
+    late.arrivals = [
+        Arrival(n, AHEAD + 10 * n + lag, 0, 0, 0) for n, lag in [(1, 4), (2, 9), (3, 4)]
+    ]
+    assert peer_lateness(late) == [0, 5, 0]
+
+
+def test_behind_a_hole_the_deadlines_of_the_other_side_begin_anew() -> None:
+    moved = exchange()
+    moved.arrivals = [
+        Arrival(n, at, 0, 0, 0) for n, at in [(1, 10), (2, 21), (7, 503), (8, 510), (9, 522)]
+    ]
+    assert peer_lateness(moved) == [0, 1, 3, 0, 2]
+    moved.arrivals = []
+    assert peer_lateness(moved) == []
 
 
 @given(SERIES, st.integers(-(10**18), 10**18))

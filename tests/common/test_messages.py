@@ -20,7 +20,7 @@ KINDS = [
     for kind in catalogue.kinds
 ]
 ANY_KIND = pytest.mark.parametrize(("catalogue", "kind"), KINDS)
-SOME = settings(max_examples=40)
+SOME = settings(max_examples=30)
 
 
 def named(message: Struct) -> dict[str, Any]:

@@ -147,6 +147,7 @@ def test_a_key_is_its_own_key_and_a_clean_name_stays_clean_over_all_of_unicode()
 
 
 @given(name=NAMES)
+@example("ß\u0301").via("a letter that folds into two, the second with the accent")
 @example("\u0345\u0301\u0390").via("a mark that moves when folded")
 @example("\u1fb3\u0345\u0300\u1e9e")
 def test_a_key_is_its_own_key(name: str) -> None:
@@ -167,6 +168,7 @@ def test_cleaning_twice_is_cleaning_once_and_keeps_the_key(name: str) -> None:
         ("ann", "\uff41\uff4e\uff4e"),
         ("file", "\N{LATIN SMALL LIGATURE FI}le"),
         ("strasse", "Straße"),
+        ("ss\u0301", "ß\u0301"),
         ("STRASSE", "STRA\N{LATIN CAPITAL LETTER SHARP S}E"),
         ("zoë", "Zoe\u0308"),
         ("σίσυφος", "ΣΊΣΥΦΟΣ"),

@@ -1,5 +1,7 @@
 """Moments on the wire: UTC, to the microsecond."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -39,6 +41,21 @@ def test_a_written_moment_reads_back_to_the_microsecond(ns: int) -> None:
 def test_a_written_moment_is_the_calendars(ns: int) -> None:
     moment = datetime.fromtimestamp(ns // SECOND, UTC).replace(microsecond=ns % SECOND // 1_000)
     assert format_time(ns) == moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@pytest.fixture
+def in_kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_kathmandu")
+def test_the_time_zone_of_the_machine_changes_nothing() -> None:
+    assert format_time(1_000 * SECOND) == "1970-01-01T00:16:40.000000Z"
+    assert parse_time("1970-01-01T00:16:41.000000Z") == 1_001 * SECOND
 
 
 @given(one=MOMENTS, other=MOMENTS)

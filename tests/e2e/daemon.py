@@ -32,6 +32,8 @@ class Daemon:
         is_debugged: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        """Where it keeps its files."""
         self._log = folder / "stderr.txt"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from chatctl.identities import NameInUseError
-from chatctl.oneshot import next_name
+from chatctl.signin import next_name
 from common.names import variants
 
 

@@ -1,0 +1,130 @@
+"""``chatctl feed``: random users and arrays as they come, and how long blocks of them take."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING, Final
+
+from chatctl import options
+from chatctl.errors import Exit, UsageError
+from chatctl.settings import Settings
+
+if TYPE_CHECKING:
+    from chatctl.blocks import Blocks
+    from chatctl.client import Client
+    from chatctl.feedview import View
+
+HELP: Final = "print random users and arrays, and time blocks of them"
+EXAMPLE: Final = """\
+chatctl feed --topic user --interval 200ms --block 7
+         chatctl feed --interval 0 --count 100000 --json > feed.ndjson"""
+
+_MAX_SIZE: Final = 1_000
+_SAFE: Final = 2**53 - 1
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "--topic",
+        action="append",
+        choices=("user", "array"),
+        help="user or array; name both, or none, for both in turn",
+    )
+    parser.add_argument(
+        "--interval",
+        type=_interval,
+        default=1.0,
+        metavar="TIME",
+        help="time between messages, 1ms to 1h (1s); 0: none",
+    )
+    parser.add_argument(
+        "--block", type=options.count, default=5, metavar="N", help="messages in a block (5)"
+    )
+    parser.add_argument(
+        "-c", "--count", type=options.count, metavar="N", help="stop after N messages"
+    )
+    for name, range_, default, text in (
+        ("size", (1, _MAX_SIZE), 10, "numbers in an array, 1 to 1000"),
+        ("low", (-_SAFE, _SAFE), 0, "smallest number"),
+        ("high", (-_SAFE, _SAFE), 100, "largest number"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=options.whole(*range_),
+            default=default,
+            metavar="N",
+            help=f"{text} ({default})",
+        )
+    options.add_json(parser)
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Show the feed until there was enough of it, or Ctrl-C; both are a good end."""
+    import asyncio
+    import math
+    import time
+    from contextlib import suppress
+
+    from chatctl.blocks import Blocks
+    from chatctl.client import Reconnecting
+    from chatctl.events import Event
+    from chatctl.oneshot import connect, tell
+    from chatctl.output import say
+    from common.units import format_duration
+
+    view = _view(args)
+
+    def notice(event: Event) -> None:
+        if isinstance(event, Reconnecting):
+            blocks.lost()
+
+    async with connect(settings, reconnect_for=math.inf) as client:
+        say(f"listening to {settings.server}; Ctrl-C ends it")
+        began = time.monotonic()
+        blocks = Blocks(args.block, began)
+        telling = asyncio.create_task(tell(client, notice))
+        try:
+            with suppress(asyncio.CancelledError):  # Ctrl-C
+                await _follow(client, args, blocks, view)
+        finally:
+            telling.cancel()
+    took = format_duration(round(time.monotonic() - began, 3))
+    say(f"{blocks.total} received in {took}, whole blocks: {blocks.whole}; goodbye")
+    return Exit.OK
+
+
+async def _follow(client: "Client", args: Namespace, blocks: "Blocks", view: "View") -> None:
+    import time
+    from contextlib import aclosing
+
+    arrays = {"size": args.size, "low": args.low, "high": args.high}
+    try:
+        feed = client.subscribe(*args.topic or (), interval=args.interval, **arrays)
+    except ValueError as fault:
+        raise UsageError(str(fault)) from None
+    async with aclosing(feed):
+        async for item in feed:
+            received = time.time_ns()
+            block = blocks.take(item.n, time.monotonic())
+            view.item(item, received)
+            if block is not None:
+                client.report_block(block.count, block.seconds, interrupted=block.interrupted)
+                view.block(blocks.whole, block, received)
+            if blocks.total == args.count:
+                return
+
+
+def _interval(text: str) -> float:
+    seconds = options.duration(text)
+    if seconds and not 0.001 <= seconds <= 3600:
+        raise ArgumentTypeError(f"{text} is out of range: 1ms to 1h, or 0 for no interval")
+    return seconds
+
+
+def _view(args: Namespace) -> "View":
+    import sys
+
+    from chatctl.feedview import Lines, Panels, Records
+
+    if args.json:
+        return Records()
+    return Panels() if sys.stdout.isatty() else Lines()

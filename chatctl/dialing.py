@@ -1,0 +1,58 @@
+"""Opening a connection, and saying in plain words why one could not be opened or is gone."""
+
+import asyncio
+import errno
+import os
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from chatctl.errors import CannotConnectError
+from common.addresses import Address
+
+_ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
+
+T = TypeVar("T")
+
+
+async def connected(
+    connecting: Awaitable[T],
+    transport_of: Callable[[T], asyncio.WriteTransport],
+    address: Address,
+    within: float,
+) -> T:
+    """Return what `connecting` opens at `address` within `within` s; raises CannotConnectError."""
+    try:
+        async with asyncio.timeout(within):
+            opened = await connecting
+    except TimeoutError:
+        problem = f"nothing answered within {within:g} s"
+    except OSError as failure:
+        problem = reason(failure)
+    else:
+        transport = transport_of(opened)
+        if not _is_itself(transport):
+            return opened
+        transport.abort()
+        problem = os.strerror(errno.ECONNREFUSED).lower()
+    raise CannotConnectError(f"cannot connect to {address}: {problem}")
+
+
+def reason(failure: OSError) -> str:
+    """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
+    if failure.errno is not None and failure.errno > 0:
+        return os.strerror(failure.errno).lower()
+    # Where a name has several addresses, the errors of all of them come as one text.
+    numbers = {int(number) for number in _ERRNO.findall(str(failure))}
+    reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
+    return reasons or (failure.strerror or str(failure)).lower()
+
+
+def _is_itself(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether both ends are one: TCP connects a socket to its own port if nobody listens.
+
+    That happens to who tries often enough to reach a server on this machine that is not there, on a
+    port of the range from which the system takes those of clients (RFC 9293, simultaneous open).
+    """
+    own, other = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    return bool(own == other)

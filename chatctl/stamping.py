@@ -1,0 +1,115 @@
+"""Stamps out, stamps in, and what is kept of both; no sockets, no event loop."""
+
+from typing import Final, Protocol
+
+from msgspec import UNSET
+
+from chatctl.errors import ProtocolError
+from common.codec import encode
+from common.exchange import Arrival, Exchange, check_heard
+from common.messages.timestamp import Stamp
+from common.timefile import direction
+from common.timestamps import format_time, parse_time
+
+_BLANK: Final = format_time(0)
+
+
+class Clock(Protocol):
+    """See `chatctl.clock`."""
+
+    def monotonic_ns(self) -> int:
+        """Return ns since some fixed moment."""
+
+    def wall_ns(self, monotonic_ns: int) -> int:
+        """Return the same moment in ns since the Unix epoch."""
+
+
+class Rows(Protocol):
+    """The file, as an exchange uses it; see `chatctl.timefile`."""
+
+    def start_block(self) -> None:
+        """Begin a block."""
+
+    def add(self, columns: str, at_ns: int) -> None:
+        """Write a stamp soon."""
+
+    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
+        """End the block."""
+
+
+class Wire(Protocol):
+    """Where stamps go; see `chatctl.stamplink`."""
+
+    host: str
+    local_host: str
+
+    def write(self, line: bytes) -> None:
+        """Send bytes at once."""
+
+
+class Stamping:
+    """The stamps of one connection: adds to `record` and to `rows` what goes out and comes in.
+
+    Own numbers go on where the record ends. Those of the other side begin anew on each connection;
+    in the record they go on behind a hole, so that none becomes the neighbour of one from before.
+    """
+
+    def __init__(self, wire: Wire, record: Exchange, rows: Rows, clock: Clock) -> None:
+        self.sent = 0
+        self.received = 0
+        self.expected = record.expected - len(record.sent_ns)
+        """Stamps that this connection is to carry, each way."""
+        self._wire = wire
+        self._record = record
+        self._rows = rows
+        self._clock = clock
+        self._outgoing = direction(wire.local_host, wire.host)
+        self._incoming = direction(wire.host, wire.local_host)
+        newest = max((arrival.n for arrival in record.arrivals), default=0)
+        self._before = max(newest, len(record.sent_ns)) + 1 if record.sent_ns or newest else 0
+        self._heard = 0
+        self._heard_ns = 0
+        self._prepare()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every stamp went out and as many came in."""
+        return min(self.sent, self.received) >= self.expected
+
+    def send(self, now_ns: int, late_ns: int) -> None:
+        """Send the next stamp at `now_ns`, `late_ns` after its deadline (monotonic)."""
+        sent_ns = self._clock.wall_ns(now_ns)
+        line = b"%b%b%b" % (self._head, format_time(sent_ns).encode(), self._tail)
+        before_ns = self._clock.monotonic_ns()
+        self._wire.write(line)
+        record = self._record
+        record.send_call_ns.append(self._clock.monotonic_ns() - before_ns)
+        record.timer_error_ns.append(late_ns)
+        record.sent_ns.append(sent_ns)
+        self._rows.add(self._outgoing, sent_ns)
+        self.sent += 1
+        self._prepare()
+
+    def take(self, stamp: Stamp, arrived_ns: int) -> None:
+        """Keep a stamp that came in at `arrived_ns` (monotonic); raises ProtocolError."""
+        heard = stamp.heard or 0
+        arrived_ns = self._clock.wall_ns(arrived_ns)
+        try:
+            sent_ns = parse_time(stamp.sent)
+            heard_ns = parse_time(stamp.heard_at or "") if heard else 0
+            arrival = Arrival(self._before + stamp.n, sent_ns, heard, heard_ns, arrived_ns)
+            check_heard(arrival, len(self._record.sent_ns))
+        except ValueError as fault:
+            raise ProtocolError(f"the server sent a stamp that cannot be: {fault}") from None
+        self._record.arrivals.append(arrival)
+        self._rows.add(self._incoming, sent_ns)
+        self.received += 1
+        if stamp.n > self._heard:
+            self._heard, self._heard_ns = stamp.n, arrived_ns
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Encode the next stamp before it is due, all but the moment of sending."""
+        heard_at = format_time(self._heard_ns) if self._heard else UNSET
+        stamp = Stamp(len(self._record.sent_ns) + 1, _BLANK, self._heard or UNSET, heard_at)
+        self._head, self._tail = encode(stamp).split(_BLANK.encode(), 1)

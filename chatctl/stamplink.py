@@ -1,0 +1,104 @@
+"""A connection for stamps, with as little as possible between a stamp and its time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from chatctl.dialing import connected, reason
+from chatctl.link import MAX_LINE, LinkLostError
+from common.addresses import Address
+from common.catalogue import FROM_SERVER
+from common.codec import BadLine, Decoder
+from common.messages.base import Message
+
+Hear = Callable[[Message | BadLine, int], object]
+
+_CHECKS: Final = 4
+
+
+class StampLink(asyncio.Protocol):
+    """Hands on each message with the moment (ns, monotonic) at which its bytes were read.
+
+    They are timed in the call that brings them from the loop; a stream would time them a turn
+    later, after whatever else that turn does. Each write is one system call, made at once.
+
+    Without a byte for `silence` s the connection counts as lost.
+    """
+
+    def __init__(self, silence: float) -> None:
+        self.host = ""
+        """The address of the other side."""
+        self.local_host = ""
+        self._silence = silence
+        self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
+        self._hear: Hear | None = None
+        self._lose: Callable[[Exception], object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard_ns = 0
+
+    @classmethod
+    async def open(cls, address: Address, within: float, silence: float) -> "StampLink":
+        """Connect within `within` s; raises CannotConnectError."""
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_connection(lambda: cls(silence), *address)
+        _, link = await connected(connecting, lambda pair: pair[0], address, within)
+        return link
+
+    def listen(self, hear: Hear, lose: Callable[[Exception], object]) -> None:
+        """Have `hear` called for each message, and `lose` once, with what ended the connection."""
+        self._hear, self._lose = hear, lose
+        self._heard_ns = time.monotonic_ns()
+        self._watch()
+        self._transport.resume_reading()
+
+    def write(self, line: bytes) -> None:
+        """Hand bytes to the kernel; what it does not take waits for it."""
+        self._transport.write(line)
+
+    def close(self) -> None:
+        """Close when everything has been written; nothing more is heard."""
+        self._let_go()
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection; the loop calls this."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=0)
+        self._transport.pause_reading()  # until somebody listens
+        self.host = transport.get_extra_info("peername")[0]
+        self.local_host = transport.get_extra_info("sockname")[0]
+
+    def data_received(self, chunk: bytes) -> None:
+        """Time a chunk and hand on what is in it; the loop calls this."""
+        self._heard_ns = time.monotonic_ns()
+        try:
+            for message in self._decoder.feed(chunk):
+                if self._hear is not None:
+                    self._hear(message, self._heard_ns)
+        except Exception as failure:
+            self._end(failure)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end; the loop calls this."""
+        how = reason(exc) if isinstance(exc, OSError) else "the server closed the connection"
+        self._end(LinkLostError(how))
+
+    def _watch(self) -> None:
+        if time.monotonic_ns() - self._heard_ns > self._silence * 1e9:
+            self._end(LinkLostError(f"the server was silent for {self._silence:g} s"))
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._silence / _CHECKS, self._watch)
+
+    def _end(self, failure: Exception) -> None:
+        lose = self._lose
+        self._let_go()
+        self._transport.abort()
+        if lose is not None:
+            lose(failure)
+
+    def _let_go(self) -> None:
+        self._hear = self._lose = None
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,24 @@
+"""A message as one line for people: nothing in it moves the cursor, gives a secret or is long."""
+
+from typing import Final
+
+from msgspec import UNSET, structs
+
+from common.codec import BadLine, encode
+from common.messages import ClientMessage
+from common.messages.chat import Hello
+from common.text import visible
+
+LONGEST: Final = 200
+"""Characters shown of a message."""
+
+
+def excerpt(message: ClientMessage | BadLine) -> str:
+    """Return `message` as JSON, escaped and cut; of what is no message, what is wrong with it."""
+    if isinstance(message, BadLine):
+        return f"not a message: {visible(message.error.detail)}"
+    if isinstance(message, Hello) and message.token is not UNSET:
+        message = structs.replace(message, token="(not shown)")  # noqa: S106 - it hides one
+    text = encode(message)[:-1].decode()
+    rest = len(text) - LONGEST
+    return visible(text[:LONGEST]) + (f"… and {rest} characters more" if rest > 0 else "")

@@ -1,0 +1,104 @@
+"""The service of feeds with a clock that a test moves and a source that it fills."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+from chatd.outbox import Outbox
+from chatd.services.feed import Feeds
+from chatd.session import Session
+from chatd.stock import Item
+from chatd.wheel import Wheel
+from common.messages.feed import Person, Subscribe, Unsubscribe
+from tests.chatd.fake_time import FakeTime
+
+ANN: Final = Person("Ann", "ann", "ann@example.com", "1 Way", "Ann & Co", "1990-12-31", "555-1")
+EPOCH_NS: Final = 1_795_245_060_000_000_000
+
+
+class Clock(FakeTime):
+    """Wall and monotonic time, moved together."""
+
+    def wall_ns(self) -> int:
+        """Return ns since the Unix epoch."""
+        return EPOCH_NS + round(self.now * 1e9)
+
+
+class Tape:
+    """A stream whose items count up, as far as a test lets it."""
+
+    def __init__(self, order: Subscribe, ready: Callable[[], None], drawn: int) -> None:
+        self.taken = 0
+        self._order = order
+        self._ready = ready
+        self._drawn = drawn
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Item | None:
+        if self.taken == self._drawn:
+            return None
+        self.taken += 1
+        topics = self._order.topics
+        if topics[(self.taken - 1) % len(topics)] == "user":
+            return ANN
+        return [self.taken] * self._order.size
+
+    def draw(self, number: int) -> None:
+        """Let the stream have so many items more."""
+        self._drawn += number
+        self._ready()
+
+
+class House:
+    """The service, its wheel and its source; `drawn` items of a stream are there at once."""
+
+    def __init__(self) -> None:
+        self.time = Clock()
+        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
+        self.feeds = Feeds(self, self.wheel, self.time)
+        self.drawn = 10**9
+        self.tapes: list[Tape] = []
+        self.while_opening: Callable[[], None] = lambda: None
+
+    async def open(self, order: Subscribe, ready: Callable[[], None]) -> Tape:
+        self.while_opening()
+        self.tapes.append(Tape(order, ready, self.drawn))
+        return self.tapes[-1]
+
+
+class Visitor:
+    """One connection without a socket: subscribes, and hears what its outbox holds."""
+
+    def __init__(self, house: House) -> None:
+        self.outbox = Outbox(lambda _outbox: None, lambda: None)
+        self.session = Session("192.0.2.1:40000", 0.0, self.outbox, self)
+        self._house = house
+
+    async def subscribe(self, **wishes: Any) -> None:
+        await self._house.feeds.subscribe(self.session, Subscribe(**wishes))
+
+    def unsubscribe(self) -> None:
+        self._house.feeds.unsubscribe(self.session, Unsubscribe())
+
+    def write(self) -> bytes:
+        """Take what is queued, as a connection does whose client reads."""
+        written = b"".join(iter(lambda: self.outbox.take(1_000), b""))
+        if self.outbox.refill is not None:
+            self.outbox.refill()
+        return written
+
+    def heard(self) -> list[Any]:
+        """Return what was written since the last time."""
+        return [json.loads(line) for line in self.write().splitlines()]
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the messages written since the last time."""
+        return [message["n"] for message in self.heard()]
+
+    def hang_up(self) -> None:
+        self._house.feeds.closed(self.session)
+
+    async def drained(self) -> None:
+        raise AssertionError("feeds wait for no session")

@@ -1,0 +1,91 @@
+"""What ``--print-messages`` shows."""
+
+import logging
+
+import pytest
+
+from chatd.excerpt import LONGEST, excerpt
+from chatd.outbox import Outbox
+from chatd.router import PrintingRouter, Router
+from chatd.routes import Route, route
+from chatd.session import Session
+from common.catalogue import FROM_CLIENT
+from common.codec import BadLine
+from common.messages.base import Error
+from common.messages.basic import Ping
+from common.messages.chat import Hello, Outgoing, OutgoingBroadcast
+from common.messages.request import BareRequest
+
+
+class Nobody:
+    """A carrier without a connection, and a service that takes every message."""
+
+    routes: tuple[Route, ...] = tuple(
+        route(kind, lambda _session, _message: None) for kind in FROM_CLIENT.kinds
+    )
+
+    def closed(self, session: Session) -> None:
+        raise AssertionError("no session ends here")
+
+    def hang_up(self) -> None:
+        raise AssertionError("no session ends here")
+
+    async def drained(self) -> None:
+        raise AssertionError("nothing is written here")
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session("192.0.2.1:40000", 0.0, Outbox(lambda _outbox: None, lambda: None), Nobody())
+
+
+def test_a_message_is_shown_as_the_line_that_it_is() -> None:
+    assert excerpt(Outgoing("bob", "hi")) == '{"code":"outgoing","to":"bob","content":"hi"}'
+    assert excerpt(BareRequest(7, "a")) == '{"request_id":7,"data":"a"}'
+
+
+def test_nothing_in_it_moves_the_cursor_or_makes_a_line_of_its_own() -> None:
+    shown = excerpt(Outgoing("bob", "\x1b[2J\nINFO forged\x9b\u202e\u2028"))
+    assert shown.isprintable()
+    assert "\\u001b[2J\\nINFO forged" in shown
+
+
+def test_long_content_is_cut() -> None:
+    message = OutgoingBroadcast("x" * 60_000)
+    shown = excerpt(message)
+    assert shown.startswith('{"code":"outgoing_broadcast","content":"xxx')
+    assert shown.endswith(f"… and {60_000 + 42 - LONGEST} characters more")
+    assert len(shown) < 2 * LONGEST
+
+
+def test_a_token_is_not_shown() -> None:
+    shown = excerpt(Hello("ann", 1, token="a secret of ann's"))
+    assert "secret" not in shown
+    assert '"name":"ann"' in shown
+
+
+def test_of_a_bad_line_its_fault_is_shown() -> None:
+    line = BadLine(Error("unknown_code", "the code '\x1b' is not known"))
+    assert excerpt(line) == "not a message: the code '\\x1b' is not known"
+
+
+def test_a_printing_router_logs_every_message_with_who_sent_it(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    router = PrintingRouter([Nobody()])
+    router.dispatch(session, Ping("1"))
+    assert caplog.messages == ['192.0.2.1:40000: {"code":"ping","ref":"1"}']
+    session.name = "ann"
+    router.dispatch(session, Outgoing("bob", "hi"))
+    assert caplog.messages[1:] == [
+        'ann (192.0.2.1:40000): {"code":"outgoing","to":"bob","content":"hi"}'
+    ]
+
+
+def test_without_it_no_content_reaches_the_log(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    Router([Nobody()]).dispatch(session, Outgoing("bob", "hi"))
+    assert caplog.messages == []

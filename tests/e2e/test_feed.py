@@ -1,0 +1,188 @@
+"""Feeds over real sockets: the daemon as a process, clients as strangers and as chatctl."""
+
+import asyncio
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from chatctl.client import Array, Client, User
+from common.timestamps import parse_time
+from tests.chatctl.running import run
+from tests.e2e.daemon import Daemon
+from tests.e2e.wire import Wire
+
+Start = Callable[..., Daemon]
+
+FIELDS: Final = {"name", "username", "email", "address", "company", "birthdate", "phone"}
+
+
+@pytest.fixture
+def ann(daemon: Daemon) -> Iterator[Wire]:
+    with Wire(daemon.address) as wire:
+        yield wire
+
+
+def test_both_topics_take_turns(ann: Wire) -> None:
+    ann.say("subscribe", interval_ms=5, size=4, low=-2, high=2)
+    for number in range(1, 21):
+        message = ann.hear()
+        assert message["n"] == number
+        if number % 2:
+            assert message["code"] == "user"
+            assert set(message["user"]) == FIELDS
+        else:
+            assert message["code"] == "array"
+            assert len(message["values"]) == 4
+            assert set(message["values"]) <= {-2, -1, 0, 1, 2}
+
+
+@pytest.mark.parametrize("topic", ["user", "array"])
+def test_one_topic_comes_alone(ann: Wire, topic: str) -> None:
+    ann.say("subscribe", topics=[topic], interval_ms=0)
+    assert {ann.hear()["code"] for _ in range(1_000)} == {topic}
+
+
+def test_unsubscribe_ends_it_and_the_session_goes_on(ann: Wire) -> None:
+    ann.say("subscribe", interval_ms=0)
+    ann.hear()
+    ann.say("unsubscribe")
+    ann.say("ping", ref="after")
+    while ann.hear().get("ref") != "after":
+        pass
+    assert ann.ask("echo", content="still here") == {"code": "echo", "content": "still here"}
+
+
+def test_the_end_of_input_ends_a_feed(ann: Wire) -> None:
+    ann.say("subscribe", interval_ms=1)
+    ann.hear()
+    ann.end_input()
+    assert ann.hear_all() is not None
+
+
+MOST_IN_KERNEL: Final = 8 * 2**20
+"""Bytes: more than the buffers of both sockets, less than a second and a half of the feed."""
+
+
+@pytest.mark.parametrize("interval_ms", [0, 1])
+def test_a_feed_waits_for_who_does_not_read_and_never_cuts_off(
+    start: Start, interval_ms: int
+) -> None:
+    daemon = start("--outbox-limit", "64KiB", is_debugged=False)
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.connect(daemon.address)
+        sock.settimeout(20.0)
+        order = {"code": "subscribe", "topics": ["array"], "interval_ms": interval_ms}
+        sock.sendall(json.dumps({**order, "size": 1_000, "low": -(10**15)}).encode())
+        with Wire(daemon.address) as other:
+            began = time.monotonic()
+            while time.monotonic() < began + 1.5:
+                assert other.ask("ping")["code"] == "pong"
+        reading_ns = time.time_ns()
+        with sock.makefile("rb") as file:
+            lines = [file.readline() for _ in range(1_000)]
+    heard = [json.loads(line) for line in lines]
+    assert [message["n"] for message in heard] == list(range(1, 1_001))
+    ahead = [line for line in lines if parse_time(json.loads(line)["sent"]) < reading_ns]
+    assert sum(map(len, ahead)) < MOST_IN_KERNEL
+    assert "slow" not in daemon.stderr
+
+
+def test_a_feed_without_pause_leaves_room_for_others(daemon: Daemon) -> None:
+    with Wire(daemon.address) as greedy, Wire(daemon.address) as modest:
+        greedy.say("subscribe", interval_ms=0)
+        for _ in range(200):
+            greedy.hear()
+            assert modest.ask("ping")["code"] == "pong"
+
+
+def test_the_same_seed_gives_the_same_feed_to_everyone_in_every_run(start: Start) -> None:
+    def stream(daemon: Daemon, **wishes: Any) -> list[Any]:
+        with Wire(daemon.address) as wire:
+            wire.say("subscribe", **wishes)
+            messages = [wire.hear() for _ in range(300)]
+        return [message.get("user") or message["values"] for message in messages]
+
+    first, second = start("--feed-seed", "7"), start("--feed-seed", "7")
+    expected = stream(first, interval_ms=0)
+    assert stream(first, interval_ms=0) == expected
+    assert stream(second, interval_ms=1) == expected
+
+
+def test_without_a_seed_two_subscribers_get_different_feeds(daemon: Daemon) -> None:
+    with Wire(daemon.address) as one, Wire(daemon.address) as other:
+        feeds = []
+        for wire in (one, other):
+            wire.say("subscribe", interval_ms=0)
+            feeds.append([wire.hear() for _ in range(10)])
+    assert feeds[0] != feeds[1]
+
+
+def test_without_the_extra_the_answer_says_how_to_install_it(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "faker.py").write_text("raise ImportError('not installed here')")
+    daemon = start(PYTHONPATH=str(tmp_path))
+    with Wire(daemon.address) as wire:
+        error = wire.ask("subscribe", ref="7")
+        assert (error["reason"], error["ref"]) == ("unsupported", "7")
+        assert error["detail"].endswith("pip install 'chatd[feed]'")
+        assert wire.ask("ping")["code"] == "pong"
+    refused = run("feed", daemon=daemon)
+    assert refused.code == 4
+    assert "pip install 'chatd[feed]'" in refused.err
+
+
+def test_a_stopping_server_says_so_to_every_subscriber_and_is_gone_in_5_seconds(
+    start: Start,
+) -> None:
+    daemon = start()
+    wires = [Wire(daemon.address) for _ in range(10)]
+    for number, wire in enumerate(wires):
+        wire.say("subscribe", interval_ms=number % 3)
+        wire.hear()
+    daemon.process.send_signal(signal.SIGINT)
+    for wire in wires:
+        last = json.loads(wire.hear_all()[-1])
+        assert (last["code"], last["reason"]) == ("error", "shutting_down")
+        wire.close()
+    assert daemon.process.wait(5.0) == 0
+    assert "Traceback" not in daemon.stderr
+
+
+def test_clients_that_do_not_read_do_not_hold_up_a_stop(start: Start) -> None:
+    daemon = start(is_debugged=False)
+    with Wire(daemon.address) as deaf:
+        deaf.say("subscribe", interval_ms=0)
+        deaf.hear()
+        with Wire(daemon.address) as other:
+            for _ in range(20):
+                assert other.ask("ping")["code"] == "pong"
+        assert daemon.stop() < 5.0
+
+
+async def test_the_python_api_yields_both_kinds(daemon: Daemon) -> None:
+    kinds = []
+    async with Client(*daemon.address) as client:
+        async for item in client.subscribe(interval=0.001, size=2):
+            kinds.append(type(item))
+            if len(kinds) == 4:
+                break
+        assert (await client.ping()).round_trip > 0
+    assert kinds == [User, Array, User, Array]
+
+
+async def test_a_program_that_is_slow_misses_nothing(daemon: Daemon) -> None:
+    async with Client(*daemon.address) as client:
+        numbers = []
+        async for item in client.subscribe("array", interval=0):
+            if item.n in (1, 5_000):
+                await asyncio.sleep(0.2)
+            numbers.append(item.n)
+            if item.n == 20_000:
+                break
+    assert numbers == list(range(1, 20_001))
