@@ -18,7 +18,8 @@ from chatd.fanout import Fanout
 from chatd.generator import Generator
 from chatd.identities import Identities
 from chatd.journal import TimeJournal
-from chatd.log.memory import MemoryLog
+from chatd.log.choice import make_log
+from chatd.log.port import Log
 from chatd.roster import Roster
 from chatd.router import PrintingRouter, Router
 from chatd.services import request, timestamp
@@ -60,7 +61,7 @@ class Server:
         self._config = config
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
-        self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._log: Log[Session] = make_log(config, self._clock)
         self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
@@ -99,10 +100,16 @@ class Server:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
-        Raises ListenError.
+        Raises ListenError and UnusableLogError.
         """
         await self._log.open(self._fanout.deliver)
         self._fanout.last = self._log.last
+        try:
+            await self._serve()
+        finally:
+            await self._log.close()
+
+    async def _serve(self) -> None:
         listener = await self._listen()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -153,7 +160,7 @@ class Server:
 
     async def _drain(self) -> None:
         """Commit and deliver what was taken, say goodbye, and give everyone time to hear it."""
-        await self._log.close()
+        await self._log.flush()
         for connection in list(self._connections):
             connection.session.close("server stops", _SHUTTING_DOWN)
         if tasks := list(self._connections.values()):

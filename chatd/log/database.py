@@ -1,18 +1,26 @@
 """The log's statements, as plain calls that block; one object for one thread."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import apsw
+from msgspec import structs
 
+from chatd.log.batch import Batch, Claim, Stored
 from chatd.log.port import Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
+from chatd.log.retention import Retention
 
+TRIM_STEP: Final = 0.002
+"""Seconds (s) after which a step of trimming lets others come first."""
+
+_TRIM_SLICE: Final = 64
 _REPLAY_STEP: Final = 1_000
-_TRIM_STEP: Final = 512
 
-_COLUMNS: Final = 'author, name, content, sent_ns, since, recipient, "to", ref, nameless'
-_INSERT: Final = f"INSERT OR IGNORE INTO entry (id, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"
-_SELECT: Final = f"SELECT id, {_COLUMNS} FROM entry"
+_COLUMNS: Final = 'id, author, name, content, sent_ns, since, recipient, "to", ref, nameless'
+_INSERT: Final = f"INSERT INTO entry ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"
+_SELECT: Final = f"SELECT {_COLUMNS} FROM entry"
 _BY_REF: Final = f"{_SELECT} WHERE author = ? AND ref = ?"
 # One range of the table and one of the index, merged: no row of others' direct messages is sorted.
 _REPLAY: Final = f"""
@@ -30,8 +38,13 @@ SELECT * FROM ({_SELECT} WHERE id < :before AND author = :reader AND recipient I
                ORDER BY id DESC LIMIT :limit)
 ORDER BY id DESC LIMIT :limit
 """
-_HOLD: Final = "INSERT OR REPLACE INTO holder (key, identity, token_hash, seen_ns) VALUES (?,?,?,?)"
-_TOUCH: Final = "UPDATE holder SET seen_ns = ? WHERE key = ? AND identity = ?"
+_CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"
+_CLAIM_HELD: Final = """
+UPDATE holder SET identity = ?, token_hash = ?, seen_ns = ?
+WHERE key = ? AND identity = ? AND token_hash = ?
+"""
+_SEEN: Final = "UPDATE holder SET seen_ns = ? WHERE key = ? AND identity = ?"
+_LAST_TOO_OLD: Final = "SELECT max(id) FROM entry WHERE id < ? AND sent_ns < ?"
 
 
 class Database:
@@ -42,29 +55,36 @@ class Database:
         self._execute: Callable[..., apsw.Cursor] = connection.execute
         self.name = str(self._value("SELECT name FROM log"))
         """Of this log."""
-        self.first = int(self._value("SELECT coalesce(min(id), 1) FROM entry"))
-        """The oldest id that is kept."""
-        self.last = int(self._value("SELECT coalesce(max(id), 0) FROM entry"))
+        self.first = self._first()
+        """The oldest id that is kept; last + 1 when there is none."""
+        self.last = int(self._value("SELECT coalesce(max(id), ?) FROM entry", self.first - 1))
         """The newest id."""
 
-    def append(self, batch: Sequence[tuple[Draft, Origin]], keep: int) -> list[Outcome[Origin]]:
-        """Store `batch` in one transaction, and forget the oldest beyond `keep`.
+    def store(self, batch: Batch[Origin]) -> Stored[Origin]:
+        """Store all of `batch` in one transaction; when that fails, nothing of it is stored."""
+        with self._transaction():
+            outcomes = self._append(batch.drafts)
+            granted = [self._grant(claim) for claim in batch.claims]
+            for key, (identity, seen_ns) in batch.seen.items():
+                self._execute(_SEEN, (seen_ns, key, identity))
+        return Stored(outcomes, granted, self.first, self.last)
 
-        When it cannot be stored, nothing of it is, and the outcomes say so.
+    def trim(self, retention: Retention, now_ns: int, at_least: int = 0) -> bool:
+        """Forget the oldest of what is not kept, for `TRIM_STEP` and until `at_least` are gone.
+
+        Returns whether there is more to forget. `now_ns` is in ns since the Unix epoch.
         """
-        first, last = self.first, self.last
-        try:
-            self._execute("BEGIN IMMEDIATE")
-            outcomes = [self._store(draft, origin) for draft, origin in batch]
-            self._trim(keep, max(_TRIM_STEP, 2 * len(batch)))
-            self._execute("COMMIT")
-        except Exception as fault:
-            self.first, self.last = first, last
-            self._roll_back()
-            return [
-                Outcome("failed", Entry(0, draft), origin, str(fault)) for draft, origin in batch
-            ]
-        return outcomes
+        if self._first_to_keep(retention, now_ns) == self.first:
+            return False
+        deadline, goal = time.monotonic() + TRIM_STEP, self.first + at_least
+        with self._transaction():
+            while (kept := self._first_to_keep(retention, now_ns)) > self.first:
+                if self.first >= goal and time.monotonic() > deadline:
+                    break
+                self._execute("DELETE FROM entry WHERE id < ?", (kept,))
+                self.first = kept
+            self._execute("UPDATE log SET first = ?", (self.first,))
+        return kept > self.first
 
     def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` of the next ids after `after`, up to `through`."""
@@ -84,55 +104,79 @@ class Database:
         row = self._execute("SELECT * FROM holder WHERE key = ?", (key,)).fetchone()
         return None if row is None else Holder(*row)
 
-    def hold(self, holder: Holder) -> None:
-        """Remember `holder`, in place of an earlier one of the same key."""
-        row = (holder.key, holder.identity, holder.token_hash, holder.seen_ns)
-        self._execute(_HOLD, row)
-
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; if another holds the name by now, nothing happens."""
-        self._execute(_TOUCH, (seen_ns, key, identity))
-
     def close(self) -> None:
         """Let go of the file; the last to do so folds the write-ahead log into it."""
         self._connection.close()
 
-    def _store(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
-        row = (
-            self.last + 1,
-            draft.author,
-            draft.name,
-            draft.content,
-            draft.sent_ns,
-            draft.since,
-            draft.recipient,
-            draft.to,
-            draft.ref,
-            draft.nameless,
-        )
-        self._execute(_INSERT, row)
-        if draft.ref is not None and not self._connection.changes():
+    def _append(self, drafts: Sequence[tuple[Draft, Origin]]) -> list[Outcome[Origin]]:
+        numbered = list(enumerate(drafts, self.last + 1))
+        try:
+            with self._connection:
+                rows = [(number, *structs.astuple(draft)) for number, (draft, _) in numbered]
+                self._connection.executemany(_INSERT, rows)
+        except apsw.ConstraintError:
+            # Some were stored before. That is rare, so only now each is looked up.
+            return [self._append_one(draft, origin) for draft, origin in drafts]
+        self.last += len(drafts)
+        return [
+            Outcome("stored", Entry(number, draft), origin) for number, (draft, origin) in numbered
+        ]
+
+    def _append_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
+        if draft.ref is not None:
             first = self._execute(_BY_REF, (draft.author, draft.ref)).fetchone()
-            return Outcome("duplicate", _entry(first), origin)
+            if first is not None:
+                return Outcome("duplicate", _entry(first), origin)
+        self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
         self.last += 1
         return Outcome("stored", Entry(self.last, draft), origin)
 
-    def _trim(self, keep: int, step: int) -> None:
-        surplus = self.last - self.first + 1 - keep
-        if surplus > 0:
-            # In small steps, so that a smaller limit after a restart holds up no commit for long.
-            self.first += min(surplus, step)
-            self._execute("DELETE FROM entry WHERE id < ?", (self.first,))
+    def _grant(self, claim: Claim) -> bool:
+        new, old = claim.holder, claim.instead_of
+        if old is None:
+            self._execute(_CLAIM_FREE, structs.astuple(new))
+        else:
+            row = (new.identity, new.token_hash, new.seen_ns, new.key)
+            self._execute(_CLAIM_HELD, (*row, old.identity, old.token_hash))
+        return self._connection.changes() == 1
 
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._execute("ROLLBACK")
+    def _first_to_keep(self, retention: Retention, now_ns: int) -> int:
+        """Return the oldest id to keep, looking no further than a slice ahead."""
+        end = min(self.first + _TRIM_SLICE, self.last + 1)
+        surplus = self.last - self.first + 1 - retention.messages
+        if retention.messages and surplus > 0:
+            return min(end, self.first + surplus)
+        if retention.bytes and self._used_bytes() > retention.bytes:
+            return end
+        if retention.age_ns:
+            bounds = (end, now_ns - retention.age_ns)
+            too_old = self._value(_LAST_TOO_OLD, *bounds)
+            return self.first if too_old is None else int(too_old) + 1
+        return self.first
+
+    def _used_bytes(self) -> int:
+        pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
+        return int(pages * self._connection.pragma("page_size"))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what is done inside, or nothing of it."""
+        first, last = self.first, self.last
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            self.first, self.last = first, last
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            raise
 
     def _first(self) -> int:
-        return int(self._value("SELECT coalesce(min(id), 1) FROM entry"))
+        return int(self._value("SELECT first FROM log"))
 
-    def _value(self, statement: str) -> Any:
-        return self._execute(statement).fetchall()[0][0]
+    def _value(self, statement: str, *bindings: object) -> Any:
+        return self._execute(statement, bindings).fetchall()[0][0]
 
 
 def _entry(row: Any) -> Entry:

@@ -60,15 +60,23 @@ class MemoryLog(Generic[Origin]):
         """Return who holds the name with this key."""
         return self._holders.get(key)
 
-    async def hold(self, holder: Holder) -> None:
-        """Remember `holder`, in place of an earlier one of the same key."""
-        self._holders[holder.key] = holder
+    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
+        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
+        present = self._holders.get(holder.key)
+        is_free = instead_of is None if present is None else present.is_same(instead_of)
+        if is_free:
+            self._holders[holder.key] = holder
+        return is_free
 
     def touch(self, key: str, identity: int, seen_ns: int) -> None:
         """Note that the holder was here; if another holds the name by now, nothing happens."""
         holder = self._holders.get(key)
         if holder is not None and holder.identity == identity:
             self._holders[key] = structs.replace(holder, seen_ns=seen_ns)
+
+    async def flush(self) -> None:
+        """Commit what was appended and report it."""
+        self._commit()
 
     async def close(self) -> None:
         """Commit what was appended and report it."""

@@ -3,15 +3,20 @@
 To add an implementation, write its harness and name it in `IMPLEMENTATIONS`.
 """
 
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 import pytest
 
 from chatd.log.memory import MemoryLog
+from chatd.log.opening import Durability
 from chatd.log.port import Draft, Entry, Log, Outcome
-from tests.chatd.stage import Deferred
+from chatd.log.retention import Retention
+from chatd.log.sqlite import SqliteLog
+from tests.chatd.stage import EPOCH_NS, Deferred
 
 
 class Harness(Protocol):
@@ -47,7 +52,47 @@ async def open_memory_log(keep: int) -> AsyncIterator[Harness]:
     await harness.log.close()
 
 
-IMPLEMENTATIONS: Final = [pytest.param(open_memory_log, id="memory")]
+class SqliteHarness:
+    """A log in a directory that may be opened again; `now_ns` is its clock."""
+
+    def __init__(
+        self,
+        directory: Path,
+        retention: Retention,
+        durability: Durability = "process",
+    ) -> None:
+        self.now_ns = EPOCH_NS
+        self.reported: list[Outcome[str]] = []
+        self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns)
+
+    async def commit(self) -> None:
+        """Return when all that was appended is reported, and as much has been forgotten."""
+        await self.log.flush()
+
+
+@asynccontextmanager
+async def open_sqlite(directory: Path, retention: Retention) -> AsyncIterator[SqliteHarness]:
+    """Open the `SqliteLog` in `directory`."""
+    harness = SqliteHarness(directory, retention)
+    await harness.log.open(harness.reported.extend)
+    try:
+        yield harness
+    finally:
+        await harness.log.close()
+
+
+@asynccontextmanager
+async def open_sqlite_log(keep: int) -> AsyncIterator[Harness]:
+    """Open a `SqliteLog` of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with open_sqlite(Path(directory), Retention(messages=keep)) as harness:
+            yield harness
+
+
+IMPLEMENTATIONS: Final = [
+    pytest.param(open_memory_log, id="memory"),
+    pytest.param(open_sqlite_log, id="sqlite"),
+]
 
 
 async def fill(bench: Harness, *drafts: Draft) -> None:
