@@ -115,22 +115,24 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = 8 * 2**20
     log: Annotated[
         Literal["sqlite", "memory"],
-        Option(str, "KIND", "what keeps messages and names: sqlite, or memory until the end"),
+        Option(str, "KIND", "where messages are kept: sqlite or memory (sqlite)"),
     ] = "sqlite"
     durability: Annotated[
         Literal["process", "power"],
-        Option(str, "LEVEL", "what is acknowledged survives: process (kill -9) or power (power)"),
+        Option(str, "LEVEL", "an ack survives the end of the process or of power (power)"),
     ] = "power"
     keep_messages: Annotated[
         int,
         Meta(ge=0),
-        Option(_whole, "N", "messages kept; 0: all, 100000 where the log is memory (0)"),
+        Option(_whole, "N", "messages kept; 0: all, in memory 100000 (0)"),
     ] = 0
     keep_days: Annotated[
-        float, Meta(ge=0, le=100_000), Option(_number, "N", "days that one is kept; 0: all (0)")
+        float,
+        Meta(ge=0, le=100_000),
+        Option(_number, "N", "days that a message is kept; 0: for ever (0)"),
     ] = 0.0
     keep_bytes: Annotated[
-        int, Meta(ge=0), Option(parse_size, "SIZE", "what the kept ones may take; 0: all (0)")
+        int, Meta(ge=0), Option(parse_size, "SIZE", "what kept messages may take; 0: any size (0)")
     ] = 0
     reserve: Annotated[
         float,

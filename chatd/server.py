@@ -42,6 +42,9 @@ logger: Final = logging.getLogger(__name__)
 DRAIN: Final = 3.0
 """Seconds (s) that clients have to take what is left for them when the server stops."""
 
+PRESENCE: Final = 600.0
+"""Seconds (s) after which the log is told again who is here."""
+
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
@@ -72,11 +75,12 @@ class Server:
         limits = Welcome(
             server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
+        self._reception = Reception(self._log, roster, self._fanout, identities, limits)
         make_router = PrintingRouter if config.print_messages else Router
         self._router = make_router(
             [
                 Basic(self._clock),
-                Reception(self._log, roster, self._fanout, identities, limits),
+                self._reception,
                 Chat(self._log, roster, identities, self._clock),
                 Requests(
                     wheel,
@@ -111,6 +115,7 @@ class Server:
 
     async def _serve(self) -> None:
         listener = await self._listen()
+        self._note_presence()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
@@ -151,6 +156,10 @@ class Server:
         elif len(self._connections) > self._max_connections:
             detail = f"all {self._max_connections} connections are taken; try again later"
             connection.session.close("server full", Error("server_full", detail))
+
+    def _note_presence(self) -> None:
+        self._reception.note_presence()
+        asyncio.get_running_loop().call_later(PRESENCE, self._note_presence)
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():

@@ -85,7 +85,10 @@ class MemoryLog(Generic[Origin]):
     def _commit(self) -> None:
         appended, self._appended = self._appended, []
         if appended:
-            self._committed([self._store(draft, origin) for draft, origin in appended])
+            outcomes = [self._store(draft, origin) for draft, origin in appended]
+            while len(self._entries) > self._keep:
+                self._forget_first()
+            self._committed(outcomes)
 
     def _store(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
         if draft.ref is not None:
@@ -96,8 +99,6 @@ class MemoryLog(Generic[Origin]):
         entry = self._entries[self.last] = Entry(self.last, draft)
         if draft.ref is not None:
             self._refs[draft.author, draft.ref] = entry
-        if len(self._entries) > self._keep:
-            self._forget_first()
         return Outcome("stored", entry, origin)
 
     def _forget_first(self) -> None:

@@ -9,16 +9,13 @@ from typing import Final, Literal
 import apsw
 
 from chatd.log import schema, soundness
+from chatd.log.port import UnusableLogError
 
 FILE: Final = "log.sqlite"
 """What the database is called in the data directory."""
 
 Durability = Literal["process", "power"]
 """What a commit survives: the end of the process (kill -9), or a power cut too."""
-
-
-class UnusableLogError(Exception):
-    """There is no log that could be gone on with; the text says why and what to do."""
 
 
 def open_database(

@@ -94,6 +94,10 @@ class Holder(Struct, frozen=True, gc=False):
         return other is not None and mine == (other.key, other.identity, other.token_hash)
 
 
+class UnusableLogError(Exception):
+    """There is no log that could be gone on with; the text says why and what to do."""
+
+
 class StorageError(Exception):
     """Something cannot be read or stored now; the text says why. Later it may work."""
 

@@ -8,14 +8,8 @@ from msgspec import structs
 
 from chatd.files import open_locked
 from chatd.log.committer import Committer
-from chatd.log.opening import (
-    FILE,
-    Durability,
-    UnusableLogError,
-    connect_to_read,
-    open_database,
-)
-from chatd.log.port import Committed, Draft, Excerpt, Holder, Origin, Page
+from chatd.log.opening import FILE, Durability, connect_to_read, open_database
+from chatd.log.port import Committed, Draft, Excerpt, Holder, Origin, Page, UnusableLogError
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
