@@ -91,14 +91,14 @@ class Database:
         if self._first_to_keep(retention, now_ns) == self.first:
             return False
         deadline, goal = time.monotonic() + TRIM_STEP, self.first + at_least
-        with self._transaction():
+        with self._unhurried(), self._transaction():
             while (kept := self._first_to_keep(retention, now_ns)) > self.first:
-                if self.first >= goal and time.monotonic() > deadline:
-                    break
                 self._execute("DELETE FROM entry WHERE id < ?", (kept,))
                 self.first = kept
+                if self.first >= goal and time.monotonic() > deadline:
+                    break
             self._execute("UPDATE log SET first = ?", (self.first,))
-        return kept > self.first
+        return self._first_to_keep(retention, now_ns) > self.first
 
     def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` of the next ids after `after`, up to `through`."""
@@ -198,6 +198,16 @@ class Database:
     def _used_bytes(self) -> int:
         pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
         return int(pages * self._connection.pragma("page_size"))
+
+    @contextmanager
+    def _unhurried(self) -> Iterator[None]:
+        """Let commits inside not wait for the disk; the next one outside waits for them too."""
+        level = self._connection.pragma("synchronous")
+        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._execute(f"PRAGMA synchronous = {level}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
