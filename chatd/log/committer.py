@@ -95,9 +95,11 @@ class Committer(Generic[Origin]):
         if self._timer is not None:
             self._timer.cancel()
         await self.flush()
-        while self.seen and not self._is_failing:
+        while self.seen:
             self._wake()
             await self._next_report()
+            if self._is_failing:
+                break
         await self._writer.settle()
 
     async def _next_report(self) -> None:

@@ -118,6 +118,11 @@ class Database:
         row = self._execute("SELECT * FROM holder WHERE key = ?", (key,)).fetchone()
         return None if row is None else Holder(*row)
 
+    def used_bytes(self) -> int:
+        """Return what tables and indexes take, in bytes; free pages of the file are not in it."""
+        pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
+        return int(pages * self._connection.pragma("page_size"))
+
     def checkpoint(self) -> int:
         """Move what commits left in the write-ahead log to the database; return pages moved.
 
@@ -187,17 +192,13 @@ class Database:
         surplus = self.last - self.first + 1 - retention.messages
         if retention.messages and surplus > 0:
             return min(end, self.first + surplus)
-        if retention.bytes and self._used_bytes() > retention.bytes:
+        if retention.bytes and self.used_bytes() > retention.bytes:
             return end
         if retention.age_ns:
             bounds = (end, now_ns - retention.age_ns)
             too_old = self._value(_LAST_TOO_OLD, *bounds)
             return self.first if too_old is None else int(too_old) + 1
         return self.first
-
-    def _used_bytes(self) -> int:
-        pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
-        return int(pages * self._connection.pragma("page_size"))
 
     @contextmanager
     def _unhurried(self) -> Iterator[None]:

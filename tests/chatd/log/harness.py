@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeAlias
 import pytest
 
 from chatd.log.memory import MemoryLog
+from chatd.log.opening import Durability
 from chatd.log.port import Draft, Entry, Log, Outcome
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
@@ -58,22 +59,28 @@ async def open_memory_log(keep: int) -> AsyncIterator[Harness]:
 class SqliteHarness:
     """A `SqliteLog` in a directory where another one was or will be; `now_ns` is its clock."""
 
-    def __init__(self, directory: Path, retention: Retention = ALL) -> None:
+    def __init__(
+        self, directory: Path, retention: Retention = ALL, durability: Durability = "process"
+    ) -> None:
         self.now_ns = EPOCH_NS
         self.reported: list[Outcome[str]] = []
-        self.log: Log[str] = SqliteLog(directory, "process", retention, lambda: self.now_ns)
+        self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns)
 
     async def commit(self) -> None:
         await self.log.flush()
 
 
 @asynccontextmanager
-async def open_sqlite(directory: Path, retention: Retention = ALL) -> AsyncIterator[SqliteHarness]:
+async def open_sqlite(
+    directory: Path, retention: Retention = ALL, durability: Durability = "process"
+) -> AsyncIterator[SqliteHarness]:
     """Open the `SqliteLog` in `directory`."""
-    harness = SqliteHarness(directory, retention)
+    harness = SqliteHarness(directory, retention, durability)
     await harness.log.open(harness.reported.extend)
-    yield harness
-    await harness.log.close()
+    try:
+        yield harness
+    finally:
+        await harness.log.close()
 
 
 @asynccontextmanager

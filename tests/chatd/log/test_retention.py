@@ -52,7 +52,7 @@ def test_the_database_takes_no_more_than_it_may(rows: Database) -> None:
         pass
     kept = rows.last - rows.first + 1
     assert 100 < kept < 800
-    assert rows._used_bytes() <= 128 * 1024
+    assert rows.used_bytes() <= 128 * 1024
 
 
 def test_a_step_is_small_and_says_whether_there_is_more(
