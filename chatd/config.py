@@ -1,6 +1,7 @@
 """What the daemon can be told, and from where: flags over environment over file over default."""
 
 import argparse
+import math
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,9 +46,12 @@ def _whole(text: str) -> int:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
+        number = math.nan
+    if math.isnan(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
 
 
 def _switch(text: str) -> bool:
@@ -207,7 +211,9 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
             settings[name] = _read(name, source, text)
     config = Config(**settings)
     if config.log == "memory" and (config.keep_days or config.keep_bytes):
-        raise ConfigError("a log in memory knows only keep-messages; leave the others out")
+        raise ConfigError(
+            "--log memory keeps the newest --keep-messages; leave out --keep-days and --keep-bytes"
+        )
     return config
 
 

@@ -9,16 +9,16 @@ from typing import Final, Generic, TypeAlias
 import apsw
 
 from chatd.log.batch import Batch, Claim, Stored
-from chatd.log.database import Database
+from chatd.log.checkpointer import Checkpointer
+from chatd.log.database import MAX_ROWS, Database
 from chatd.log.port import Committed, Draft, Entry, Holder, Origin, Outcome, StorageError
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
 logger: Final = logging.getLogger(__name__)
 
-MAX_DRAFTS: Final = 4_096
 MAX_SEEN: Final = 256
-"""What one commit stores at most, so that nobody waits for long."""
+"""Sightings that one commit stores at most, so that nobody waits for long."""
 
 ROUND: Final = 60.0
 """Seconds (s) after which what became too old is forgotten, and who was seen is written."""
@@ -35,12 +35,19 @@ class Committer(Generic[Origin]):
     `wall_ns` tells ns since the Unix epoch.
     """
 
-    def __init__(self, writer: Worker, retention: Retention, wall_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        writer: Worker,
+        checkpointer: Checkpointer,
+        retention: Retention,
+        wall_ns: Callable[[], int],
+    ) -> None:
         self.first = 1
         self.last = 0
         self.seen: dict[str, tuple[int, int]] = {}
         """What is still to be written of who was here: identity and ns by the key of the name."""
         self._writer = writer
+        self._checkpointer = checkpointer
         self._retention = retention
         self._wall_ns = wall_ns
         self._loop = asyncio.get_running_loop()
@@ -88,9 +95,12 @@ class Committer(Generic[Origin]):
         if self._timer is not None:
             self._timer.cancel()
         await self.flush()
-        while self.seen and not self._is_failing:
+        while self.seen:
             self._wake()
             await self._next_report()
+            if self._is_failing:
+                break
+        await self._writer.settle()
 
     async def _next_report(self) -> None:
         self._has_news.clear()
@@ -104,9 +114,9 @@ class Committer(Generic[Origin]):
 
     def _commit(self) -> None:
         seen = dict(islice(self.seen.items(), MAX_SEEN))
-        batch = Batch(self._drafts[:MAX_DRAFTS], self._claims, seen)
+        batch = Batch(self._drafts[:MAX_ROWS], self._claims, seen)
         answers = self._answers
-        self._drafts = self._drafts[MAX_DRAFTS:]
+        self._drafts = self._drafts[MAX_ROWS:]
         self._claims, self._answers = [], []
         self._writer.submit(lambda database: self._store(database, batch, answers))
 
@@ -119,6 +129,7 @@ class Committer(Generic[Origin]):
             tell(self._failed, batch, answers, fault)
         else:
             tell(self._stored, batch, answers, stored)
+            self._checkpointer.look(database)
             self._trim(database, at_least=len(batch.drafts))
 
     def _stored(self, batch: Batch[Origin], answers: _Answers, stored: Stored[Origin]) -> None:

@@ -48,8 +48,8 @@ def connect(path: Path, durability: Durability) -> apsw.Connection:
     database = apsw.Connection(os.fspath(path), apsw.SQLITE_OPEN_READWRITE)
     database.set_busy_timeout(5_000)
     database.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-    # Few pages make checkpoints frequent and short: they decide how long the slowest commits take.
-    database.execute("PRAGMA wal_autocheckpoint = 1000")
+    # Checkpoints are not made by whoever commits: see `chatd.log.checkpointer`.
+    database.execute("PRAGMA wal_autocheckpoint = 0")
     return database
 
 

@@ -35,9 +35,16 @@ def findings(database: apsw.Connection) -> Iterator[str]:
 
     May raise apsw.Error.
     """
-    whole = [str(row[0]) for row in database.execute("PRAGMA integrity_check")]
-    if whole != ["ok"]:
-        yield from (line for finding in whole for line in finding.splitlines())
+    is_sound = True
+    try:
+        for row in database.execute("PRAGMA integrity_check"):
+            if row != ("ok",):
+                is_sound = False
+                yield from str(row[0]).splitlines()
+    except apsw.CorruptError as fault:
+        is_sound = False
+        yield str(fault)
+    if not is_sound:
         return
     for statement, sentence in _RULES:
         for row in database.execute(statement):

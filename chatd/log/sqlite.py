@@ -1,4 +1,4 @@
-"""A log that lasts: a database with one thread that writes and one that reads."""
+"""A log that lasts: a database, and threads that write, read and tidy up."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import BinaryIO, Final, Generic
 from msgspec import structs
 
 from chatd.files import open_locked
+from chatd.log.checkpointer import Checkpointer
 from chatd.log.committer import Committer
-from chatd.log.opening import FILE, Durability, connect_to_read, open_database
+from chatd.log.opening import FILE, Durability, connect, connect_to_read, open_database
 from chatd.log.port import Committed, Draft, Excerpt, Holder, Origin, Page, UnusableLogError
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
@@ -35,7 +36,11 @@ class SqliteLog(Generic[Origin]):
         self._lock: BinaryIO | None = None
         self._writer = Worker("log-writer")
         self._reader = Worker("log-reader")
-        self._committer: Committer[Origin] = Committer(self._writer, retention, wall_ns)
+        self._tidier = Worker("log-checkpointer")
+        checkpointer = Checkpointer(self._tidier)
+        self._committer: Committer[Origin] = Committer(
+            self._writer, checkpointer, retention, wall_ns
+        )
 
     @property
     def first(self) -> int:
@@ -53,6 +58,7 @@ class SqliteLog(Generic[Origin]):
         path = self._directory / FILE
         try:
             await self._writer.open(lambda: open_database(path, self._durability))
+            await self._tidier.open(lambda: connect(path, self._durability))
             await self._reader.open(lambda: connect_to_read(path))
         except BaseException:
             await self._let_go()
@@ -109,6 +115,7 @@ class SqliteLog(Generic[Origin]):
     async def _let_go(self) -> None:
         # The writer is the last: who closes last folds the write-ahead log into the database.
         await self._reader.close()
+        await self._tidier.close()
         await self._writer.close()
         if self._lock is not None:
             self._lock.close()

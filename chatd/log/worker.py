@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import apsw
@@ -52,6 +53,8 @@ class Worker:
     async def close(self) -> None:
         """Do what was asked, then let go of the connection; again, it does nothing."""
         if self._database is not None:
-            await self.run(Database.close)
+            # What a broken disk does not let be folded into the database now stays beside it.
+            with suppress(StorageError):
+                await self.run(Database.close)
             self._database = None
         self._thread.shutdown()

@@ -4,23 +4,21 @@ import asyncio
 
 import pytest
 
-from chatd.log.port import Draft, Entry, Holder
-from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
+from chatd.log.port import Entry, Holder
+from tests.chatd.log.harness import (
+    ANN,
+    BOB,
+    CAROL,
+    IMPLEMENTATIONS,
+    OpenLog,
+    draft,
+    fill,
+    ids,
+    replayed,
+)
 from tests.chatd.stage import EPOCH_NS
 
-ANN, BOB, CAROL = 1, 2**62 - 1, 3
 PLENTY = 100_000
-
-
-def draft(
-    author: int = ANN, content: str = "hi", recipient: int | None = None, ref: str | None = None
-) -> Draft:
-    to = None if recipient is None else f"user {recipient}"
-    return Draft(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
-
-
-def ids(entries: list[Entry]) -> list[int]:
-    return [entry.id for entry in entries]
 
 
 def contents(entries: list[Entry]) -> list[str]:

@@ -1,7 +1,7 @@
-"""What one client leaves to the next under the same name, over a socket to a scripted server."""
+"""Messages that one client leaves to the next under the same name, to a scripted server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,8 @@ from chatctl.client import (
 )
 from common.messages.base import Error
 from common.messages.chat import Outgoing, OutgoingBroadcast
-from tests.chatctl.scripted import (
-    Peer,
-    Server,
-    both,
-    next_contents,
-    next_event,
-    scripted,
-)
+from tests.chatctl.lives import Killed, die_with_an_open_question, live
+from tests.chatctl.scripted import Peer, Server, both, next_contents, next_event, scripted
 
 
 @pytest.fixture
@@ -38,45 +32,6 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
-
-
-class Killed(BaseException):
-    """The program ends in the middle of something."""
-
-
-Life = Callable[[Client, Peer, dict[str, Any]], Awaitable[None]]
-
-
-async def live(
-    server: Server,
-    state: Path,
-    life: Life,
-    *,
-    welcome: dict[str, Any] | None = None,
-    hello: dict[str, Any] | None = None,
-    **options: Any,
-) -> None:
-    """Be ann for as long as `life` takes; it gets the client, the server's end and the hello."""
-    try:
-        async with server.client(state=state, **options) as client:
-            peer = await server.accept()
-            welcoming = asyncio.create_task(peer.welcome(**(welcome or {})))
-            await client.hello("ann", **(hello or {}))
-            await life(client, peer, await welcoming)
-    except Killed:
-        pass
-
-
-async def die_with_an_open_question(client: Client, peer: Peer, _: dict[str, Any]) -> None:
-    """Send two messages of which the first is acknowledged, and be killed."""
-    first = asyncio.create_task(client.send("bob", "one", ref="r1"))
-    second = asyncio.create_task(client.broadcast("two", ref="r2"))
-    await peer.expect("outgoing")
-    await peer.expect("outgoing_broadcast")
-    peer.say("ack", id=1, ref="r1")
-    await first
-    second.cancel()
-    raise Killed
 
 
 async def test_what_was_not_acknowledged_is_sent_again_by_the_next_client_before_all_else(
@@ -121,90 +76,6 @@ async def test_without_a_state_nothing_is_sent_again(server: Server) -> None:
         asked = await peer.expect("who")
         peer.say("users", users=[], ref=asked["ref"])
         await asking
-
-
-async def test_it_goes_on_after_the_last_event_that_the_program_was_done_with(
-    server: Server, state: Path
-) -> None:
-    async def killed_over_the_third(client: Client, peer: Peer, hello: dict[str, Any]) -> None:
-        assert "after" not in hello
-        peer.deliver(8, 9, 10)
-        assert await next_contents(client, 3) == ["m8", "m9", "m10"]
-        raise Killed
-
-    async def again(client: Client, peer: Peer, hello: dict[str, Any]) -> None:
-        assert (hello["after"], hello["log"]) == (9, "log-1")
-        peer.deliver(10, 11)
-        assert await next_contents(client, 2) == ["m10", "m11"]
-
-    async def after_a_good_end(_client: Client, _peer: Peer, hello: dict[str, Any]) -> None:
-        assert hello["after"] == 11
-
-    await live(server, state, killed_over_the_third, welcome={"last": 7})
-    await live(server, state, again, welcome={"last": 11})
-    await live(server, state, after_a_good_end, welcome={"last": 11})
-
-
-async def test_what_was_said_before_the_first_event_was_taken_is_not_missed(
-    server: Server, state: Path
-) -> None:
-    async def nothing(_client: Client, _peer: Peer, _: dict[str, Any]) -> None:
-        raise Killed
-
-    async def again(_client: Client, _peer: Peer, hello: dict[str, Any]) -> None:
-        assert hello["after"] == 7
-
-    await live(server, state, nothing, welcome={"last": 7})
-    await live(server, state, again, welcome={"last": 20})
-
-
-async def test_a_program_that_shows_events_later_says_itself_what_it_is_done_with(
-    server: Server, state: Path
-) -> None:
-    async def killed(client: Client, peer: Peer, _: dict[str, Any]) -> None:
-        peer.deliver(1, 2, 3)
-        events = client.events()
-        taken = [await anext(events) for _ in range(3)]
-        client.seen(*taken[:2])
-        raise Killed
-
-    async def again(_client: Client, _peer: Peer, hello: dict[str, Any]) -> None:
-        assert hello["after"] == 2
-
-    await live(server, state, killed)
-    await live(server, state, again)
-
-
-async def test_one_that_does_not_read_moves_nothing(server: Server, state: Path) -> None:
-    async def reads(client: Client, peer: Peer, _: dict[str, Any]) -> None:
-        peer.deliver(1)
-        await next_contents(client, 1)
-
-    async def only_sends(client: Client, peer: Peer, hello: dict[str, Any]) -> None:
-        assert "after" not in hello
-        peer.deliver(2)
-        await next_contents(client, 1)
-
-    async def again(_client: Client, _peer: Peer, hello: dict[str, Any]) -> None:
-        assert hello["after"] == 1
-
-    await live(server, state, reads)
-    await live(server, state, only_sends, hello={"resume": False})
-    await live(server, state, again)
-
-
-async def test_a_program_that_knows_better_says_after_what_to_go_on(
-    server: Server, state: Path
-) -> None:
-    async def reads(client: Client, peer: Peer, _: dict[str, Any]) -> None:
-        peer.deliver(1, 2, 3)
-        await next_contents(client, 3)
-
-    async def knows(_client: Client, _peer: Peer, hello: dict[str, Any]) -> None:
-        assert (hello["after"], hello["log"]) == (2, "log-1")
-
-    await live(server, state, reads)
-    await live(server, state, knows, hello={"after": 2})
 
 
 async def test_a_log_that_started_over_is_told_and_what_waits_is_sent_to_it(
