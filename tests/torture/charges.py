@@ -1,6 +1,7 @@
 """Programs that the supervisor starts, kills, stops and starts again."""
 
 import asyncio
+import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
@@ -26,13 +27,15 @@ class Charge:
         self._said = said
         self._mishaps = mishaps
         self._running: Process | None = None
+        self._descriptor = -1
 
     async def start(self) -> None:
-        """Begin a life; its standard input is open until `finish`."""
+        """Begin a life; its standard input is open until `end`."""
         with self._said.open("ab") as stderr:
             self._running = await asyncio.create_subprocess_exec(
                 *self._command, stdin=PIPE, stdout=PIPE, stderr=stderr
             )
+        self._descriptor = os.pidfd_open(self._running.pid)
 
     async def listening(self) -> str:
         """Wait for the first line on standard output and return it; "" where none came."""
@@ -51,9 +54,9 @@ class Charge:
         if self._running is not None:
             self._send(signal.SIGKILL)
             code = await self._running.wait()
+            self._forget()
             if code != -signal.SIGKILL:
                 self._note(f"ended by itself with code {code}")
-            self._running = None
 
     def pause(self) -> bool:
         """Stop it where it is, until `go_on`; tell whether there was anything to stop."""
@@ -79,16 +82,21 @@ class Charge:
             self._note(f"did not end within {within:g} s")
             await self.kill()
         else:
-            self._running = None
+            self._forget()
             if code != 0:
                 self._note(f"ended with code {code}")
 
     def _send(self, number: signal.Signals) -> bool:
         if self._running is None or self._running.returncode is not None:
             return False
+        # Not Process.send_signal: that may collect the exit code, which asyncio then never learns.
         with suppress(ProcessLookupError):
-            self._running.send_signal(number)
+            signal.pidfd_send_signal(self._descriptor, number)
         return True
+
+    def _forget(self) -> None:
+        os.close(self._descriptor)
+        self._running = None
 
     def _note(self, what: str) -> None:
         words = self._said.read_text(errors="replace").strip()[-_LAST_WORDS:]

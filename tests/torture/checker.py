@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tests.torture.journal import Acked, Began, Row, Seen, Sent, Troubled
 
-EXAMPLES: Final = 5
+EXAMPLES: Final = 3
 """Broken cases of a promise that are told in words."""
 
 

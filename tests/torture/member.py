@@ -35,6 +35,14 @@ BURST: Final = 8
 PAUSE: Final = 0.6
 """Longest pause (s) between two bursts."""
 
+BUSY: Final = 0.05
+"""Part of the messages that keep the program busy after it wrote them down, up to `BUSY_FOR` s."""
+
+BUSY_FOR: Final = 0.1
+
+INBOX: Final = 32
+"""Events that wait for the program before the client leaves more to the server's log."""
+
 FAREWELL: Final = "farewell"
 
 
@@ -64,6 +72,7 @@ class Member:
                 case Seen():
                     self._note_farewell(row)
         self._draw = random.Random(f"{seed} {name} {lives}")
+        self._busyness = random.Random(f"{seed} {name} {lives} busy")
         self.is_told_to_end = asyncio.Event()
 
     async def live(self) -> None:
@@ -82,6 +91,8 @@ class Member:
             self._note(event)
             if not self._missed:
                 return
+            if self._busyness.random() < BUSY:
+                await asyncio.sleep(self._busyness.uniform(0, BUSY_FOR))
 
     def _note(self, event: Event) -> None:
         match event:
@@ -142,7 +153,14 @@ class Member:
 def client(port: int, state: Path) -> Client:
     """Return a client that is back soon after a loss, and waits for as long as it takes."""
     backoff = Backoff(base=0.02, cap=0.3)
-    return Client("127.0.0.1", port, state=state, answer_timeout=None, backoff=backoff)
+    return Client(
+        "127.0.0.1",
+        port,
+        state=state,
+        answer_timeout=None,
+        inbox_limit=INBOX,
+        backoff=backoff,
+    )
 
 
 async def main() -> None:

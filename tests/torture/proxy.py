@@ -11,6 +11,9 @@ ANY_LINE: Final = re.compile(rb'\{"code":"[^\n]*')
 ACK: Final = re.compile(rb'\{"code":"ack"[^\n]*')
 """A break within one leaves the client in doubt whether its message is in the log."""
 
+LINGER: Final = 1.0
+"""Seconds (s) for which the daemon at most believes that a client is there whose link is gone."""
+
 _CHUNK: Final = 2**16
 
 
@@ -54,30 +57,44 @@ class Proxy:
             with suppress(OSError):
                 await self._join(reader, writer)
         finally:
-            writer.transport.abort()
+            writer.close()
             self._serving.discard(serving)
 
     async def _join(self, reader: StreamReader, writer: StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            await self._pass_on(reader, writer, far_reader, far_writer)
+            # What was passed on still arrives, the half line too; the rest is nobody's any more.
+            writer.close()
+            if self._draw.random() < 0.5:
+                await self._linger(far_reader)
+        finally:
+            far_writer.close()
+
+    async def _pass_on(
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        far_reader: StreamReader,
+        far_writer: StreamWriter,
+    ) -> None:
+        """Return when either side has ended, or was cut."""
         ways = [
             asyncio.create_task(self._pump(reader, far_writer)),
             asyncio.create_task(self._pump(far_reader, writer)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            # What was passed on still arrives, the half line too; the rest is nobody's any more.
-            for end in (writer, far_writer):
-                end.close()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await asyncio.gather(
-                        writer.wait_closed(), far_writer.wait_closed(), return_exceptions=True
-                    )
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            far_writer.transport.abort()
+
+    async def _linger(self, far_reader: StreamReader) -> None:
+        """Leave the daemon alone with a dead connection, until it hangs up by itself or tires."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._draw.uniform(0, LINGER)):
+                await far_reader.read(-1)
 
     async def _pump(self, source: StreamReader, sink: StreamWriter) -> None:
         while chunk := await source.read(_CHUNK):
