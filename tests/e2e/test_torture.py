@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 50.0
+PATIENCE = 150.0
+"""Seconds (s) on the busiest of machines; it takes 4 to 12."""
+
+pytestmark = pytest.mark.timeout(PATIENCE + 10)
 
 
 def torture(*options: str) -> tuple[int, dict[str, Any]]:
     """Run it; return its exit code and its verdict."""
-    command = [sys.executable, "-m", "tests.torture", "--json", "--limit", "45s", *options]
+    command = [sys.executable, "-m", "tests.torture", "--json", "--limit", "120s", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as run:
         try:
             said, _ = run.communicate(timeout=PATIENCE)
@@ -60,7 +63,7 @@ def test_an_acknowledgement_before_the_commit_is_caught() -> None:
 def test_a_forgotten_ref_is_caught() -> None:
     code, verdict = torture(
         "--durability", "process", "--kills", "4", "--clients", "4", "--seed", "12",
-        "--patience", "10s", "--log-fault", "forget-refs",
+        "--log-fault", "forget-refs",
     )  # fmt: skip
 
     assert "nobody saw a message twice" in broken(verdict)

@@ -161,7 +161,7 @@ def test_a_fault_is_found(who: str, rows: Sequence[Row], expected: dict[str, lis
 
 
 def test_what_a_killed_client_sees_again_first_is_no_duplicate() -> None:
-    eve = [BEGAN, ANN_1, BEGAN, BEGAN, ANN_1, BEGAN, ANN_1, BOB_1]
+    eve: list[Row] = [BEGAN, ANN_1, BEGAN, BEGAN, ANN_1, BEGAN, ANN_1, BOB_1]
     facts = Facts({**SOUND, "eve": eve})
 
     assert broken({**SOUND, "eve": eve}) == {}
