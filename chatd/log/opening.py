@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import apsw
 
@@ -14,8 +14,11 @@ from chatd.log.port import UnusableLogError
 FILE: Final = "log.sqlite"
 """What the database is called in the data directory."""
 
-Durability = Literal["process", "power"]
+Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process (kill -9), or a power cut too."""
+
+_WRITTEN_BY: Final = 18
+"""The byte of the header that is 2 in a database with a write-ahead log, 1 in one without."""
 
 
 def open_database(
@@ -29,12 +32,14 @@ def open_database(
     try:
         if not path.exists():
             _create(path, migrations)
+        _require_own_rest(path)
         database = connect(path, durability)
         try:
             require_log(database, path, migrations)
             if finding := soundness.damage(database, path):
                 raise _damaged(path, finding)
             schema.migrate(database, migrations)
+            database.execute("PRAGMA journal_mode = WAL")
         except BaseException:
             database.close()
             raise
@@ -97,7 +102,7 @@ def require_log(
 
 def _create(path: Path, migrations: Sequence[str]) -> None:
     """Make an empty log in one step: whenever that is cut short, there is none."""
-    rest = path.with_name(f"{path.name}-wal")
+    rest = _rest(path)
     if rest.exists():
         raise UnusableLogError(
             f"{path} is missing, but {rest.name} is there and has messages of it; put it back, or "
@@ -108,9 +113,26 @@ def _create(path: Path, migrations: Sequence[str]) -> None:
         left_over.unlink()
     with closing(apsw.Connection(os.fspath(new))) as database:
         schema.migrate(database, migrations)
-        database.execute("PRAGMA journal_mode = WAL")
     new.rename(path)
     sync_directory(path.parent)
+
+
+def _require_own_rest(path: Path) -> None:
+    """Refuse a backup beside the write-ahead log of what was there before.
+
+    SQLite would mix the two: nothing in a write-ahead log says which database it belongs to.
+    """
+    with path.open("rb") as file:
+        is_backup = file.read(_WRITTEN_BY + 1)[_WRITTEN_BY:] == b"\1"
+    rest = _rest(path)
+    if is_backup and rest.exists() and rest.stat().st_size:
+        raise UnusableLogError(
+            f"{path} is a backup, but {rest.name} belongs to another log; move {rest.name} away"
+        )
+
+
+def _rest(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,8 +1,11 @@
 """How much of the log is kept."""
 
+from typing import Final
+
 from msgspec import Struct
 
-DAY_NS = 86_400 * 10**9
+DAY_NS: Final = 86_400 * 10**9
+"""A day in ns."""
 
 
 class Retention(Struct, frozen=True):

@@ -1,9 +1,9 @@
 """Whether a database can be trusted: what is looked at when it is opened, and on demand."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import apsw
 
@@ -17,17 +17,16 @@ _SAMPLES: Final = 64
 def damage(database: apsw.Connection, path: Path) -> str | None:
     """Return what is wrong with the database at `path`, as far as that is found in `BUDGET`.
 
-    A file that is small enough is looked at whole. Of a larger one every page is counted, the
-    first ones are looked at, and so are messages here and there and the newest. Nobody else may
-    write meanwhile. May raise apsw.Error, which is damage too if it is a CorruptError.
+    A file that is small enough is looked at whole. Of a larger one its length, its first pages,
+    messages here and there, and the newest. Nobody else may write meanwhile. May raise apsw.Error,
+    which is damage too if it is a CorruptError.
     """
     # What is still in the write-ahead log goes to the file, which then must be as long as it says.
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     expected = database.pragma("page_count") * database.pragma("page_size")
     if (size := path.stat().st_size) < expected:
         return f"{expected - size} of {expected} bytes are missing"
-    finding = _quick_check(database)
-    return _sampled(database) if finding is None else finding or None
+    return _quick_check(database) or _sample(database)
 
 
 def findings(database: apsw.Connection) -> Iterator[str]:
@@ -46,14 +45,18 @@ def findings(database: apsw.Connection) -> Iterator[str]:
         yield str(fault)
     if not is_sound:
         return
-    for statement, sentence in _RULES:
-        for row in database.execute(statement):
-            yield sentence.format(*row)
+    for rule in (_ONE_LOG, *_RULES):
+        yield from _broken(database, rule)
 
 
-_BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"
-_RULES: Final = (
-    ("SELECT count(*) FROM log HAVING count(*) <> 1", "the table log has {} rows instead of one"),
+_Rule: TypeAlias = tuple[str, str]
+"""A query for what must not be, and the sentence that tells of a row of it."""
+
+_ONE_LOG: Final[_Rule] = (
+    "SELECT count(*) FROM log HAVING count(*) <> 1",
+    "the table log has {} rows instead of one",
+)
+_RULES: Final[Sequence[_Rule]] = (
     (
         "SELECT min(entry.id), first FROM entry, log HAVING min(entry.id) < first",
         "message {} is older than the first that is kept, {}",
@@ -74,10 +77,16 @@ _RULES: Final = (
     ),
     ("SELECT key FROM holder WHERE length(token_hash) <> 32", "the token of {} is no SHA-256"),
 )
+_BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"
+
+
+def _broken(database: apsw.Connection, rule: _Rule) -> Iterator[str]:
+    statement, sentence = rule
+    for row in database.execute(statement):
+        yield sentence.format(*row)
 
 
 def _quick_check(database: apsw.Connection) -> str | None:
-    """Return "" for a sound file, what was found in a damaged one, and None if time ran out."""
     deadline = time.monotonic() + BUDGET
     database.set_progress_handler(lambda: time.monotonic() > deadline, _OPS_BETWEEN_LOOKS)
     try:
@@ -86,11 +95,13 @@ def _quick_check(database: apsw.Connection) -> str | None:
         return None
     finally:
         database.set_progress_handler(None)
-    return "" if found == "ok" else " ".join(found.split())
+    return None if found == "ok" else " ".join(found.split())
 
 
-def _sampled(database: apsw.Connection) -> str | None:
+def _sample(database: apsw.Connection) -> str | None:
     """Look at messages here and there and at the newest: each id must be there, and its ref."""
+    for finding in _broken(database, _ONE_LOG):
+        return finding
     bounds: Any = database.execute(_BOUNDS).fetchone()
     first, last = bounds
     step = max(1, (last - first) // _SAMPLES)

@@ -1,5 +1,6 @@
 """A copy of a log that is in use."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,26 @@ def test_it_is_one_file_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     (tmp_path / "backup").mkdir()
     back_up(long_log(tmp_path), tmp_path / "backup" / "friday")
     assert [path.name for path in (tmp_path / "backup").iterdir()] == ["friday"]
+
+
+async def test_it_is_not_mixed_with_what_is_left_of_another_log(tmp_path: Path) -> None:
+    backup = tmp_path / "friday"
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft())
+        back_up(tmp_path / FILE, backup)
+        await fill(bench, draft())
+        shutil.copy(tmp_path / f"{FILE}-wal", tmp_path / "left over")
+    shutil.copy(backup, tmp_path / FILE)
+    (tmp_path / "left over").rename(tmp_path / f"{FILE}-wal")
+    with pytest.raises(
+        UnusableLogError, match=r"is a backup, but log\.sqlite-wal belongs to another log; move"
+    ):
+        async with open_sqlite(tmp_path):
+            pass
+    (tmp_path / f"{FILE}-wal").unlink()
+    async with open_sqlite(tmp_path) as bench:
+        assert bench.log.last == 1
+        assert (tmp_path / f"{FILE}-wal").exists()
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:

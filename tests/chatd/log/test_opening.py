@@ -66,6 +66,11 @@ class TestDamage:
         overwrite(path, 0, b"\0" * 100)
         assert damage(path) == "file is not a database"
 
+    def test_a_log_that_lost_its_name_is_refused(self, tmp_path: Path) -> None:
+        path = make_log(tmp_path)
+        doctor(path, "DELETE FROM log")
+        assert damage(path) == "the table log has 0 rows instead of one"
+
     def test_an_index_without_a_message_of_its_table_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
         doctor(
