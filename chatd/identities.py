@@ -59,15 +59,19 @@ class Identities:
         Raises NameHeldError when another holds the name.
         """
         key = names.key(name)
-        holder = await self._log.holder(key)
-        identity = new_identity()
-        if holder is not None and token is not None and _matches(token, holder):
-            identity = holder.identity
-        elif holder is not None and (is_here or not self._is_over(holder)):
-            raise NameHeldError(name, is_token_wrong=token is not None)
-        token = token or secrets.token_urlsafe(_TOKEN_BYTES)
-        await self._log.hold(Holder(key, identity, _hash(token), self._clock.wall_ns()))
-        return identity, token
+        while True:
+            holder = await self._log.holder(key)
+            if holder is not None:
+                if token is not None and _matches(token, holder):
+                    self.touch(key, holder.identity)
+                    return holder.identity, token
+                if is_here or not self._is_over(holder):
+                    raise NameHeldError(name, is_token_wrong=token is not None)
+            chosen = token or secrets.token_urlsafe(_TOKEN_BYTES)
+            claimed = Holder(key, new_identity(), _hash(chosen), self._clock.wall_ns())
+            # Another may have come first while the log was asked; then that one is the holder.
+            if await self._log.hold(claimed, instead_of=holder):
+                return claimed.identity, chosen
 
     def touch(self, key: str, identity: int) -> None:
         """Note that the holder was here now; the reserve counts from this."""
