@@ -123,7 +123,7 @@ class ChatdDialect:
         return f'{{"request_id":"{number}","data":{entities}}}'.encode()
 
     def delays(self) -> Iterator[float]:
-        """Yield what `Random.uniform` draws (s) for the requests in the order in which they come."""
+        """Yield what `Random.uniform` draws (s) for the requests in their order."""
         draw = Random(DELAY_SEED)
         while True:
             yield draw.uniform(*DELAY)

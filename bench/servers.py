@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
+from bench import proc
 from bench.dialects import DELAY, DELAY_SEED, ChatdDialect, Dialect
 from bench.failures import BenchError, StartFailed
+from bench.foreign.irtt import Irtt
+from bench.foreign.limit import Limit
 from bench.foreign.mosquitto import Mosquitto
 from bench.foreign.nats import Nats
 from bench.foreign.ngircd import Ngircd
+from bench.foreign.program import CONFIG
 from bench.foreign.redis import Redis
 from bench.machine import pinned
 from bench.measurement import Target
@@ -48,15 +52,12 @@ class Candidate(Protocol):
         """Return which one is measured."""
         ...
 
-    def command(self, directory: Path, port: int) -> list[str]:
-        """Return the command that starts it on `port` of loopback, in the foreground.
-
-        What it needs of files is written into `directory`.
-        """
+    def command(self, directory: Path, port: str) -> list[str]:
+        """Return the command that starts it on `port` of loopback, in the foreground."""
         ...
 
-    def settings(self, directory: Path, port: int) -> str:
-        """Return what its configuration file holds; nothing if the command tells all."""
+    def settings(self, directory: Path, port: str) -> str:
+        """Return what is written into `CONFIG` in `directory`; nothing if the command tells all."""
         ...
 
 
@@ -74,20 +75,28 @@ class Chatd:
         """Return the version as chatd tells it."""
         return version()
 
-    def command(self, directory: Path, port: int) -> list[str]:
+    def command(self, directory: Path, port: str) -> list[str]:
         """Return `python -m chatd` with limits that allow the loads."""
         return [
-            sys.executable, "-m", "chatd", "--host", "127.0.0.1", "--port", str(port),
+            sys.executable, "-m", "chatd", "--host", "127.0.0.1", "--port", port,
             "--data", str(directory), "--log-level", "warning", "--max-connections", "15000",
             "--delay", "{}:{}".format(*DELAY), "--delay-seed", str(DELAY_SEED),
         ]  # fmt: skip
 
-    def settings(self, _directory: Path, _port: int) -> str:
+    def settings(self, _directory: Path, _port: str) -> str:
         """The command tells all."""
         return ""
 
 
-CANDIDATES: tuple[Candidate, ...] = (Chatd(), Nats(), Redis(), Mosquitto(), Ngircd())
+CANDIDATES: Final[tuple[Candidate, ...]] = (
+    Chatd(),
+    Limit(),
+    Nats(),
+    Redis(),
+    Mosquitto(),
+    Ngircd(),
+    Irtt(),
+)
 
 
 @contextmanager
@@ -99,9 +108,10 @@ def running(candidate: Candidate, core: int) -> Iterator[Target]:
     """
     with tempfile.TemporaryDirectory(prefix=f"bench-{candidate.name}-") as name:
         directory, port = Path(name), _free_port()
-        with (directory / "said").open("w+") as said, pinned(core):
+        (directory / CONFIG).write_text(candidate.settings(directory, str(port)))
+        with (directory / "said").open("w") as said, pinned(core):
             process = subprocess.Popen(
-                candidate.command(directory, port), stdout=said, stderr=said
+                candidate.command(directory, str(port)), stdout=said, stderr=said
             )
         try:
             _wait_until_it_listens(process, port)
@@ -126,9 +136,8 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise StartFailed(f"it did not start: it ended with exit code {process.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex((_HOST, port)) == 0:
-                return
+        if proc.is_bound(port):
+            return
         time.sleep(_PROBE_S)
     raise StartFailed(f"it did not listen on port {port} within {_START_S:g} s")
 

@@ -4,9 +4,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from bench.dialects import Dialect
+
+CONFIG: Final = "config"
+"""The file in a server's directory that holds its settings."""
 
 
 class Program:
@@ -48,16 +51,14 @@ class Program:
         """Return what makes it tell its version and end."""
         return ["--version"]
 
-    def command(self, directory: Path, port: int) -> list[str]:
-        """Write its configuration into `directory`; return the command that starts it on `port`."""
-        file = directory / "config"
-        file.write_text(self.settings(directory, port))
-        return [self.path() or self.program, *self.arguments(file)]
+    def command(self, directory: Path, _port: str) -> list[str]:
+        """Return the command that starts it as its configuration says."""
+        return [self.path() or self.program, *self.arguments(directory / CONFIG)]
 
     def arguments(self, config: Path) -> list[str]:
         """Return what makes it read `config` and stay in the foreground."""
-        raise NotImplementedError
+        return [str(config)]
 
-    def settings(self, directory: Path, port: int) -> str:
+    def settings(self, directory: Path, port: str) -> str:
         """Return its configuration."""
-        return self.config.replace("{port}", str(port)).replace("{directory}", str(directory))
+        return self.config.replace("{port}", port).replace("{directory}", str(directory))

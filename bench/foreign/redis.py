@@ -1,6 +1,5 @@
 """Redis: publish and subscribe, in the third version of its protocol."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from bench.foreign.program import Program
@@ -73,7 +72,3 @@ maxclients 15000
 timeout 0
 client-output-buffer-limit pubsub 0 0 0
 """
-
-    def arguments(self, config: Path) -> list[str]:
-        """Return the path of its configuration."""
-        return [str(config)]
