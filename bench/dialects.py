@@ -28,6 +28,11 @@ class Dialect(Protocol):
     pong: bytes
     """The answer to a ping, with `ANY` where it holds times."""
 
+    @property
+    def nudge(self) -> tuple[bytes, bytes] | None:
+        """What the server asks everyone by itself, a while after hello, and the answer to it."""
+        ...
+
     def hello(self, name: str) -> bytes:
         """Come as `name`, and be free to send."""
         ...
@@ -75,6 +80,7 @@ class ChatdDialect:
     welcome = _line(code="welcome")
     ready = b""
     pong = b'{"code":"pong","received":"%b","sent":"%b","ref":"1"}\n' % (ANY * 27, ANY * 27)
+    nudge = None
 
     def hello(self, name: str) -> bytes:
         """Join as `name`, without a version."""

@@ -62,14 +62,21 @@ def hear_until(sock: socket.socket, end: bytes) -> bytes:
     return heard
 
 
-def settle(sock: socket.socket, target: Target) -> None:
-    """Hear what is on its way to `sock`, such as who else has come, up to a pong."""
-    _hear_pong(sock, target)
+def settle(sockets: Iterable[socket.socket], target: Target) -> None:
+    """Hear what comes unasked, such as who else is here, until nothing more will."""
+    nudge = target.dialect.nudge
+    for sock in sockets:
+        if nudge:
+            hear_until(sock, nudge[0])
+            sock.sendall(nudge[1])
+        _hear_pong(sock, target)
 
 
 def fence(sock: socket.socket, target: Target) -> None:
     """Show that nothing more was on its way to `sock`: the next thing it hears is a pong."""
     heard = _hear_pong(sock, target)
+    if target.dialect.nudge:
+        heard = heard.replace(target.dialect.nudge[0], b"")
     if len(heard) != len(target.dialect.pong):
         raise WrongAnswer(f"expected a pong and no more, heard {heard[:200]!r}")
 

@@ -28,6 +28,8 @@ _PINGED: Final = ("chatd", "limit", "nats", "redis")
 _CHAT: Final = ("chatd", "limit", "nats", "redis", "mosquitto", "ngircd")
 _GROWING: Final = ("chatd", "limit", "nats", "redis")
 _SERVERS: Final = ("chatd", "nats", "redis", "mosquitto", "ngircd")
+_STORMED: Final = ("chatd", "nats", "redis", "mosquitto")
+"""ngIRCd lets ten wait at its door; the others come back for so long that it is no storm."""
 
 MEMBERS: Final = (10, 100, 1_000, 10_000)
 SIZES: Final = (16, 100, 1_024, 8_192, 32_768)
@@ -89,7 +91,7 @@ CONTESTS: Final = (
         Exchanges("exchanges-750", count=750, goal=Goal("p99_us", 5_000, at_least=False)), _CHATD
     ),
     Contest(Exchanges("exchanges-1000", count=1_000), _CHATD),
-    Contest(ConnectStorm("storm", connections=5_000), _SERVERS),
+    Contest(ConnectStorm("storm", connections=5_000), _STORMED),
     Contest(
         Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD
     ),

@@ -33,8 +33,7 @@ class Broadcast(Struct, frozen=True):
         dialect = target.dialect
         speaker = author(target, _AUTHOR)
         members = [member(target, f"m{n}") for n in range(self.members)]
-        for sock in (speaker, *members):
-            settle(sock, target)
+        settle((speaker, *members), target)
         answer = dialect.answer(self.members)
         lane = Lane(
             author=speaker,

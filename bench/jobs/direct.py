@@ -6,7 +6,7 @@ from bench.jobs.job import Goal
 from bench.load.lane import Lane, Pace
 from bench.load.steady import measure_steady
 from bench.measurement import Measurement, Target, Timing
-from bench.sockets import author, fence, recipient
+from bench.sockets import author, fence, recipient, settle
 from bench.tape import numbered, repeated
 
 
@@ -23,10 +23,11 @@ class Direct(Struct, frozen=True):
     def run(self, target: Target, timing: Timing) -> Measurement:
         """Count messages at the recipients, each of whom must hear everything in order."""
         lanes = [self._pair(target, f"a{n:03}", f"b{n:03}") for n in range(self.pairs)]
+        sockets = [sock for lane in lanes for sock in (lane.author, *lane.listeners)]
+        settle(sockets, target)
         measured = measure_steady(lanes, target, timing)
-        for lane in lanes:
-            for sock in (lane.author, *lane.listeners):
-                fence(sock, target)
+        for sock in sockets:
+            fence(sock, target)
         return measured
 
     def _pair(self, target: Target, one: str, other: str) -> Lane:

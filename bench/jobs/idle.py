@@ -8,7 +8,7 @@ from bench import proc
 from bench.jobs.job import Goal
 from bench.machine import affordable
 from bench.measurement import Measurement, Stopwatch, Target, Timing
-from bench.sockets import author, connect, settle
+from bench.sockets import author, connect, fence
 
 _FIRST = 100  # connections that pay for the first use of code, which is not theirs to pay
 
@@ -39,5 +39,5 @@ class Idle(Struct, frozen=True):
 
     def _served(self, target: Target, number: int) -> socket.socket:
         sock = author(target, f"m{number}") if self.says_hello else connect(target)
-        settle(sock, target)
+        fence(sock, target)
         return sock

@@ -8,7 +8,7 @@ from bench.jobs.job import Goal
 from bench.load.lane import Lane, Pace
 from bench.load.steady import measure_steady
 from bench.measurement import Measurement, Target, Timing
-from bench.sockets import author, fence
+from bench.sockets import author, fence, settle
 from bench.tape import repeated
 
 
@@ -25,6 +25,7 @@ class Ping(Struct, frozen=True):
     def run(self, target: Target, timing: Timing) -> Measurement:
         """Measure the steady state; a pong is checked but for the times in it."""
         sockets = [author(target, f"p{n}") for n in range(self.connections)]
+        settle(sockets, target)
         measured = measure_steady([self._lane(sock, target) for sock in sockets], target, timing)
         for sock in sockets:
             fence(sock, target)
