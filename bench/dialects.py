@@ -80,7 +80,7 @@ class ChatdDialect:
     welcome = _line(code="welcome")
     ready = b""
     pong = b'{"code":"pong","received":"%b","sent":"%b","ref":"1"}\n' % (ANY * 27, ANY * 27)
-    nudge = None
+    nudge: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Join as `name`, without a version."""

@@ -14,7 +14,7 @@ class LimitDialect:
     welcome = b"hello\n"
     ready = b""
     pong = b"ping\n"
-    nudge = None
+    nudge: tuple[bytes, bytes] | None = None
 
     def hello(self, _name: str) -> bytes:
         """Come; it comes back as it is."""

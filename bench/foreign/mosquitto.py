@@ -29,7 +29,7 @@ class MqttDialect:
     welcome = bytes([0x20, 2, 0, 0])
     ready = bytes([0x90, 3, *_PACKET_ID, 0])
     pong = bytes([0xD0, 0])
-    nudge = None
+    nudge: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Connect as `name` with a clean session and without a keep-alive."""

@@ -12,7 +12,7 @@ class NatsDialect:
     welcome = b"PONG\r\n"
     ready = b"PONG\r\n"
     pong = b"PONG\r\n"
-    nudge = (b"PING\r\n", b"PONG\r\n")
+    nudge: tuple[bytes, bytes] | None = (b"PING\r\n", b"PONG\r\n")
     """It measures the round trip once, 2.0 to 2.4 s after a client has come, whatever is set."""
 
     def hello(self, name: str) -> bytes:

@@ -15,7 +15,7 @@ class IrcDialect:
     welcome = b":End of MOTD command\r\n"
     ready = b":End of NAMES list\r\n"
     pong = f":{_SERVER} PONG {_SERVER} :1\r\n".encode()
-    nudge = None
+    nudge: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Register as `name`; the answer ends with the message of the day."""

@@ -16,7 +16,7 @@ class RedisDialect:
     welcome = b"$7\r\nmodules\r\n*0\r\n"
     ready = b":1\r\n"
     pong = b"+PONG\r\n"
-    nudge = None
+    nudge: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Ask for RESP3; the answer ends with the modules that are loaded: none."""
