@@ -57,7 +57,7 @@ def _row(result: Result, measured: Result | None) -> tuple[str, ...]:
     return (
         result.job,
         result.candidate,
-        f"{_short(result.rate)} {result.unit}",
+        f"{short(result.rate)} {result.unit}",
         f"{result.spread:.0%}",
         f"{result.cpu_per_million:.3g}",
         f"{result.cpu_ratio(measured):.2f} x" if measured else "",
@@ -73,7 +73,8 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Return `value` with three digits and a suffix that tells its size."""
     for size, suffix in ((1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{suffix}"
@@ -93,7 +94,7 @@ def _goal(result: Result) -> str:
         verdict = "met"
     else:
         verdict = "missed, but disturbed" if result.others_busy > _QUIET else "missed"
-    return f"{goal.figure} {sign} {_short(goal.bound).strip()}: {verdict}"
+    return f"{goal.figure} {sign} {short(goal.bound).strip()}: {verdict}"
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:

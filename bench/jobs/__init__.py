@@ -33,7 +33,13 @@ _STORMED: Final = ("chatd", "nats", "redis", "mosquitto")
 
 MEMBERS: Final = (10, 100, 1_000, 10_000)
 SIZES: Final = (16, 100, 1_024, 8_192, 32_768)
-"""What the cost is plotted over: members of a room, and bytes of a message."""
+EXCHANGES: Final = (1, 100, 300, 500, 750, 1_000)
+"""What is plotted over: members of a room, bytes of a message, exchanges at once."""
+
+_EXCHANGE_GOALS: Final = {
+    300: Goal("p99_us", 1_000, at_least=False),
+    750: Goal("p99_us", 5_000, at_least=False),
+}
 
 CONTESTS: Final = (
     Contest(Ping("ping-pipelined", 50, window=1_000, batch=500, goal=Goal("rate", 1.5e6)), _PINGED),
@@ -80,17 +86,11 @@ CONTESTS: Final = (
         _CHATD,
     ),
     Contest(EagerFeeds("feed-eager", subscribers=10), _CHATD),
-    Contest(Exchanges("exchanges-1", count=1), _CHATD),
     Contest(IrttExchange("exchanges-1-irtt"), ("irtt",)),
-    Contest(Exchanges("exchanges-100", count=100), _CHATD),
-    Contest(
-        Exchanges("exchanges-300", count=300, goal=Goal("p99_us", 1_000, at_least=False)), _CHATD
+    *(
+        Contest(Exchanges(f"exchanges-{count}", count, _EXCHANGE_GOALS.get(count)), _CHATD)
+        for count in EXCHANGES
     ),
-    Contest(Exchanges("exchanges-500", count=500), _CHATD),
-    Contest(
-        Exchanges("exchanges-750", count=750, goal=Goal("p99_us", 5_000, at_least=False)), _CHATD
-    ),
-    Contest(Exchanges("exchanges-1000", count=1_000), _CHATD),
     Contest(ConnectStorm("storm", connections=5_000), _STORMED),
     Contest(
         Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD
