@@ -66,7 +66,7 @@ def _compare(axes: "Axes", report: Report) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(_COMPARED)), _COMPARED, fontsize=7.5)
     axes.set_ylabel("CPU us per operation (server)")
-    axes.legend(ncols=3, frameon=False)
+    _name_lines(axes, columns=3)
 
 
 def _cpu(result: Result | None) -> float:
@@ -94,7 +94,7 @@ def _grow(axes: "Axes", report: Report, steps: Sequence[int], job: str) -> None:
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.set_ylabel("CPU us per delivery (server)")
-    axes.legend(frameon=False)
+    _name_lines(axes)
 
 
 def _latency(axes: "Axes", report: Report) -> None:
@@ -128,4 +128,9 @@ def _exchanges(axes: "Axes", report: Report) -> None:
     axes.set_yscale("log")
     axes.set_xlabel("exchanges at once, a stamp each way every 10 ms")
     axes.set_ylabel("lateness of a stamp (ms)")
-    axes.legend(frameon=False)
+    _name_lines(axes)
+
+
+def _name_lines(axes: "Axes", columns: int = 1) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(ncols=columns, frameon=False)
