@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _bench(pairs: Runs, count: int, timing: Timing, file: Path | None) -> int:
-    """Return 0, or the exit code of the last run that failed; the others are reported anyway."""
+    """Return 0, or the exit code of the last run that failed; the others are told anyway."""
     if not pairs:
         return 2
     cores = pick_cores()
@@ -55,16 +55,11 @@ def _bench(pairs: Runs, count: int, timing: Timing, file: Path | None) -> int:
     subjects = [_subject(candidate) for candidate in candidates]
     print(heading(environment, subjects), flush=True)
     exit_code = 0
-    for number in range(1, count + 1):
-        # In turn, A B A B: a machine that slows down does so for every candidate.
-        for (job, candidate), measured in pairs.items():
-            where = f"run {number} of {count}: {job.name} on {candidate.name}"
-            try:
-                measured.append(_measure_once(job, candidate, timing, cores))
-                _say(f"{where}: {measured[-1].rate:,.0f} {job.unit}/s")
-            except BenchError as failure:
-                _say(f"{where}: {failure}")
-                exit_code = failure.exit_code
+    try:
+        for number in range(1, count + 1):
+            exit_code = _run_each(pairs, f"run {number} of {count}", timing, cores) or exit_code
+    except KeyboardInterrupt:
+        exit_code = 130  # what was measured until now is told all the same
     results = [
         summarize(job.name, server.name, job.unit, job.goal, done)
         for (job, server), done in pairs.items()
@@ -73,6 +68,23 @@ def _bench(pairs: Runs, count: int, timing: Timing, file: Path | None) -> int:
     print(table(results))
     if file:
         _keep(Report(environment, subjects, timing, results), file)
+    return exit_code
+
+
+def _run_each(pairs: Runs, turn: str, timing: Timing, cores: Cores) -> int:
+    """Add one run of every job on every candidate to `pairs`; return the last failure's exit code.
+
+    They run in turn, A B A B: a machine that slows down does so for every candidate.
+    """
+    exit_code = 0
+    for (job, candidate), measured in pairs.items():
+        where = f"{turn}: {job.name} on {candidate.name}"
+        try:
+            measured.append(_measure_once(job, candidate, timing, cores))
+            _say(f"{where}: {measured[-1].rate:,.0f} {job.unit}/s")
+        except BenchError as failure:
+            _say(f"{where}: {failure}")
+            exit_code = failure.exit_code
     return exit_code
 
 

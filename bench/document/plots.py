@@ -1,6 +1,6 @@
 """Pictures of what was measured; the same figures give the same bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -74,23 +74,23 @@ def _cpu(result: Result | None) -> float:
 
 
 def _by_members(axes: "Axes", report: Report) -> None:
-    _grow(axes, report, MEMBERS, "members")
+    _grow(axes, report, MEMBERS)
     axes.set_xlabel("members of the room (one message in flight)")
 
 
 def _by_size(axes: "Axes", report: Report) -> None:
-    _grow(axes, report, SIZES, "size")
+    _grow(axes, report, SIZES)
     axes.set_xlabel("bytes of a message (100 members, one message in flight)")
 
 
-def _grow(axes: "Axes", report: Report, steps: Sequence[int], job: str) -> None:
+def _grow(axes: "Axes", report: Report, steps: Mapping[int, str]) -> None:
     for name, colour in _COLOURS.items():
-        points = [(step, report.find(f"{job}-{step}", name)) for step in steps]
+        points = [(step, report.find(job, name)) for step, job in steps.items()]
         known = [(step, found.cpu_per_million) for step, found in points if found]
         if known:
             axes.plot(*zip(*known, strict=True), marker="o", color=colour, label=name)
     axes.set_xscale("log")
-    axes.set_xticks(steps, [f"{step:,}" for step in steps])
+    axes.set_xticks(list(steps), [f"{step:,}" for step in steps])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.set_ylabel("CPU us per delivery (server)")
@@ -119,7 +119,7 @@ def _latency(axes: "Axes", report: Report) -> None:
 
 def _exchanges(axes: "Axes", report: Report) -> None:
     for place, mark in (("p50_us", "o"), ("p99_us", "s"), ("p999_us", "^")):
-        points = [(count, report.find(f"exchanges-{count}")) for count in EXCHANGES]
+        points = [(count, report.find(job)) for count, job in EXCHANGES.items()]
         known = [(count, found.figures[place] / 1000) for count, found in points if found]
         if known:
             axes.plot(

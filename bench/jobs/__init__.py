@@ -31,10 +31,21 @@ _SERVERS: Final = ("chatd", "nats", "redis", "mosquitto", "ngircd")
 _STORMED: Final = ("chatd", "nats", "redis", "mosquitto")
 """ngIRCd lets ten wait at its door; the others come back for so long that it is no storm."""
 
-MEMBERS: Final = (10, 100, 1_000, 10_000)
-SIZES: Final = (16, 100, 1_024, 8_192, 32_768)
-EXCHANGES: Final = (1, 100, 300, 500, 750, 1_000)
-"""What is plotted over: members of a room, bytes of a message, exchanges at once."""
+MEMBERS: Final = {
+    10: "members-10",
+    100: "broadcast-100-w1",
+    1_000: "broadcast-1000-w1",
+    10_000: "members-10000",
+}
+SIZES: Final = {
+    16: "size-16",
+    100: "broadcast-100-w1",
+    1_024: "size-1024",
+    8_192: "size-8192",
+    32_768: "size-32768",
+}
+EXCHANGES: Final = {count: f"exchanges-{count}" for count in (1, 100, 300, 500, 750, 1_000)}
+"""The jobs in which one thing grows: members of a room, bytes of a message, exchanges at once."""
 
 _EXCHANGE_GOALS: Final = {
     300: Goal("p99_us", 1_000, at_least=False),
@@ -53,10 +64,15 @@ CONTESTS: Final = (
     Contest(Broadcast("broadcast-1000-paced", 1_000, rate=50), _CHAT),
     Contest(Direct("direct-w1", pairs=500, window=1), _CHAT),
     Contest(Direct("direct-w32", pairs=500, window=32), _CHAT),
-    *(Contest(Broadcast(f"members-{members}", members, window=1), _GROWING) for members in MEMBERS),
     *(
-        Contest(Broadcast(f"size-{size}", 100, window=1, content_size=size), _GROWING)
-        for size in SIZES
+        Contest(Broadcast(name, members, window=1), _GROWING)
+        for members, name in MEMBERS.items()
+        if name.startswith("members")
+    ),
+    *(
+        Contest(Broadcast(name, 100, window=1, content_size=size), _GROWING)
+        for size, name in SIZES.items()
+        if name.startswith("size")
     ),
     Contest(
         PendingRequests(
@@ -88,8 +104,8 @@ CONTESTS: Final = (
     Contest(EagerFeeds("feed-eager", subscribers=10), _CHATD),
     Contest(IrttExchange("exchanges-1-irtt"), ("irtt",)),
     *(
-        Contest(Exchanges(f"exchanges-{count}", count, _EXCHANGE_GOALS.get(count)), _CHATD)
-        for count in EXCHANGES
+        Contest(Exchanges(name, count, _EXCHANGE_GOALS.get(count)), _CHATD)
+        for count, name in EXCHANGES.items()
     ),
     Contest(ConnectStorm("storm", connections=5_000), _STORMED),
     Contest(
