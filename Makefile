@@ -13,10 +13,10 @@ runtime := .venv/runtime.stamp
 tools := .venv/tools.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture lint format bench lock clean
+.PHONY: help run test torture lint format bench bench-report lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(runtime) ## Start the daemon in the foreground; options: make run ARGS="--port 5556"
 	@exec $(bin)/chatd --print-messages $(ARGS)
@@ -36,8 +36,11 @@ format: $(tools) ## Put the source into the one format
 	$(bin)/ruff check --fix
 	$(bin)/ruff format
 
-bench: $(tools) ## Measure the daemon; options: make bench ARGS="--help"
-	$(bin)/python -m bench $(ARGS)
+bench: $(tools) ## Measure the daemon beside others; options: make bench ARGS="--help"
+	$(bin)/python -m bench --json bench/results.json $(ARGS)
+
+bench-report: $(tools) ## Write docs/performance.md from what was measured last
+	$(bin)/python -m bench.document bench/results.json docs/performance.md
 
 lock: build/lock/bin/uv ## Lock what setup.cfg asks for; newest versions: make lock ARGS=--upgrade
 	$(call compile,requirements.lock,--extra feed)
