@@ -102,6 +102,7 @@ def _notes(results: Sequence[Result]) -> Iterator[str]:
         yield "others were at work on these cores: rates are too low, and CPU s/M is too high"
     for result in results:
         for note in {run.note for run in result.runs if run.note}:
-            yield f"{result.job}: {note}"
+            yield f"{result.job} on {result.candidate}: {note}"
         if result.load_busy > _FULL > result.server_busy:
-            yield f"{result.job}: the load was the bottleneck; only CPU s/M tells of the server"
+            where = f"{result.job} on {result.candidate}"
+            yield f"{where}: the load was the bottleneck; only CPU s/M tells of the server"

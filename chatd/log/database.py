@@ -37,10 +37,10 @@ ORDER BY id
 """
 _HISTORY: Final = f"""
 SELECT * FROM ({_SELECT} WHERE id < :before AND recipient IS NULL ORDER BY id DESC LIMIT :limit)
-UNION
+UNION ALL
 SELECT * FROM ({_SELECT} WHERE id < :before AND recipient = :reader ORDER BY id DESC LIMIT :limit)
-UNION
-SELECT * FROM ({_SELECT} WHERE id < :before AND author = :reader AND recipient IS NOT NULL
+UNION ALL
+SELECT * FROM ({_SELECT} WHERE id < :before AND author = :reader AND recipient <> :reader
                ORDER BY id DESC LIMIT :limit)
 ORDER BY id DESC LIMIT :limit
 """

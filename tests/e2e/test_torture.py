@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,30 @@ def torture(*options: str) -> tuple[int, dict[str, Any]]:
         finally:
             run.terminate()  # its programs end with it
     return run.returncode, json.loads(said)
+
+
+def test_a_signal_ends_it_and_all_that_it_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.torture", "--clients", "2", "--keep", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + PATIENCE
+        while len([*tmp_path.glob("*/m?.journal")]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        run.terminate()
+        assert run.communicate(timeout=PATIENCE)[0] == ""
+
+    assert run.returncode == 130
+    (folder,) = tmp_path.iterdir()
+    assert programs_with(str(folder)) == []
+
+
+def programs_with(word: str) -> list[str]:
+    """Return the command lines of this machine's programs that have `word` in them."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if word in line]
 
 
 def broken(verdict: dict[str, Any]) -> set[str]:
@@ -62,7 +89,7 @@ def test_an_acknowledgement_before_the_commit_is_caught() -> None:
 
 def test_a_forgotten_ref_is_caught() -> None:
     code, verdict = torture(
-        "--durability", "process", "--kills", "4", "--clients", "4", "--seed", "12",
+        "--durability", "process", "--kills", "5", "--clients", "8", "--seed", "12",
         "--log-fault", "forget-refs",
     )  # fmt: skip
 

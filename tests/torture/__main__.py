@@ -27,8 +27,6 @@ DURABILITIES: Final[Mapping[str, Sequence[Durability]]] = {
 
 def main() -> int:
     """Do what the command line asks for; return the exit code."""
-    # As for Ctrl-C: whatever ends the torture, the programs that it started end with it.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     options = _parser().parse_args()
     verdicts = []
     try:
@@ -44,14 +42,22 @@ def main() -> int:
             )
             verdicts.append(_torture(plan, options.keep))
             _tell(verdicts[-1], as_json=options.json)
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         return 130
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 def _torture(plan: Plan, keep: Path | None) -> Verdict:
     with _folder(plan, keep) as folder, _progress(plan) as advance:
-        return asyncio.run(Supervisor(plan, folder, advance).run())
+        return asyncio.run(_run(Supervisor(plan, folder, advance)))
+
+
+async def _run(supervisor: Supervisor) -> Verdict:
+    """Run it; whatever signal ends the torture, the programs that it started end with it."""
+    running = asyncio.ensure_future(supervisor.run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    return await running
 
 
 @contextmanager

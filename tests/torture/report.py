@@ -31,8 +31,8 @@ def _story(verdict: Verdict) -> list[str]:
     return [
         f"torture: {plan.clients} clients, durability {plan.durability}, seed {plan.seed}, "
         f"{verdict.seconds:.0f} s",
-        f"the daemon was killed {deeds.daemon_kills} times, {deeds.stillborn} of them as it "
-        "started",
+        f"the daemon was killed {deeds.daemon_kills} times, {deeds.stillborn} of them as "
+        "soon as it was started",
         f"clients were killed {deeds.client_kills} times and stopped {deeds.client_stops} times; "
         f"{deeds.cuts} connections were cut within a line",
         f"{verdict.messages} messages were sent; {verdict.resent} acknowledgements were of one "

@@ -27,7 +27,10 @@ STILLBORN: Final = 0.2
 STARTING: Final = 0.3
 
 LONGEST_PEACE: Final = 1.2
-"""Seconds (s) at most between two kills of clients, two stops, or four cuts."""
+"""Seconds (s) at most between two kills of clients, or two stops."""
+
+LONGEST_LINK: Final = 6.0
+"""Seconds (s) at most between two cuts, times the number of clients: each has its share."""
 
 LONGEST_STOP: Final = 1.5
 
@@ -177,12 +180,12 @@ class Supervisor:
         draw = self._draw("daemon")
         try:
             await asyncio.sleep(draw.uniform(0, LONGEST_LIFE))
-            for _ in range(self._plan.kills):
+            for left in reversed(range(self._plan.kills)):
                 await daemon.kill()
                 self._deeds.daemon_kills += 1
                 self._progress()
                 await daemon.start()
-                if draw.random() < STILLBORN:
+                if left and draw.random() < STILLBORN:
                     self._deeds.stillborn += 1
                     await asyncio.sleep(draw.uniform(0, STARTING))
                 else:
@@ -210,7 +213,7 @@ class Supervisor:
 
     async def _cut(self, proxy: Proxy) -> None:
         draw = self._draw("cuts")
-        while await self._peace(draw.uniform(0, LONGEST_PEACE) / 4):
+        while await self._peace(draw.uniform(0, LONGEST_LINK / self._plan.clients)):
             proxy.cut()
 
     async def _peace(self, seconds: float) -> bool:

@@ -37,7 +37,7 @@ def test_off_a_terminal_the_verdict_is_plain_text() -> None:
 
     assert lines[:2] == [
         "torture: 20 clients, durability power, seed 7, 65 s",
-        "the daemon was killed 100 times, 18 of them as it started",
+        "the daemon was killed 100 times, 18 of them as soon as it was started",
     ]
     assert lines[-4:] == [
         "promise      checked  broken",
