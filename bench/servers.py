@@ -8,18 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from bench import proc
 from bench.dialects import DELAY, DELAY_SEED, ChatdDialect, Dialect
 from bench.failures import BenchError, StartFailed
 from bench.foreign.irtt import Irtt
+from bench.foreign.jetstream import JetStream, JetStreamAlways
 from bench.foreign.limit import Limit
 from bench.foreign.mosquitto import Mosquitto
 from bench.foreign.nats import Nats
 from bench.foreign.ngircd import Ngircd
 from bench.foreign.program import CONFIG
 from bench.foreign.redis import Redis
+from bench.keeping import KeepingDialect
 from bench.machine import pinned
 from bench.measurement import Target
 from common.version import version
@@ -64,8 +66,9 @@ class Candidate(Protocol):
 class Chatd:
     """chatd as it is installed or checked out here, with the in-memory log."""
 
-    name = "chatd"
-    dialect = ChatdDialect()
+    name: ClassVar[str] = "chatd"
+    dialect: ChatdDialect = ChatdDialect()
+    log: ClassVar[tuple[str, ...]] = ("--log", "memory")
 
     def obstacle(self) -> str | None:
         """It is always here."""
@@ -80,12 +83,27 @@ class Chatd:
         return [
             sys.executable, "-m", "chatd", "--host", "127.0.0.1", "--port", port,
             "--data", str(directory), "--log-level", "warning", "--max-connections", "15000",
-            "--delay", "{}:{}".format(*DELAY), "--delay-seed", str(DELAY_SEED),
+            "--delay", "{}:{}".format(*DELAY), "--delay-seed", str(DELAY_SEED), *self.log,
         ]  # fmt: skip
 
     def settings(self, _directory: Path, _port: str) -> str:
         """The command tells all."""
         return ""
+
+
+class ChatdProcess(Chatd):
+    """chatd with its log in SQLite, in which messages survive the end of the process."""
+
+    name = "chatd-process"
+    dialect = KeepingDialect()
+    log = ("--durability", "process")
+
+
+class ChatdPower(ChatdProcess):
+    """The same, in which they survive a power cut: its default."""
+
+    name = "chatd-power"
+    log = ("--durability", "power")
 
 
 CANDIDATES: Final[tuple[Candidate, ...]] = (
@@ -96,6 +114,10 @@ CANDIDATES: Final[tuple[Candidate, ...]] = (
     Mosquitto(),
     Ngircd(),
     Irtt(),
+    ChatdProcess(),
+    JetStream(),
+    ChatdPower(),
+    JetStreamAlways(),
 )
 
 

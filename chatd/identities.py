@@ -13,6 +13,7 @@ from common.messages.base import Reason
 _TOKEN_BYTES: Final = 24
 _IDENTITY_BITS: Final = 62
 _SECOND_NS: Final = 1_000_000_000
+_MANY: Final = 100_000
 
 Origin = TypeVar("Origin")
 
@@ -41,11 +42,18 @@ class Identities:
         self._log = log
         self._clock = clock
         self._reserve_ns = int(reserve * _SECOND_NS)
+        # Who writes to one who is away does so more than once; names change hands only here.
+        self._known: dict[str, int] = {}
 
     async def find(self, key: str) -> int | None:
         """Return the identity that holds the name of this key, here or away."""
-        holder = await self._log.holder(key)
-        return None if holder is None else holder.identity
+        if key not in self._known:
+            holder = await self._log.holder(key)
+            if holder is None:
+                return None
+            # Somebody may have claimed it meanwhile, which is newer than what the log answered.
+            self._known.setdefault(key, holder.identity)
+        return self._known[key]
 
     async def is_reserved(self, key: str) -> bool:
         """Tell whether the holder of the name was here within the reserve."""
@@ -71,6 +79,9 @@ class Identities:
             claimed = Holder(key, new_identity(), _hash(chosen), self._clock.wall_ns())
             # Another may have come first while the log was asked; then that one is the holder.
             if await self._log.hold(claimed, instead_of=holder):
+                if len(self._known) >= _MANY:
+                    self._known.clear()
+                self._known[key] = claimed.identity
                 return claimed.identity, chosen
 
     def touch(self, key: str, identity: int) -> None:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from bench.jobs.broadcast import Broadcast
 from bench.jobs.direct import Direct
+from bench.jobs.durable import Durable
 from bench.jobs.exchanges import Exchanges
 from bench.jobs.feed import EagerFeeds, PacedFeeds
 from bench.jobs.idle import Idle
@@ -28,6 +29,7 @@ _PINGED: Final = ("chatd", "limit", "nats", "redis")
 _CHAT: Final = ("chatd", "limit", "nats", "redis", "mosquitto", "ngircd")
 _GROWING: Final = ("chatd", "limit", "nats", "redis")
 _SERVERS: Final = ("chatd", "nats", "redis", "mosquitto", "ngircd")
+_KEEPING: Final = ("chatd-process", "nats-file", "chatd-power", "nats-file-always")
 _STORMED: Final = ("chatd", "nats", "redis", "mosquitto")
 """ngIRCd lets ten wait at its door; the others come back for so long that it is no storm."""
 
@@ -107,6 +109,7 @@ CONTESTS: Final = (
         Contest(Exchanges(name, count, _EXCHANGE_GOALS.get(count)), _CHATD)
         for count, name in EXCHANGES.items()
     ),
+    *(Contest(Durable(f"durable-{count}", count), _KEEPING) for count in (1, 100, 1_000)),
     Contest(ConnectStorm("storm", connections=5_000), _STORMED),
     Contest(
         Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD

@@ -139,3 +139,31 @@ async def test_one_who_comes_twice_at_once_with_the_same_new_token_is_one() -> N
     registry = Registry()
     one, same = await asyncio.gather(registry.claim("ann", TOKEN), registry.claim("ann", TOKEN))
     assert one == same
+
+
+async def test_who_holds_a_name_is_asked_of_the_log_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(reserve=60.0)
+    first, _ = await registry.claim("ann", TOKEN)
+    again = Identities(registry.log, registry.clock, 60.0)
+    asked: list[str] = []
+
+    async def holder(key: str) -> Holder | None:
+        asked.append(key)
+        return await SlowLog.holder(registry.log, key)
+
+    monkeypatch.setattr(registry.log, "holder", holder)
+    assert [await again.find("ann") for _ in range(3)] == [first] * 3
+    assert [await again.find("bob") for _ in range(2)] == [None] * 2
+    assert asked == ["ann", "bob", "bob"]
+
+
+async def test_a_name_that_changed_hands_is_found_with_its_new_holder() -> None:
+    registry = Registry(reserve=60.0)
+    await registry.claim("ann", TOKEN)
+    await registry.identities.find("ann")
+    registry.clock.advance(61)
+    found, (newer, _) = await asyncio.gather(
+        registry.identities.find("ann"), registry.claim("ann", OTHER_TOKEN)
+    )
+    assert found != newer
+    assert await registry.identities.find("ann") == newer
