@@ -58,7 +58,6 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_clock",
         "_decoder",
         "_ended",
         "_is_eof_read",
@@ -72,6 +71,7 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_transport",
         "_waiting",
+        "_wall_ns",
         "_writer",
         "session",
     )
@@ -89,12 +89,12 @@ class Connection(asyncio.Protocol):
         self._writer = writer  # which would close the transport if it were let go of
         self._transport = cast(asyncio.Transport, writer.transport)
         self._router = router
-        self._clock = clock
+        self._wall_ns = clock.wall_ns
         self._terms = terms
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
-        self._outbox = Outbox(turn.wake, self._flush)
+        self._outbox = Outbox(turn.wake, self._flush, self._transport.write)
         self._waiting: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_eof_read = False
@@ -143,7 +143,8 @@ class Connection(asyncio.Protocol):
         if session.is_closing:
             return
         self._last_read = self._loop.time()
-        session.read_ns = self._clock.wall_ns()
+        wall_ns = self._wall_ns
+        session.read_ns = wall_ns()
         try:
             messages = iter(self._decoder.feed(chunk))
             halt = self._serve(messages)
@@ -188,11 +189,11 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
         """Serve messages up to the first after which there is something to wait for."""
-        session, outbox, dispatch = self.session, self._outbox, self._router.dispatch
+        session, outbox = self.session, self._outbox
         for message in messages:
             if session.is_closing:
                 return None
-            rest = dispatch(session, message)
+            rest = self._router.dispatch(session, message)
             if rest is not None or outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
                 return _Halt(message, rest)
         return None

@@ -1,7 +1,7 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from chatd.dialects import Dialect
@@ -23,13 +23,15 @@ class Outbox:
     """A queue of replies (messages for this connection alone) and parts.
 
     `wake` is called when the first of either is queued after `is_awake` was reset; whoever it wakes
-    resets that and calls `flush`, which takes until nothing comes.
+    resets that and calls `flush`, which takes until nothing comes. `write` takes what has not to
+    wait.
     """
 
     __slots__ = (
         "_parts",
         "_replies",
         "_wake",
+        "_write",
         "dialect",
         "flush",
         "is_awake",
@@ -40,7 +42,12 @@ class Outbox:
         "taken_id",
     )
 
-    def __init__(self, wake: Callable[["Outbox"], None], flush: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wake: Callable[["Outbox"], None],
+        flush: Callable[[], None],
+        write: Callable[[bytes], None],
+    ) -> None:
         self.dialect = Dialect.BARE
         self.flush = flush
         self.is_awake = False
@@ -57,6 +64,7 @@ class Outbox:
         self._replies: list[Message] = []
         self._parts: deque[Part] = deque()
         self._wake = wake
+        self._write = write
 
     def speak(self, dialect: Dialect) -> None:
         """Encode what comes from now on in `dialect`."""
@@ -74,10 +82,14 @@ class Outbox:
             self.is_awake = True
             self._wake(self)
 
-    def send_now(self, messages: Iterable[Message]) -> None:
-        """Queue replies and have all that is queued written at once, not at the end of the turn."""
-        self._replies += messages
-        self.flush()
+    def send_now(self, messages: Sequence[Message]) -> None:
+        """Have replies written at once, behind what is queued, not at the end of the turn."""
+        if self.is_awake or self.is_blocked:
+            self._replies += messages
+            self.flush()
+        else:
+            write, encode = self._write, self.dialect.encode
+            write(encode(messages))
 
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""

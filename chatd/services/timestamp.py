@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from chatd.clock import Clock
 from chatd.exchange import TICK_NS, Grid, Lateness
@@ -15,7 +15,7 @@ from common.exchange import check_id
 from common.messages.base import Error, Refusal
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 from common.timefile import direction
-from common.timestamps import format_time, parse_time
+from common.timestamps import check_time, format_time
 from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class Journal(Protocol):
     def start_block(self) -> None:
         """Begin a block."""
 
-    def add(self, columns: str, at_ns: int) -> None:
-        """Write a stamp soon: a `common.timefile.direction` and ns since the Unix epoch."""
+    def add(self, row: str, /) -> None:
+        """Write a stamp soon; see `common.timefile.format_rows`."""
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
@@ -63,10 +63,11 @@ class _Run:
         "first",
         "grace",
         "heard",
-        "heard_ns",
+        "heard_at",
         "incoming",
         "lateness",
         "lost_before",
+        "outbox",
         "outgoing",
         "phase",
         "received",
@@ -80,6 +81,7 @@ class _Run:
     ) -> None:
         self._service = service
         self.session = session
+        self.outbox = session.outbox
         self.wish = wish
         self.lost_before = lost_before
         self.outgoing = direction(session.local_host, session.host)
@@ -87,8 +89,8 @@ class _Run:
         self.count = max(1, round(wish.duration_s * 1000 / wish.interval_ms))
         self.sent = 0
         self.received = 0
-        self.heard = 0
-        self.heard_ns = 0
+        self.heard: int | UnsetType = UNSET
+        self.heard_at: str | UnsetType = UNSET
         self.lateness = Lateness()
         self.phase: _Phase | None = None
         self.first = 0
@@ -97,13 +99,6 @@ class _Run:
     def fire(self) -> None:
         """Give up waiting for the other side; the wheel calls this."""
         self._service.finish(self)
-
-    def stamp(self, sent_ns: int) -> Stamp:
-        """Return the next stamp."""
-        self.sent += 1
-        if not self.heard:
-            return Stamp(self.sent, format_time(sent_ns))
-        return Stamp(self.sent, format_time(sent_ns), self.heard, format_time(self.heard_ns))
 
 
 class _Phase:
@@ -189,16 +184,17 @@ class Exchanges:
             detail = "no exchange runs here; ask for one with exchange before you send stamps"
             raise Refusal(Error("unsupported", detail))
         try:
-            sent_ns = parse_time(message.sent)
+            check_time(message.sent)
         except ValueError as fault:
             raise Refusal(Error("bad_field", f"in stamp: {fault}")) from None
         if run.received >= run.count:
             detail = f"all {run.count} stamps of this exchange have come; send exchange_end"
             raise Refusal(Error("too_many_requests", detail))
         run.received += 1
-        if message.n > run.heard:
-            run.heard, run.heard_ns = message.n, session.read_ns
-        self._journal.add(run.incoming, sent_ns)
+        if run.heard is UNSET or message.n > run.heard:
+            run.heard, run.heard_at = message.n, format_time(session.read_ns)
+        keep = self._journal.add
+        keep(run.incoming + message.sent)
 
     def exchange_end(self, session: Session, _message: ExchangeEnd) -> None:
         """End the exchange, if it still runs, and answer with the counts."""
@@ -219,10 +215,21 @@ class Exchanges:
 
     def advance(self, phase: _Phase) -> None:
         """Send every stamp of `phase` that is due, and wait for the next."""
-        due = phase.grid.pass_due(self._clock.monotonic())
+        monotonic, wall_ns, keep = self._clock.monotonic, self._clock.wall_ns, self._journal.add
+        due = phase.grid.pass_due(monotonic())
         # In a copy, since whoever turns out to be gone leaves the phase.
         for run in tuple(phase.runs):
-            self._send_due(run, due)
+            now, sent = monotonic(), format_time(wall_ns())
+            stamps = []
+            for tick in due:
+                if run.first <= tick and run.sent < run.count:
+                    run.sent += 1
+                    stamps.append(Stamp(run.sent, sent, run.heard, run.heard_at))
+                    run.lateness.note(tick, now)
+                    keep(run.outgoing + sent)
+            run.outbox.send_now(stamps)
+            if run.sent == run.count and run.phase is not None:
+                self._wait_for_rest(run)
         if phase.runs:
             self._wheel.add(phase.grid.tick, phase)
 
@@ -256,20 +263,11 @@ class Exchanges:
             late.max,
         )
 
-    def _send_due(self, run: _Run, due: list[int]) -> None:
-        """Send a stamp for each of the ticks in `due`, several in one write."""
-        now, sent_ns = self._clock.monotonic(), self._clock.wall_ns()
-        stamps = []
-        for tick in due:
-            if run.first <= tick and run.sent < run.count:
-                stamps.append(run.stamp(sent_ns))
-                run.lateness.note(tick, now)
-                self._journal.add(run.outgoing, sent_ns)
-        run.session.send_now(stamps)
-        if run.sent == run.count and run.phase is not None:
-            self._leave_phase(run)
-            run.grace = self._wheel.tick_in(GRACE)
-            self._wheel.add(run.grace, run)
+    def _wait_for_rest(self, run: _Run) -> None:
+        """Give the other side time to send what it has still to send."""
+        self._leave_phase(run)
+        run.grace = self._wheel.tick_in(GRACE)
+        self._wheel.add(run.grace, run)
 
     def _join_phase(self, run: _Run) -> None:
         """Spread those who begin at once over the ticks of an interval."""

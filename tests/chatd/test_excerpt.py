@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from chatd.excerpt import LONGEST, excerpt
-from chatd.outbox import Outbox
 from chatd.router import PrintingRouter, Router
 from chatd.routes import Route, route
 from chatd.session import Session
@@ -15,6 +14,7 @@ from common.messages.base import Error
 from common.messages.basic import Ping
 from common.messages.chat import Hello, Outgoing, OutgoingBroadcast
 from common.messages.request import BareRequest
+from tests.chatd.stage import lone_outbox
 
 
 class Nobody:
@@ -36,7 +36,7 @@ class Nobody:
 
 @pytest.fixture
 def session() -> Session:
-    return Session("192.0.2.1:40000", 0.0, Outbox(lambda _outbox: None, lambda: None), Nobody())
+    return Session("192.0.2.1:40000", 0.0, lone_outbox(), Nobody())
 
 
 def test_a_message_is_shown_as_the_line_that_it_is() -> None:
