@@ -14,7 +14,7 @@ from chatd.dialects import Dialect
 from chatd.outbox import Outbox
 from chatd.router import Router
 from chatd.session import Session
-from chatd.turn import Turn
+from chatd.turn import CHUNK, Turn
 from common.addresses import Address
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
@@ -23,9 +23,6 @@ from common.text import TextDecoder
 from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
-
-CHUNK: Final = 256 * 1024
-"""Bytes that one write takes, about."""
 
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
@@ -95,6 +92,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
         self._outbox = Outbox(turn.wake, self._flush, self._transport.write)
+        self._outbox.descriptor = writer.get_extra_info("socket").fileno()
         self._waiting: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_eof_read = False
@@ -119,6 +117,7 @@ class Connection(asyncio.Protocol):
         """Write what is queued, then close; the session calls this when it is over."""
         logger.info("%s: disconnected: %s", self.session, self.session.how_it_ended)
         self._router.closed(self.session)
+        self._outbox.descriptor = None
         self._rearm(LINGER, self._transport.abort)
         self._flush()
 
@@ -177,6 +176,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, fault: Exception | None) -> None:
         """Let go of everything."""
+        self._outbox.descriptor = None  # which the next connection may get
         self._let_write()
         reason = getattr(fault, "strerror", None) or fault
         self.session.close(f"connection lost ({reason})" if fault else "connection lost")

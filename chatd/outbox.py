@@ -1,7 +1,7 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chatd.dialects import Dialect
@@ -23,15 +23,15 @@ class Outbox:
     """A queue of replies (messages for this connection alone) and parts.
 
     `wake` is called when the first of either is queued after `is_awake` was reset; whoever it wakes
-    resets that and calls `flush`, which takes until nothing comes. `write` takes what has not to
-    wait.
+    resets that and calls `flush`, which takes until nothing comes and writes it with `write`. Where
+    there is a `descriptor` it may also take once and write there what it got.
     """
 
     __slots__ = (
         "_parts",
         "_replies",
         "_wake",
-        "_write",
+        "descriptor",
         "dialect",
         "flush",
         "is_awake",
@@ -40,6 +40,7 @@ class Outbox:
         "refill",
         "size",
         "taken_id",
+        "write",
     )
 
     def __init__(
@@ -48,8 +49,11 @@ class Outbox:
         flush: Callable[[], None],
         write: Callable[[bytes], None],
     ) -> None:
+        self.descriptor: int | None = None
+        """Of the socket, as long as what is taken has only to be written to it."""
         self.dialect = Dialect.BARE
         self.flush = flush
+        self.write = write
         self.is_awake = False
         self.is_busy = False
         """Whether there is so much to write that nothing more should be asked for."""
@@ -64,7 +68,6 @@ class Outbox:
         self._replies: list[Message] = []
         self._parts: deque[Part] = deque()
         self._wake = wake
-        self._write = write
 
     def speak(self, dialect: Dialect) -> None:
         """Encode what comes from now on in `dialect`."""
@@ -81,15 +84,6 @@ class Outbox:
         if not self.is_awake:
             self.is_awake = True
             self._wake(self)
-
-    def send_now(self, messages: Sequence[Message]) -> None:
-        """Have replies written at once, behind what is queued, not at the end of the turn."""
-        if self.is_awake or self.is_blocked:
-            self._replies += messages
-            self.flush()
-        else:
-            write, encode = self._write, self.dialect.encode
-            write(encode(messages))
 
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""

@@ -1,7 +1,7 @@
 """Timestamp exchange: a stamp each way at every interval, and a file of both."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
@@ -22,6 +22,9 @@ logger: Final = logging.getLogger(__name__)
 
 GRACE: Final = 5.0
 """Seconds (s) after the last stamp in which the other side may still send its own."""
+
+_WRITTEN_AT_ONCE: Final = 32
+"""Stamps that are made before the first of them is written: the last has waited some 0.05 ms."""
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -129,14 +132,23 @@ class Exchanges:
     """Runs all exchanges on one wheel, spread over the phases of their interval.
 
     A loop that was held up sends what is overdue at once: nothing is skipped and no deadline moves.
-    All exchanges share one file. A block of it lasts as long as any of them runs.
+    All exchanges share one file. A block of it lasts as long as any of them runs. `flush` writes
+    what was sent, at once.
     """
 
-    def __init__(self, wheel: Wheel, clock: Clock, journal: Journal, terms: Terms) -> None:
+    def __init__(
+        self,
+        wheel: Wheel,
+        clock: Clock,
+        journal: Journal,
+        terms: Terms,
+        flush: Callable[[], None],
+    ) -> None:
         self._wheel = wheel
         self._clock = clock
         self._journal = journal
         self._terms = terms
+        self._flush = flush
         self._runs: dict[Session, _Run] = {}
         self._phases: dict[tuple[int, int], _Phase] = {}
         self._ended: dict[Session, ExchangeEnd] = {}
@@ -218,18 +230,19 @@ class Exchanges:
         monotonic, wall_ns, keep = self._clock.monotonic, self._clock.wall_ns, self._journal.add
         due = phase.grid.pass_due(monotonic())
         # In a copy, since whoever turns out to be gone leaves the phase.
-        for run in tuple(phase.runs):
+        for number, run in enumerate(tuple(phase.runs), 1):
             now, sent = monotonic(), format_time(wall_ns())
-            stamps = []
             for tick in due:
                 if run.first <= tick and run.sent < run.count:
                     run.sent += 1
-                    stamps.append(Stamp(run.sent, sent, run.heard, run.heard_at))
+                    run.outbox.send(Stamp(run.sent, sent, run.heard, run.heard_at))
                     run.lateness.note(tick, now)
                     keep(run.outgoing + sent)
-            run.outbox.send_now(stamps)
+            if not number % _WRITTEN_AT_ONCE:
+                self._flush()
             if run.sent == run.count and run.phase is not None:
                 self._wait_for_rest(run)
+        self._flush()
         if phase.runs:
             self._wheel.add(phase.grid.tick, phase)
 

@@ -136,7 +136,7 @@ class Stage:
             self.reception,
             Chat(self.log, self.roster, identities, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES),
+            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
             Feeds(NothingToFeed(), self.wheel, self.clock),
         ]
         self.router = Router(services)
