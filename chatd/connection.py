@@ -189,6 +189,7 @@ class Connection(asyncio.Protocol):
     def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
         """Serve messages up to the first after which there is something to wait for."""
         session, outbox, dispatch = self.session, self._outbox, self._router.dispatch
+        session.moment = None
         for message in messages:
             if session.is_closing:
                 return None

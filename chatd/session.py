@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from msgspec import Struct
+
 from chatd.outbox import Outbox
 from chatd.tally import Tally
 from common.messages.base import Error, Message
@@ -16,6 +18,13 @@ class Carrier(Protocol):
 
     async def drained(self) -> None:
         """Wait until there is little left to write."""
+
+
+class Moment(Struct, frozen=True, gc=False):
+    """A time: in ns since the Unix epoch, and in whole seconds (s) since somebody connected."""
+
+    wall_ns: int
+    since: int
 
 
 class Session:
@@ -33,6 +42,7 @@ class Session:
         "is_nameless",
         "key",
         "local_host",
+        "moment",
         "name",
         "outbox",
         "owed",
@@ -48,6 +58,8 @@ class Session:
         self.outbox = outbox
         self.read_ns = 0
         """When the bytes being handled were read, ns since the Unix epoch."""
+        self.moment: Moment | None = None
+        """When the messages being handled were taken up, once somebody has asked for it."""
         self.identity = 0
         """Who it is in the log; 0 before the welcome."""
         self.name = ""

@@ -1,7 +1,7 @@
 """A log that lives as long as the daemon."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, Generic
 
@@ -85,24 +85,28 @@ class MemoryLog(Generic[Origin]):
     def _commit(self) -> None:
         appended, self._appended = self._appended, []
         if appended:
-            outcomes = [self._store(draft, origin) for draft, origin in appended]
-            while len(self._entries) > self._keep:
-                self._forget_first()
+            outcomes = self._store(appended)
+            self._forget_what_is_too_much()
             self._committed(outcomes)
 
-    def _store(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
-        if draft.ref is not None:
-            first = self._refs.get((draft.author, draft.ref))
-            if first is not None:
-                return Outcome("duplicate", first, origin)
-        self.last += 1
-        entry = self._entries[self.last] = Entry(self.last, draft)
-        if draft.ref is not None:
-            self._refs[draft.author, draft.ref] = entry
-        return Outcome("stored", entry, origin)
+    def _store(self, appended: Iterable[tuple[Draft, Origin]]) -> list[Outcome[Origin]]:
+        outcomes, entries, refs = [], self._entries, self._refs
+        for draft, origin in appended:
+            signed = None if draft.ref is None else (draft.author, draft.ref)
+            if signed is not None and signed in refs:
+                outcomes.append(Outcome("duplicate", refs[signed], origin))
+                continue
+            self.last += 1
+            entry = entries[self.last] = Entry(self.last, draft)
+            if signed is not None:
+                refs[signed] = entry
+            outcomes.append(Outcome("stored", entry, origin))
+        return outcomes
 
-    def _forget_first(self) -> None:
-        draft = self._entries.pop(self.first).draft
-        self.first += 1
-        if draft.ref is not None:
-            del self._refs[draft.author, draft.ref]
+    def _forget_what_is_too_much(self) -> None:
+        entries = self._entries
+        while len(entries) > self._keep:
+            draft = entries.pop(self.first).draft
+            self.first += 1
+            if draft.ref is not None:
+                del self._refs[draft.author, draft.ref]

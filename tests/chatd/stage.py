@@ -199,6 +199,7 @@ class Visitor:
         is_text = self.session.outbox.dialect is Dialect.TEXT
         decoder = self._text if is_text else self._json
         self.session.read_ns = self._stage.clock.wall_ns()
+        self.session.moment = None
         for message in decoder.feed(line.encode() + b"\n"):
             rest = self._stage.router.dispatch(self.session, message)
             if rest is not None:

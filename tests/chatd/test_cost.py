@@ -9,16 +9,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
 import pytest
+from msgspec import Raw
 
 import chatd
 import common
-from chatd.dialects import Dialect
+from chatd.dialects import DIALECTS, Dialect
 from chatd.log.port import Entry
+from common.messages.chat import Incoming, IncomingBroadcast
 from tests.chatd.house import Client, House
 from tests.chatd.stage import Json
 
@@ -61,15 +64,16 @@ def one_more(few: int, many: int, count: int) -> float:
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dialect, int]]:
-    """Every entry of the log that is encoded from now on, and for which dialect."""
+    """Every entry of the log that is told from now on, and in which dialect."""
     seen = []
-    encode_entry = Dialect.encode_entry
 
-    def counted(dialect: Dialect, entry: Entry) -> bytes:
+    def counted(dialect: Dialect, entry: Entry) -> Incoming | IncomingBroadcast | Raw:
         seen.append((dialect, entry.id))
-        return encode_entry(dialect, entry)
+        return told[dialect](entry)
 
-    monkeypatch.setattr(Dialect, "encode_entry", counted)
+    told = {dialect: dialect.tell for dialect in DIALECTS}
+    for dialect in DIALECTS:
+        monkeypatch.setattr(dialect, "tell", partial(counted, dialect))
     return seen
 
 
