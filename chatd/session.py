@@ -13,6 +13,10 @@ from common.messages.base import Error, Message
 class Carrier(Protocol):
     """What a session asks of the connection that carries it."""
 
+    @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+
     def hang_up(self) -> None:
         """Write what is queued, then close; nothing more is read."""
 
@@ -41,7 +45,6 @@ class Session:
         "is_live",
         "is_nameless",
         "key",
-        "local_host",
         "moment",
         "name",
         "outbox",
@@ -52,8 +55,6 @@ class Session:
 
     def __init__(self, address: str, connected: float, outbox: Outbox, carrier: Carrier) -> None:
         self.address = address
-        self.local_host = ""
-        """The address of this machine that the client connected to."""
         self.connected = connected
         self.outbox = outbox
         self.read_ns = 0
@@ -83,6 +84,11 @@ class Session:
     def host(self) -> str:
         """The address of the client's machine."""
         return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+        return self._carrier.local_host
 
     @property
     def is_welcome(self) -> bool:

@@ -18,16 +18,6 @@ PLENTY: Final = 10**12
 READER_LIMIT: Final = 128 * 1024
 
 
-class Socket:
-    """Remembers the options that are set on it."""
-
-    def __init__(self) -> None:
-        self.options: dict[tuple[int, int], int] = {}
-
-    def setsockopt(self, level: int, option: int, value: int) -> None:
-        self.options[level, option] = value
-
-
 class Cable(asyncio.Transport):
     """The server's end of a connection; `room` is how many bytes the other side still takes."""
 
@@ -38,7 +28,7 @@ class Cable(asyncio.Transport):
         peer: tuple[str, int] | None,
         room: int,
     ) -> None:
-        super().__init__({"peername": peer, "socket": Socket()})
+        super().__init__({"peername": peer})
         self.taken = bytearray()
         """What arrived at the other side."""
         self.is_eof_written = False
