@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.jobs import EXCHANGES, MEMBERS, SIZES
+from bench.jobs import AUTHORS, EXCHANGES, MEMBERS, SIZES
 from bench.report import Report, Result
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ _COLOURS: Final = {
     "mosquitto": "#8357a8",
     "ngircd": "#b8861b",
 }
+_KEEPING: Final = {
+    "chatd-power": ("#c4342b", "-"),
+    "chatd-process": ("#c4342b", "--"),
+    "nats-file-always": ("#2a78b5", "-"),
+    "nats-file": ("#2a78b5", "--"),
+}
+"""Colour by who it is, line by whether each commit is flushed to the disk."""
+
 _COMPARED: Final = (
     "ping-closed",
     "broadcast-100-w1",
@@ -36,16 +44,9 @@ def draw(report: Report, directory: Path) -> dict[str, Path]:
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     directory.mkdir(parents=True, exist_ok=True)
-    plots: dict[str, Callable[[Axes, Report], None]] = {
-        "compared": _compare,
-        "members": _by_members,
-        "sizes": _by_size,
-        "latency": _latency,
-        "exchanges": _exchanges,
-    }
     drawn = {}
     with mpl.rc_context({"svg.hashsalt": "chatd", "svg.fonttype": "none", "font.size": 9}):
-        for name, plot in plots.items():
+        for name, plot in PLOTS.items():
             figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
             plot(axes, report)
             axes.spines[["top", "right"]].set_visible(False)
@@ -117,6 +118,19 @@ def _latency(axes: "Axes", report: Report) -> None:
     axes.set_xlabel("ms from due to heard: median, p99, p99.9; 50,000 deliveries a second")
 
 
+def _durable(axes: "Axes", report: Report) -> None:
+    for name, (colour, line) in _KEEPING.items():
+        points = [(authors, report.find(job, name)) for authors, job in AUTHORS.items()]
+        known = [(authors, found.rate) for authors, found in points if found]
+        if known:
+            axes.plot(*zip(*known, strict=True), line, marker="o", color=colour, label=name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("authors, each with one message in flight")
+    axes.set_ylabel("messages kept per second")
+    _name_lines(axes)
+
+
 def _exchanges(axes: "Axes", report: Report) -> None:
     for place, mark in (("p50_us", "o"), ("p99_us", "s"), ("p999_us", "^")):
         points = [(count, report.find(job)) for count, job in EXCHANGES.items()]
@@ -134,3 +148,14 @@ def _exchanges(axes: "Axes", report: Report) -> None:
 def _name_lines(axes: "Axes", columns: int = 1) -> None:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(ncols=columns, frameon=False)
+
+
+PLOTS: Final[Mapping[str, Callable[["Axes", Report], None]]] = {
+    "compared": _compare,
+    "members": _by_members,
+    "sizes": _by_size,
+    "latency": _latency,
+    "durable": _durable,
+    "exchanges": _exchanges,
+}
+"""Every plot, by the name by which the text asks for it."""
