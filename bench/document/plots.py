@@ -57,7 +57,7 @@ def draw(report: Report, directory: Path) -> dict[str, Path]:
 
 
 def _compare(axes: "Axes", report: Report) -> None:
-    """Bars beside each other, job by job: what each takes, as multiples of the limit or chatd."""
+    """Bars beside each other, job by job: what an operation takes, on whom."""
     names = [name for name in _COLOURS if any(report.find(job, name) for job in _COMPARED)]
     width = 0.8 / max(1, len(names))
     for place, name in enumerate(names):
@@ -67,7 +67,7 @@ def _compare(axes: "Axes", report: Report) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(_COMPARED)), _COMPARED, fontsize=7.5)
     axes.set_ylabel("CPU us per operation (server)")
-    _name_lines(axes, columns=3)
+    _name_lines(axes, above=len(names))
 
 
 def _cpu(result: Result | None) -> float:
@@ -88,7 +88,7 @@ def _grow(axes: "Axes", report: Report, steps: Mapping[int, str]) -> None:
     for name, colour in _COLOURS.items():
         points = [(step, report.find(job, name)) for step, job in steps.items()]
         known = [(step, found.cpu_per_million) for step, found in points if found]
-        if known:
+        if len(known) > 2:  # who was measured at a size or two has not grown
             axes.plot(*zip(*known, strict=True), marker="o", color=colour, label=name)
     axes.set_xscale("log")
     axes.set_xticks(list(steps), [f"{step:,}" for step in steps])
@@ -125,7 +125,9 @@ def _durable(axes: "Axes", report: Report) -> None:
         if known:
             axes.plot(*zip(*known, strict=True), line, marker="o", color=colour, label=name)
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(list(AUTHORS), [f"{authors:,}" for authors in AUTHORS])
+    axes.minorticks_off()
     axes.set_xlabel("authors, each with one message in flight")
     axes.set_ylabel("messages kept per second")
     _name_lines(axes)
@@ -145,9 +147,14 @@ def _exchanges(axes: "Axes", report: Report) -> None:
     _name_lines(axes)
 
 
-def _name_lines(axes: "Axes", columns: int = 1) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(ncols=columns, frameon=False)
+def _name_lines(axes: "Axes", above: int = 0) -> None:
+    """Explain the lines in the plot, or in so many columns `above` it."""
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    if above:
+        axes.legend(ncols=above, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    else:
+        axes.legend(frameon=False)
 
 
 PLOTS: Final[Mapping[str, Callable[["Axes", Report], None]]] = {
