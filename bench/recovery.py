@@ -18,6 +18,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
+from bench.report import Recovery, read, write
 from chatd.log.opening import FILE, open_database
 
 GOAL_S: Final = 1.0
@@ -38,30 +41,41 @@ FROM number
 
 
 def main() -> int:
-    """Make the log, start chatd on it a few times, and print what that took."""
+    """Make the log, start chatd on it a few times, and print what that took; the exit code."""
     options = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-recovery-", dir=options.directory) as name:
-        directory = Path(name)
-        began = time.monotonic()
-        size = _make_log(directory / FILE, options.messages)
+    if options.json and not options.json.exists():
         print(
-            f"{options.messages:,} messages, {size / 1e6:,.0f} MB, "
-            f"{size / options.messages:.0f} bytes each, made in {time.monotonic() - began:.0f} s",
-            flush=True,
+            f"bench: {options.json} is not there to add to; run python -m bench first",
+            file=sys.stderr,
         )
-        worst = 0.0
-        for temperature in ("warm", "cold"):
-            took = []
-            for _ in range(options.runs):
-                if temperature == "cold":
-                    _forget(directory / FILE)
-                took.append(_recover(directory))
-            worst = max(worst, statistics.median(took))
-            each = ", ".join(f"{seconds:.3f}" for seconds in took)
-            print(f"{temperature}: first ack after {each} s", flush=True)
-    verdict = "met" if worst <= GOAL_S else "missed"
-    print(f"goal: the median within {GOAL_S:g} s: {verdict}")
+        return 2
+    with tempfile.TemporaryDirectory(prefix="bench-recovery-", dir=options.directory) as name:
+        measured = _measure(Path(name), options.messages, options.runs)
+    worst = max(statistics.median(measured.warm), statistics.median(measured.cold))
+    print(f"goal: the median within {GOAL_S:g} s: {'met' if worst <= GOAL_S else 'missed'}")
+    if options.json:
+        write(structs.replace(read(options.json), recovery=measured), options.json)
     return 0
+
+
+def _measure(directory: Path, messages: int, runs: int) -> Recovery:
+    log = directory / FILE
+    began = time.monotonic()
+    size = _make_log(log, messages)
+    print(
+        f"{messages:,} messages, {size / 1e6:,.0f} MB, {size / messages:.0f} bytes each, "
+        f"made in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    took: dict[str, list[float]] = {"warm": [], "cold": []}
+    for temperature, seconds in took.items():
+        for _ in range(runs):
+            if temperature == "cold":
+                _forget(log)
+            seconds.append(_recover(directory))
+        each = ", ".join(f"{one:.3f}" for one in seconds)
+        print(f"{temperature}: first ack after {each} s", flush=True)
+    return Recovery(messages, size, **took)
 
 
 def _make_log(path: Path, messages: int) -> int:
@@ -125,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--directory", type=Path, metavar="DIR", help="where the log is made: 0.2 GB a million"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="keep it in this file of `python -m bench`"
     )
     return parser
 

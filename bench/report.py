@@ -78,6 +78,18 @@ class Subject(Struct, frozen=True):
     settings: str
 
 
+class Recovery(Struct, frozen=True):
+    """How long (s) chatd took from its start on a large log to the first acknowledgement.
+
+    `size` is that of the file in bytes; `warm` with it in the kernel's memory, `cold` without.
+    """
+
+    messages: int
+    size: int
+    warm: Sequence[float]
+    cold: Sequence[float]
+
+
 class Report(Struct, frozen=True):
     """The whole file."""
 
@@ -85,6 +97,7 @@ class Report(Struct, frozen=True):
     servers: Sequence[Subject]
     timing: Timing
     results: Sequence[Result]
+    recovery: Recovery | None = None
 
     def find(self, job: str, candidate: str = MEASURED) -> Result | None:
         """Return the result of one job on one candidate, if there is one."""
@@ -98,7 +111,10 @@ class Report(Struct, frozen=True):
         servers = {one.name: one for one in (*earlier.servers, *self.servers)}
         kept = [one for one in earlier.results if one.job not in here]
         return msgspec.structs.replace(
-            self, servers=list(servers.values()), results=[*kept, *self.results]
+            self,
+            servers=list(servers.values()),
+            results=[*kept, *self.results],
+            recovery=self.recovery or earlier.recovery,
         )
 
 

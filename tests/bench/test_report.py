@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from bench.document.plots import PLOTS
 from bench.document.template import fill
@@ -11,7 +12,7 @@ from bench.jobs import CONTESTS
 from bench.jobs.job import Goal
 from bench.machine import Cores, Environment
 from bench.measurement import Measurement, Timing
-from bench.report import Report, Result, Subject, read, summarize, write
+from bench.report import Recovery, Report, Result, Subject, read, summarize, write
 from bench.servers import CANDIDATES
 
 TEMPLATE = Path(__file__).parents[2] / "bench" / "document" / "performance.md"
@@ -122,6 +123,15 @@ def test_who_was_the_limit_is_told() -> None:
     told = fill("{{load}}", report(result(busy, candidate="limit"), result(run(0.1))), {})
     assert "limit 100%, chatd 50%" in told
     assert "in: job on limit." in told.replace("\n", " ")
+
+
+def test_how_long_a_start_takes_is_kept_beside_the_jobs(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    took = Recovery(2_000_000, 500_000_000, warm=[0.5, 0.2, 0.3], cold=[1.0])
+    write(structs.replace(report(result(run(0.1))), recovery=took), file)
+    told = fill("{{recovery}}", report(result(run(0.2))).with_earlier(read(file)), {})
+    assert "2,000,000 messages in the log (0.5 GB, 250 bytes each)" in told
+    assert "0.30 s after chatd was started, 1.00 s when" in told.replace("\n", " ")
 
 
 def test_every_contest_names_candidates_that_there_are() -> None:
