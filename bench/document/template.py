@@ -182,7 +182,7 @@ def _recovery(measured: Recovery | None) -> str:
         return f"How long chatd takes to open a large log was {_NOT_MEASURED}."
     warm, cold = (statistics.median(took) for took in (measured.warm, measured.cold))
     return (
-        f"With {measured.messages:,} messages in the log ({measured.size / 1e9:.1f} GB, "
+        f"With {measured.messages:,} messages in the log ({measured.size / 1e6:,.0f} MB, "
         f"{measured.size / measured.messages:.0f} bytes each), the first message is acknowledged "
         f"{warm:.2f} s after chatd was started, {cold:.2f} s when the file is in nobody's memory; "
         "Python's own start is in both."
