@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct
 
 from chatd.dialects import Dialect
 from chatd.log.port import Entry, Outcome
@@ -36,7 +36,7 @@ class Fanout:
                 self.last = outcome.entry.id
                 self._deliver_entry(outcome, batch)
             if outcome.entry.draft.ref is not None or outcome.kind == "failed":
-                batch.own(outcome.origin).append(_answer(outcome))
+                batch.lines(outcome.origin).append(_answer(outcome))
         batch.queue(self.last)
 
     def _deliver_entry(self, outcome: Outcome[Session], batch: "_Batch") -> None:
@@ -48,69 +48,94 @@ class Fanout:
             return
         recipient = self._roster.of(entry.draft.recipient)
         if recipient is not None and recipient.is_live:
-            batch.own(recipient).append(recipient.outbox.dialect.tell(entry))
+            batch.lines(recipient).append(recipient.outbox.dialect.tell(entry))
 
 
 class _Batch:
     """What one batch means: the broadcasts in order, and what those get who are set apart.
 
-    A broadcast is written down once, however many are set apart: before something of its own is
-    added, each of them takes what it has not heard yet in one piece. What a session alone gets is
-    encoded in one call, which took 10 % off what a direct message costs.
+    A broadcast is written down once, however many are set apart: each of them takes what it has
+    not heard yet in one piece, before something of its own is added and at the end.
     """
 
     def __init__(self, live: Mapping[Dialect, Iterable[Session]]) -> None:
         self._live = live
         self._shared = {dialect: bytearray() for dialect, sessions in live.items() if sessions}
-        self._apart: dict[Session, list[Message | Raw]] = {}
-        self._heard: dict[Session, int] = {}
-        """How far those who are set apart are in the bytes of the broadcasts."""
         self._is_shared = False
+        self._apart: dict[Session, _Own] = {}
 
-    def own(self, session: Session) -> list[Message | Raw]:
-        """Return what `session` alone gets, up to here; from now on it is set apart."""
+    def lines(self, session: Session) -> list[Message | Raw]:
+        """Return where to add lines for `session` alone; from now on it is set apart."""
         own = self._apart.get(session)
         if own is None:
-            own = self._apart[session] = []
+            own = self._apart[session] = _Own()
         if self._is_shared:
             self._catch_up(session, own)
-        return own
+        return own.lines
 
     def add_broadcast(self, entry: Entry, author: Session) -> None:
         """Add a broadcast for everyone but its author."""
-        self.own(author)
+        self.lines(author)
         for dialect, shared in self._shared.items():
             shared.extend(dialect.encode_entry(entry))
         if author.is_live:
-            self._heard[author] = len(self._shared[author.outbox.dialect])
+            self._apart[author].heard = len(self._shared[author.outbox.dialect])
         self._is_shared = True
 
     def queue(self, last: int) -> None:
         """Put everything into the outboxes; `last` is the newest id in the batch."""
-        for dialect, shared in self._shared.items():
-            if shared:
-                part = Part(bytes(shared), last)
+        encoded = {dialect: bytes(shared) for dialect, shared in self._shared.items()}
+        for dialect, everything in encoded.items():
+            if everything:
+                part = Part(everything, last)
                 for session in self._live[dialect]:
                     if session not in self._apart:
                         session.outbox.put(part)
         for session, own in self._apart.items():
             if self._is_shared:
                 self._catch_up(session, own)
-            if own and not session.is_closing:
-                session.outbox.put(Part(encode_lines(own), last))
+            if not session.is_closing:
+                stream = own.encode(encoded.get(session.outbox.dialect, b""))
+                if stream:
+                    session.outbox.put(Part(stream, last))
 
-    def _catch_up(self, session: Session, own: list[Message | Raw]) -> None:
+    def _catch_up(self, session: Session, own: "_Own") -> None:
         if session.is_live:
-            shared = self._shared[session.outbox.dialect]
-            heard = self._heard.get(session, 0)
-            if heard < len(shared):
-                own.append(_lines(shared[heard:]))
-                self._heard[session] = len(shared)
+            own.catch_up(len(self._shared[session.outbox.dialect]))
 
 
-def _lines(encoded: bytes | bytearray) -> Raw:
-    """Return what `encode_lines` writes as `encoded`."""
-    return Raw(encoded[:-1])
+class _Own(Struct):
+    """What one session gets that is set apart: pieces in log order, and its lines behind them.
+
+    All lines that follow each other are encoded in one call, which took 10 % off what a direct
+    message costs.
+    """
+
+    pieces: list[bytes | slice] = []
+    lines: list[Message | Raw] = []
+    heard: int = 0
+    """How far it is in the bytes of the broadcasts."""
+
+    def catch_up(self, end: int) -> None:
+        """Take the broadcasts that it has not heard, up to `end`."""
+        if self.heard < end:
+            self._close_lines()
+            self.pieces.append(slice(self.heard, end))
+            self.heard = end
+
+    def encode(self, broadcasts: bytes) -> bytes:
+        """Return all of it as it goes over the wire; its slices are of `broadcasts`."""
+        if not self.pieces:
+            return encode_lines(self.lines)
+        self._close_lines()
+        shared = memoryview(broadcasts)
+        pieces = (shared[one] if isinstance(one, slice) else one for one in self.pieces)
+        return b"".join(pieces)
+
+    def _close_lines(self) -> None:
+        if self.lines:
+            self.pieces.append(encode_lines(self.lines))
+            self.lines = []
 
 
 def _answer(outcome: Outcome[Session]) -> Message | Raw:
@@ -118,6 +143,6 @@ def _answer(outcome: Outcome[Session]) -> Message | Raw:
     if outcome.kind == "failed":
         detail = f"the message was not stored and not delivered: {outcome.failure}"
         error = Error("storage_failed", detail, ref=UNSET if ref is None else ref)
-        return _lines(outcome.origin.outbox.dialect.encode([error]))
+        return Raw(outcome.origin.outbox.dialect.encode([error])[:-1])
     is_duplicate = True if outcome.kind == "duplicate" else UNSET
     return Ack(ref or "", outcome.entry.id, is_duplicate)
