@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from asyncio import StreamWriter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final, NamedTuple, cast
@@ -100,12 +99,16 @@ class Connection(asyncio.Protocol):
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.session = Session(_address(writer), clock.monotonic(), self._outbox, self)
-        self.session.local_host = (writer.get_extra_info("sockname") or ("?",))[0]
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the outbox, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)
         self._transport.set_protocol(self)
-        _keep_alive(writer)
+
+    @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+        host: str = (self._writer.get_extra_info("sockname") or ("?",))[0]
+        return host
 
     def start(self) -> None:
         """Note that the connection is to be served; one that is turned away never starts."""
@@ -190,6 +193,7 @@ class Connection(asyncio.Protocol):
     def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
         """Serve messages up to the first after which there is something to wait for."""
         session, outbox = self.session, self._outbox
+        session.moment = None
         for message in messages:
             if session.is_closing:
                 return None
@@ -304,12 +308,3 @@ def _address(writer: StreamWriter) -> str:
     # A client may be gone before its connection is accepted; then there is no name to get.
     host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
     return str(Address(host, port))
-
-
-def _keep_alive(writer: StreamWriter) -> None:
-    """Have the kernel find out, in about two minutes, that the other host is gone."""
-    connected = writer.get_extra_info("socket")
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):
-            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Final, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from common.catalogue import Catalogue
 from common.faults import too_long
@@ -28,13 +28,13 @@ _ESCAPED_LETTER: Final = re.compile(rb"\\u00[67]")
 _encoder: Final = msgspec.json.Encoder()
 
 
-def encode(message: Struct) -> bytes:
+def encode(message: Struct | Raw) -> bytes:
     """Write one message as JSON with its newline."""
     return _encoder.encode(message) + b"\n"
 
 
-encode_lines: Final[Callable[[Sequence[Struct]], bytes]] = _encoder.encode_lines
-"""Writes messages as JSON, each with its newline, in one call."""
+encode_lines: Final[Callable[[Sequence[Struct | Raw]], bytes]] = _encoder.encode_lines
+"""Writes messages as JSON, each with its newline, in one call; lines that are Raw as they are."""
 
 
 class BadLine(Struct, frozen=True, gc=False):

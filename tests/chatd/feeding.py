@@ -71,6 +71,8 @@ class House:
 class Visitor:
     """One connection without a socket: subscribes, and hears what its outbox holds."""
 
+    local_host = "192.0.2.254"
+
     def __init__(self, house: House) -> None:
         self.outbox = lone_outbox()
         self.session = Session("192.0.2.1:40000", 0.0, self.outbox, self)

@@ -19,17 +19,13 @@ READER_LIMIT: Final = 128 * 1024
 
 
 class Socket:
-    """Remembers the options that are set on it."""
+    """Has a descriptor."""
 
     def __init__(self, descriptor: int) -> None:
-        self.options: dict[tuple[int, int], int] = {}
         self._descriptor = descriptor
 
     def fileno(self) -> int:
         return self._descriptor
-
-    def setsockopt(self, level: int, option: int, value: int) -> None:
-        self.options[level, option] = value
 
 
 class Cable(asyncio.Transport):

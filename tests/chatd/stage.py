@@ -165,11 +165,12 @@ class Stage:
 class Visitor:
     """One connection, its carrier included: says things, and hears what it is sent."""
 
+    local_host = "192.0.2.254"
+
     def __init__(self, stage: Stage, address: str) -> None:
         self.welcome: Json = {}
         """What answered its hello; empty in the text format."""
         self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
-        self.session.local_host = "192.0.2.254"
         self._stage = stage
         self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
         self._text = TextDecoder()
@@ -199,6 +200,7 @@ class Visitor:
         is_text = self.session.outbox.dialect is Dialect.TEXT
         decoder = self._text if is_text else self._json
         self.session.read_ns = self._stage.clock.wall_ns()
+        self.session.moment = None
         for message in decoder.feed(line.encode() + b"\n"):
             rest = self._stage.router.dispatch(self.session, message)
             if rest is not None:
@@ -266,6 +268,8 @@ class Visitor:
 
 class Nowhere:
     """Carries a session that has no connection."""
+
+    local_host = "?"
 
     def hang_up(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -20,6 +20,8 @@ from tests.chatd.stage import lone_outbox
 class Nobody:
     """A carrier without a connection, and a service that takes every message."""
 
+    local_host = "192.0.2.254"
+
     routes: tuple[Route, ...] = tuple(
         route(kind, lambda _session, _message: None) for kind in FROM_CLIENT.kinds
     )

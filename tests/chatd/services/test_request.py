@@ -29,6 +29,8 @@ DELAY: Final = (1.0, 5.0)
 class Visitor:
     """One connection without a socket: says lines, hears lines."""
 
+    local_host = "192.0.2.254"
+
     def __init__(self, house: "House") -> None:
         outbox = lone_outbox()
         self.session = Session("192.0.2.1:40000", 0.0, outbox, self)
