@@ -13,7 +13,7 @@ runtime := .venv/runtime.stamp
 tools := .venv/tools.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-report lock clean
+.PHONY: help run test torture lint format bench bench-report lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ run: $(runtime) ## Start the daemon in the foreground; options: make run ARGS="-
 
 test: lint ## Lint, check the types, run the tests; a choice of tests: make test ARGS="-k codec"
 	$(bin)/python -m pytest -n auto $(ARGS)
+
+torture: $(tools) ## Kill daemon and clients, see that nothing is lost; options: make torture ARGS="--help"
+	$(bin)/python -m tests.torture $(ARGS)
 
 lint: $(tools) ## Check style, format and types
 	$(bin)/ruff check
