@@ -32,12 +32,14 @@ class Reconnected(Struct, frozen=True, gc=False, tag_field="code", tag="reconnec
 
 
 class LogStartedOver(Struct, frozen=True, gc=False, tag_field="code", tag="log_started_over"):
-    """The server counts in another log by now, named `log`; all that is in it follows.
+    """The server counts in another log by now, named `log`; what is in it after `after` follows.
 
-    Ids begin again, and messages from before may be missing.
+    Up to there (0: nowhere) it is the same as the old one. Ids begin again from there, and messages
+    of the old log may be missing.
     """
 
     log: str
+    after: int = 0
 
 
 class Delivered(Struct, frozen=True, gc=False, tag_field="code", tag="delivered"):

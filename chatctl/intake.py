@@ -49,7 +49,7 @@ class Intake:
     def welcomed(self, welcome: Welcome) -> None:
         """Note that a hello was accepted."""
         if self.place.welcomed(welcome):
-            self._inbox.put(LogStartedOver(welcome.log or ""))
+            self._inbox.put(LogStartedOver(welcome.log or "", self.place.last))
 
     def _deliver(self, delivery: Incoming | IncomingBroadcast) -> None:
         if not self.place.accepts(delivery):

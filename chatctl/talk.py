@@ -27,6 +27,8 @@ def describe(event: Event) -> str | None:
             return f"{visible(reason)}; trying again in {format_duration(round(delay, 1))}"
         case Reconnected(away=away):
             return f"connected again after {format_duration(round(away, 1))}"
+        case LogStartedOver(after=after) if after:
+            return f"the server lost some messages after number {after}; what it has there follows"
         case LogStartedOver():
             return "the server's log started over: messages from before it may be missing"
         case Resumed(gap=True, first=int(first)) if first > 1:

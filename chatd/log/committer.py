@@ -10,12 +10,15 @@ import apsw
 
 from chatd.log.batch import Batch, Claim, Stored
 from chatd.log.checkpointer import Checkpointer
-from chatd.log.database import MAX_ROWS, Database
+from chatd.log.database import Database
 from chatd.log.port import Committed, Draft, Entry, Holder, Origin, Outcome, StorageError
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
 logger: Final = logging.getLogger(__name__)
+
+MAX_DRAFTS: Final = 4_096
+"""Messages that one commit stores at most, so that it takes some 0.1 s and no second."""
 
 MAX_SEEN: Final = 256
 """Sightings that one commit stores at most, so that nobody waits for long."""
@@ -114,9 +117,9 @@ class Committer(Generic[Origin]):
 
     def _commit(self) -> None:
         seen = dict(islice(self.seen.items(), MAX_SEEN))
-        batch = Batch(self._drafts[:MAX_ROWS], self._claims, seen)
+        batch = Batch(self._drafts[:MAX_DRAFTS], self._claims, seen)
         answers = self._answers
-        self._drafts = self._drafts[MAX_ROWS:]
+        self._drafts = self._drafts[MAX_DRAFTS:]
         self._claims, self._answers = [], []
         self._writer.submit(lambda database: self._store(database, batch, answers))
 

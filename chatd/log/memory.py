@@ -1,7 +1,7 @@
 """A log that lives as long as the daemon."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Final, Generic
 
@@ -21,6 +21,7 @@ class MemoryLog(Generic[Origin]):
 
     def __init__(self, keep_messages: int, defer: Callable[[Callable[[], None]], object]) -> None:
         self.name = secrets.token_hex(8)
+        self.ancestors: Mapping[str, int] = {}
         self.first = 1
         self.last = 0
         self._keep = keep_messages

@@ -38,6 +38,10 @@ FULL = Error("storage_failed", "the disk is full", ref="r1")
             "the server's log started over: messages from before it may be missing",
         ),
         (
+            LogStartedOver("b", 7),
+            "the server lost some messages after number 7; what it has there follows",
+        ),
+        (
             Resumed(0, 9, gap=True, first=5),
             "messages before number 5 are no longer kept, some were missed",
         ),

@@ -219,6 +219,26 @@ async def test_an_id_of_another_log_means_all_of_this_one_and_is_a_gap(stage: St
     assert heard[-1] == {"code": "resumed", "count": 2, "last": 2, "gap": True, "first": 1}
 
 
+@pytest.mark.parametrize(
+    ("after", "begins", "replayed"), [(3, 2, ["three"]), (1, 1, ["two", "three"])]
+)
+async def test_who_stood_in_a_log_that_this_one_goes_on_from_gets_what_is_not_common_to_both(
+    stage: Stage, after: int, begins: int, replayed: list[str]
+) -> None:
+    stage.log.ancestors = {"before": 2}
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    ann.vanish()
+    await bob.broadcast("one", "two", "three")
+    again = stage.enter()
+    await again.say("hello", name="ann", version=1, token=ann.token, after=after, log="before")
+    welcome, *heard, resumed = again.heard()
+    assert (welcome["log"], welcome["last"], welcome["after"]) == (stage.log.name, 3, begins)
+    assert contents(heard) == replayed
+    assert resumed == {
+        "code": "resumed", "count": len(replayed), "last": 3, "gap": True, "first": 1
+    }  # fmt: skip
+
+
 async def test_an_id_of_this_log_may_say_so(stage: Stage) -> None:
     ann, bob = await stage.member("ann"), await stage.hello("bob")
     ann.vanish()
