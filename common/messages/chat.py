@@ -54,11 +54,16 @@ class OutgoingBroadcast(Message, frozen=True):
 
 
 class History(Message, frozen=True):
-    """Asks for the newest `limit` messages (1 to 1000) whose id is below `before`."""
+    """Asks for the newest `limit` messages (1 to 1000) whose id is below `before`.
+
+    With the `name` and `token` of somebody it is their history, whoever has the name right now.
+    """
 
     before: Id | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     ref: Ref | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    token: Token | UnsetType = UNSET
 
 
 class Quit(Message, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chatd.log.memory import MemoryLog
 from tests.chatd.stage import Json, Stage
 
 
@@ -225,6 +226,7 @@ async def test_an_id_of_another_log_means_all_of_this_one_and_is_a_gap(stage: St
 async def test_who_stood_in_a_log_that_this_one_goes_on_from_gets_what_is_not_common_to_both(
     stage: Stage, after: int, begins: int, replayed: list[str]
 ) -> None:
+    assert isinstance(stage.log, MemoryLog)
     stage.log.ancestors = {"before": 2}
     ann, bob = await stage.member("ann"), await stage.hello("bob")
     ann.vanish()
