@@ -74,6 +74,7 @@ from common.addresses import HOST, PORT, Address
 from common.messages.base import Error
 from common.messages.chat import (
     VERSION,
+    Gap,
     Hello,
     HistoryPage,
     Incoming,
@@ -100,6 +101,7 @@ __all__ = [
     "Delivered",
     "Error",
     "Event",
+    "Gap",
     "HistoryPage",
     "Incoming",
     "IncomingBroadcast",

@@ -7,6 +7,7 @@ from msgspec import Struct
 from common.entities import Entities
 from common.messages.base import Error
 from common.messages.chat import (
+    Gap,
     Incoming,
     IncomingBroadcast,
     Joined,
@@ -26,7 +27,10 @@ class Reconnecting(Struct, frozen=True, gc=False, tag_field="code", tag="reconne
 
 
 class Reconnected(Struct, frozen=True, gc=False, tag_field="code", tag="reconnected"):
-    """The server is back after `away` s; what was missed follows, then `Resumed`."""
+    """The server is back after `away` s; what was missed follows, then `Resumed`.
+
+    Where some of that is not kept any more a `Gap` comes before what is.
+    """
 
     away: float
 
@@ -69,6 +73,7 @@ Event: TypeAlias = (
     | IncomingBroadcast
     | Joined
     | Left
+    | Gap
     | Resumed
     | Error
     | Reconnecting

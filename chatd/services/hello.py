@@ -14,7 +14,7 @@ from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
 from common.messages.base import Error, Message, Reason, Refusal
-from common.messages.chat import VERSION, Hello, Joined, Left, Quit, Resumed, Welcome
+from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
 
 
 class Reception:
@@ -168,7 +168,8 @@ class Reception:
     async def _replay(self, session: Session, after: int, *, gap: bool) -> None:
         """Send what the log holds for the session, then go live without a seam.
 
-        `gap` says that something is missing before the first of it.
+        `gap` says that something is missing before the first of it. What the log has forgotten is
+        told before what follows: who is cut off in the middle goes on after that.
         Commits go on meanwhile and are read from the log too, until there is none that was not
         read; then, in the same turn of the loop, the session joins those who get them live.
         """
@@ -177,7 +178,9 @@ class Reception:
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
             # The log forgets meanwhile too, perhaps what was still to be read.
-            gap = gap or position < self._log.first - 1
+            if position < self._log.first - 1:
+                gap = True
+                session.send(Gap(self._log.first))
             await _deliver(session, page.entries)
             if session.is_closing:
                 return

@@ -131,6 +131,12 @@ class Ack(Message, frozen=True):
     duplicate: bool | UnsetType = UNSET
 
 
+class Gap(Message, frozen=True):
+    """Some of what was missed is not kept: what follows in the replay begins at `first`."""
+
+    first: int
+
+
 class Resumed(Message, frozen=True):
     """The replay is over: `count` messages up to `last`; with `gap` all before `first` are gone."""
 
@@ -167,6 +173,7 @@ FROM_SERVER: Final = (
     Incoming,
     IncomingBroadcast,
     Ack,
+    Gap,
     Resumed,
     HistoryPage,
     Joined,

@@ -218,6 +218,7 @@ def test_what_is_not_kept_is_a_gap_for_who_comes_back(restart: Restart) -> None:
         for number in range(30):
             assert bob.ask("outgoing_broadcast", content="hi", ref=f"{number}")["code"] == "ack"
         with ann_on(daemon, after=1) as again:
+            assert again.hear() == {"code": "gap", "first": 21}
             replayed = [again.hear() for _ in range(11)]
     assert [message["id"] for message in replayed[:-1]] == list(range(21, 31))
     assert replayed[-1] == {"code": "resumed", "count": 10, "last": 30, "gap": True, "first": 21}

@@ -95,7 +95,8 @@ async def test_a_gap_is_told_with_the_oldest_id_that_is_kept() -> None:
     bob = await stage.hello("bob")
     await bob.broadcast("one", "two", "three", "four", "five")
     ann = await stage.member("ann", after=1)
-    *replay, resumed = ann.heard()
+    gap, *replay, resumed = ann.heard()
+    assert gap == {"code": "gap", "first": 3}
     assert contents(replay) == ["three", "four", "five"]
     assert resumed == {"code": "resumed", "count": 3, "last": 5, "gap": True, "first": 3}
 
@@ -175,6 +176,7 @@ async def test_what_retention_drops_during_a_replay_is_a_gap() -> None:
     await resuming
     *replay, resumed = ann.heard()[1:]
     assert contents(replay) == ["one", "7", "8", "9"]
+    assert replay[1] == {"code": "gap", "first": 7}
     assert resumed == {"code": "resumed", "count": 4, "last": 9, "gap": True, "first": 7}
 
 
