@@ -1,6 +1,7 @@
 """From the write-ahead log to the database, beside the commits and not in their way."""
 
 import logging
+from contextlib import suppress
 from typing import Final
 
 import apsw
@@ -42,6 +43,16 @@ class Checkpointer:
             self._move(writer)
         else:
             self._worker.submit(self._move)
+
+    def make_room(self, writer: Database) -> None:
+        """Move what can be moved, after a commit that found none; called in the writer's thread.
+
+        On a full disk the write-ahead log can begin anew in the room that it has, and messages fit
+        into what was forgotten in the database.
+        """
+        if not self._is_running:
+            with suppress(apsw.Error):  # whoever could not commit says so
+                self._moved = writer.checkpoint()
 
     def _move(self, database: Database) -> None:
         try:

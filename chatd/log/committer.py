@@ -127,13 +127,20 @@ class Committer(Generic[Origin]):
         """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
         tell = self._loop.call_soon_threadsafe
         try:
-            stored = database.store(batch)
+            stored = self._store_in(database, batch)
         except Exception as fault:
             tell(self._failed, batch, answers, fault)
         else:
             tell(self._stored, batch, answers, stored)
             self._checkpointer.look(database)
             self._trim(database, at_least=len(batch.drafts))
+
+    def _store_in(self, database: Database, batch: Batch[Origin]) -> Stored[Origin]:
+        try:
+            return database.store(batch)
+        except apsw.FullError:
+            self._checkpointer.make_room(database)
+            return database.store(batch)
 
     def _stored(self, batch: Batch[Origin], answers: _Answers, stored: Stored[Origin]) -> None:
         if self._is_failing:
@@ -182,6 +189,7 @@ class Committer(Generic[Origin]):
             has_more = database.trim(self._retention, self._wall_ns(), at_least)
         except apsw.Error as fault:
             logger.warning("cannot forget old messages: %s; trying again in a while", fault)
+            self._checkpointer.make_room(database)
         else:
             if database.first != first:
                 self._loop.call_soon_threadsafe(self._trimmed, database.first, has_more)
