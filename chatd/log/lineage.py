@@ -34,7 +34,7 @@ def this_boot() -> str:
 
 
 def branch(database: apsw.Connection) -> None:
-    """Give the log another name; ids up to its newest mean the same in both.
+    """Give the log another name, under which no id was given yet; all up to now are common to both.
 
     To be called in a transaction, or where there is no need for one. May raise apsw.Error.
     """
@@ -42,6 +42,7 @@ def branch(database: apsw.Connection) -> None:
         newest: Any = database.execute(_NEWEST).fetchall()[0]
         database.execute("UPDATE ancestor SET last = min(last, ?)", newest)
         database.execute("INSERT INTO ancestor SELECT name, ? FROM log", newest)
+        database.execute("UPDATE log SET boot = NULL")
     database.execute("UPDATE log SET name = lower(hex(randomblob(8)))")
 
 

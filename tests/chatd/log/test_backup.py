@@ -23,7 +23,7 @@ async def test_it_holds_what_was_committed_and_goes_on_from_there(tmp_path: Path
         await fill(bench, draft(content="after the backup"))
         assert bench.log.last == 51
         name = bench.log.name
-    async with open_sqlite(copy.parent) as restored:
+    async with open_sqlite(copy.parent, boot="another") as restored:
         assert restored.log.last == 50
         assert restored.log.ancestors == {name: 50}
         await fill(restored, draft(ref="7"), draft(ref="new"))
