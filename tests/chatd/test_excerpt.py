@@ -12,7 +12,7 @@ from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
 from common.messages.base import Error
 from common.messages.basic import Ping
-from common.messages.chat import Hello, Outgoing, OutgoingBroadcast
+from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast
 from common.messages.request import BareRequest
 from tests.chatd.stage import lone_outbox
 
@@ -60,8 +60,15 @@ def test_long_content_is_cut() -> None:
     assert len(shown) < 2 * LONGEST
 
 
-def test_a_token_is_not_shown() -> None:
-    shown = excerpt(Hello("ann", 1, token="a secret of ann's"))
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello("ann", 1, token="a secret of ann's"),
+        History(name="ann", token="a secret of ann's"),
+    ],
+)
+def test_a_token_is_not_shown(message: Hello | History) -> None:
+    shown = excerpt(message)
     assert "secret" not in shown
     assert '"name":"ann"' in shown
 
