@@ -1,5 +1,6 @@
 """The command ``chatd``."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -49,11 +50,22 @@ def _serve(settings: config.Config) -> int:
     async def serve() -> None:
         await Server(settings).run()
 
+    _collect_garbage_less_often()
     try:
         uvloop.run(serve())
     except ListenError as fault:
         return _complain(fault, CANNOT_LISTEN)
     return 0
+
+
+def _collect_garbage_less_often() -> None:
+    """Look for garbage in cycles after 50,000 new objects, not after 700.
+
+    The server makes hardly any: a connection keeps its objects, a message leaves no cycle. To go
+    through all of them again and again took a quarter of the CPU while 5,000 clients connected.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _prepare(data: Path) -> None:
