@@ -75,7 +75,7 @@ class Alive(Message, frozen=True):
 
 
 class Farewell(Message, frozen=True):
-    """The sender leaves: what it `sent` and `received` of pieces, in bytes, and its best rates, B/s."""
+    """The sender leaves; it tells its bytes of pieces, and the best rates (B/s) that it reached."""
 
     sent: Annotated[int, Meta(ge=0, le=SAFE)]
     received: Annotated[int, Meta(ge=0, le=SAFE)]
