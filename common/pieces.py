@@ -20,13 +20,16 @@ from common.exchange import check_id
 
 PIECE: Final = 64 * 2**10
 """Bytes of a piece."""
-MAX_FILES: Final = 10_000
+MAX_FILES: Final = 4096
 """Files of one owner."""
 MAX_NAME: Final = 255
 """Characters of a file name, as its owner says it."""
+DIGEST: Final = 32
+"""Bytes of a SHA-256."""
 
-_DIGEST: Final = 32
-_MAX_HEADER: Final = 4 * 2**20
+_MAX_HEADER: Final = MAX_FILES * 2048
+"""Bytes; a character of a name takes 6 at most, what else is said of a file takes 120."""
+_MAX_FILE: Final = 2**53 - 1
 _EMPTY: Final = hashlib.sha256().hexdigest()
 
 Sha256: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
@@ -40,7 +43,7 @@ class File(Struct, frozen=True, gc=False):
     """One file: its name as its owner says it (not to be trusted), bytes, and SHA-256 in hex."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
-    size: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=0, le=_MAX_FILE)]
     digest: Sha256
 
 
@@ -58,7 +61,7 @@ class Manifest(Struct, frozen=True):
 
     def digest_of(self, index: int) -> bytes:
         """Return the SHA-256 (32 bytes) that piece `index` must have."""
-        return self.digests[index * _DIGEST : (index + 1) * _DIGEST]
+        return self.digests[index * DIGEST : (index + 1) * DIGEST]
 
 
 class Span(NamedTuple):
@@ -144,6 +147,10 @@ class Bitfield:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def octet(self, index: int) -> bytes:
+        """Return the encoded byte, number ``index // 8``, that holds the bit of piece `index`."""
+        return bytes(self._bits[index >> 3 : (index >> 3) + 1])
+
     def add(self, index: int) -> None:
         """Put piece `index` into the set."""
         self._bits[index >> 3] |= 0x80 >> (index & 7)
@@ -169,7 +176,7 @@ def count_pieces(size: int) -> int:
 
 def max_encoded(max_size: int) -> int:
     """Return how many bytes a manifest of files of together `max_size` bytes may be encoded in."""
-    return _MAX_HEADER + 1 + (count_pieces(max_size) + MAX_FILES) * _DIGEST
+    return _MAX_HEADER + 1 + (max_size // PIECE + MAX_FILES) * DIGEST
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -210,10 +217,10 @@ def check(manifest: Manifest, max_size: int) -> None:
             f"its files have {manifest.size} bytes, more than the {max_size} that are allowed"
         )
     pieces = sum(count_pieces(file.size) for file in manifest.files)
-    if len(manifest.digests) != pieces * _DIGEST:
+    if len(manifest.digests) != pieces * DIGEST:
         raise BadManifestError(
             f"files of these sizes have {pieces} pieces, "
-            f"but there are {len(manifest.digests) / _DIGEST:g} digests"
+            f"but there are {len(manifest.digests) / DIGEST:g} digests"
         )
     for file in manifest.files:
         if not file.size and file.digest != _EMPTY:
