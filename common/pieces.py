@@ -203,7 +203,7 @@ def decode(encoded: bytes, max_size: int) -> Manifest:
     try:
         header = _DECODER.decode(memoryview(encoded)[:end])
         check_id(header.owner)
-    except (ValueError, RecursionError) as fault:  # msgspec's errors are ValueErrors
+    except (ValueError, RecursionError) as fault:  # as those of msgspec are
         raise BadManifestError(str(fault)) from None
     manifest = Manifest(header.owner, header.files, encoded[end + 1 :])
     check(manifest, max_size)

@@ -28,9 +28,12 @@ def local_name(owner: str, name: str) -> str:
     That is ``OWNER_NAME`` without folders, leading dots, control characters and all that is
     invisible or changes the direction of writing. With `BITMAP` it has 255 bytes at most.
     """
-    base = next((part for part in reversed(_SEPARATORS.split(name)) if part.strip(". ")), "")
+    last = next((part for part in reversed(_SEPARATORS.split(name)) if part.strip(". ")), "")
+    base = _visible(last) or "file"
+    if base.lower().endswith((PART, BITMAP)):
+        base += "_"  # what is named so is unfinished
     prefix = _cut(_visible(_SEPARATORS.sub("_", owner)), _MAX_OWNER)
-    stem, suffix = _split(f"{prefix}_{_visible(base) or 'file'}")
+    stem, suffix = _split(f"{prefix}_{base}")
     return _cut(stem, _MAX_BYTES - len(suffix.encode())) + suffix
 
 
@@ -60,4 +63,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _cut(text: str, most: int) -> str:
     """Return what of `text` fits into `most` bytes."""
-    return text.encode()[:most].decode(errors="ignore").rstrip(". ")
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    return encoded[:most].decode(errors="ignore").rstrip(". ")

@@ -19,7 +19,7 @@ class Handle:
     @classmethod
     def open(cls, path: Path, flags: int) -> Self:
         """Open a file; raises OSError."""
-        return cls(os.open(path, flags | os.O_CLOEXEC))
+        return cls(os.open(path, flags | os.O_CLOEXEC, 0o666))  # the umask takes of that
 
     def fileno(self) -> int:
         """Return the descriptor, good as long as this object is kept."""

@@ -56,8 +56,10 @@ class Lane:
                 while len(waiting) < self._batch:
                     waiting.append(self._queue.get_nowait())
             outcomes = [_attempt(work) for work in waiting]
-            with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            try:
                 self._loop.call_soon_threadsafe(_settle, outcomes)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                return
 
 
 def _attempt(work: _Work) -> _Outcome:
