@@ -176,6 +176,11 @@ class Client:
         """The newest message id seen; give it to `hello` as `after` to go on from there."""
         return self._session.place.last
 
+    @property
+    def local_host(self) -> str:
+        """The address by which this machine reaches the server."""
+        return self._session.local_host
+
     async def __aenter__(self) -> Self:
         await self._session.start()
         return self

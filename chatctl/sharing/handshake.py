@@ -51,17 +51,23 @@ class Handshake(Protocol):
         """Return what to send in answer; raises HandshakeError."""
 
 
-def secret(ticket: str, key: str, group: str) -> bytes:
-    """Return what the peers of a group have in common, 32 bytes.
+def stretch(key: str, group: str) -> bytes:
+    """Return what a `key` that people chose comes to, 32 bytes; of no key, nothing.
 
-    HKDF-Extract (RFC 5869, 2.2) of the stretched `key`, with the server's `ticket` as salt; either
-    may be empty. Whoever is sent a proof can try guessed keys on it at leisure; scrypt (RFC 7914,
-    N = 2^14, r = 8, p = 1) makes each guess cost 16 MiB and some 50 ms.
+    Whoever is sent a proof can try guessed keys on it at leisure; scrypt (RFC 7914, N = 2^14,
+    r = 8, p = 1) makes each guess cost 16 MiB and some 50 ms.
     """
-    stretched = b""
-    if key:
-        salt = f"chatd peers {group}".encode()
-        stretched = hashlib.scrypt(key.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+    if not key:
+        return b""
+    salt = f"chatd peers {group}".encode()
+    return hashlib.scrypt(key.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
+
+
+def secret(ticket: str, stretched: bytes) -> bytes:
+    """Return what the peers of a group have in common, 32 bytes; either part may be empty.
+
+    HKDF-Extract (RFC 5869, 2.2) of the stretched key, with the server's `ticket` as salt.
+    """
     return hmac.digest(ticket.encode(), stretched, "sha256")
 
 

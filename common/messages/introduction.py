@@ -50,9 +50,16 @@ class Admission(Message, frozen=True):
     proof: Proof
 
 
-class Offer(Message, frozen=True):
-    """The manifest of the sender's own files: `size` raw bytes follow, with the proven digest."""
+class Describe(Message, frozen=True):
+    """Asks for the manifest of `owner`; to be asked once of one who says it knows it."""
 
+    owner: PeerId
+
+
+class Description(Message, frozen=True):
+    """The manifest of `owner`: `size` raw bytes follow (`common.pieces`)."""
+
+    owner: PeerId
     size: Annotated[int, Meta(ge=0, le=SAFE)]
 
 
@@ -75,13 +82,20 @@ class Alive(Message, frozen=True):
 
 
 class Farewell(Message, frozen=True):
-    """The sender leaves; it tells its bytes of pieces, and the best rates (B/s) that it reached."""
+    """The sender, or the reader, leaves: at best so many bytes of pieces a second went each way."""
 
-    sent: Annotated[int, Meta(ge=0, le=SAFE)]
-    received: Annotated[int, Meta(ge=0, le=SAFE)]
     upload_rate: Annotated[float, Meta(ge=0, le=1e15)]
     download_rate: Annotated[float, Meta(ge=0, le=1e15)]
 
 
-FROM_STRANGER: Final = (Knock, Challenge, Admission, Error)
-FROM_PEER: Final = (Offer, Acquaintances, Alive, Farewell, Error)
+FROM_PEER: Final = (
+    Knock,
+    Challenge,
+    Admission,
+    Describe,
+    Description,
+    Acquaintances,
+    Alive,
+    Farewell,
+    Error,
+)

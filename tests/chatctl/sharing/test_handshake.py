@@ -13,13 +13,18 @@ from chatctl.sharing.handshake import (
     HandshakeError,
     Listening,
     secret,
+    stretch,
 )
 from common.messages.base import Error, Message
 from common.messages.introduction import Admission, Alive, Challenge, Knock
 
 ANN: Final = Card("ann", "a" * 32, 4001, "digest of ann's files")
 BOB: Final = Card("bob", "b" * 32, 4002, "digest of bob's files")
-SECRET: Final = secret("the ticket", "", "run")
+SECRET: Final = secret("the ticket", b"")
+
+
+def common(ticket: str, key: str) -> bytes:
+    return secret(ticket, stretch(key, "run"))
 
 
 def dialing(own: Card = ANN, shared: bytes = SECRET, group: str = "run") -> Dialing:
@@ -74,8 +79,8 @@ def test_another_ticket_or_key_is_refused_by_who_dials_before_it_proves_anything
 ) -> None:
     if swapped:
         one, other = other, one
-    ann = dialing(shared=secret(*one, "run"))
-    bob = listening(shared=secret(*other, "run"))
+    ann = dialing(shared=common(*one))
+    bob = listening(shared=common(*other))
     with pytest.raises(HandshakeError, match="see --key") as refusal:
         converse(ann, bob)
     assert refusal.value.error.reason == "unauthorized"
@@ -83,7 +88,7 @@ def test_another_ticket_or_key_is_refused_by_who_dials_before_it_proves_anything
 
 
 def test_the_same_key_is_another_secret_in_another_group() -> None:
-    assert secret("", "key", "run") != secret("", "key", "another")
+    assert stretch("key", "run") != stretch("key", "another")
 
 
 def forged(admission: Admission) -> Admission:
