@@ -12,8 +12,8 @@ from common.messages.base import SAFE, Message
 from common.messages.peers import Digest, PeerId
 from common.pieces import PIECE
 
-MAX_NAMED: Final = 1_000
-"""Pieces that one `have` names at most."""
+MAX_NAMED: Final = 200
+"""Pieces that one `have` names at most; they fit in a line whatever their owners are called."""
 MAX_BITS: Final = 32 * 2**10
 """Bytes of a bitfield that one `holding` carries at most; in base64 they fit in a line."""
 
@@ -46,10 +46,9 @@ class Holding(Message, frozen=True):
 
 
 class Have(Message, frozen=True):
-    """Further pieces of `owner` that the sender has."""
+    """Further pieces that the sender has, by their owners; at most 200 together."""
 
-    owner: PeerId
-    pieces: Annotated[list[Index], Meta(min_length=1, max_length=MAX_NAMED)]
+    pieces: dict[PeerId, Annotated[list[Index], Meta(max_length=MAX_NAMED)]]
 
 
 class State(Message, frozen=True):
