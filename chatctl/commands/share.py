@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from chatctl.sharing.ending import Terms
     from chatctl.sharing.run import Wish
+    from common.addresses import Address
 
 HELP: Final = "swap files with peers, so that all have the files of all"
 USAGE: Final = "chatctl share [OPTIONS] --group GROUP [FILE ...]"
@@ -35,10 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--peer",
         action="append",
-        type=options.address,
-        default=[],
+        type=_peer,
         metavar="HOST:PORT",
-        help="where a peer listens; then no server is asked",
+        help="where a peer listens, or none; no server is asked",
     )
     parser.add_argument(
         "--seed-after",
@@ -135,6 +135,10 @@ def expectations(args: Namespace) -> "Terms":
     return Terms(args.peers, wait, getattr(args, "seed_after", 0.0), STALL)
 
 
+def _peer(text: str) -> "Address | None":
+    return None if text == "none" else options.address(text)
+
+
 def _wish(args: Namespace) -> "Wish":
     import socket
 
@@ -150,13 +154,15 @@ def _wish(args: Namespace) -> "Wish":
     if not 1 <= len(args.group) <= 64 or not args.group.isprintable():
         raise UsageError("--group: a group has 1 to 64 characters, none of them invisible")
     key = args.key or os.environ.get("CHATCTL_KEY", "")
-    if args.peer and not key:
+    asks_server = args.peer is None
+    if not asks_server and not key:
         say("anyone who knows the name of the group can join; --key keeps others out")
     return Wish(
         group=args.group,
         id=identity,
         files=args.files,
-        addresses=args.peer,
+        asks_server=asks_server,
+        addresses=[address for address in args.peer or () if address is not None],
         key=key,
         out=args.out,
         max_size=args.max_size,
