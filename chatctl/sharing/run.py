@@ -13,7 +13,7 @@ from typing import Final, Self
 from msgspec import Struct
 
 from chatctl.client import Client, PeerLeft, PeerList
-from chatctl.errors import ClientError
+from chatctl.errors import ClientError, UsageError
 from chatctl.introductions import News
 from chatctl.oneshot import connect, tell
 from chatctl.output import say
@@ -31,9 +31,8 @@ from chatctl.sharing.store import Store
 from chatctl.sharing.swap import CATALOGUE, Swap
 from chatctl.sharing.view import View
 from common.addresses import Address
-
-STALL: Final = 30.0
-"""After how long (s) without a piece moving nothing is expected any more."""
+from common.exchange import check_id
+from common.messages.peers import check_group
 
 TICK: Final = 0.1
 """How often (s) it is looked at who is silent, whom to dial, and whether this is the end."""
@@ -46,19 +45,27 @@ class Wish(Struct, frozen=True):
     """What is asked for: to swap `files` in `group`, and to put those of others into `out`.
 
     Where `asks_server`, the server introduces the peers; else those at `addresses` do. `max_size`
-    (bytes) is how much each of them may have.
+    (bytes) is how much each of them may have. `key` is the secret of the group, `port` where to
+    listen (0: any). Raises UsageError for an id or a group that cannot be.
     """
 
     group: str
     id: str
     files: Sequence[Path]
-    asks_server: bool
-    addresses: Sequence[Address]
-    key: str
-    out: Path
-    max_size: int
-    port: int
     terms: Terms
+    asks_server: bool = True
+    addresses: Sequence[Address] = ()
+    key: str = ""
+    out: Path = Path("received")
+    max_size: int = 4 * 2**30
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            check_id(self.id)
+            check_group(self.group)
+        except ValueError as fault:
+            raise UsageError(str(fault)) from None
 
 
 async def share(wish: Wish, settings: Settings, view: View) -> Report:

@@ -1,17 +1,21 @@
 """``chatctl share``: real processes on this machine that swap their files."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from common.pieces import PIECE
+from tests.chatctl import running
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import LOCAL, Begin, acting, make, opened
+from tests.e2e.wire import Wire
 
 SECRET: Final = ("--key", "sesame")
 
@@ -161,3 +165,64 @@ async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(begin: Begin, tmp_pa
         assert one.report["is_interrupted"]
         await actor.until(lambda: "1" in actor.run.swap.fates)
         assert actor.run.swap.fates["1"] == "left"
+
+
+async def test_a_timestamp_exchange_shares_its_file_when_it_is_over(
+    daemon: Daemon, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    group = ("--peers", "2", "--json")
+    wanted = ("--id", "1", "--duration", "0.1s", "--share", "stamps", *group)
+    exchange = await asyncio.to_thread(running.begin, "timestamp", *wanted, daemon=daemon)
+    two = await begin("2", "--group", "stamps", *group, daemon=daemon, mine=b"2")
+    assert await two.end() == 0, await two.stderr()
+    done = await asyncio.to_thread(running.finish, exchange)
+    assert done.code == 0, done.err
+    file = await asyncio.to_thread((tmp_path / "client_1_TimeData.txt").read_bytes)
+    assert two.received() == {"1_client_1_TimeData.txt": file}
+    assert file.endswith(b"End of Timestamp Data (after 0.1 seconds)\n")
+    last = json.loads(done.out.splitlines()[-1])
+    assert [peer["id"] for peer in last["peers"]] == ["2"]
+
+
+async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
+    listing = ("share", "--group", "listed", "--list")
+    assert await asyncio.to_thread(partial(running.run, *listing, daemon=daemon)) == (0, "", "")
+    with Wire(daemon.address) as wire:
+        wire.ask("share", group="listed", id="1", port=4000, size=5, digest="d", ref="r")
+        shown = await asyncio.to_thread(partial(running.run, *listing, daemon=daemon))
+        assert shown == (0, "1  127.0.0.1:4000  5 bytes\n", "")
+        shown = await asyncio.to_thread(partial(running.run, *listing, "--json", daemon=daemon))
+        assert json.loads(shown.out) == {
+            "id": "1",
+            "host": "127.0.0.1",
+            "port": 4000,
+            "size": 5,
+            "digest": "d",
+        }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--id", "../1"], "has a separator"),
+        (["--group", "x" * 65], "not 1 to 64 characters"),
+        (["--peers", "1"], "from 2 to 1000"),
+        (["--max-size", "much"], "is not a size"),
+        (["--peer", "a b"], "is not an address"),
+        (["no such file"], "cannot share no such file: no such file or directory"),
+        (["."], "a directory"),
+    ],
+)
+def test_what_cannot_be_meant_is_explained_with_code_2(
+    daemon: Daemon, arguments: list[str], told: str
+) -> None:
+    refused = running.run("share", "--group", "run", *arguments, daemon=daemon)
+    assert refused.code == 2
+    assert told in refused.err
+
+
+def test_where_there_is_no_server_it_says_so_with_code_3() -> None:
+    refused = running.run("share", "--group", "run", "--server", "127.0.0.1:1")
+    assert refused.code == 3
+    assert "is chatd running there?" in refused.err
