@@ -59,6 +59,7 @@ class Gathering:
         self._pieces = pieces
         self._silence = max(silence, SILENCE)
         self._tell = tell
+        self._linked: set[str] = set()
         self._told: set[events.Event] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._partings: set[asyncio.Task[None]] = set()
@@ -124,6 +125,9 @@ class Gathering:
 
     def look_after(self, now: float) -> None:
         """Say that we are here, part with those who are silent, and measure."""
+        for identity in self._linked.difference(self._swap.partners):
+            self.contacts.lost(identity, now)
+        self._linked = set(self._swap.partners)
         for partner in list(self._swap.partners.values()):
             link = partner.link
             if now - link.heard_at > self._silence:
