@@ -66,6 +66,7 @@ def test_a_terminal_shows_a_bar_for_each_file_and_events_above_them() -> None:
     shown = screen.file.getvalue()
     assert "half of 2  50%" in shown
     assert "whole of 2 100%" in shown
+    assert "all " in shown
     assert "2 MB/s up, 3 MB/s down" in shown
     assert "chatctl: peer 3 left" in shown
     assert f"{MOST_BARS - 1} of 2" not in shown
