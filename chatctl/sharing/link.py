@@ -6,6 +6,7 @@ a file to the kernel.
 
 import asyncio
 import socket
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +29,10 @@ MAX_LINES: Final = 4 * 2**20
 
 _CHUNK: Final = 256 * 2**10
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
+# Where the field tcpi_min_rtt (us) stands in struct tcp_info (linux/tcp.h).
+_MIN_RTT: Final = 148
+
 # What an IPv4 address looks like to a socket that takes both (RFC 4291, 2.5.5.2).
 _MAPPED: Final = "::ffff:"
 
@@ -70,6 +75,16 @@ class Link:
         if _TCP_NOTSENT_LOWAT is not None:
             connected.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT)
         self._loop.add_reader(self._fd, self._read)
+
+    @property
+    def round_trip(self) -> float:
+        """The shortest time (s) in which the other side has acknowledged anything; 0 if unknown."""
+        if _TCP_INFO is None:
+            return 0.0
+        told = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MIN_RTT + 4)
+        if len(told) < _MIN_RTT + 4:
+            return 0.0
+        return int.from_bytes(told[_MIN_RTT:], sys.byteorder) / 1e6
 
     def send(
         self,

@@ -123,7 +123,7 @@ class Swap:
         partner.traffic = self.traffic.setdefault(partner.id, Traffic())
         self.owners.trust(partner.id, partner.card.digest)
         self.changed_at = time.monotonic()
-        self.planner.join(partner.id, self.changed_at)
+        self.planner.join(partner.id, self.changed_at, link.round_trip)
         self._tell(events.Met(partner.id, str(partner.listens_at)))
         self._plan_soon()
 
@@ -199,7 +199,7 @@ class Swap:
                 case _:
                     self.converse(partner, message)
         except SwarmFault as fault:
-            raise WireError(str(fault)) from None
+            raise WireError(str(fault).removeprefix("it ")) from None
         self._plan_soon()
 
     def _lose(self, partner: Partner, fault: Exception) -> None:
@@ -213,7 +213,8 @@ class Swap:
         self._tell(events.Parted(partner.id, how))
 
     def _take(self, partner: Partner, piece: Piece, raw: bytearray, now: float) -> None:
-        self.planner.arrived(partner.id, piece.owner, piece.index, now)
+        if not self.planner.arrived(partner.id, piece.owner, piece.index, now):
+            return
         written = self._store.write(piece.owner, piece.index, raw)
         written.add_done_callback(partial(self._written, partner, piece))
         self._unwritten += 1
