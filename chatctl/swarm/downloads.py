@@ -68,8 +68,8 @@ class Downloads:
                 neighbour.asked.candidates.append(piece)
                 self._changed[neighbour] = None
 
-    def note_state(self, neighbour: Neighbour) -> None:
-        """Note that a neighbour said something else of itself than before."""
+    def look_at(self, neighbour: Neighbour) -> None:
+        """Have it looked at what may be asked of a neighbour, although it has nothing more."""
         self._changed[neighbour] = None
 
     def leave(self, neighbour: Neighbour) -> None:
@@ -99,6 +99,7 @@ class Downloads:
         asked = neighbour.asked
         asked.incoming = None
         asked.got += 1
+        neighbour.say_state()
         self._answered(neighbour, now)
         since = asked.pieces.pop(piece, None)
         if since is None:
@@ -186,7 +187,7 @@ class Downloads:
         asked = neighbour.asked
         if self._may_ask_new(neighbour):
             asked.news.append(now)
-            neighbour.outbox.append(_NEW)
+            neighbour.say(_NEW)
             return True
         piece = choose(neighbour, self._ledger, self._random)
         if piece is not None:
@@ -198,7 +199,7 @@ class Downloads:
             piece = move.piece
             self._cancel(move.slower, piece)
         asked.pieces[piece] = now
-        neighbour.outbox.append(Get(*self._ledger.name(piece)))
+        neighbour.say(Get(*self._ledger.name(piece)))
         return True
 
     def _may_ask_new(self, neighbour: Neighbour) -> bool:
@@ -209,4 +210,4 @@ class Downloads:
     def _cancel(self, neighbour: Neighbour, piece: int) -> None:
         del neighbour.asked.pieces[piece]
         neighbour.asked.cancelled.add(piece)
-        neighbour.outbox.append(Cancel(*self._ledger.name(piece)))
+        neighbour.say(Cancel(*self._ledger.name(piece)))

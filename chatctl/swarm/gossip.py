@@ -34,7 +34,7 @@ class Gossip:
         for first in range(0, len(bits), MAX_BITS):
             part = bytes(bits[first : first + MAX_BITS])
             if any(part):
-                neighbour.outbox.append(Holding(owner.id, 8 * first, part))
+                neighbour.say(Holding(owner.id, 8 * first, part))
 
     def gained(self, now: float) -> None:
         """Take note that a piece more is held."""
@@ -62,7 +62,7 @@ class Gossip:
             named.setdefault(owner.id, []).append(piece - owner.base)
             count += 1
             if count == MAX_NAMED:
-                neighbour.outbox.append(Have(named))
+                neighbour.say(Have(named))
                 named, count = {}, 0
         if named:
-            neighbour.outbox.append(Have(named))
+            neighbour.say(Have(named))

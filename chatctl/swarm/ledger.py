@@ -40,10 +40,11 @@ class Owner:
     Bases are multiples of 8, so that a bitfield of one owner is a slice of one of all.
     """
 
-    __slots__ = ("base", "count", "digest", "held", "id", "lacking", "layout")
+    __slots__ = ("base", "count", "digest", "held", "id", "is_own", "lacking", "layout")
 
-    def __init__(self, name: str, digest: str, layout: Layout, base: int) -> None:
+    def __init__(self, name: str, digest: str, layout: Layout, base: int, *, is_own: bool) -> None:
         self.id = name
+        self.is_own = is_own
         self.digest = digest
         self.layout = layout
         self.base = base
@@ -79,9 +80,11 @@ class Ledger:
         """Whether every piece is HELD."""
         return not self._not_held
 
-    def add(self, name: str, digest: str, layout: Layout, held: Bitfield) -> Owner:
+    def add(
+        self, name: str, digest: str, layout: Layout, held: Bitfield, *, is_own: bool = False
+    ) -> Owner:
         """Give numbers to the pieces of one owner more, of which `held` are HELD."""
-        owner = Owner(name, digest, layout, len(self.state))
+        owner = Owner(name, digest, layout, len(self.state), is_own=is_own)
         bits = held.encode()
         self.owners[name] = owner
         self._bases.append(owner.base)

@@ -81,6 +81,7 @@ class Neighbour:
     """A linked peer."""
 
     __slots__ = (
+        "_speakers",
         "agreed",
         "asked",
         "backlog",
@@ -96,7 +97,9 @@ class Neighbour:
         "wanted",
     )
 
-    def __init__(self, name: str, round_trip: float, now: float) -> None:
+    def __init__(
+        self, name: str, round_trip: float, now: float, speakers: "dict[Neighbour, None]"
+    ) -> None:
         self.id = name
         self.round_trip = round_trip
         """How long (s) word and answer take on an idle link."""
@@ -116,10 +119,20 @@ class Neighbour:
         self.wanted = Wanted()
         self.outbox: list[Message] = []
         """What goes to it at the end of the turn."""
+        self._speakers = speakers
         self.told = 0
         """How much of `Ledger.gained` it was told."""
         self.told_state: State | None = None
         """What it was told last of this side."""
+
+    def say(self, message: Message) -> None:
+        """Put a message into the outbox."""
+        self.outbox.append(message)
+        self._speakers[self] = None
+
+    def say_state(self) -> None:
+        """Tell it how this side fares, though there be nothing else to say."""
+        self._speakers[self] = None
 
     def has(self, piece: int) -> bool:
         """Tell whether it has `piece`, as far as it said."""

@@ -5,35 +5,23 @@ the time before), and what is to be done is fetched with `take_orders` when the 
 the loop are through, so that what goes to one peer goes in one write.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from random import Random
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from chatctl.swarm.downloads import Downloads
 from chatctl.swarm.gossip import Gossip
-from chatctl.swarm.ledger import ASKED, HELD, Ledger, set_bits
+from chatctl.swarm.hearing import Hearing
+from chatctl.swarm.ledger import ASKED, HELD, Ledger
 from chatctl.swarm.neighbour import Neighbour
-from chatctl.swarm.orders import Drop, Learn, Order, Send, SwarmFault
+from chatctl.swarm.orders import Drop, Order
+from chatctl.swarm.post import Post
 from chatctl.swarm.uploads import Uploads
 from common.messages.base import Message
-from common.messages.swarm import (
-    Cancel,
-    Get,
-    Have,
-    Holding,
-    Knows,
-    Lost,
-    New,
-    NoPiece,
-    Piece,
-    State,
-)
+from common.messages.swarm import Knows, Lost
 from common.pieces import Bitfield, Layout
-
-_MAX_OWNERS: Final = 1_000
-_MAX_BACKLOG: Final = 1e6
 
 
 class Progress(NamedTuple):
@@ -56,12 +44,14 @@ class Planner:
 
     def __init__(self, own: str, digest: str, layout: Layout, *, random: Random) -> None:
         self._ledger = Ledger()
-        self._own = self._ledger.add(own, digest, layout, Bitfield.full(len(layout)))
+        self._own = self._ledger.add(own, digest, layout, Bitfield.full(len(layout)), is_own=True)
         self._neighbours: dict[str, Neighbour] = {}
         self._downloads = Downloads(self._ledger, self._neighbours, random)
         self._uploads = Uploads(self._ledger, self._own, self._neighbours)
         self._gossip = Gossip(self._ledger, self._neighbours)
-        self._orders: list[Order] = []
+        self._hearing = Hearing(self._ledger, self._downloads, self._uploads, self._gossip)
+        self._post = Post(self._ledger, self._uploads, self._gossip, self._neighbours)
+        self._drops: list[Drop] = []
         self._progressed_at = 0.0
 
     # What the shell tells
@@ -77,8 +67,8 @@ class Planner:
         entry = self._ledger.add(owner, digest, layout, held)
         for neighbour in self._neighbours.values():
             neighbour.holds += bytes(len(self._ledger.held) - len(neighbour.holds))
-            neighbour.outbox.append(Knows(owner, digest))
-            self._agree(neighbour, owner)
+            neighbour.say(Knows(owner, digest))
+            self._hearing.agree(neighbour, owner)
         if entry.held:
             self._gossip.gained(now)
 
@@ -91,10 +81,12 @@ class Planner:
         """
         if peer in self._neighbours:
             raise ValueError(f"{peer!r} is linked already")
-        neighbour = self._neighbours[peer] = Neighbour(peer, round_trip, now)
+        neighbour = Neighbour(peer, round_trip, now, self._post.speakers)
         neighbour.holds += bytes(len(self._ledger.held))
-        neighbour.outbox += [Knows(each.id, each.digest) for each in self._ledger.owners.values()]
+        self._neighbours[peer] = neighbour
         self._gossip.join(neighbour)
+        for owner in self._ledger.owners.values():
+            neighbour.say(Knows(owner.id, owner.digest))
         self._progressed_at = now
 
     def leave(self, peer: str, now: float) -> None:
@@ -106,6 +98,7 @@ class Planner:
         if neighbour is not None:
             self._downloads.leave(neighbour)
             self._uploads.leave(neighbour)
+            self._post.speakers.pop(neighbour, None)
 
     def receive(self, peer: str, message: Message, now: float) -> None:
         """Take a message of `common.messages.swarm` from a linked peer.
@@ -114,25 +107,7 @@ class Planner:
         the right size, and its bytes may be read. Raises SwarmFault, after which the shell drops
         the peer, and calls `leave`.
         """
-        neighbour = self._neighbours[peer]
-        match message:
-            case State():
-                self._take_state(neighbour, message, now)
-            case Get() | Cancel() | Piece() | Lost():
-                self._take_named(neighbour, message)
-            case New():
-                self._uploads.want_new(neighbour)
-            case Have(pieces):
-                for owner, indexes in pieces.items():
-                    self._take_have(neighbour, owner, indexes)
-            case NoPiece():
-                self._take_none(neighbour, message, now)
-            case Holding(owner, first, bits):
-                self._take_have(neighbour, owner, set_bits(bits, first))
-            case Knows(owner, digest):
-                self._take_knows(neighbour, owner, digest)
-            case _:
-                raise TypeError(f"{type(message).__name__} is not for the planner")
+        self._hearing.take(self._neighbours[peer], message, now)
 
     def arrived(self, peer: str, owner: str, index: int, now: float) -> bool:
         """Note that all bytes of a piece came, unverified, behind the header that was received.
@@ -159,14 +134,14 @@ class Planner:
         """
         piece = self._ledger.number(owner, index)
         state = self._ledger.state[piece]
-        if owner == self._own.id:
+        if self._ledger.owners[owner].is_own:
             self._uploads.withdraw(piece)
         elif state > ASKED:
             self._downloads.lack(piece)
             if state == HELD:
                 for neighbour in self._neighbours.values():
                     if owner in neighbour.agreed:
-                        neighbour.outbox.append(Lost(owner, index))
+                        neighbour.say(Lost(owner, index))
 
     def unreadable(self, peer: str, owner: str, index: int, now: float) -> None:
         """Note that a piece ordered for `peer` was not sent, because it could not be read.
@@ -186,7 +161,7 @@ class Planner:
             self._gossip.tell_all()
         if self._downloads.review_due is not None and now >= self._downloads.review_due:
             for neighbour in self._downloads.review(now):
-                self._orders.append(Drop(neighbour.id, "answers no requests"))
+                self._drops.append(Drop(neighbour.id, "answers no requests"))
 
     # What the planner tells
 
@@ -199,26 +174,11 @@ class Planner:
     def take_orders(self, now: float) -> list[Order]:
         """Return what is to be done, and forget it; to be called after each batch of events."""
         self._downloads.ask(now)
-        self._uploads.fill(now)
-        orders, self._orders = self._orders, []
-        has_fresh, is_complete = self._uploads.has_fresh, self._ledger.is_complete
-        backlog = min(self._uploads.backlog, _MAX_BACKLOG)
-        for neighbour in self._neighbours.values():
-            got, told = neighbour.asked.got, neighbour.told_state
-            if (
-                neighbour.outbox
-                or told is None
-                or (told.got, told.fresh, told.complete) != (got, has_fresh, is_complete)
-            ):
-                self._gossip.tell(neighbour)
-                state = State(got, round(backlog, 3), has_fresh, is_complete)
-                if state != told:
-                    neighbour.told_state = state
-                    orders.append(Send(neighbour.id, state))
-                orders += [Send(neighbour.id, message) for message in neighbour.outbox]
-                if any(type(message) is Piece for message in neighbour.outbox):
-                    self._progressed_at = now
-                neighbour.outbox.clear()
+        if self._uploads.fill(now):
+            self._progressed_at = now
+        orders: list[Order] = [*self._drops, *self._hearing.to_learn, *self._post.collect()]
+        self._drops.clear()
+        self._hearing.to_learn.clear()
         return orders
 
     @property
@@ -244,7 +204,7 @@ class Planner:
         return {
             owner.id: Progress(owner.held, owner.count)
             for owner in self._ledger.owners.values()
-            if owner is not self._own
+            if not owner.is_own
         }
 
     def missing(self) -> Iterator[Missing]:
@@ -257,67 +217,3 @@ class Planner:
                 if self._ledger.state[piece] != HELD:
                     holders = (each.id for each in self._neighbours.values() if each.has(piece))
                     yield Missing(owner.id, index, tuple(holders))
-
-    # Messages
-
-    def _number(self, neighbour: Neighbour, owner: str, index: int) -> int:
-        if owner not in neighbour.agreed:
-            raise SwarmFault(f"it speaks of the files of {owner!r}, whom not both sides know")
-        return self._ledger.number(owner, index)
-
-    def _take_knows(self, neighbour: Neighbour, owner: str, digest: str) -> None:
-        if owner in neighbour.known:
-            raise SwarmFault(f"it says again that it knows {owner!r}")
-        if len(neighbour.known) == _MAX_OWNERS:
-            raise SwarmFault(f"it says that it knows more than {_MAX_OWNERS} owners")
-        neighbour.known[owner] = digest
-        if owner in self._ledger.owners:
-            self._agree(neighbour, owner)
-        else:
-            self._orders.append(Learn(neighbour.id, owner, digest))
-
-    def _agree(self, neighbour: Neighbour, name: str) -> None:
-        owner = self._ledger.owners[name]
-        if neighbour.known.get(name) != owner.digest:
-            return
-        neighbour.agreed.add(name)
-        if name == neighbour.id:
-            self._downloads.offer_all(neighbour, owner)
-        elif owner is not self._own:
-            self._gossip.hold(neighbour, owner)
-
-    def _take_state(self, neighbour: Neighbour, state: State, now: float) -> None:
-        self._uploads.acknowledge(neighbour, state.got, now)
-        neighbour.backlog = state.backlog
-        neighbour.is_complete = state.complete
-        if neighbour.has_fresh != state.fresh:
-            neighbour.has_fresh = state.fresh
-            self._downloads.note_state(neighbour)
-
-    def _take_named(self, neighbour: Neighbour, message: Get | Cancel | Piece | Lost) -> None:
-        owner, index = message.owner, message.index
-        piece = self._number(neighbour, owner, index)
-        match message:
-            case Get():
-                self._uploads.want(neighbour, piece)
-            case Cancel():
-                self._uploads.cancel(neighbour, piece)
-            case Piece(size=size):
-                if size != (due := self._ledger.owners[owner].length(index)):
-                    raise SwarmFault(f"its piece {index} of {owner!r} has {size} bytes, not {due}")
-                self._downloads.announced(neighbour, piece)
-            case Lost():
-                self._downloads.retract(neighbour, piece)
-                if owner != self._own.id and self._ledger.state[piece] == HELD:
-                    neighbour.outbox.append(Have({owner: [index]}))
-
-    def _take_have(self, neighbour: Neighbour, owner: str, indexes: Iterable[int]) -> None:
-        for index in indexes:
-            self._downloads.offer(neighbour, self._number(neighbour, owner, index))
-
-    def _take_none(self, neighbour: Neighbour, message: NoPiece, now: float) -> None:
-        if message.owner is UNSET or message.index is UNSET:
-            self._downloads.denied_new(neighbour, now)
-        else:
-            piece = self._number(neighbour, message.owner, message.index)
-            self._downloads.denied(neighbour, piece, now)

@@ -29,7 +29,7 @@ def find_move(neighbour: Neighbour, neighbours: Iterable[Neighbour], now: float)
     latest = now + neighbour.round_trip + (asked.waiting + 1) * asked.pace + _GAIN
     found = None
     for other in neighbours:
-        if other is neighbour:
+        if other is neighbour or not other.asked.pieces:
             continue
         place = other.asked.waiting
         for piece in reversed(other.asked.pieces):

@@ -56,7 +56,7 @@ class Uploads:
             neighbour.wanted.news += 1
             self._news += 1
         else:
-            neighbour.outbox.append(_NO_NEW)
+            neighbour.say(_NO_NEW)
 
     def want(self, neighbour: Neighbour, piece: int) -> None:
         """Take a `get`; raises SwarmFault when too much is open, or it is asked for already."""
@@ -105,7 +105,7 @@ class Uploads:
                 del sent[place]
                 self._budget.in_flight -= 1
                 if each.is_new:
-                    neighbour.outbox.append(_NO_NEW)
+                    neighbour.say(_NO_NEW)
                 else:
                     self._deny(neighbour, piece)
                 return
@@ -126,15 +126,18 @@ class Uploads:
 
     # What they get
 
-    def fill(self, now: float) -> None:
-        """Send as much as the budget allows."""
+    def fill(self, now: float) -> bool:
+        """Send as much as the budget allows; tell whether that was anything."""
+        in_flight = self._budget.in_flight
         while self._budget.has_room and (self._send_fresh(now) or self._send_queued(now)):
             pass
         if self._news and not self.has_fresh:
             for neighbour in self._neighbours.values():
-                neighbour.outbox += [_NO_NEW] * neighbour.wanted.news
+                for _ in range(neighbour.wanted.news):
+                    neighbour.say(_NO_NEW)
                 neighbour.wanted.news = 0
             self._news = 0
+        return self._budget.in_flight > in_flight
 
     def _send_fresh(self, now: float) -> bool:
         if not self.has_fresh:
@@ -161,7 +164,7 @@ class Uploads:
     def _send(self, neighbour: Neighbour, piece: int, now: float, *, is_new: bool) -> None:
         owner = self._ledger.owner_of(piece)
         index = piece - owner.base
-        neighbour.outbox.append(Piece(owner.id, index, owner.length(index)))
+        neighbour.say(Piece(owner.id, index, owner.length(index)))
         neighbour.wanted.sent.append(Sent(piece, now, is_new))
         self._budget.in_flight += 1
 
@@ -177,7 +180,7 @@ class Uploads:
             raise SwarmFault(f"it has more than {MAX_OPEN} requests open")
 
     def _deny(self, neighbour: Neighbour, piece: int) -> None:
-        neighbour.outbox.append(NoPiece(*self._ledger.name(piece)))
+        neighbour.say(NoPiece(*self._ledger.name(piece)))
 
 
 def _may_get_new(neighbour: Neighbour) -> bool:
