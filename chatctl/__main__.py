@@ -65,9 +65,7 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS] COMMAND ...",
-        description="\n".join(
-            ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in rows.items())]
-        ),
+        description="\n".join(f"  {name:<10} {command.HELP}" for name, command in rows.items()),
         epilog=_EPILOG,
         formatter_class=_Formatter,
         allow_abbrev=False,
@@ -88,6 +86,7 @@ def _parser() -> ArgumentParser:
         row = subparsers.add_parser(
             name,
             help=command.HELP,
+            usage=getattr(command, "USAGE", None),
             description=command.HELP[0].upper() + command.HELP[1:] + ".",
             epilog=f"example: {command.EXAMPLE}",
             formatter_class=_Formatter,

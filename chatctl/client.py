@@ -54,6 +54,7 @@ from chatctl.errors import (
 from chatctl.events import Answer, Event, Probe, Receipt, Reconnected, Reconnecting
 from chatctl.feed import Feed
 from chatctl.inbox import LIMIT, Inbox
+from chatctl.introductions import Introductions, News
 from chatctl.link import Link
 from chatctl.session import Session
 from common.addresses import HOST, PORT
@@ -77,6 +78,7 @@ from common.messages.chat import (
     Who,
 )
 from common.messages.feed import TOPICS, Array, Block, Subscribe, Topic, User
+from common.messages.peers import Peer, PeerJoined, PeerLeft, PeerList, Peers, Share
 from common.messages.request import Request, Response
 from common.timestamps import parse_time
 
@@ -94,6 +96,10 @@ __all__ = [
     "IncomingBroadcast",
     "Joined",
     "Left",
+    "Peer",
+    "PeerJoined",
+    "PeerLeft",
+    "PeerList",
     "Probe",
     "ProtocolError",
     "Receipt",
@@ -151,6 +157,7 @@ class Client:
         self._inflight = asyncio.Semaphore(_DEFAULT_INFLIGHT)
         self._window = window.Window(max_requests)
         self._feed = Feed(self._session)
+        self._introductions = Introductions(self._session)
         # A ref counts for ever, and for all clients with the same token: never the same twice.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
 
@@ -168,6 +175,11 @@ class Client:
     def last_id(self) -> int:
         """The newest message id seen; give it to `hello` as `after` to go on from there."""
         return self._session.place.last
+
+    @property
+    def local_host(self) -> str:
+        """The address by which this machine reaches the server."""
+        return self._session.local_host
 
     async def __aenter__(self) -> Self:
         await self._session.start()
@@ -298,6 +310,25 @@ class Client:
     def report_block(self, count: int, seconds: float, *, interrupted: bool = False) -> None:
         """Tell the server that the last `count` messages of the feed took `seconds` (s)."""
         self._feed.report(Block(count, seconds, interrupted))
+
+    def share(
+        self, group: str, identity: str, *, port: int, size: int, digest: str
+    ) -> AsyncGenerator[News, None]:
+        """Enter a group of peers, and yield the whole of it, then who comes and goes.
+
+        The others are told that something of `size` bytes and with `digest` is had at `port`, as
+        long as this client lasts. After a lost connection the whole group comes again, maybe with
+        another ticket. Needs no hello. Raises RefusedError: `name_taken` (see `suggestion`),
+        `bad_field`, `too_many_requests`.
+        """
+        wish = Share(group, identity, port, size, digest, presence=True, ref=next(self._refs))
+        return self._introductions.news(wish, self._timeout)
+
+    async def peers(self, group: str) -> list[Peer]:
+        """Return who is in a group, in the order in which they came; needs no hello."""
+        ref = next(self._refs)
+        answer, _ = await self._session.ask(Peers(group, ref), ref, PeerList, self._timeout)
+        return answer.peers
 
     async def history(self, before: int | None = None, limit: int = 50) -> HistoryPage:
         """Return up to `limit` (1 to 1000) messages older than the id `before`, oldest first.

@@ -40,6 +40,8 @@ class Link:
         self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
         self._written_at = time.monotonic()
         self.is_closed = False
+        self.local_host: str = (writer.get_extra_info("sockname") or ("",))[0]
+        """The address of this machine at our end of the connection."""
 
     @classmethod
     async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":

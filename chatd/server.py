@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import resource
+import secrets
 import signal
 from asyncio import StreamReader, StreamWriter
 from random import Random
@@ -21,11 +22,12 @@ from chatd.journal import TimeJournal
 from chatd.log.memory import MemoryLog
 from chatd.roster import Roster
 from chatd.router import PrintingRouter, Router
-from chatd.services import request, timestamp
+from chatd.services import peers, request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed import Feeds
 from chatd.services.hello import Reception
+from chatd.services.peers import Introductions
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import Session
@@ -89,6 +91,9 @@ class Server:
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
                 ),
                 Feeds(self._generator, wheel, self._clock),
+                Introductions(
+                    peers.Terms(config.max_groups, config.max_peers), secrets.token_urlsafe
+                ),
             ]
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)

@@ -49,12 +49,17 @@ def clean(name: str) -> str:
     if "|" in folded:
         raise BadNameError("a name may not contain |, which parts a name from its text")
     for character in name:
-        kind = _FORBIDDEN_CATEGORIES.get(unicodedata.category(character))
-        if kind is None and (character in _BLANK or _is_variation_selector(character)):
-            kind = "an invisible character"
-        if kind is not None:
+        if (kind := invisible(character)) is not None:
             raise BadNameError(f"a name may not contain {kind} (U+{ord(character):04X})")
     return name
+
+
+def invisible(character: str) -> str | None:
+    """Return what `character` is if nobody can see it, or tell what it will show as, else None."""
+    kind = _FORBIDDEN_CATEGORIES.get(unicodedata.category(character))
+    if kind is None and (character in _BLANK or _is_variation_selector(character)):
+        kind = "an invisible character"
+    return kind
 
 
 def key(name: str) -> str:

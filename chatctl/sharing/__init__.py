@@ -1,0 +1,1 @@
+"""Peers that swap files directly; the server only introduces them."""

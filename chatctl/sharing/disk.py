@@ -1,0 +1,112 @@
+"""Reading and writing files whole, with errors that say what to do."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from chatctl.errors import PartialError
+from chatctl.sharing.handles import Handle
+from common.pieces import PIECE
+
+_CHUNK: Final = 16 * PIECE
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# FAT says the first, other filesystems without hard links one of the others.
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class DiskError(PartialError):
+    """A file could not be read or written."""
+
+
+class DiskFullError(DiskError):
+    """There is no room for a file; what was written before is still there."""
+
+
+class Stopped(Exception):
+    """What takes long was left unfinished, since the program ends."""
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise DiskFullError or DiskError, which name `path`, for every OSError within."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in _FULL:
+            raise DiskFullError(
+                f"no room for {path} ({why(fault)}); what has come is kept: "
+                "make room, and share again"
+            ) from fault
+        raise DiskError(f"cannot use {path}: {why(fault)}") from fault
+
+
+def why(fault: OSError) -> str:
+    """Return what the system says of an error, to stand within a sentence."""
+    return (fault.strerror or str(fault)).lower()
+
+
+def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int) -> None:
+    """Write all of `content` at `offset` (bytes); raises OSError."""
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(file.fileno(), rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
+    """Yield the first `size` bytes of a file, a MiB at a time, all in one buffer.
+
+    Every chunk but the last is a MiB; they end early if the file does. Raises
+    OSError, and Stopped when `stop` is set.
+    """
+    buffer = memoryview(bytearray(min(size, _CHUNK)))
+    for offset in range(0, size, _CHUNK):
+        if stop.is_set():
+            raise Stopped
+        chunk, got = buffer[: size - offset], 0
+        while got < len(chunk) and (more := os.preadv(file.fileno(), [chunk[got:]], offset + got)):
+            got += more
+        yield chunk[:got]
+        if got < len(chunk):
+            return
+
+
+def sha256(file: Handle, size: int, stop: Event) -> str:
+    """Return the SHA-256, in hex, of the first `size` bytes of a file; raises as `chunks` does."""
+    whole = hashlib.sha256()
+    for chunk in chunks(file, size, stop):
+        whole.update(chunk)
+    return whole.hexdigest()
+
+
+def publish(path: Path, candidates: Iterable[Path]) -> Path:
+    """Give the file at `path` the first of the names that is free, and return that.
+
+    Nothing is overwritten, whoever creates files at the same time. The old name may stay, as a
+    second one, and should be removed. Raises OSError.
+    """
+    for candidate in candidates:
+        with suppress(FileExistsError):
+            try:
+                os.link(path, candidate, follow_symlinks=False)
+            except OSError as fault:
+                if fault.errno not in _NO_LINKS:
+                    raise
+                candidate.touch(exist_ok=False)  # holds the name until it is replaced
+                path.replace(candidate)
+            return candidate
+    raise AssertionError("names never end")
+
+
+def sync_directory(path: Path) -> None:
+    """Have the disk keep the names in a directory; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,81 @@
+"""Reads the files that a peer offers, once, to say what others will get."""
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from chatctl.errors import UsageError
+from chatctl.sharing import disk
+from chatctl.sharing.handles import Handle
+from chatctl.sharing.own import FLAGS, Source
+from common.pieces import MAX_FILES, PIECE, File, Manifest
+
+
+class Collection(Struct, frozen=True):
+    """Files of one's own: what others are told of them, and where they are, in the same order."""
+
+    manifest: Manifest
+    sources: tuple[Source, ...]
+
+
+class _Hashed(NamedTuple):
+    file: File
+    digests: bytes
+    source: Source
+
+
+async def collect(owner: str, paths: Sequence[Path]) -> Collection:
+    """Hash the files at `paths`, in threads.
+
+    Of a file that grows meanwhile, what it had at the beginning is taken. Raises UsageError for
+    what cannot be shared: too many files, a directory, a file that cannot be read, one that is
+    changed while it is read.
+    """
+    if len(paths) > MAX_FILES:
+        raise UsageError(f"{len(paths)} files are too many, {MAX_FILES} may be shared: pack them")
+    stop = Event()
+    try:
+        hashed = await asyncio.gather(*(asyncio.to_thread(_hash, path, stop) for path in paths))
+    finally:
+        stop.set()
+    digests = b"".join(each.digests for each in hashed)
+    manifest = Manifest(owner, tuple(each.file for each in hashed), digests)
+    return Collection(manifest, tuple(each.source for each in hashed))
+
+
+def _hash(path: Path, stop: Event) -> _Hashed:
+    try:
+        file = Handle.open(path, FLAGS)
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode):
+            kind = "a directory" if stat.S_ISDIR(before.st_mode) else "no file"
+            raise UsageError(f"{path} is {kind}; name the files that are to be shared")
+        whole, digests = _digests(file, before.st_size, stop)
+        after = os.fstat(file.fileno())
+    except OSError as fault:
+        raise UsageError(f"cannot share {path}: {disk.why(fault)}") from None
+    is_same = Source.of(path, after) == Source.of(path, before)
+    has_grown = after.st_size > before.st_size
+    if whole is None or not (is_same or has_grown):
+        raise UsageError(f"{path} was changed while it was read; share it when it is finished")
+    # A name need not be UTF-8.
+    name = os.fsencode(path.name).decode(errors="replace")
+    return _Hashed(File(name, before.st_size, whole), digests, Source.of(path, before))
+
+
+def _digests(file: Handle, size: int, stop: Event) -> tuple[str | None, bytes]:
+    """Return the SHA-256 of a file, None if it ends before `size` bytes, and of its pieces."""
+    whole, digests, length = hashlib.sha256(), bytearray(), 0
+    for chunk in disk.chunks(file, size, stop):
+        whole.update(chunk)
+        for start in range(0, len(chunk), PIECE):
+            digests += hashlib.sha256(chunk[start : start + PIECE]).digest()
+        length += len(chunk)
+    return whole.hexdigest() if length == size else None, bytes(digests)

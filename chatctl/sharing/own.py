@@ -1,0 +1,55 @@
+"""A file of one's own, served from where it is, for as long as it is what others were told."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from chatctl.sharing.handles import Handle, Handles, Location
+
+FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
+"""Opens what may be no file without waiting, for instance for who writes to a pipe."""
+
+
+class Source(Struct, frozen=True):
+    """Where a file is, and what it was when it was hashed."""
+
+    path: Path
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path, status: os.stat_result) -> "Source":
+        """Return the source at `path` that has `status`."""
+        return cls(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+class OwnFile:
+    """A file at its own place, which others may write to meanwhile."""
+
+    def __init__(self, source: Source, handles: Handles) -> None:
+        self._source = source
+        self._handles = handles
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._source.path
+
+    def open(self) -> Handle:
+        """Return it open; raises OSError."""
+        return self._handles.get(self.path, FLAGS)
+
+    def locate(self, offset: int, length: int) -> Location | None:
+        """Return where these bytes are, or None when the file is not quite what it was."""
+        try:
+            handle = self.open()
+            status = os.fstat(handle.fileno())
+        except OSError:
+            return None
+        if Source.of(self.path, status) != self._source:
+            return None
+        return Location(handle, offset, length)

@@ -1,0 +1,328 @@
+"""Joins the planner, the store and the links: whoever is linked is served, and asked."""
+
+import asyncio
+import time
+from asyncio import Future
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any, Final, TypeAlias
+
+from chatctl.sharing import events
+from chatctl.sharing.files import Files
+from chatctl.sharing.link import Traffic
+from chatctl.sharing.manifest import Collection
+from chatctl.sharing.owners import Owners
+from chatctl.sharing.partner import Partner
+from chatctl.sharing.store import Arrived, Failed, News, Spoilt, Store
+from chatctl.sharing.wire import Frame, WireError
+from chatctl.swarm.orders import Drop, Learn, Order, Send, SwarmFault
+from chatctl.swarm.planner import Planner
+from common import pieces
+from common.catalogue import Catalogue
+from common.messages import introduction, swarm
+from common.messages.base import Error, Message
+from common.messages.introduction import Describe, Description
+from common.messages.swarm import Piece
+from common.pieces import PIECE, BadManifestError, Layout, Manifest
+
+CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
+"""What a peer understands of another."""
+
+MAX_UNWRITTEN: Final = 256
+"""Pieces that may wait for the disk; beyond that nothing is read from anyone."""
+
+Tell: TypeAlias = Callable[[events.Event], object]
+Converse: TypeAlias = Callable[[Partner, Message], object]
+
+
+class Swap:
+    """The exchange of pieces among those in `partners`.
+
+    `tell` hears what happens.
+    """
+
+    def __init__(self, own: Collection, store: Store, max_size: int, tell: Tell) -> None:
+        manifest = own.manifest
+        self.owners = Owners(manifest, max_size)
+        self.files = Files()
+        self.converse: Converse = lambda _partner, _message: None
+        """Takes what is said about anything but pieces and manifests; may raise WireError."""
+        self.partners: dict[str, Partner] = {}
+        """Those who are linked, by their id."""
+        self.gone: set[str] = set()
+        """Those who left or were dropped, and did not come back."""
+        self.fates: dict[str, str] = {}
+        """What became of those who are not linked any more; it completes "it …"."""
+        self.traffic: dict[str, Traffic] = {}
+        """What went to and came from everyone who was linked."""
+        self.fault: Exception | None = None
+        """What keeps this machine from going on."""
+        self.changed_at = time.monotonic()
+        """When somebody came or went last (s, monotonic)."""
+        self.completed_at: float | None = None
+        """Since when everything that is known of is here (s, monotonic); None while it is not."""
+        self.stirred = asyncio.Event()
+        """Set by everything that may be the end."""
+        layout = Layout(file.size for file in manifest.files)
+        self.planner = Planner(
+            manifest.owner,
+            self.owners.digest,
+            layout,
+            random=Random(),  # noqa: S311
+        )
+        self._loop = asyncio.get_running_loop()
+        self._store = store
+        self._tell = tell
+        self._limits: dict[type[Message], int] = {
+            Description: pieces.max_encoded(max_size),
+            Piece: PIECE,
+        }
+        self._barred: set[str] = set()
+        self._unwritten = 0
+        self._adding: set[asyncio.Task[None]] = set()
+        self._is_planning = False
+        self._alarm: asyncio.TimerHandle | None = None
+        store.share(own)
+
+    @property
+    def awaited(self) -> int:
+        """Manifests that are to come from those who are linked, or are being taken in."""
+        return len(self._adding) + sum(map(self.owners.is_awaited, self.partners))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file of every owner that is known is here, and checked."""
+        return self.planner.is_complete and self.files.are_settled and not self.awaited
+
+    def is_barred(self, run: str) -> bool:
+        """Tell whether this run of a peer was dropped."""
+        return run in self._barred
+
+    def join(self, partner: Partner) -> None:
+        """Begin with a partner; nobody of its id is linked."""
+        link = partner.link
+        link.reader.limits = self._limits
+        link.hear = partial(self._hear, partner)
+        link.lose = partial(self._lose, partner)
+        self.partners[partner.id] = partner
+        self.gone.discard(partner.id)
+        self.fates.pop(partner.id, None)
+        link.traffic = self.traffic.setdefault(partner.id, Traffic())
+        self.owners.trust(partner.id, partner.card.digest)
+        self.changed_at = time.monotonic()
+        self.planner.join(partner.id, self.changed_at)
+        self._tell(events.Met(partner.id, str(partner.listens_at)))
+        self._plan_soon()
+
+    def let_go(self, partner: Partner) -> None:
+        """End with a partner."""
+        partner.link.close()
+        if self.partners.get(partner.id) is not partner:
+            return
+        del self.partners[partner.id]
+        self.changed_at = time.monotonic()
+        self.planner.leave(partner.id, self.changed_at)
+        self.owners.leave(partner.id)
+        self._plan_soon()
+
+    def drop(self, partner: Partner, why: str) -> None:
+        """End with a partner for good; `why` completes "it …"."""
+        if partner.card.run in self._barred:
+            return
+        self._barred.add(partner.card.run)
+        self.gone.add(partner.id)
+        self.fates[partner.id] = f"dropped: {why}"
+        self._tell(events.Dropped(partner.id, why))
+        self.let_go(partner)
+
+    def hear_news(self, news: News) -> None:
+        """Note what became of a file; the store calls this."""
+        match news:
+            case Arrived(owner, number, path):
+                file = self.files.settle(owner, number, path=path)
+                self._tell(events.Received(owner, file.name, str(path), file.size))
+            case Failed(owner, number, fault):
+                file = self.files.settle(owner, number, fault=str(fault))
+                self._tell(events.NotKept(owner, file.name, str(fault)))
+            case Spoilt(owner, indexes):
+                now = time.monotonic()
+                for index in indexes:
+                    self.files.lose(owner, index)
+                    self.planner.lost(owner, index, now)
+        self._plan_soon()
+
+    def close(self) -> None:
+        """Stop planning; who is linked stays so."""
+        self._is_planning = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in self._adding:
+            task.cancel()
+
+    def _hear(self, partner: Partner, frame: Frame) -> None:
+        message, raw = frame
+        now = time.monotonic()
+        try:
+            match message:
+                case Piece():
+                    if raw is None:
+                        self.planner.receive(partner.id, message, now)
+                    else:
+                        self._take(partner, message, raw, now)
+                case Describe(owner):
+                    self._describe(partner, owner)
+                case Description(owner):
+                    self._learn(partner, owner, raw)
+                case Error(detail=detail):
+                    raise WireError(f"says: {detail}")
+                case _ if type(message) in _SWARM:
+                    self.planner.receive(partner.id, message, now)
+                case _:
+                    self.converse(partner, message)
+        except SwarmFault as fault:
+            raise WireError(str(fault)) from None
+        self._plan_soon()
+
+    def _lose(self, partner: Partner, fault: Exception) -> None:
+        if isinstance(fault, WireError):
+            self.drop(partner, str(fault))
+            return
+        if partner.farewell is not None:
+            self.gone.add(partner.id)
+        self.let_go(partner)
+        how = self.fates[partner.id] = "left" if partner.farewell else str(fault)
+        self._tell(events.Parted(partner.id, how))
+
+    # Pieces
+
+    def _take(self, partner: Partner, piece: Piece, raw: bytearray, now: float) -> None:
+        self.planner.arrived(partner.id, piece.owner, piece.index, now)
+        written = self._store.write(piece.owner, piece.index, raw)
+        written.add_done_callback(partial(self._written, partner, piece))
+        self._unwritten += 1
+        if self._unwritten == MAX_UNWRITTEN:
+            for each in self.partners.values():
+                each.link.pause()
+
+    def _written(self, partner: Partner, piece: Piece, written: "Future[bool]") -> None:
+        self._unwritten -= 1
+        if self._unwritten == MAX_UNWRITTEN // 2:
+            for each in self.partners.values():
+                each.link.resume()
+        owner, index, now = piece.owner, piece.index, time.monotonic()
+        if written.cancelled():
+            return
+        if (fault := written.exception()) is not None:
+            self._fail(fault)
+        elif written.result():
+            partner.link.traffic.received += piece.size
+            self.files.gain(owner, index)
+            self.planner.verified(owner, index, now)
+        else:
+            self.drop(partner, f"sent a piece of {owner} that {owner} never announced")
+            self.planner.lost(owner, index, now)
+        self._plan_soon()
+
+    def unreadable(self, partner: Partner, piece: Piece) -> None:
+        """Note that a piece could not be read for a partner."""
+        self.planner.unreadable(partner.id, piece.owner, piece.index, time.monotonic())
+        self._plan_soon()
+
+    # Manifests
+
+    def _describe(self, partner: Partner, owner: str) -> None:
+        encoded = self.owners.encoded(owner)
+        if encoded is None or owner in partner.described:
+            raise WireError(f"asks for the manifest of {owner} a second time, or for none of ours")
+        partner.described.add(owner)
+        partner.link.send(Description(owner, len(encoded)), encoded)
+
+    def _learn(self, partner: Partner, owner: str, raw: bytearray | None) -> None:
+        if not self.owners.was_asked(partner.id, owner):
+            raise WireError(f"sent a manifest of {owner} that it was not asked for")
+        if raw is None:
+            return
+        try:
+            manifest = self.owners.take(owner, bytes(raw))
+        except BadManifestError as fault:
+            self._tell(events.NotTaken(owner, str(fault)))
+        except ValueError as fault:
+            raise WireError(str(fault)) from None
+        else:
+            task = self._loop.create_task(self._add(manifest))
+            self._adding.add(task)
+            task.add_done_callback(self._added)
+
+    async def _add(self, manifest: Manifest) -> None:
+        owner = manifest.owner
+        layout = self.files.add(manifest)
+        try:
+            held = await self._store.add(manifest)
+            self.files.find(owner, held)
+            digest = self.owners.digest_of(owner)
+            self.planner.know(owner, digest, layout, held, time.monotonic())
+        except BadManifestError as fault:
+            self.files.forget(owner)
+            self.owners.refuse(owner, str(fault))
+            self._tell(events.NotTaken(owner, str(fault)))
+        except Exception as fault:
+            self._fail(fault)
+
+    def _added(self, task: asyncio.Task[None]) -> None:
+        self._adding.discard(task)
+        self._plan_soon()
+
+    # Orders
+
+    def _plan_soon(self) -> None:
+        if not self._is_planning:
+            self._is_planning = True
+            self._loop.call_soon(self._plan)
+
+    def _plan(self) -> None:
+        """Carry out what the planner makes of all that has happened in a turn of the loop."""
+        self._is_planning = False
+        for order in self.planner.take_orders(time.monotonic()):
+            self._carry_out(order)
+        for peer, owner in self.owners.questions():
+            self.partners[peer].send(Describe(owner))
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if (deadline := self.planner.deadline) is not None:
+            self._alarm = self._loop.call_later(deadline - time.monotonic(), self._wake)
+        self._look_for_the_end()
+
+    def _look_for_the_end(self) -> None:
+        if not self.is_complete:
+            self.completed_at = None
+        elif self.completed_at is None:
+            self.completed_at = time.monotonic()
+            self.stirred.set()
+        elif not self.planner.is_needed:
+            self.stirred.set()
+
+    def _carry_out(self, order: Order) -> None:
+        match order:
+            case Send(peer, message):
+                if (partner := self.partners.get(peer)) is not None:
+                    partner.send(message)
+            case Learn(peer, owner, digest):
+                self.owners.learn(peer, owner, digest)
+            case Drop(peer, why):
+                if (partner := self.partners.get(peer)) is not None:
+                    self.drop(partner, why)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self.planner.wake(time.monotonic())
+        self._plan_soon()
+
+    def _fail(self, fault: BaseException) -> None:
+        if isinstance(fault, Exception) and self.fault is None:
+            self.fault = fault
+        self.stirred.set()
+
+
+_SWARM: Final = frozenset(swarm.FROM_PEER)

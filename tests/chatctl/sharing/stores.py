@@ -1,0 +1,88 @@
+"""A store to write to, and peers whose files it is given."""
+
+import asyncio
+import hashlib
+import resource
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from chatctl.sharing.store import News, Store
+from common.pieces import PIECE, File, Layout, Manifest
+
+MB: Final = 2**20
+
+
+class Peer:
+    """A peer with these files, names and contents, as its manifest says."""
+
+    def __init__(self, owner: str, *files: tuple[str, bytes]) -> None:
+        self.contents = [content for _, content in files]
+        cut = [
+            content[start : start + PIECE]
+            for content in self.contents
+            for start in range(0, len(content), PIECE)
+        ]
+        self.pieces = cut
+        self.manifest = Manifest(
+            owner,
+            tuple(
+                File(name, len(content), hashlib.sha256(content).hexdigest())
+                for name, content in files
+            ),
+            b"".join(hashlib.sha256(piece).digest() for piece in cut),
+        )
+        self.layout = Layout(map(len, self.contents))
+
+
+class Run:
+    """An open store, and what it tells."""
+
+    def __init__(self, directory: Path, max_size: int) -> None:
+        self.told: asyncio.Queue[News] = asyncio.Queue()
+        self.store = Store(directory, max_size=max_size, tell=self.told.put_nowait)
+
+    async def give(self, peer: Peer, indexes: Iterable[int] | None = None) -> list[bool]:
+        """Write pieces of `peer`, all that are missing unless `indexes` says which."""
+        owner = peer.manifest.owner
+        if indexes is None:
+            held = self.store.held(owner)
+            indexes = [index for index in range(len(peer.pieces)) if index not in held]
+        writes = (self.store.write(owner, index, peer.pieces[index]) for index in indexes)
+        return await asyncio.gather(*writes)
+
+    async def fetch(self, peer: Peer) -> list[News]:
+        """Take all files of `peer`; return what is told of them."""
+        await self.store.add(peer.manifest)
+        await self.give(peer)
+        return [await self.told.get() for _ in peer.contents]
+
+
+@asynccontextmanager
+async def running(directory: Path, max_size: int = 2**40) -> AsyncIterator[Run]:
+    run = Run(directory, max_size)
+    async with run.store:
+        yield run
+    assert run.told.empty(), run.told.get_nowait()
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    return Random(seed).randbytes(size)
+
+
+def listing(directory: Path) -> dict[str, bytes]:
+    """Return the contents of all files in `directory` by name."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@contextmanager
+def no_room_beyond(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond `size` bytes, as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

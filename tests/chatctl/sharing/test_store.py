@@ -1,0 +1,234 @@
+"""Files of others arrive piece by piece, and every piece can be sent on at once."""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from chatctl.errors import UsageError
+from chatctl.sharing.incoming import FalseDigestError
+from chatctl.sharing.reading import ChangedFileError
+from chatctl.sharing.store import Arrived, Failed, Spoilt
+from common.pieces import PIECE, BadManifestError, Bitfield, File, Manifest
+from tests.chatctl.sharing.stores import Peer, listing, noise, running
+
+ANN = Peer("ann", ("a.txt", noise(3 * PIECE + 7)), ("empty", b""), ("b.bin", noise(PIECE, 2)))
+
+
+async def test_pieces_in_any_order_become_the_files(tmp_path: Path) -> None:
+    async with running(tmp_path / "made" / "here") as run:
+        assert await run.store.add(ANN.manifest) == Bitfield(5)
+        assert await run.told.get() == Arrived("ann", 1, tmp_path / "made" / "here" / "ann_empty")
+        assert await run.give(ANN, [4, 2, 0, 3, 1]) == [True] * 5
+        told = [await run.told.get(), await run.told.get()]
+    assert [(each.file, each.path.name) for each in told if isinstance(each, Arrived)] == [
+        (2, "ann_b.bin"),
+        (0, "ann_a.txt"),
+    ]
+    assert listing(tmp_path / "made" / "here") == {
+        "ann_a.txt": ANN.contents[0],
+        "ann_empty": b"",
+        "ann_b.bin": ANN.contents[2],
+    }
+
+
+async def test_a_piece_is_held_when_it_is_written_and_then_it_can_be_sent_on(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as run:
+        held = await run.store.add(ANN.manifest)
+        await run.told.get()
+        for index in (3, 0):
+            assert index not in held
+            await run.give(ANN, [index])
+            assert index in held
+            assert await run.store.read("ann", index) == ANN.pieces[index]
+            location = run.store.locate("ann", index)
+            assert location
+            file, offset, length = location
+            assert os.pread(file.fileno(), length, offset) == ANN.pieces[index]
+        assert list(run.store.held("ann")) == [0, 3]
+
+
+async def test_a_piece_can_be_sent_on_while_and_after_its_file_gets_its_name(
+    tmp_path: Path,
+) -> None:
+    peer = Peer("1", ("a", noise(4 * PIECE)))
+    async with running(tmp_path) as run:
+        await run.store.add(peer.manifest)
+        await run.give(peer)
+        while run.told.empty():
+            assert await run.store.read("1", 2) == peer.pieces[2]
+        assert isinstance(await run.told.get(), Arrived)
+        assert await run.store.read("1", 2) == peer.pieces[2]
+        assert run.store.locate("1", 2)
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"", ANN.pieces[1], ANN.pieces[0][:-1], ANN.pieces[0] + b"x", bytes(PIECE)]
+)
+async def test_a_wrong_piece_is_not_written(tmp_path: Path, wrong: bytes) -> None:
+    async with running(tmp_path) as run:
+        held = await run.store.add(ANN.manifest)
+        await run.told.get()
+        before = listing(tmp_path)
+        assert await run.store.write("ann", 0, wrong) is False
+        assert (len(held), listing(tmp_path)) == (0, before)
+        await run.give(ANN, [0])
+        assert await run.store.write("ann", 0, wrong) is False
+        assert list(held) == [0]
+
+
+async def test_a_piece_may_come_twice_and_from_any_kind_of_buffer(tmp_path: Path) -> None:
+    peer = Peer("1", ("a", noise(2 * PIECE)))
+    async with running(tmp_path) as run:
+        await run.store.add(peer.manifest)
+        first = peer.pieces[0]
+        for same in (first, bytearray(first), memoryview(first), first):
+            assert await run.store.write("1", 0, same)
+        assert all(await run.give(peer, [1, 0, 1, 0]))
+        assert isinstance(await run.told.get(), Arrived)
+        assert all(await run.give(peer, [1, 0]))
+
+
+async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
+    peer = Peer("1", ("a", noise(2 * PIECE)))
+    async with running(tmp_path) as run:
+        held = await run.store.add(peer.manifest)
+        run.store.write("1", 0, peer.pieces[0]).cancel()
+        await run.give(peer, [1])
+        assert len(held) == 2
+        assert isinstance(await run.told.get(), Arrived)
+
+
+async def test_pieces_that_wait_for_the_disk_at_the_end_are_written(tmp_path: Path) -> None:
+    peer = Peer("1", ("a", noise(40 * PIECE)))
+    async with running(tmp_path) as run:
+        await run.store.add(peer.manifest)
+        for index in range(39):
+            run.store.write("1", index, peer.pieces[index])
+    async with running(tmp_path) as run:
+        assert len(await run.store.add(peer.manifest)) == 39
+
+
+async def test_a_file_that_ended_unchecked_is_finished_by_the_next_run(tmp_path: Path) -> None:
+    peer = Peer("1", ("a", noise(40 * PIECE)))
+    async with running(tmp_path) as run:
+        await run.store.add(peer.manifest)
+        writes = [run.store.write("1", index, piece) for index, piece in enumerate(peer.pieces)]
+    assert all([await write for write in writes])
+    assert set(listing(tmp_path)) == {"1_a.part", "1_a.part.map"}
+    async with running(tmp_path) as run:
+        assert len(await run.store.add(peer.manifest)) == 40
+        assert isinstance(await run.told.get(), Arrived)
+
+
+async def test_what_somebody_did_to_an_unfinished_file_is_found_and_fetched_again(
+    tmp_path: Path,
+) -> None:
+    peer = Peer("1", ("first", noise(PIECE)), ("a", noise(4 * PIECE, 2)))
+    async with running(tmp_path) as run:
+        held = await run.store.add(peer.manifest)
+        await run.give(peer, [0, 1, 2, 3])
+        assert isinstance(await run.told.get(), Arrived)
+        with (tmp_path / "1_a.part").open("r+b") as part:
+            part.seek(PIECE + 5)
+            part.write(b"\0\0\0")
+        await run.give(peer, [4])
+        assert await run.told.get() == Spoilt("1", (2,))
+        assert list(held) == [0, 1, 3, 4]
+        await run.give(peer, [2])
+        assert await run.told.get() == Arrived("1", 1, tmp_path / "1_a")
+    assert (tmp_path / "1_a").read_bytes() == peer.contents[1]
+
+
+async def test_a_file_whose_digest_is_a_lie_is_never_finished(tmp_path: Path) -> None:
+    digests = hashlib.sha256(b"truth").digest()
+    manifest = Manifest("eve", (File("a", 5, "0" * 64),), digests)
+    async with running(tmp_path) as run:
+        await run.store.add(manifest)
+        assert await run.store.write("eve", 0, b"truth")
+        failed = await run.told.get()
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.fault, FalseDigestError)
+        assert "the owner is wrong" in str(failed.fault)
+    assert set(listing(tmp_path)) == {"eve_a.part", "eve_a.part.map"}
+
+
+async def test_a_size_bomb_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    bomb = Manifest("eve", (File("a", 10**9, "0" * 64), File("b", 2, "0" * 64)), b"")
+    async with running(tmp_path, max_size=10**9 + 1) as run:
+        with pytest.raises(BadManifestError, match="1000000002 bytes, more than the 1000000001"):
+            await run.store.add(bomb)
+        with pytest.raises(KeyError):
+            run.store.held("eve")
+    assert listing(tmp_path) == {}
+
+
+async def test_files_take_no_room_before_their_pieces_come(tmp_path: Path) -> None:
+    size = 2**33
+    pieces = -(-size // PIECE)
+    huge = Manifest("1", (File("a", size, "0" * 64),), bytes(32 * pieces))
+    async with running(tmp_path) as run:
+        assert await run.store.add(huge) == Bitfield(pieces)
+    part = (tmp_path / "1_a.part").stat()
+    assert part.st_size == size
+    assert part.st_blocks * 512 < 10**6
+
+
+async def test_the_same_manifest_may_come_from_several_peers_at_once(tmp_path: Path) -> None:
+    peer = Peer("1", ("a", noise(2 * PIECE)))
+    async with running(tmp_path) as run:
+        add = run.store.add
+        one, other = await asyncio.gather(add(peer.manifest), add(peer.manifest))
+        assert one is other
+        with pytest.raises(BadManifestError, match="1 had other files when it was first heard"):
+            await add(Peer("1", ("a", b"other")).manifest)
+    assert set(listing(tmp_path)) == {"1_a.part", "1_a.part.map"}
+
+
+async def test_who_gives_up_waiting_may_add_the_same_later(tmp_path: Path) -> None:
+    peer = Peer("1", ("a", noise(2 * PIECE)))
+    async with running(tmp_path) as run:
+        waiting = asyncio.ensure_future(run.store.add(peer.manifest))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await run.store.add(peer.manifest)
+        await run.give(peer)
+        assert await run.told.get() == Arrived("1", 0, tmp_path / "1_a")
+    assert listing(tmp_path) == {"1_a": peer.contents[0]}
+
+
+async def test_one_directory_belongs_to_one_run(tmp_path: Path) -> None:
+    async with running(tmp_path):
+        with pytest.raises(UsageError, match=r"another share writes to .*choose another --out"):
+            async with running(tmp_path):
+                pass
+        async with running(tmp_path / "other"):
+            pass
+    async with running(tmp_path):
+        pass
+
+
+async def test_a_place_that_is_no_directory_is_refused_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below"):
+        with pytest.raises(UsageError, match=r"cannot use .*choose another --out"):
+            async with running(tmp_path / place):
+                pass
+
+
+async def test_a_part_that_is_taken_away_is_an_error_that_names_it(tmp_path: Path) -> None:
+    peer = Peer("1", *((f"{n}", noise(PIECE, n)) for n in range(200)))
+    async with running(tmp_path) as run:
+        await run.store.add(peer.manifest)
+        (tmp_path / "1_0.part").unlink()  # by now it is none of those that are kept open
+        with pytest.raises(Exception, match=r"cannot use .*1_0\.part: no such file"):
+            await run.give(peer, [0])
+        assert run.store.locate("1", 0) is None
+        with pytest.raises(ChangedFileError, match=r"cannot read .*1_0\.part any more"):
+            await run.store.read("1", 0)
+        await run.give(peer, [1])
+        assert isinstance(await run.told.get(), Arrived)
