@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from bench.shares.chatctl import Chatctl
 from bench.shares.direct import Direct
 from bench.shares.swarm import Candidate
 from bench.shares.torrents import Libtorrent
@@ -15,6 +16,7 @@ _TUNED: Final[dict[str, bool | int]] = {
 }
 
 CANDIDATES: Final[tuple[Candidate, ...]] = (
+    Chatctl(),
     Direct(),
     Libtorrent("libtorrent", {}),
     Libtorrent("libtorrent-tuned", _TUNED),

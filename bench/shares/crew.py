@@ -1,5 +1,6 @@
 """The processes of one run, each in the namespace of a host, and what they say on stdout."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,10 +16,13 @@ from bench.failures import BenchError, TimedOut, WrongAnswer
 from bench.shares.network import Host
 
 _STOP_S = 5.0
-_SAID = 2_000  # characters of a process's last words that are shown
+_SAID = 500  # characters of a process's last words that are shown
 
 Event = dict[str, Any]
-"""A line of JSON that a process said; its `code` tells what it is about."""
+"""A line of JSON that a process said; its `code` tells what it is about.
+
+Any other line is the `line` of an event with the code `text`.
+"""
 
 
 class Heard(NamedTuple):
@@ -30,7 +34,7 @@ class Heard(NamedTuple):
 
 
 class Crew:
-    """Starts processes that print lines of JSON, and ends each of them when the block is left."""
+    """Starts processes that print lines, most of them JSON, and ends them when it is left."""
 
     def __init__(self, directory: Path, deadline: float) -> None:
         self._directory = directory
@@ -47,6 +51,7 @@ class Crew:
     ) -> None:
         for process in self._processes:
             process.terminate()
+            process.send_signal(signal.SIGCONT)  # who is halted hears nothing else
         for process in self._processes:
             try:
                 process.wait(_STOP_S)
@@ -81,6 +86,18 @@ class Crew:
             process.stdin.write(line)
             process.stdin.flush()
 
+    def signal(self, number: int, what: signal.Signals) -> None:
+        """Send `what` to a process."""
+        self._processes[number].send_signal(what)
+
+    def check(self) -> None:
+        """Raise WrongAnswer when a process has ended, TimedOut after the deadline."""
+        for number, process in enumerate(self._processes):
+            if process.poll() is not None:
+                raise WrongAnswer(f"process {number} ended with exit code {process.returncode}")
+        if time.monotonic() > self._deadline:
+            raise TimedOut("not all processes have started in time")
+
     def hear(self, code: str, speakers: Sequence[int]) -> list[Heard]:
         """Return the first event called `code` of each of `speakers`, once all have said it.
 
@@ -104,7 +121,7 @@ class Crew:
             try:
                 event = msgspec.json.decode(line, type=Event)
             except msgspec.MsgspecError:
-                event = {"code": "not JSON", "line": line}
+                event = {"code": "text", "line": line}
             self._heard.put(Heard(number, at, event))
         self._heard.put(Heard(number, time.monotonic(), {}))
 
