@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from chatctl.dialing import reason
 from chatctl.sharing.handles import Location
+from chatctl.sharing.thinning import Thinning
 from chatctl.sharing.wire import Frame, Reader, WireError
 from common.addresses import Address
 from common.catalogue import Catalogue
@@ -73,7 +74,8 @@ class Link:
         self._buffer = bytearray(_CHUNK)
         self._out: deque[bytearray | memoryview | Location] = deque()
         self._lines = 0
-        self._is_flushing = self._is_blocked = False
+        self._is_flushing = self._is_blocked = self._is_paused = False
+        self._thinning = Thinning(self.said_at)
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._emptied = asyncio.Event()
         connected.setblocking(False)
@@ -115,12 +117,17 @@ class Link:
 
     def pause(self) -> None:
         """Read no more for now, so that TCP slows the other side down."""
+        self._is_paused = True
         if not self.is_over:
             self._loop.remove_reader(self._fd)
 
     def resume(self) -> None:
         """Read on."""
-        if not self.is_over:
+        self._is_paused = False
+        self._listen()
+
+    def _listen(self) -> None:
+        if not (self.is_over or self._is_paused):
             self._loop.add_reader(self._fd, self._read)
 
     async def finish(self, within: float) -> None:
@@ -158,6 +165,11 @@ class Link:
                     return
         except WireError as fault:
             self._end(fault)
+            return
+        pause = self._thinning.pause(size, self.heard_at)
+        if pause and self.reader.is_within_raw:
+            self._loop.remove_reader(self._fd)
+            self._loop.call_later(pause, self._listen)
 
     def _flush(self) -> None:
         self._is_flushing = False
