@@ -3,7 +3,6 @@
 import os
 import sys
 from argparse import (
-    PARSER,
     SUPPRESS,
     Action,
     ArgumentParser,
@@ -12,6 +11,7 @@ from argparse import (
 )
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final, cast
 
 from chatctl import commands, options, settings
@@ -20,7 +20,11 @@ from chatctl.errors import ClientError, Exit
 PROGRAM: Final = "chatctl"
 
 _SHELLS: Final = ("bash", "zsh", "tcsh")
+_USAGE: Final = f"""\
+{PROGRAM} [--server HOST:PORT] [--timeout TIME] [--config FILE] COMMAND ...
+       {PROGRAM} --help | --version | --print-completion {{{",".join(_SHELLS)}}}"""
 _EPILOG: Final = """\
+Each command explains its options with --help.
 example: chatctl --server chat.example.org:5555 send ann 'lunch?'
 Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 7 partly done, 130 interrupted."""
@@ -57,17 +61,20 @@ def _run(args: Namespace) -> int:
 
 
 def _load(name: str) -> commands.Command:
-    return cast(commands.Command, import_module(f"chatctl.commands.{name}"))
+    module = f"{name}_" if iskeyword(name) else name
+    return cast(commands.Command, import_module(f"chatctl.commands.{module}"))
 
 
 def _parser() -> ArgumentParser:
     rows = {name: _load(name) for name in commands.NAMES}
     parser = ArgumentParser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} [OPTIONS] COMMAND ...",
-        description="\n".join(f"  {name:<10} {command.HELP}" for name, command in rows.items()),
+        usage=_USAGE,
+        description="\n".join(
+            ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in rows.items())]
+        ),
         epilog=_EPILOG,
-        formatter_class=_Formatter,
+        formatter_class=_Overview,
         allow_abbrev=False,
     )
     options.add_connection(parser)
@@ -98,15 +105,17 @@ def _parser() -> ArgumentParser:
 
 
 class _Formatter(RawDescriptionHelpFormatter):
-    """Keeps each command and each option on one line of 80 columns."""
+    """Keeps each option on one line of 80 columns."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=79)
 
+
+class _Overview(_Formatter):
+    """Leaves the screen to the commands, which the description lists."""
+
     def add_argument(self, action: Action) -> None:
-        """Leave out the commands, which the description lists."""
-        if action.nargs != PARSER:
-            super().add_argument(action)
+        """Leave out what the usage shows."""
 
 
 class _Version(Action):

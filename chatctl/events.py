@@ -6,10 +6,18 @@ from msgspec import Struct
 
 from common.entities import Entities
 from common.messages.base import Error
-from common.messages.chat import Incoming, IncomingBroadcast, Joined, Left, Resumed
+from common.messages.chat import (
+    Incoming,
+    IncomingBroadcast,
+    Joined,
+    Left,
+    Outgoing,
+    OutgoingBroadcast,
+    Resumed,
+)
 
 
-class Reconnecting(Struct, frozen=True, gc=False):
+class Reconnecting(Struct, frozen=True, gc=False, tag_field="code", tag="reconnecting"):
     """The connection is gone because of `reason`; try `attempt` (from 1) comes in `delay` s."""
 
     reason: str
@@ -17,18 +25,55 @@ class Reconnecting(Struct, frozen=True, gc=False):
     delay: float
 
 
-class Reconnected(Struct, frozen=True, gc=False):
-    """The server is back after `away` s; what was missed follows, then `Resumed`.
-
-    `log_lost` says that the server forgot its log: messages from before may be missing.
-    """
+class Reconnected(Struct, frozen=True, gc=False, tag_field="code", tag="reconnected"):
+    """The server is back after `away` s; what was missed follows, then `Resumed`."""
 
     away: float
-    log_lost: bool = False
+
+
+class LogStartedOver(Struct, frozen=True, gc=False, tag_field="code", tag="log_started_over"):
+    """The server counts in another log by now, named `log`; all that is in it follows.
+
+    Ids begin again, and messages from before may be missing.
+    """
+
+    log: str
+
+
+class Delivered(Struct, frozen=True, gc=False, tag_field="code", tag="delivered"):
+    """A message of an earlier run, or one whose call gave up, is in the log as `id` at last.
+
+    `duplicate` when it had been there before: only the answer had got lost.
+    """
+
+    message: Outgoing | OutgoingBroadcast
+    id: int
+    duplicate: bool
+
+
+class Undelivered(Struct, frozen=True, gc=False, tag_field="code", tag="undelivered"):
+    """A message of an earlier run, or one whose call gave up, was refused.
+
+    Where `error` may pass (`storage_failed`) it `is_kept` and sent again after the next hello.
+    """
+
+    message: Outgoing | OutgoingBroadcast
+    error: Error
+    is_kept: bool
 
 
 Event: TypeAlias = (
-    Incoming | IncomingBroadcast | Joined | Left | Resumed | Error | Reconnecting | Reconnected
+    Incoming
+    | IncomingBroadcast
+    | Joined
+    | Left
+    | Resumed
+    | Error
+    | Reconnecting
+    | Reconnected
+    | LogStartedOver
+    | Delivered
+    | Undelivered
 )
 """What `async for event in client` yields; an `Error` here answers no call of yours."""
 

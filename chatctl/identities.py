@@ -1,4 +1,4 @@
-"""The tokens that prove our names, kept from one run to the next.
+"""Our names, kept from one run to the next: the token that proves each, and its ledger.
 
 A server keeps a name for whoever came with its token. Without keeping the token one could not
 use one's own name again tomorrow. While a program uses a name it holds a lock on the file, so that
@@ -10,11 +10,12 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chatctl.errors import ClientError, Exit
+from chatctl.ledger import Ledger
 from common import names
 from common.addresses import Address
 
@@ -28,27 +29,42 @@ class NameInUseError(ClientError):
     exit_code = Exit.REFUSED
 
 
+class Identity(NamedTuple):
+    """A name of ours: its token, its ledger if one can be kept, and in `fault` what is wrong."""
+
+    token: str
+    ledger: Ledger | None = None
+    fault: str = ""
+
+
 class Identities:
-    """The tokens for one server, one file of mode 0600 for each name, in `directory`."""
+    """Our names at one server, with two files of mode 0600 for each in `directory`."""
 
     def __init__(self, server: Address, directory: Path) -> None:
         self._server = str(server)
-        self._directory = directory
+        self.directory = directory
 
     @contextmanager
-    def borrow(self, name: str) -> Iterator[str]:
-        """Hold `name` and yield its token, a new one at first use.
+    def borrow(self, name: str) -> Iterator[Identity]:
+        """Hold `name` and yield what there is for it, which is new at first use.
 
-        Where nothing can be kept the token is for this run only. Raises NameInUseError.
+        Where nothing can be kept it is for this run only. Raises NameInUseError.
         """
         try:
             file = self._open(name)
-        except OSError:
-            yield secrets.token_urlsafe(_TOKEN_BYTES)
+        except OSError as failure:
+            yield Identity(new_token(), None, self._explain(failure))
             return
         try:
             _lock(file, name)
-            yield _read_or_make(file)
+            token = _read_or_make(file)
+            try:
+                ledger = Ledger(self._path(name).with_suffix(".ledger"), self._server, name)
+            except OSError as failure:
+                yield Identity(token, None, self._explain(failure))
+                return
+            with closing(ledger):
+                yield Identity(token, ledger, ledger.fault)
         finally:
             os.close(file)
 
@@ -56,14 +72,35 @@ class Identities:
         """Tell whether there is a token for `name`."""
         return self._path(name).is_file()
 
+    def is_free(self, name: str) -> bool:
+        """Tell whether no program uses `name` right now."""
+        try:
+            file = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return True
+        try:
+            _lock(file, name)
+        except NameInUseError:
+            return False
+        finally:
+            os.close(file)
+        return True
+
+    def _explain(self, failure: OSError) -> str:
+        why = os.strerror(failure.errno or 0).lower()
+        return (
+            f"nothing can be kept in {self.directory}: {why}; "
+            "what is not acknowledged when this ends is lost"
+        )
+
     def _open(self, name: str) -> int:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _path(self, name: str) -> Path:
         # A name may hold characters that no file name can, and be longer than one.
         identity = f"{self._server}\n{names.key(name)}"
-        return self._directory / hashlib.sha256(identity.encode()).hexdigest()[:32]
+        return self.directory / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def _lock(file: int, name: str) -> None:
@@ -78,12 +115,17 @@ def _lock(file: int, name: str) -> None:
 def _read_or_make(file: int) -> str:
     token = os.read(file, _LONGEST).decode("ascii", "replace").strip()
     if not token:
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token = new_token()
         os.write(file, f"{token}\n".encode())
     return token
 
 
+def new_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
 def default_directory(environment: Mapping[str, str]) -> Path:
-    """Return where the tokens of this person are kept."""
+    """Return where the names of this person are kept."""
     base = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "chatctl" / "identities"

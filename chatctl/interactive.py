@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from chatctl.client import Client
@@ -10,6 +10,7 @@ from chatctl.errors import ClientError, Exit, PartialError
 from chatctl.events import Reconnected
 from chatctl.identities import Identities
 from chatctl.lines import banner, listing
+from chatctl.oneshot import telling_what_is_kept
 from chatctl.output import print_line, say
 from chatctl.prompt import Prompt, ask
 from chatctl.screen import Own, Screen
@@ -33,17 +34,19 @@ async def chat(settings: Settings, name: str, identities: Identities, *, agrees:
     async def consent(taken: str, free: str) -> bool:
         return agrees or await ask(f"the name {visible(taken)} is taken; use {visible(free)}?")
 
-    client = Client(*settings.server, connect_timeout=settings.timeout, answer_timeout=None)
-    with ExitStack() as held:
-        async with client:
-            await take_name(
-                client, name, identities, held, consent, presence=True, within=settings.timeout
-            )
-            users = await client.who()
-            for line in listing(users):
-                print_line(line)
-            conversation = Conversation(client, Screen(client.name, users))
-            return await conversation.run(settings.timeout)
+    client = Client(
+        *settings.server,
+        state=identities.directory,
+        connect_timeout=settings.timeout,
+        answer_timeout=None,
+    )
+    async with telling_what_is_kept(client), client:
+        await take_name(client, name, identities, consent, presence=True, within=settings.timeout)
+        users = await client.who()
+        for line in listing(users):
+            print_line(line)
+        conversation = Conversation(client, Screen(client.name, users))
+        return await conversation.run(settings.timeout)
 
 
 class Conversation:
@@ -52,7 +55,7 @@ class Conversation:
     def __init__(self, client: Talker, screen: Screen) -> None:
         self._client = client
         self._screen = screen
-        self._prompt = Prompt(screen, self._accept)
+        self._prompt = Prompt(screen, self._accept, self._drawn)
         self._asking: set[asyncio.Task[None]] = set()
 
     async def run(self, patience: float) -> Exit:
@@ -88,11 +91,17 @@ class Conversation:
             await asyncio.wait(self._asking, timeout=patience)
 
     async def _listen(self) -> None:
-        async for event in self._client:
+        async for event in self._client.events():
             self._screen.heard(event)
             if isinstance(event, Reconnected):
                 self._start(self._refresh_names())
             self._prompt.refresh()
+
+    def _drawn(self) -> None:
+        try:
+            self._client.seen(*self._screen.shown())
+        except ClientError as failure:
+            self._screen.show_failure(failure)
 
     def _accept(self, text: str) -> bool:
         match read(text):

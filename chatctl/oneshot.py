@@ -1,8 +1,10 @@
 """What commands that come and go have in common: a client, and a name that is free."""
 
+import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 
 from chatctl.client import MAX_REQUESTS, Client
 from chatctl.errors import ClientError
@@ -11,7 +13,7 @@ from chatctl.identities import Identities, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
 from chatctl.signin import take_name
-from chatctl.talk import describe
+from chatctl.talk import describe, describe_kept
 from common import names
 
 
@@ -21,6 +23,7 @@ def connect(
     """Return a client for the server; `reconnect_for` (s) is the timeout where not given."""
     return Client(
         *settings.server,
+        state=default_directory(os.environ),
         connect_timeout=settings.timeout,
         answer_timeout=settings.timeout,
         reconnect_for=settings.timeout if reconnect_for is None else reconnect_for,
@@ -29,21 +32,60 @@ def connect(
 
 
 @asynccontextmanager
-async def signed_in(
-    settings: Settings, name: str | None, reconnect_for: float | None = None
-) -> AsyncIterator[Client]:
-    """Connect and take `name`, or a free one like it; says so on stderr where it is another.
+async def reading(settings: Settings, name: str | None) -> AsyncIterator[Client]:
+    """Connect and take `name`, or a free one like it, for a command that reads what comes.
 
-    Raises CannotConnectError, and RefusedError where the name itself is not allowed.
+    It begins with what came since the last command that read under this name, and a lost connection
+    comes back, however long that takes. Says so on stderr where the name is another. Raises
+    CannotConnectError, and RefusedError where the name itself is not allowed.
+    """
+    client = connect(settings, reconnect_for=math.inf)
+    async with telling_what_is_kept(client), client:
+        await _take_any(client, settings, name or settings.name, resume=True)
+        yield client
+
+
+@asynccontextmanager
+async def signed_in(
+    settings: Settings, name: str | None, *, exactly: bool = False
+) -> AsyncIterator[Client]:
+    """Connect and take a name for a command that reads nothing; says what happens meanwhile.
+
+    `exactly` takes no other than `name`. Raises like `reading`, and NameInUseError.
     """
     wanted = name or settings.name
-    identities = Identities(settings.server, default_directory(os.environ))
-    async with connect(settings, reconnect_for) as client:
-        with ExitStack() as held:
-            await take_name(client, wanted, identities, held, _any_will_do)
-            if names.key(client.name) != names.key(wanted):
-                say(f"{wanted} is taken, signed in as {client.name}")
+    client = connect(settings)
+    async with telling_what_is_kept(client), client:
+        if exactly:
+            await client.hello(wanted, resume=False)
+            if client.fault:
+                say(client.fault)
+        else:
+            await _take_any(client, settings, wanted, resume=False)
+        telling = asyncio.create_task(tell(client))
+        try:
             yield client
+            await client.quit()
+            await telling
+        finally:
+            telling.cancel()
+
+
+@asynccontextmanager
+async def telling_what_is_kept(client: Client) -> AsyncIterator[None]:
+    """Say at the end how many messages wait for the next time."""
+    try:
+        yield
+    finally:
+        if client.name and client.unacknowledged:
+            say(describe_kept(client.unacknowledged, client.name))
+
+
+async def _take_any(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
+    identities = Identities(settings.server, default_directory(os.environ))
+    await take_name(client, wanted, identities, _any_will_do, resume=resume)
+    if names.key(client.name) != names.key(wanted):
+        say(f"{wanted} is taken, signed in as {client.name}")
 
 
 async def tell(client: Client, notice: Callable[[Event], object] | None = None) -> None:

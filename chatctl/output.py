@@ -15,6 +15,13 @@ def print_json(record: object) -> None:
     print_line(msgspec.json.encode(record).decode())
 
 
+def print_lines(lines: bytes) -> None:
+    """Write lines of data that are UTF-8 already; may raise BrokenPipeError."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
+
+
 def say(text: str) -> None:
     """Tell a person something that is no data."""
     print(f"chatctl: {text}", file=sys.stderr, flush=True)  # noqa: T201

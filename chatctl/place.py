@@ -42,29 +42,29 @@ class Place:
         Without room for what was missed it is not asked for yet; it stays in the log.
         """
         self.is_behind = not has_room
-        self._said = structs.replace(self._said, after=self.last if has_room else UNSET)
+        after, log = (self.last, self._log) if has_room else (UNSET, UNSET)
+        self._said = structs.replace(self._said, after=after, log=log)
         return self._said
 
     def welcomed(self, welcome: Welcome) -> bool:
-        """Note that the hello was accepted; return whether it asked for too little.
+        """Note that the hello was accepted; return whether the log is another than it spoke of.
 
-        That is so when the server lost the log: the id in the hello was one of the old log.
+        The server then sends all that the new log holds.
         """
-        log_lost = self.is_known and welcome.log != self._log
-        asked_after = self._said.after or 0
-        if log_lost:
+        said = self._said
+        is_another_log = said.log is not UNSET and said.log != welcome.log
+        if is_another_log:
             self.last = 0
         elif not self.is_known:
             # Without `after` nothing is replayed: what came before this moment was not missed.
-            self.last = asked_after if self._said.after is not UNSET else welcome.last or 0
+            self.last = said.after if said.after is not UNSET else welcome.last or 0
+        if not self.is_behind:  # else the id is still one of the old log
+            self._log = welcome.log
         self.is_known = True
-        self._log = welcome.log
         self._said = structs.replace(
-            self._said,
-            name=welcome.name or self._said.name,
-            token=welcome.token or self._said.token,
+            said, name=welcome.name or said.name, token=welcome.token or said.token
         )
-        return log_lost and asked_after > 0
+        return is_another_log
 
     def accepts(self, delivery: Incoming | IncomingBroadcast) -> bool:
         """Tell whether `delivery` is new, and in turn."""
@@ -75,9 +75,9 @@ class Place:
         self.last = max(self.last, delivery.id or 0)
 
     def resumed(self, resumed: Resumed) -> None:
-        """Note that the replay is over."""
+        """Note that the replay is over: whatever follows has a larger id than its last."""
         if not self.is_behind:
-            self.last = max(self.last, resumed.last)
+            self.last = resumed.last
 
     def leave_to_log(self) -> None:
         """Note that a delivery was not kept: it and what follows must come again, in order."""

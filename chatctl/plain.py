@@ -1,13 +1,13 @@
 """A conversation without a terminal: lines in, lines out, for pipes and programs."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from typing import Final
 
-from chatctl.client import Client
 from chatctl.errors import ClientError, Exit, PartialError
 from chatctl.identities import Identities
+from chatctl.oneshot import connect, telling_what_is_kept
 from chatctl.output import say
 from chatctl.report import Report
 from chatctl.settings import Settings
@@ -31,17 +31,14 @@ async def chat(
         return agrees
 
     report.connecting(settings.server)
-    client = Client(
-        *settings.server, connect_timeout=settings.timeout, answer_timeout=settings.timeout
-    )
-    with ExitStack() as held:
-        async with client:
-            presence = report.wants_presence
-            welcome = await take_name(client, name, identities, held, consent, presence=presence)
-            if key(client.name) != key(name):
-                say(f"{name} is taken, signed in as {client.name}")
-            report.welcomed(welcome, await client.who())
-            await converse(client, read_lines(), report)
+    client = connect(settings, reconnect_for=math.inf)
+    async with telling_what_is_kept(client), client:
+        presence = report.wants_presence
+        welcome = await take_name(client, name, identities, consent, presence=presence)
+        if key(client.name) != key(name):
+            say(f"{name} is taken, signed in as {client.name}")
+        report.welcomed(welcome, await client.who())
+        await converse(client, read_lines(), report)
     return Exit.OK
 
 

@@ -1,13 +1,17 @@
 """How far a command is: a bar on a terminal, nothing anywhere else."""
 
+import os
+import stat
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from chatctl import output
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+
+_CHUNK: Final = 2**20
 
 
 class Progress:
@@ -36,10 +40,10 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self) -> None:
-        """Count one more as done."""
+    def advance(self, by: int = 1) -> None:
+        """Count so many more as done."""
         if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0])
+            self._bar.advance(self._bar.task_ids[0], by)
 
     def expect(self, total: int) -> None:
         """Note how many there are, once that is known."""
@@ -54,6 +58,17 @@ class Progress:
             )
         else:
             output.print_line(line)
+
+
+def count_lines(descriptor: int) -> int | None:
+    """Return how many lines are left in a file, None for a pipe or where nobody is shown it."""
+    if not sys.stderr.isatty() or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return None
+    start, lines = os.lseek(descriptor, 0, os.SEEK_CUR), 0
+    while chunk := os.read(descriptor, _CHUNK):
+        lines += chunk.count(b"\n")
+    os.lseek(descriptor, start, os.SEEK_SET)
+    return lines
 
 
 def _make_bar() -> "Bar":

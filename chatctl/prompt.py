@@ -55,11 +55,17 @@ class _Terminal(Vt100_Output):
 
 
 class Prompt:
-    """Shows what `screen` holds; `accept` gets each line and says whether it stays to be edited."""
+    """Shows what `screen` holds; `accept` gets each line and says whether it stays to be edited.
 
-    def __init__(self, screen: Screen, accept: Callable[[str], bool]) -> None:
+    `drawn` is called when lines have reached the terminal.
+    """
+
+    def __init__(
+        self, screen: Screen, accept: Callable[[str], bool], drawn: Callable[[], object]
+    ) -> None:
         self._screen = screen
         self._accept = accept
+        self._drawn = drawn
         self._terminal = _Terminal.open()
         self._session: PromptSession[bool] = PromptSession(
             self._message,
@@ -119,9 +125,11 @@ class Prompt:
     def _end_frame(self, _: object) -> None:
         self._terminal.is_drawing = False
         self._terminal.flush()
+        self._drawn()
 
     def _print_new(self) -> None:
         self._print(self._screen.take(self._columns))
+        self._drawn()
 
     def _print(self, lines: list[Line]) -> None:
         print_formatted_text(self._terminal, _joined(lines), _STYLE)

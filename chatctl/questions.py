@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
 from typing import TypeAlias
 
 from common.messages.base import Message
@@ -26,6 +25,11 @@ class Question:
         self.asked = self.written = self.answered = time.perf_counter_ns()
         self.written_wall = self.answered_wall = time.time_ns()
 
+    @property
+    def wait(self) -> float:
+        """How long (s) the answer took."""
+        return (self.answered - self.asked) / 1e9
+
     def write(self) -> bytes:
         """Return what goes over the wire, and note that it does so now."""
         self.written_wall = time.time_ns()
@@ -40,6 +44,7 @@ class Question:
         self.answered_wall = time.time_ns()
         if isinstance(answer, Exception):
             self.answer.set_exception(answer)
+            self.answer.exception()  # it may be that nobody waits for it any more
         else:
             self.answer.set_result(answer)
 
@@ -59,14 +64,14 @@ class Questions:
     def __contains__(self, key: Key) -> bool:
         return key in self._open
 
-    @contextmanager
-    def opened(self, key: Key, line: bytes) -> Iterator[Question]:
-        """Hold a question open for as long as somebody waits for its answer."""
+    def open(self, key: Key, line: bytes) -> Question:
+        """Hold a question open until it is answered or closed."""
         question = self._open[key] = Question(line)
-        try:
-            yield question
-        finally:
-            self._open.pop(key, None)
+        return question
+
+    def close(self, key: Key) -> None:
+        """Give up a question; its answer, if it comes, is ignored."""
+        self._open.pop(key, None)
 
     def answer(self, key: Key, answer: Message | Exception) -> bool:
         """Give an answer to the question with this key; return whether there is one."""

@@ -3,10 +3,8 @@
 import sys
 from typing import Protocol
 
-import msgspec
-
 from chatctl.errors import ClientError, RefusedError
-from chatctl.events import Event, Receipt, Reconnected, Reconnecting
+from chatctl.events import Event, Receipt
 from chatctl.lines import banner, listing
 from chatctl.output import print_json, print_line, say
 from chatctl.talk import describe
@@ -92,10 +90,7 @@ class JsonReport:
 
     def heard(self, event: Event) -> None:
         """Print the event."""
-        record = msgspec.to_builtins(event)
-        if isinstance(event, Reconnecting | Reconnected):
-            record = {"code": type(event).__name__.lower(), **record}
-        print_json(record)
+        print_json(event)
 
     def present(self, line: int, users: list[str]) -> None:
         """Print the names."""

@@ -15,7 +15,14 @@ from msgspec import UNSET
 
 from chatctl.completion import complete
 from chatctl.errors import ClientError
-from chatctl.events import Event, Receipt, Reconnected, Reconnecting
+from chatctl.events import (
+    Event,
+    LogStartedOver,
+    Receipt,
+    Reconnected,
+    Reconnecting,
+    Undelivered,
+)
 from chatctl.lines import QUIET, WRONG, Line, addressed, author, listing, remark, round_trip, speech
 from chatctl.talk import describe
 from common.messages.base import Error
@@ -76,6 +83,8 @@ class Screen:
         self._zone = zone
         self._present = {key(name): name for name in present}
         self._entries: list[_Entry] = []
+        self._heard: list[Event] = []
+        self._shown: list[Event] = []
         self._waiting: dict[Own, None] = {}
         self._logs = 0
         self._newest = 0
@@ -84,6 +93,7 @@ class Screen:
 
     def heard(self, event: Event) -> None:
         """Take what the client tells."""
+        self._heard.append(event)
         match event:
             case Incoming() | IncomingBroadcast():
                 self._hear(event)
@@ -99,11 +109,13 @@ class Screen:
                 self._lost = visible(reason)
             case Reconnected():
                 self._lost = ""
+                self._remark(str(describe(event)))
+            case LogStartedOver():
                 self._logs, self._newest = self._logs + 1, 0
                 self._remark(str(describe(event)))
             case _:
                 if text := describe(event):
-                    self._remark(text, is_wrong=isinstance(event, Error))
+                    self._remark(text, is_wrong=isinstance(event, Error | Undelivered))
 
     def typed(self, message: Outgoing | OutgoingBroadcast) -> Own:
         """Note that `message` is on its way."""
@@ -151,6 +163,8 @@ class Screen:
     def take(self, columns: int) -> list[Line]:
         """Return the lines that are new since the last call, in the order of the log."""
         entries, self._entries = sorted(self._entries, key=lambda entry: entry.order), []
+        self._shown += self._heard
+        self._heard.clear()
         lines: list[Line] = []
         for entry in entries:
             if entry.at is not None and entry.at.date() != self._day:
@@ -158,6 +172,14 @@ class Screen:
                 lines.append(_new_day(self._day))
             lines += entry.draw(columns=columns)
         return lines
+
+    def shown(self) -> list[Event]:
+        """Return what was heard of which all lines were taken, and that is new since the last call.
+
+        Ask when the lines have been printed.
+        """
+        shown, self._shown = self._shown, []
+        return shown
 
     def above(self, columns: int) -> list[Line]:
         """Return what stands above the prompt for now."""

@@ -21,24 +21,15 @@ from chatctl.errors import (
 )
 from chatctl.events import Event, Reconnected
 from chatctl.inbox import Inbox
+from chatctl.intake import Intake
 from chatctl.link import Link, LinkLostError
-from chatctl.place import Place
 from chatctl.questions import Key, Question, Questions
 from chatctl.reasons import CLOSING, TRANSIENT, key_of
 from chatctl.redial import Redial
 from chatctl.standing import Standings
 from common.codec import MAX_LINE, BadLine, encode
 from common.messages.base import Error, Message
-from common.messages.chat import (
-    Hello,
-    Incoming,
-    IncomingBroadcast,
-    Joined,
-    Left,
-    Quit,
-    Resumed,
-    Welcome,
-)
+from common.messages.chat import Hello, Quit, Welcome
 from common.messages.request import Response
 
 A = TypeVar("A", bound=Message)
@@ -60,31 +51,27 @@ class Session:
         reconnect_for: float,
     ) -> None:
         self._redial = Redial(dial, backoff, reconnect_for, inbox.put)
+        self._inbox = inbox
+        self._intake = Intake(inbox)
+        self.place = self._intake.place
         self.takers: dict[type, Callable[[Any], object]] = {
             Welcome: self._welcomed,
             Error: self._refused,
             BadLine: self._misread,
-            Incoming: self._deliver,
-            IncomingBroadcast: self._deliver,
-            Joined: inbox.put,
-            Left: inbox.put,
-            Resumed: self._resumed,
             Response: self._responded,
+            **self._intake.takers,
         }
         """Who takes which kind of message; all others are answers and carry a key."""
         self.standing = Standings()
         """What goes on over lost links."""
         self.max_line = MAX_LINE
         """Longest line that the server takes, in bytes."""
-        self.place = Place()
-        self._inbox = inbox
         self._questions = Questions()
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._is_ready = False
         self._is_leaving = False
         self._farewell = ""
-        self._log_lost = False
         self._failure: Exception | None = None
 
     @property
@@ -106,26 +93,53 @@ class Session:
         `within` (s) limits the wait. Raises RefusedError, AnswerTimeoutError, ProtocolError (an
         answer that is no `kind`), and whatever ended the session.
         """
-        line = encode(message)
-        self._check(line)
+        line = self.check(message)
+        if isinstance(message, Hello):
+            self.place.say(message)
+        question = self.post(line, key)
         try:
-            with self._questions.opened(key, line) as question:
-                self._pace()
-                if isinstance(message, Hello):
-                    self.place.say(message)
-                if self._is_ready:
-                    self._write(question)
-                async with asyncio.timeout(within):
-                    await self._link.drain()
-                    answer = await question.answer
+            return await self.wait(question, kind, within), question
+        finally:
+            self.withdraw(key)
+
+    def check(self, message: Message) -> bytes:
+        """Return `message` as a line; raises what forbids to send it, now or ever."""
+        if self._failure is not None:
+            raise self._failure
+        if self._is_leaving:
+            raise CannotConnectError("this client has quit; make another one")
+        line = encode(message)
+        if len(line) - 1 > self.max_line:
+            detail = f"the message has {len(line) - 1} bytes as a line, {self.max_line} are allowed"
+            raise RefusedError(Error(reason="line_too_long", detail=detail))
+        return line
+
+    def post(self, line: bytes, key: Key) -> Question:
+        """Send a line, over as many links as it takes until it is answered or withdrawn."""
+        question = self._questions.open(key, line)
+        self._pace()
+        if self._is_ready:
+            self._link.write(question.write())
+        return question
+
+    async def wait(self, question: Question, kind: type[A], within: float | None) -> A:
+        """Return the answer; raises like `ask`, which leaves the question open."""
+        try:
+            async with asyncio.timeout(within):
+                await self._link.drain()
+                await asyncio.wait([question.answer])
         except TimeoutError:
             reason = f" ({self._redial.reason})" if self._redial.reason else ""
             raise AnswerTimeoutError(f"no answer came within {within:g} s{reason}") from None
-        finally:
-            self._pace()
+        answer = question.answer.result()
         if not isinstance(answer, kind):
             raise ProtocolError(f"the server answered with {type(answer).__name__}")
-        return answer, question
+        return answer
+
+    def withdraw(self, key: Key) -> None:
+        """Ask no longer."""
+        self._questions.close(key)
+        self._pace()
 
     def tell(self, message: Message) -> bool:
         """Send a message that nobody answers; return whether there was a link to send it on."""
@@ -142,7 +156,7 @@ class Session:
     async def next_event(self) -> Event | None:
         """Return what came next, None at the end; raises what ended the session."""
         event = await self.next_of(self._inbox)
-        if self.place.is_behind and not self._inbox and self._is_ready:
+        if self._intake.must_catch_up and self._is_ready:
             self._link.close()  # the next link begins with what was left to the log
         return event
 
@@ -166,15 +180,6 @@ class Session:
         await self._link.closed()
         self._end(None)
 
-    def _check(self, line: bytes) -> None:
-        if self._failure is not None:
-            raise self._failure
-        if self._is_leaving:
-            raise CannotConnectError("this client has quit; make another one")
-        if len(line) - 1 > self.max_line:
-            detail = f"the message has {len(line) - 1} bytes as a line, {self.max_line} are allowed"
-            raise RefusedError(Error(reason="line_too_long", detail=detail))
-
     def _end(self, failure: Exception | None) -> None:
         self._failure = failure
         self._is_ready = False
@@ -190,9 +195,6 @@ class Session:
             self._may_read.clear()
         else:
             self._may_read.set()
-
-    def _write(self, question: Question) -> None:
-        self._link.write(question.write())
 
     async def _run(self) -> None:
         try:
@@ -228,7 +230,7 @@ class Session:
         self._link = await self._redial.again(at_once=was_on_purpose)
         self._farewell = ""
         if self.place.is_known:
-            self._link.write(encode(self.place.greet(has_room=not self._inbox.is_full)))
+            self._link.write(encode(self._intake.greet()))
         else:
             self._go_on()
 
@@ -237,22 +239,18 @@ class Session:
         self._is_ready = True
         self._link.write(self.standing.renew())
         for question in self._questions:
-            self._write(question)
+            self._link.write(question.write())
 
     def _recover(self) -> None:
         """Note that the server serves us (again)."""
         away = self._redial.recover()
         if away is not None:
-            self._inbox.put(Reconnected(away, self._log_lost))
-            self._log_lost = False
+            self._inbox.put(Reconnected(away))
 
     def _welcomed(self, welcome: Welcome) -> None:
         self.max_line = welcome.max_line or MAX_LINE
-        if self.place.welcomed(welcome):
-            self._log_lost = True
-            self._link.close()  # the next hello asks for all that the new log holds
-            return
         self._recover()
+        self._intake.welcomed(welcome)
         if not self._questions.answer(Hello, welcome):
             self._go_on()
 
@@ -291,15 +289,3 @@ class Session:
     def _responded(self, response: Response) -> None:
         self._recover()
         self._questions.answer(response.request_id, response)
-
-    def _deliver(self, delivery: Incoming | IncomingBroadcast) -> None:
-        if not self.place.accepts(delivery):
-            return
-        if self._inbox.put(delivery):
-            self.place.saw(delivery)
-        else:
-            self.place.leave_to_log()
-
-    def _resumed(self, resumed: Resumed) -> None:
-        self.place.resumed(resumed)
-        self._inbox.put(resumed)

@@ -1,13 +1,14 @@
 """Taking a name, or with the person's consent one like it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
 from chatctl.identities import Identities, NameInUseError
+from chatctl.output import say
 from common import names
 from common.messages.base import Error
 from common.messages.chat import Welcome
@@ -23,21 +24,24 @@ _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 class Greeter(Protocol):
     """What signing in needs of a client."""
 
-    async def hello(self, name: str, *, token: str, presence: bool) -> Welcome:
-        """Take a name."""
+    fault: str
+    """What is wrong with what was kept for the name."""
+
+    async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
+        """Take a name, and keep others of our programs from it."""
 
 
 async def take_name(
     client: Greeter,
     wanted: str,
     identities: Identities,
-    held: ExitStack,
     consent: Consent,
     *,
     presence: bool = False,
+    resume: bool = True,
     within: float | None = None,
 ) -> Welcome:
-    """Sign in as `wanted` or, with consent, as a variant, which is ours alone until `held` closes.
+    """Sign in as `wanted` or, with consent, as a variant; says what is wrong with what was kept.
 
     Each answer may take `within` s. Raises RefusedError, with the suggestion, where consent is not
     given, and what `hello` raises.
@@ -46,22 +50,24 @@ async def take_name(
     tried: set[str] = set()
     offered: str | None = None
     while True:
-        with ExitStack() as attempt:
-            token = _borrow(name, identities, attempt)
-            if token is not None:
-                if name != wanted and not await consent(taken, name):
-                    raise _not_wanted(taken, name)
-                try:
-                    welcome = await _greet(client, name, token, presence, within)
-                except RefusedError as refusal:
-                    if refusal.reason not in _TAKEN:
-                        raise
-                    taken = name
-                    if name == wanted:  # a name like one like it would be an odd one
-                        offered = refusal.suggestion
-                else:
-                    held.push(attempt.pop_all())
-                    return welcome
+        if identities.is_free(name):
+            if name != wanted and not await consent(taken, name):
+                raise _not_wanted(taken, name)
+            try:
+                async with _answer(within):
+                    welcome = await client.hello(name, presence=presence, resume=resume)
+            except NameInUseError:  # another program of ours was faster
+                taken = name
+            except RefusedError as refusal:
+                if refusal.reason not in _TAKEN:
+                    raise
+                taken = name
+                if name == wanted:  # a name like one like it would be an odd one
+                    offered = refusal.suggestion
+            else:
+                if client.fault:
+                    say(client.fault)
+                return welcome
         tried.add(name)
         name = next_name(wanted, tried, offered, identities.holds)
 
@@ -83,20 +89,11 @@ def next_name(
     return untried[0] if offered is None or offered in tried else offered
 
 
-def _borrow(name: str, identities: Identities, attempt: ExitStack) -> str | None:
-    """Return the token for `name`, None where another program of ours uses it."""
-    try:
-        return attempt.enter_context(identities.borrow(name))
-    except NameInUseError:
-        return None
-
-
-async def _greet(
-    client: Greeter, name: str, token: str, presence: bool, within: float | None
-) -> Welcome:
+@asynccontextmanager
+async def _answer(within: float | None) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(within):
-            return await client.hello(name, token=token, presence=presence)
+            yield
     except TimeoutError:
         raise AnswerTimeoutError(f"no answer came within {within:g} s") from None
 

@@ -15,6 +15,14 @@ _AHEAD: Final = 4
 """Chunks read before somebody asks."""
 
 
+def open_to_read(path: str) -> int:
+    """Return a descriptor of the file at `path`; raises UsageError."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as failure:
+        raise UsageError(f"cannot read {path}: {os.strerror(failure.errno or 0)}") from None
+
+
 async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> AsyncIterator[str]:
     """Yield each line without its end; raises UsageError, with `name`, when one is not UTF-8.
 

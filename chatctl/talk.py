@@ -1,10 +1,23 @@
 """What a person is told about the connection itself."""
 
-from chatctl.events import Event, Reconnected, Reconnecting
+from typing import Final
+
+from chatctl.events import (
+    Delivered,
+    Event,
+    LogStartedOver,
+    Reconnected,
+    Reconnecting,
+    Undelivered,
+)
+from chatctl.ledger import Chat
 from common.messages.base import Error
-from common.messages.chat import Resumed
+from common.messages.chat import Outgoing, Resumed
 from common.text import visible
 from common.units import format_duration
+
+_EXCERPT: Final = 40
+"""Characters shown of a message."""
 
 
 def describe(event: Event) -> str | None:
@@ -12,11 +25,31 @@ def describe(event: Event) -> str | None:
     match event:
         case Reconnecting(reason=reason, delay=delay):
             return f"{visible(reason)}; trying again in {format_duration(round(delay, 1))}"
-        case Reconnected(away=away, log_lost=log_lost):
-            lost = "; the server lost its log, messages may be missing" if log_lost else ""
-            return f"connected again after {format_duration(round(away, 1))}{lost}"
-        case Resumed(gap=True, first=first):
+        case Reconnected(away=away):
+            return f"connected again after {format_duration(round(away, 1))}"
+        case LogStartedOver():
+            return "the server's log started over: messages from before it may be missing"
+        case Resumed(gap=True, first=int(first)) if first > 1:
             return f"messages before number {first} are no longer kept, some were missed"
+        case Delivered(message=message, duplicate=duplicate):
+            how = "had arrived before" if duplicate else "has arrived now"
+            return f"{_name(message)} of before was not acknowledged; it {how}"
+        case Undelivered(message=message, error=error, is_kept=is_kept):
+            then = "; it is kept and sent again next time" if is_kept else ""
+            return f"{_name(message)} of before was refused: {visible(error.detail)}{then}"
         case Error(detail=detail):
             return visible(detail)
     return None
+
+
+def describe_kept(count: int, name: str) -> str:
+    """Return a sentence about messages of `name` that stay in the outbox."""
+    messages = f"{count} messages are" if count > 1 else "1 message is"
+    return f"{messages} not acknowledged, and sent when {visible(name)} is back"
+
+
+def _name(message: Chat) -> str:
+    to = f"to {visible(message.to)}" if isinstance(message, Outgoing) else "to all"
+    text = message.content[:_EXCERPT]
+    more = "…" if len(message.content) > _EXCERPT else ""
+    return f"the message {to}, “{visible(text)}{more}”,"

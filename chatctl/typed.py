@@ -26,7 +26,13 @@ class Talker(Protocol):
         """Say goodbye."""
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """Iterate over what happens, until the end."""
+        """Iterate over what happens, until the end; to ask for more says that one is done."""
+
+    def events(self) -> AsyncIterator[Event]:
+        """Iterate over the same, without saying so."""
+
+    def seen(self, *events: Event) -> None:
+        """Say that one is done with these."""
 
 
 def read(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:

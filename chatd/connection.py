@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import socket
-from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Final
+from asyncio import StreamWriter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Final, NamedTuple, cast
 
 from msgspec import Struct
 
@@ -26,7 +25,7 @@ from common.units import format_duration
 logger: Final = logging.getLogger(__name__)
 
 CHUNK: Final = 256 * 1024
-"""Bytes that one read takes at most, and about what one write takes."""
+"""Bytes that one write takes, about."""
 
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
@@ -43,29 +42,62 @@ class Terms(Struct, frozen=True):
     idle_timeout: float
 
 
-class Connection:
-    """Reads chunks, has each message served, and writes once per turn of the loop."""
+class _Halt(NamedTuple):
+    """Where to wait before the rest of a chunk: for `rest`, what is left to do of `message`."""
+
+    message: ClientMessage | BadLine
+    rest: Awaitable[None] | None
+
+
+class Connection(asyncio.Protocol):
+    """Takes chunks as they come, has each message served, and writes once per turn of the loop.
+
+    It takes the place of the stream reader that it is given with `writer`: to wake a task for each
+    chunk took a fifth of the time of a ping. A task is started only for what has to be waited for;
+    until that is done nothing more is read.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_decoder",
+        "_ended",
+        "_is_eof_read",
+        "_is_eof_sent",
+        "_last_read",
+        "_loop",
+        "_outbox",
+        "_room",
+        "_router",
+        "_terms",
+        "_timer",
+        "_transport",
+        "_waiting",
+        "_writer",
+        "session",
+    )
 
     def __init__(
         self,
-        reader: StreamReader,
         writer: StreamWriter,
         *,
         router: Router,
         turn: Turn,
         clock: Clock,
         terms: Terms,
+        ended: Callable[["Connection"], None],
     ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._transport = writer.transport
+        self._writer = writer  # which would close the transport if it were let go of
+        self._transport = cast(asyncio.Transport, writer.transport)
         self._router = router
         self._clock = clock
         self._terms = terms
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
         self._outbox = Outbox(turn.wake, self._flush)
-        self._draining: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._is_eof_read = False
         self._is_eof_sent = False
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -74,23 +106,14 @@ class Connection:
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the outbox, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)
+        self._transport.set_protocol(self)
         _keep_alive(writer)
 
-    async def run(self) -> None:
-        """Serve the connection until it is over; raises nothing."""
-        if not self.session.is_closing:
-            logger.info("%s: connected", self.session)
-            if self._terms.idle_timeout:
-                self._watch_idleness()
-        try:
-            await self._serve()
-        except OSError as fault:
-            self.session.close(f"connection lost ({fault.strerror or fault})")
-        except Exception:
-            logger.exception("%s: failed", self.session)
-            self.session.close("a fault of the server")
-        finally:
-            await self._end()
+    def start(self) -> None:
+        """Note that the connection is to be served; one that is turned away never starts."""
+        logger.info("%s: connected", self.session)
+        if self._terms.idle_timeout:
+            self._watch_idleness()
 
     def hang_up(self) -> None:
         """Write what is queued, then close; the session calls this when it is over."""
@@ -106,81 +129,151 @@ class Connection:
     async def drained(self) -> None:
         """Wait until what is queued went to the kernel; let others have their turn anyway."""
         self._flush()
-        if self._draining is None:
+        if not self._outbox.is_blocked:
             await asyncio.sleep(0)
-        while self._draining is not None:
-            await asyncio.wait([self._draining])
+        while self._outbox.is_blocked:
+            self._room = self._room or self._loop.create_future()
+            await self._room
 
-    async def _serve(self) -> None:
+    def data_received(self, chunk: bytes) -> None:
+        """Serve what became complete with `chunk`."""
         session = self.session
-        while chunk := await self._reader.read(CHUNK):
-            # Once closing, what still comes is read and dropped: to close with unread bytes would
-            # reset the connection and could destroy the last answer on its way.
-            if not session.is_closing:
-                self._last_read = self._loop.time()
-                session.read_ns = self._clock.wall_ns()
-                await self._handle(self._decoder.feed(chunk))
-        if not session.is_closing:
-            await self._handle(self._decoder.finish())
-            await session.inflight.below(1)
-            await session.owed.below(1)
-            session.close("end of input")
-
-    async def _handle(self, messages: Iterable[ClientMessage | BadLine]) -> None:
-        session, outbox, dispatch = self.session, self._outbox, self._router.dispatch
-        for message in messages:
-            if session.is_closing:
-                return
-            rest = dispatch(session, message)
-            if rest is not None:
-                await self._router.settle(session, message, rest)
-                if outbox.dialect is Dialect.TEXT and isinstance(self._decoder, Decoder):
-                    unread = self._decoder.take_rest()
-                    self._decoder = TextDecoder(self._terms.max_line)
-                    await self._handle(self._decoder.feed(unread))
-                    return
-            if outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
-                await self.drained()
-                await session.inflight.below(MAX_INFLIGHT)
-
-    def _flush(self) -> None:
-        """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""
-        transport = self._transport
-        if transport.is_closing():
-            self._outbox.clear()
-            # After a half-close nobody reads, and only a write finds out that nobody listens.
-            self.session.close("connection lost")
+        # Once closing, what still comes is read and dropped: to close with unread bytes would
+        # reset the connection and could destroy the last answer on its way.
+        if session.is_closing:
             return
-        while self._draining is None:
-            encoded = self._outbox.take(CHUNK)
-            if not encoded:
-                if self.session.is_closing and not self._is_eof_sent:
-                    self._is_eof_sent = True
-                    transport.write_eof()
-                elif self._outbox.refill is not None:
-                    self._outbox.refill()
-                return
-            transport.write(encoded)
-            if transport.get_write_buffer_size():
-                self._draining = self._loop.create_task(self._drain())
-                self._outbox.is_blocked = True
-        self._outbox.pack()  # so that what cannot be written counts
-        queued = self._outbox.size + transport.get_write_buffer_size()
-        if queued > self._terms.outbox_limit and not self.session.is_closing:
-            self._cut_off(queued)
-
-    async def _drain(self) -> None:
+        self._last_read = self._loop.time()
+        session.read_ns = self._clock.wall_ns()
         try:
-            await self._writer.drain()
-        except OSError as fault:
-            self.session.close(f"connection lost ({fault.strerror or fault})")
+            messages = iter(self._decoder.feed(chunk))
+            halt = self._serve(messages)
+        except Exception:
+            self._fail()
             return
-        finally:
-            self._draining = None
-            self._outbox.is_blocked = False
+        if halt is not None:
+            self._transport.pause_reading()
+            self._waiting = self._loop.create_task(self._catch_up(halt, messages))
+
+    def eof_received(self) -> bool:
+        """Serve what the end of input completes; answers are still written."""
+        self._is_eof_read = True
+        if self.session.is_closing:
+            self._flush()
+        else:
+            self._waiting = self._loop.create_task(self._finish())
+        return True
+
+    def pause_writing(self) -> None:
+        """Keep what is queued: the kernel does not take more."""
+        self._outbox.is_blocked = True
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._let_write()
         if self.session.is_closing:
             self._rearm(LINGER, self._transport.abort)
         self._flush()
+
+    def connection_lost(self, fault: Exception | None) -> None:
+        """Let go of everything."""
+        self._let_write()
+        reason = getattr(fault, "strerror", None) or fault
+        self.session.close(f"connection lost ({reason})" if fault else "connection lost")
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._waiting is None:
+            self._ended(self)
+        else:
+            self._waiting.add_done_callback(lambda _task: self._ended(self))
+
+    def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
+        """Serve messages up to the first after which there is something to wait for."""
+        session, outbox, dispatch = self.session, self._outbox, self._router.dispatch
+        for message in messages:
+            if session.is_closing:
+                return None
+            rest = dispatch(session, message)
+            if rest is not None or outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
+                return _Halt(message, rest)
+        return None
+
+    async def _catch_up(self, halt: _Halt, messages: Iterator[ClientMessage | BadLine]) -> None:
+        try:
+            await self._serve_all(halt, messages)
+        except Exception:
+            self._fail()
+        self._waiting = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    async def _serve_all(
+        self, halt: _Halt | None, messages: Iterator[ClientMessage | BadLine]
+    ) -> None:
+        session, outbox = self.session, self._outbox
+        while halt is not None:
+            if halt.rest is not None:
+                await self._router.settle(session, halt.message, halt.rest)
+                if outbox.dialect is Dialect.TEXT and isinstance(self._decoder, Decoder):
+                    messages = iter(self._read_as_text(self._decoder.take_rest()))
+            if outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
+                await self.drained()
+                await session.inflight.below(MAX_INFLIGHT)
+            halt = self._serve(messages)
+
+    def _read_as_text(self, unread: bytes) -> Iterable[ClientMessage | BadLine]:
+        self._decoder = TextDecoder(self._terms.max_line)
+        return self._decoder.feed(unread)
+
+    async def _finish(self) -> None:
+        session = self.session
+        try:
+            messages = iter(self._decoder.finish())
+            await self._serve_all(self._serve(messages), messages)
+            await session.inflight.below(1)
+            await session.owed.below(1)
+        except Exception:
+            self._fail()
+        session.close("end of input")
+
+    def _fail(self) -> None:
+        logger.exception("%s: failed", self.session)
+        self.session.close("a fault of the server")
+
+    def _flush(self) -> None:
+        """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""
+        transport, outbox = self._transport, self._outbox
+        if transport.is_closing():
+            outbox.clear()
+            # After a half-close nobody reads, and only a write finds out that nobody listens.
+            self.session.close("connection lost")
+            return
+        while not outbox.is_blocked:
+            encoded = outbox.take(CHUNK)
+            if not encoded:
+                if self.session.is_closing:
+                    self._say_goodbye()
+                elif outbox.refill is not None:
+                    outbox.refill()
+                return
+            transport.write(encoded)
+        outbox.pack()  # so that what cannot be written counts
+        queued = outbox.size + transport.get_write_buffer_size()
+        if queued > self._terms.outbox_limit and not self.session.is_closing:
+            self._cut_off(queued)
+
+    def _say_goodbye(self) -> None:
+        """Say that nothing more comes, and close when the other side has said so too."""
+        if not self._is_eof_sent:
+            self._is_eof_sent = True
+            self._transport.write_eof()
+        if self._is_eof_read:
+            self._transport.close()
+
+    def _let_write(self) -> None:
+        self._outbox.is_blocked = False
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None
 
     def _cut_off(self, queued: int) -> None:
         self._outbox.clear()
@@ -204,15 +297,6 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(delay, call)
-
-    async def _end(self) -> None:
-        while self._draining is not None:
-            await asyncio.wait([self._draining])
-        if self._timer is not None:
-            self._timer.cancel()
-        self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
 
 
 def _address(writer: StreamWriter) -> str:

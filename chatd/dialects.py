@@ -43,12 +43,14 @@ class Dialect:
     TEXT: ClassVar["Dialect"]
     """Plain lines, for netcat."""
 
-    def __init__(self, tell: Callable[[Entry], Incoming | IncomingBroadcast]) -> None:
+    def __init__(
+        self,
+        tell: Callable[[Entry], Incoming | IncomingBroadcast],
+        encode: Callable[[Sequence[Message]], bytes] = codec.encode_lines,
+    ) -> None:
         self._tell = tell
-
-    def encode(self, messages: Sequence[Message]) -> bytes:
-        """Return `messages` as they go over the wire, each with its newline."""
-        return codec.encode_lines(messages)
+        self.encode = encode
+        """Returns messages as they go over the wire, each with its newline."""
 
     def encode_entry(self, entry: Entry) -> bytes:
         """Return the delivery of `entry` as it goes over the wire."""
@@ -56,19 +58,20 @@ class Dialect:
 
 
 class _Text(Dialect):
-    def encode(self, messages: Sequence[Message]) -> bytes:
-        """Return `messages` as lines, without those that only programs need."""
-        lines = (render(message) for message in messages)
-        return "".join(f"{line}\n" for line in lines if line is not None).encode()
-
     def encode_entry(self, entry: Entry) -> bytes:
         """Return the delivery of `entry` as a line."""
         line = render(self._tell(entry), nameless=entry.draft.nameless)
         return f"{line}\n".encode()
 
 
+def _encode_text(messages: Sequence[Message]) -> bytes:
+    """Return `messages` as lines, without those that only programs need."""
+    lines = (render(message) for message in messages)
+    return "".join(f"{line}\n" for line in lines if line is not None).encode()
+
+
 Dialect.BARE = Dialect(_bare)
 Dialect.FULL = Dialect(delivery)
-Dialect.TEXT = _Text(delivery)
+Dialect.TEXT = _Text(delivery, _encode_text)
 
 DIALECTS: Final = (Dialect.BARE, Dialect.FULL, Dialect.TEXT)

@@ -8,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from common.recorder import Recorder
+from common.recorder import Recorder, Rows
 
 logger: Final = logging.getLogger(__name__)
+
+_SLICE: Final = 1_024
+"""Rows formatted before the interpreter is let go of, in 0.4 ms: the loop waits no longer."""
 
 BATCH: Final = 0.02
 """Seconds (s) that rows wait for others: what a crash can cost, and the size of a batch."""
@@ -63,7 +66,7 @@ class TimeJournal:
             self._timer = None
         if self._rows:
             rows, self._rows = self._rows, []
-            self._submit(lambda recorder: recorder.write(rows))
+            self._submit(lambda recorder: _write(recorder, rows))
 
     def _submit(self, write: Callable[[Recorder], None]) -> None:
         self._thread.submit(self._run, write)
@@ -95,6 +98,11 @@ class TimeJournal:
         self._recorder = None
         if self._file is not None:
             self._file.close()
+
+
+def _write(recorder: Recorder, rows: Rows) -> None:
+    for start in range(0, len(rows), _SLICE):
+        recorder.write(rows[start : start + _SLICE])
 
 
 def _open_locked(path: Path) -> BinaryIO:

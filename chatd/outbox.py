@@ -1,7 +1,7 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from chatd.dialects import Dialect
@@ -74,6 +74,11 @@ class Outbox:
             self.is_awake = True
             self._wake(self)
 
+    def send_now(self, messages: Iterable[Message]) -> None:
+        """Queue replies and have all that is queued written at once, not at the end of the turn."""
+        self._replies += messages
+        self.flush()
+
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""
         if self._replies:
@@ -101,9 +106,14 @@ class Outbox:
 
         A part that comes alone is returned itself, not a copy: all its recipients share it.
         """
-        if self._replies:
-            self.pack()
         parts = self._parts
+        if self._replies:
+            if not parts:
+                encoded = self.dialect.encode(self._replies)
+                self._replies.clear()
+                self.is_busy = False
+                return encoded
+            self.pack()
         if not parts:
             return b""
         encoded, last_id = parts.popleft()

@@ -7,7 +7,9 @@ import os
 import resource
 import secrets
 import signal
+import socket
 from asyncio import StreamReader, StreamWriter
+from contextlib import suppress
 from random import Random
 from typing import Final
 
@@ -31,6 +33,7 @@ from chatd.services.peers import Introductions
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import Session
+from chatd.tally import Tally
 from chatd.turn import Turn
 from chatd.wheel import Wheel
 from common.addresses import Address
@@ -47,6 +50,7 @@ _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a
 _BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
 _MANY_DESCRIPTORS: Final = 2**20
+_ACCEPTS_PER_TURN: Final = 16
 _READER_LIMIT: Final = 128 * 1024
 
 
@@ -98,7 +102,8 @@ class Server:
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
         self._max_connections = config.max_connections or _affordable_connections()
-        self._connections: dict[Connection, asyncio.Task[None]] = {}
+        self._connections: set[Connection] = set()
+        self._open = Tally()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -108,22 +113,29 @@ class Server:
         """
         await self._log.open(self._fanout.deliver)
         self._fanout.last = self._log.last
-        listener = await self._listen()
+        listeners = await self._listen()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
-        host, port = listener.sockets[0].getsockname()[:2]
+        host, port = listeners[0].sockets[0].getsockname()[:2]
         print(f"listening on {Address(host, port)}", flush=True)  # noqa: T201 - it is data
         await self._stopping.wait()
-        listener.close()
+        for listener in listeners:
+            listener.close()
         await self._drain()
 
-    async def _listen(self) -> asyncio.Server:
+    async def _listen(self) -> list[asyncio.Server]:
         host, port = self._config.host, self._config.port
         try:
-            return await asyncio.start_server(
-                self._accept, host, port, limit=_READER_LIMIT, backlog=_BACKLOG
-            )
+            first = await self._start_server(host, port)
+            # libuv accepts one connection per descriptor and turn of the loop, so that a crowd that
+            # came while the loop was busy would wait a turn for each of its members.
+            copies = [
+                await self._start_server(sock=socket.socket(fileno=os.dup(listening.fileno())))
+                for listening in first.sockets
+                for _ in range(_ACCEPTS_PER_TURN - 1)
+            ]
+            return [first, *copies]
         except OSError as fault:
             where = Address(host, port)
             if fault.errno == errno.EADDRINUSE:
@@ -132,23 +144,35 @@ class Server:
                 why = f"{fault.strerror or fault}; choose another with --host and --port"
             raise ListenError(f"cannot listen on {where}: {why}") from None
 
-    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _start_server(
+        self, host: str | None = None, port: int | None = None, sock: socket.socket | None = None
+    ) -> asyncio.Server:
+        return await asyncio.start_server(
+            self._accept, host, port, sock=sock, limit=_READER_LIMIT, backlog=_BACKLOG
+        )
+
+    def _accept(self, _reader: StreamReader, writer: StreamWriter) -> None:
         connection = Connection(
-            reader,
             writer,
             router=self._router,
             turn=self._turn,
             clock=self._clock,
             terms=self._terms,
+            ended=self._let_go,
         )
-        task = asyncio.get_running_loop().create_task(connection.run())
-        self._connections[connection] = task
-        task.add_done_callback(lambda _task: self._connections.pop(connection))
+        self._connections.add(connection)
+        self._open.add()
         if self._stopping.is_set():
             connection.session.close("server stops", _SHUTTING_DOWN)
         elif len(self._connections) > self._max_connections:
             detail = f"all {self._max_connections} connections are taken; try again later"
             connection.session.close("server full", Error("server_full", detail))
+        else:
+            connection.start()
+
+    def _let_go(self, connection: Connection) -> None:
+        self._connections.remove(connection)
+        self._open.done()
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
@@ -161,15 +185,17 @@ class Server:
         await self._log.close()
         for connection in list(self._connections):
             connection.session.close("server stops", _SHUTTING_DOWN)
-        if tasks := list(self._connections.values()):
-            await asyncio.wait(tasks, timeout=DRAIN)
+        await self._all_closed(within=DRAIN)
         self._generator.close()
         self._alarm.close()
         await self._journal.close()
         for connection in self._connections:
             connection.abort()
-        if tasks := list(self._connections.values()):
-            await asyncio.wait(tasks, timeout=1.0)
+        await self._all_closed(within=1.0)
+
+    async def _all_closed(self, within: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._open.below(1), within)
 
 
 def _affordable_connections() -> int:

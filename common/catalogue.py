@@ -51,7 +51,7 @@ class Catalogue(Generic[M]):
 
     def decode(self, piece: bytes) -> M | None:
         """Return the message that `piece` is, or None; `explain` then says why."""
-        if not _is_utf8(piece):
+        if not (piece.isascii() or _is_utf8(piece)):
             return None
         for decoder in self._decoders:
             try:
@@ -65,7 +65,7 @@ class Catalogue(Generic[M]):
 
         Objects that share a line, or span several, are taken too.
         """
-        if not _is_utf8(block):
+        if not (block.isascii() or _is_utf8(block)):
             return None
         for decoder in self._decoders:
             try:
@@ -110,8 +110,6 @@ FROM_SERVER: Final[Catalogue[ServerMessage]] = Catalogue(messages.FROM_SERVER, B
 
 def _is_utf8(piece: bytes) -> bool:
     # msgspec does not look into the strings that it skips.
-    if piece.isascii():
-        return True
     try:
         piece.decode()
     except UnicodeDecodeError:

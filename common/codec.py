@@ -5,7 +5,7 @@ bytes are not one object a line, are they taken apart one by one.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final, Generic, TypeVar
 
@@ -33,9 +33,8 @@ def encode(message: Struct) -> bytes:
     return _encoder.encode(message) + b"\n"
 
 
-def encode_lines(messages: Sequence[Struct]) -> bytes:
-    """Write messages as JSON, each with its newline, in one call."""
-    return _encoder.encode_lines(messages)
+encode_lines: Final[Callable[[Sequence[Struct]], bytes]] = _encoder.encode_lines
+"""Writes messages as JSON, each with its newline, in one call."""
 
 
 class BadLine(Struct, frozen=True, gc=False):
@@ -53,6 +52,8 @@ class Decoder(Generic[M]):
     What comes out does not depend on how the bytes were cut into chunks.
     """
 
+    __slots__ = ("_block", "_catalogue", "_consumed", "_framer", "_max_line")
+
     def __init__(self, catalogue: Catalogue[M], max_line: int = MAX_LINE) -> None:
         self._catalogue = catalogue
         self._max_line = max_line
@@ -66,6 +67,8 @@ class Decoder(Generic[M]):
 
         A consumer that stops in the middle finds the bytes it did not get to in `take_rest`.
         """
+        if (message := self._decode_single(chunk)) is not None:
+            return (message,)
         block = self._framer.feed(chunk)
         messages = self._decode_block(block) if block else []
         if messages is None:
@@ -84,6 +87,14 @@ class Decoder(Generic[M]):
         self._block = b""
         self._consumed = 0
         return rest
+
+    def _decode_single(self, chunk: bytes) -> M | None:
+        """Decode what most chunks are: one whole line, for which framing is not needed."""
+        if not self._framer.is_idle or len(chunk) > self._max_line + 1:
+            return None
+        if chunk.find(b"\n") != len(chunk) - 1 or _FORMAT_CHANGE in chunk or b"\\" in chunk:
+            return None
+        return self._catalogue.decode(chunk)
 
     def _decode_block(self, block: bytes) -> list[M] | None:
         """Decode whole lines at once, or return None where they must be looked at one by one."""

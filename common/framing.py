@@ -116,6 +116,11 @@ class Framer:
         """Whether nothing is held back."""
         return not self._tail
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether a new line begins with what comes next."""
+        return not self._tail and not self._skipping
+
     def objects(self) -> Iterator[bytes]:
         """Yield the objects that are complete although no newline has come yet."""
         while True:

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from bench.failures import TimedOut, WrongAnswer
 from bench.jobs.job import Goal
 from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
-from bench.sockets import CHUNK, PATIENCE, Poller, connect
+from bench.sockets import CHUNK, PATIENCE, Poller, connect, fence
 from common.messages.timestamp import ExchangeEnd, Stamp
 from common.timestamps import format_time, parse_time
 
@@ -57,6 +57,8 @@ class _Load:
         self.exchanges = [_Exchange(target, each) for _ in range(count)]
         self.pinger = _Pinger(target)
         ends: list[_Exchange | _Pinger] = [*self.exchanges, self.pinger]
+        for exchange in self.exchanges:
+            exchange.begin()
         self._by_descriptor = {end.sock.fileno(): end for end in ends}
         self._poller = Poller(end.sock for end in ends)
         self._start = time.perf_counter()
@@ -103,8 +105,12 @@ class _Exchange:
         self._each = each
         self._count = 0
         self._heard: list[bytes] = []
+        fence(self.sock, target)
+
+    def begin(self) -> None:
+        """Ask for the exchange; all connections were served before the first of them began."""
         wish = b'{"code":"exchange","id":"1","interval_ms":%d,"duration_s":%g}\n'
-        self.sock.sendall(wish % (_INTERVAL_MS, each * _INTERVAL_MS / 1000))
+        self.sock.sendall(wish % (_INTERVAL_MS, self._each * _INTERVAL_MS / 1000))
 
     @property
     def is_complete(self) -> bool:

@@ -1,5 +1,7 @@
 """The subcommands, one module each; to add one, write its module and name it in `NAMES`.
 
+A module is called like its command, with ``_`` behind it where Python keeps that word for itself.
+
 A module holds HELP (one line), EXAMPLE (lines that can be typed), `add_arguments(parser)` and
 `async run(args, settings) -> int`, which returns an exit code or raises ClientError. What takes
 long to import (asyncio, msgspec, prompt_toolkit, rich) is imported inside `run`, so that help is
@@ -17,6 +19,9 @@ NAMES: Final = (
     "who",
     "send",
     "tail",
+    "history",
+    "export",
+    "import",
     "ping",
     "echo",
     "request",

@@ -1,6 +1,5 @@
 """``chatctl request``: texts go out together, the entities in them come back one by one."""
 
-import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -76,17 +75,13 @@ async def run(args: Namespace, settings: Settings) -> int:
 
 
 def _open(args: Namespace) -> AsyncIterator[str]:
-    from chatctl.stdin import read_lines
+    from chatctl.stdin import open_to_read, read_lines
 
     if args.file is None:
         return _given(args.texts) if args.texts else _not_blank(read_lines())
     if args.texts:
         raise UsageError("requests are either arguments or the lines of --file, not both")
-    try:
-        descriptor = os.open(args.file, os.O_RDONLY)
-    except OSError as failure:
-        raise UsageError(f"cannot read {args.file}: {failure.strerror}") from None
-    return _not_blank(read_lines(descriptor, args.file))
+    return _not_blank(read_lines(open_to_read(args.file), args.file))
 
 
 async def _given(texts: Sequence[str]) -> AsyncIterator[str]:

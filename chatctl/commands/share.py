@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatctl import options
-from chatctl.errors import Exit, PartialError, UsageError
+from chatctl.errors import Exit, PartialError
 from chatctl.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from chatctl.sharing.ending import Terms
     from chatctl.sharing.run import Wish
+    from common.addresses import Address
 
 HELP: Final = "swap files with peers, so that all have the files of all"
 USAGE: Final = "chatctl share [OPTIONS] --group GROUP [FILE ...]"
@@ -35,10 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--peer",
         action="append",
-        type=options.address,
-        default=[],
+        type=_peer,
         metavar="HOST:PORT",
-        help="where a peer listens; then no server is asked",
+        help="where a peer listens, or none; no server is asked",
     )
     parser.add_argument(
         "--seed-after",
@@ -124,15 +124,14 @@ async def swap(wish: "Wish", settings: Settings, *, as_json: bool) -> int:
     return Exit.OK
 
 
-def expectations(args: Namespace) -> "Terms":
-    """Return how long to wait for whom, as typed."""
+def terms(args: Namespace, seed_after: float = 0.0) -> "Terms":
+    """Return what `add_expectations` has read."""
     from chatctl.sharing.ending import Terms
-    from chatctl.sharing.run import STALL
 
     wait = args.wait
     if wait is None:
         wait = _GATHERING if args.peers is None else _EXPECTING
-    return Terms(args.peers, wait, getattr(args, "seed_after", 0.0), STALL)
+    return Terms(args.peers, wait, seed_after)
 
 
 def _wish(args: Namespace) -> "Wish":
@@ -140,29 +139,26 @@ def _wish(args: Namespace) -> "Wish":
 
     from chatctl.output import say
     from chatctl.sharing.run import Wish
-    from common.exchange import check_id
 
-    identity = args.id or f"{socket.gethostname()[:50]}-{os.getpid()}"
-    try:
-        check_id(identity)
-    except ValueError as fault:
-        raise UsageError(f"--id: {fault}") from None
-    if not 1 <= len(args.group) <= 64 or not args.group.isprintable():
-        raise UsageError("--group: a group has 1 to 64 characters, none of them invisible")
-    key = args.key or os.environ.get("CHATCTL_KEY", "")
-    if args.peer and not key:
-        say("anyone who knows the name of the group can join; --key keeps others out")
-    return Wish(
+    wish = Wish(
         group=args.group,
-        id=identity,
+        id=args.id or f"{socket.gethostname()[:50]}-{os.getpid()}",
         files=args.files,
-        addresses=args.peer,
-        key=key,
+        terms=terms(args, args.seed_after),
+        asks_server=args.peer is None,
+        addresses=[address for address in args.peer or () if address is not None],
+        key=args.key or os.environ.get("CHATCTL_KEY", ""),
         out=args.out,
         max_size=args.max_size,
         port=args.port,
-        terms=expectations(args),
     )
+    if not wish.asks_server and not wish.key:
+        say("anyone who knows the name of the group can join; --key keeps others out")
+    return wish
+
+
+def _peer(text: str) -> "Address | None":
+    return None if text == "none" else options.address(text)
 
 
 async def _list(args: Namespace, settings: Settings) -> int:

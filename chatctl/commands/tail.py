@@ -25,13 +25,13 @@ async def run(args: Namespace, settings: Settings) -> int:
     import math
 
     from chatctl.client import Incoming, IncomingBroadcast
-    from chatctl.oneshot import signed_in
+    from chatctl.oneshot import reading
     from chatctl.output import print_json, print_line, say
     from chatctl.talk import describe
     from common.text import render
 
     left = math.inf if args.count is None else args.count
-    async with signed_in(settings, args.name_given, reconnect_for=math.inf) as client:
+    async with reading(settings, args.name_given) as client:
         say(f"listening on {settings.server} as {client.name}")
         async for event in client:
             if not isinstance(event, Incoming | IncomingBroadcast):

@@ -26,6 +26,9 @@ class Contact(Struct, eq=False):
     failure: str = ""
     """Why it could not be reached the last time."""
 
+    def __str__(self) -> str:
+        return f"peer {self.id}" if self.id else "a peer"
+
 
 class Contacts:
     """Those who are known of and to be met, as the peer `own` has heard of them."""

@@ -1,8 +1,12 @@
 """When a peer is done, or gives up; the time is handed in (s, monotonic)."""
 
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
+
+STALL: Final = 30.0
+"""After how long (s) without a piece moving nothing is expected any more."""
 
 
 class Terms(Struct, frozen=True):
@@ -15,8 +19,8 @@ class Terms(Struct, frozen=True):
 
     peers: int | None
     wait: float
-    seed_after: float
-    stall: float
+    seed_after: float = 0.0
+    stall: float = STALL
 
 
 class Standing(Struct):

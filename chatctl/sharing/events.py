@@ -26,7 +26,7 @@ class Event(
 class Listening(Event, frozen=True):
     """Other peers can reach us."""
 
-    words = "listening on port {port} of {host}"
+    words = "listening on {host}:{port}"
 
     host: str
     port: int
@@ -94,6 +94,15 @@ class NotTaken(Event, frozen=True):
     words = "the files of {owner} are not taken: {why}"
 
     owner: str
+    why: str
+
+
+class Declined(Event, frozen=True):
+    """A peer does not fetch our files."""
+
+    words = "peer {id} does not take our files: {why}"
+
+    id: str
     why: str
 
 

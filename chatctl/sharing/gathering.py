@@ -23,8 +23,11 @@ from common.messages.peers import Peer
 GOODBYE: Final = 2.0
 """How long (s) the others have to say goodbye, too."""
 
-_ALIVE: Final = 0.25
-"""After what part of the silence that is allowed a peer says that it is still here."""
+ALIVE: Final = 0.5
+"""After how long (s) without another word a peer says that it is still here."""
+
+SILENCE: Final = 2.0
+"""How long (s) every peer may say nothing, whatever shorter time was asked for."""
 
 _MOST_TOLD: Final = 100
 """Failures of connections that are told of; strangers could go on for ever."""
@@ -47,7 +50,7 @@ class Gathering:
         self._swap = swap
         swap.converse = self.converse
         self._pieces = pieces
-        self._silence = silence
+        self._silence = max(silence, SILENCE)
         self._tell = tell
         self._told: set[events.Event] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -77,7 +80,7 @@ class Gathering:
         others = [Acquaintance(each.id, *each.listens_at) for each in swap.partners.values()]
         swap.join(partner)
         if others:
-            partner.send(Acquaintances(others))
+            partner.link.send(Acquaintances(others))
 
     def refuse(self, address: Address, why: str) -> None:
         """Note who was not let in; the door calls this."""
@@ -91,7 +94,7 @@ class Gathering:
             case Farewell():
                 self.farewells[partner.id] = partner.farewell = message
                 self.contacts.forget(partner.id)
-                partner.send(self._farewell())
+                partner.link.send(self._farewell())
 
     def hear_of(self, teller: str, peers: Iterable[Peer | Acquaintance]) -> None:
         """Note where peers listen, as the host `teller` sees them."""
@@ -116,10 +119,9 @@ class Gathering:
                 link.lose_with(f"was silent for {self._silence:g} s")
             elif link.stuck_for(now) > self._silence:
                 link.lose_with(f"took nothing for {self._silence:g} s")
-            elif now - link.said_at > _ALIVE * self._silence:
-                partner.send(Alive())
-        self.uploads.sample(now, sum(each.sent for each in swap.traffic.values()))
-        self.downloads.sample(now, sum(each.received for each in swap.traffic.values()))
+            elif now - link.said_at > ALIVE:
+                partner.link.send(Alive())
+        self._measure(now)
 
     async def part(self) -> None:
         """Say goodbye to everyone, and hear theirs."""
@@ -128,7 +130,8 @@ class Gathering:
         farewell = self._farewell()
         partners = list(self._swap.partners.values())
         for partner in partners:
-            partner.send(farewell)
+            partner.link.lose = lambda _fault: None  # that it goes is no news now
+            partner.link.send(farewell)
         await asyncio.gather(
             *(partner.link.finish(GOODBYE) for partner in partners),
             *self._dials,
@@ -142,8 +145,8 @@ class Gathering:
         except NotMetError as failure:
             self.contacts.failed(contact, str(failure), time.monotonic())
             if contact.id not in self._swap.partners:
-                who = f"peer {contact.id}" if contact.id else "a peer"
-                self._tell_once(events.OutOfReach(who, str(contact.address), str(failure)))
+                event = events.OutOfReach(str(contact), str(contact.address), str(failure))
+                self._tell_once(event)
         else:
             self.contacts.reached(contact)
 
@@ -154,7 +157,13 @@ class Gathering:
         self._partings.add(task)
         task.add_done_callback(self._partings.discard)
 
+    def _measure(self, now: float) -> None:
+        traffic = self._swap.traffic.values()
+        self.uploads.sample(now, sum(each.sent for each in traffic))
+        self.downloads.sample(now, sum(each.received for each in traffic))
+
     def _farewell(self) -> Farewell:
+        self._measure(time.monotonic())
         return Farewell(self.uploads.best, self.downloads.best)
 
     def _tell_once(self, event: events.Event) -> None:

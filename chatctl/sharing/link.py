@@ -5,18 +5,15 @@ a file to the kernel.
 """
 
 import asyncio
-import os
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
-from msgspec import Struct
-
 from chatctl.dialing import reason
 from chatctl.sharing.handles import Location
+from chatctl.sharing.outgoing import Outgoing, Traffic
 from chatctl.sharing.thinning import Thinning
 from chatctl.sharing.wire import Frame, Reader, WireError
 from common.addresses import Address
@@ -32,17 +29,11 @@ MAX_LINES: Final = 4 * 2**20
 
 _CHUNK: Final = 256 * 2**10
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-_MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)
+# What an IPv4 address looks like to a socket that takes both (RFC 4291, 2.5.5.2).
+_MAPPED: Final = "::ffff:"
 
 Hear: TypeAlias = Callable[[Frame], object]
 Lose: TypeAlias = Callable[[Exception], object]
-
-
-class Traffic(Struct):
-    """Bytes of pieces: `sent` went to the kernel, `received` were what they should be."""
-
-    sent: int = 0
-    received: int = 0
 
 
 class LinkLostError(Exception):
@@ -62,18 +53,16 @@ class Link:
         self.hear = hear
         self.lose = lose
         self.reader = Reader(catalogue)
-        self.address = Address(*connected.getpeername()[:2])
+        host, port = connected.getpeername()[:2]
+        self.address = Address(host.removeprefix(_MAPPED), port)
         self.is_over = False
-        self.traffic = Traffic()
-        """Where bytes of files that are sent are counted."""
         self.heard_at = self.said_at = time.monotonic()
         """When bytes came last, and when something was last sent."""
         self._moved_at = self.said_at
         self._socket = connected
         self._fd = connected.fileno()
         self._buffer = bytearray(_CHUNK)
-        self._out: deque[bytearray | memoryview | Location] = deque()
-        self._lines = 0
+        self._out = Outgoing(connected)
         self._is_flushing = self._is_blocked = self._is_paused = False
         self._thinning = Thinning(self.said_at)
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -84,23 +73,23 @@ class Link:
             connected.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT)
         self._loop.add_reader(self._fd, self._read)
 
-    def send(self, message: Message, raw: bytes | Location | None = None) -> None:
-        """Queue a message, and the raw bytes that it announces."""
+    def send(
+        self,
+        message: Message,
+        raw: bytes | Location | None = None,
+        traffic: Traffic | None = None,
+    ) -> None:
+        """Queue a message, and the raw bytes that it announces; they count in `traffic`."""
         if self.is_over:
             return
         self.said_at = time.monotonic()
         if not self._out:
             self._moved_at = self.said_at
             self._emptied.clear()
-        line = encode(message)
-        self._lines += len(line)
-        if self._out and isinstance(last := self._out[-1], bytearray):
-            last += line
-        else:
-            self._out.append(bytearray(line))
+        self._out.put_line(encode(message))
         if raw is not None:
-            self._out.append(raw if isinstance(raw, Location) else memoryview(raw))
-        if self._lines > MAX_LINES:
+            self._out.put_raw(raw, traffic)
+        if self._out.lines > MAX_LINES:
             fault = WireError("does not read what it asks for")
             self._loop.call_soon(self._end, fault)
         elif not self._is_flushing and not self._is_blocked:
@@ -177,7 +166,7 @@ class Link:
             return
         try:
             while self._out:
-                self._push()
+                self._out.push()
                 self._moved_at = time.monotonic()
         except BlockingIOError:
             if not self._is_blocked:
@@ -191,31 +180,6 @@ class Link:
             self._is_blocked = False
             self._loop.remove_writer(self._fd)
         self._emptied.set()
-
-    def _push(self) -> None:
-        """Hand the kernel what it takes of what waits longest."""
-        head = self._out[0]
-        if isinstance(head, Location):
-            file, offset, length = head
-            sent = os.sendfile(self._fd, file.fileno(), offset, length)
-            if not sent:
-                raise OSError(f"a file that it was to get now ends at byte {offset}")
-            self.traffic.sent += sent
-            rest: bytearray | memoryview | Location = Location(file, offset + sent, length - sent)
-        else:
-            length = len(head)
-            sent = self._socket.send(head, _MSG_MORE if len(self._out) > 1 else 0)
-            if isinstance(head, bytearray):
-                self._lines -= sent
-                del head[:sent]
-                rest = head
-            else:
-                self.traffic.sent += sent
-                rest = head[sent:]
-        if sent < length:
-            self._out[0] = rest
-        else:
-            self._out.popleft()
 
     def _end(self, fault: Exception) -> None:
         if self.is_over:

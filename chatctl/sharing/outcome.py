@@ -7,7 +7,7 @@ from typing import Final
 
 from chatctl.sharing.files import FileProgress
 from chatctl.sharing.gathering import Gathering
-from chatctl.sharing.link import Traffic
+from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.report import PeerFigures, Report, bound
 from chatctl.sharing.swap import Swap
 
@@ -80,9 +80,11 @@ def _shortfalls(swap: Swap, gathering: Gathering, expected: int | None) -> Itera
         yield "nobody else came"
     elif expected is not None and met < expected:
         yield f"only {met} of {expected} peers came"
-    for contact in gathering.contacts.out_of_reach({*gathering.met}):
-        who = f"peer {contact.id}" if contact.id else "a peer"
-        yield f"{who} could not be reached at {contact.address}: {contact.failure}"
+    has_all = met >= (expected or 2)
+    for contact in gathering.contacts.out_of_reach(gathering.met):
+        # Who listens at an address that was typed may have come by itself.
+        if contact.id or not has_all:
+            yield f"{contact} could not be reached at {contact.address}: {contact.failure}"
     for owner, why in swap.owners.refused.items():
         yield f"the files of {owner} were not taken: {why}"
     for owner in sorted(gathering.met):

@@ -4,19 +4,17 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Protocol
 
 from chatctl.sharing.handles import Location
 from chatctl.sharing.handshake import Card
 from chatctl.sharing.link import Link
+from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.pagecache import is_cached
 from common.addresses import Address
 from common.messages.base import Message
 from common.messages.introduction import Farewell
 from common.messages.swarm import Piece
-
-ALIVE: Final = 2.0
-"""After how long (s) without a word from here the other side is told that we are still here."""
 
 
 class Pieces(Protocol):
@@ -50,6 +48,10 @@ class Partner:
         self.card = card
         self.is_dialled = dialled
         self.farewell: Farewell | None = None
+        self.traffic = Traffic()
+        """What goes to it and comes from it."""
+        self.has_our_manifest = False
+        """Whether it knows what we have, or will not know; until then it may lack all of it."""
         self.described: set[str] = set()
         """Whose manifests it has been sent."""
         self._pieces = pieces
@@ -68,7 +70,7 @@ class Partner:
         return Address(self.link.address.host, self.card.port)
 
     def send(self, message: Message) -> None:
-        """Say something; the bytes of a piece follow by themselves."""
+        """Say something about pieces; the bytes of one follow by themselves."""
         self._waiting.append(message)
         self._pump()
 
@@ -80,7 +82,7 @@ class Partner:
                 continue
             location = self._pieces.locate(message.owner, message.index)
             if location is not None and is_cached(location):
-                self.link.send(message, location)
+                self.link.send(message, location, self.traffic)
                 continue
             self._reading = self._pieces.read(message.owner, message.index)
             self._reading.add_done_callback(partial(self._read, message))
@@ -90,7 +92,7 @@ class Partner:
         if self.link.is_over or done.cancelled():
             return
         if done.exception() is None:
-            self.link.send(piece, done.result())
+            self.link.send(piece, done.result(), self.traffic)
         else:
             self._unreadable(self, piece)
         self._pump()

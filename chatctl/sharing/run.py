@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from msgspec import Struct
 
 from chatctl.client import Client, PeerLeft, PeerList
-from chatctl.errors import ClientError
+from chatctl.errors import ClientError, UsageError
 from chatctl.introductions import News
 from chatctl.oneshot import connect, tell
 from chatctl.output import say
@@ -30,9 +31,8 @@ from chatctl.sharing.store import Store
 from chatctl.sharing.swap import CATALOGUE, Swap
 from chatctl.sharing.view import View
 from common.addresses import Address
-
-STALL: Final = 30.0
-"""After how long (s) without a piece moving nothing is expected any more."""
+from common.exchange import check_id
+from common.messages.peers import check_group
 
 TICK: Final = 0.1
 """How often (s) it is looked at who is silent, whom to dial, and whether this is the end."""
@@ -44,19 +44,28 @@ _CALM: Final = 1.0
 class Wish(Struct, frozen=True):
     """What is asked for: to swap `files` in `group`, and to put those of others into `out`.
 
-    Without `addresses` the server introduces the peers. `max_size` (bytes) is how much each of them
-    may have.
+    Where `asks_server`, the server introduces the peers; else those at `addresses` do. `max_size`
+    (bytes) is how much each of them may have. `key` is the secret of the group, `port` where to
+    listen (0: any). Raises UsageError for an id or a group that cannot be.
     """
 
     group: str
     id: str
     files: Sequence[Path]
-    addresses: Sequence[Address]
-    key: str
-    out: Path
-    max_size: int
-    port: int
     terms: Terms
+    asks_server: bool = True
+    addresses: Sequence[Address] = ()
+    key: str = ""
+    out: Path = Path("received")
+    max_size: int = 4 * 2**30
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            check_id(self.id)
+            check_group(self.group)
+        except ValueError as fault:
+            raise UsageError(str(fault)) from None
 
 
 async def share(wish: Wish, settings: Settings, view: View) -> Report:
@@ -73,15 +82,14 @@ async def share(wish: Wish, settings: Settings, view: View) -> Report:
 
         store = Store(wish.out, max_size=wish.max_size, tell=hear)
         await stack.enter_async_context(store)
-        if wish.addresses:
-            run = Run(wish, own, store, view, host="", within=settings.timeout)
-            for address in wish.addresses:
-                run.gathering.contacts.hear_of("", address, time.monotonic())
-        else:
-            client = connect(settings, reconnect_for=math.inf)
-            await stack.enter_async_context(client)
-            run = Run(wish, own, store, view, host=client.local_host, within=settings.timeout)
-            await stack.enter_async_context(_introduced(run, client))
+        host, within = "", settings.timeout
+        if wish.asks_server:
+            client = await stack.enter_async_context(connect(settings, reconnect_for=math.inf))
+            host = client.local_host
+        run = Run(wish, own, store, view, host=host, within=within)
+        await stack.enter_async_context(run)
+        if wish.asks_server:
+            await stack.enter_async_context(introduced(run, client))
         await run.go()
     return run.conclude()
 
@@ -122,10 +130,25 @@ class Run:
             refuse=self.gathering.refuse,
         )
         self._began_at = time.monotonic()
+        for address in wish.addresses:
+            self.gathering.contacts.hear_of("", address, self._began_at)
         self._is_introduced = self._is_told = self._is_interrupted = False
         self._looked_at = 0.0
         self._is_stranded = False
-        view.tell(events.Listening(host or "any address", port))
+        view.tell(events.Listening(host or "*", port))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let nobody in any more, and everybody go."""
+        await self._door.close()
+        self.swap.close()
 
     def hear(self, news: News, server: str) -> None:
         """Take what the server, at the host `server`, tells of the group."""
@@ -154,8 +177,6 @@ class Run:
                 task.uncancel()
         finally:
             await self.gathering.part()
-            await self._door.close()
-            self.swap.close()
 
     async def _until_done(self) -> None:
         swap, verdict = self.swap, Verdict.GO_ON
@@ -177,7 +198,7 @@ class Run:
             members=1 + len(self.gathering.met),
             awaited=swap.awaited,
             completed_at=swap.completed_at,
-            is_needed=swap.completed_at is not None and swap.planner.is_needed,
+            is_needed=swap.completed_at is not None and swap.is_needed,
             is_stranded=self._look_for_holders(now),
             changed_at=max(swap.changed_at, self._began_at),
             moved_at=max(swap.planner.progressed_at, self._began_at),
@@ -227,7 +248,7 @@ class Run:
 
 
 @asynccontextmanager
-async def _introduced(run: Run, client: Client) -> AsyncIterator[None]:
+async def introduced(run: Run, client: Client) -> AsyncIterator[None]:
     """Have the server tell `run` of the others, for as long as the block lasts."""
     group, card, manifest = run.wish.group, run.card, run.own
     news = client.share(group, card.id, port=card.port, size=manifest.size, digest=card.digest)

@@ -19,10 +19,12 @@ from chatctl.sharing.incoming import Incoming
 from chatctl.sharing.lane import Lane
 from chatctl.sharing.manifest import Collection
 from chatctl.sharing.own import OwnFile
-from chatctl.sharing.reading import Readable, read_piece
+from chatctl.sharing.reading import ChangedFileError, Readable, read_piece
 from chatctl.sharing.shelf import Shelf
 from common import pieces
 from common.pieces import BadManifestError, Bitfield, Manifest
+
+__all__ = ["Arrived", "ChangedFileError", "Failed", "Location", "News", "Spoilt", "Store"]
 
 
 class Arrived(Struct, frozen=True):
@@ -77,7 +79,8 @@ class Store:
         """
         self._shelf = await asyncio.to_thread(Shelf, self._directory, self._handles, self._stop)
         self._writing, self._reading = Lane("write pieces"), Lane("read pieces")
-        self._finishing = Lane("finish files", batch=1)
+        # What takes long keeps nobody else waiting.
+        self._opening, self._finishing = Lane("open files"), Lane("finish files", batch=1)
         return self
 
     async def __aexit__(
@@ -88,6 +91,7 @@ class Store:
     ) -> None:
         """Write the pieces that are waiting; what is unfinished stays as ``.part``."""
         self._stop.set()
+        await self._opening.close()
         await self._finishing.close()
         await asyncio.gather(*self._finishes)
         await self._writing.close()
@@ -162,7 +166,7 @@ class Store:
                     raise BadManifestError(f"{owner} had other files when it was first heard of")
                 return known.held
             pieces.check(manifest, self._max_size)
-            holding = await self._finishing.submit(partial(self._place, manifest))
+            holding = await self._opening.submit(partial(self._place, manifest))
             self._incoming[owner] = self._holdings[owner] = holding
         for number, file in enumerate(holding.files):
             if file.is_finished:

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 
 from chatctl.sharing import events
 from chatctl.sharing.files import Files
-from chatctl.sharing.link import Traffic
 from chatctl.sharing.manifest import Collection
+from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.owners import Owners
 from chatctl.sharing.partner import Partner
 from chatctl.sharing.store import Arrived, Failed, News, Spoilt, Store
@@ -22,8 +22,8 @@ from common import pieces
 from common.catalogue import Catalogue
 from common.messages import introduction, swarm
 from common.messages.base import Error, Message
-from common.messages.introduction import Describe, Description
-from common.messages.swarm import Piece
+from common.messages.introduction import Decline, Describe, Description
+from common.messages.swarm import Knows, Piece
 from common.pieces import PIECE, BadManifestError, Layout, Manifest
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
@@ -72,6 +72,7 @@ class Swap:
             random=Random(),  # noqa: S311
         )
         self._loop = asyncio.get_running_loop()
+        self._id = manifest.owner
         self._store = store
         self._tell = tell
         self._limits: dict[type[Message], int] = {
@@ -81,9 +82,10 @@ class Swap:
         self._barred: set[str] = set()
         self._unwritten = 0
         self._adding: set[asyncio.Task[None]] = set()
-        self._is_planning = False
+        self._is_planning = self._is_closed = False
         self._alarm: asyncio.TimerHandle | None = None
         store.share(own)
+        self._plan_soon()
 
     @property
     def awaited(self) -> int:
@@ -94,6 +96,13 @@ class Swap:
     def is_complete(self) -> bool:
         """Whether every file of every owner that is known is here, and checked."""
         return self.planner.is_complete and self.files.are_settled and not self.awaited
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether somebody who is linked lacks what is here, as far as can be told."""
+        return self.planner.is_needed or not all(
+            partner.has_our_manifest for partner in self.partners.values()
+        )
 
     def is_barred(self, run: str) -> bool:
         """Tell whether this run of a peer was dropped."""
@@ -108,7 +117,7 @@ class Swap:
         self.partners[partner.id] = partner
         self.gone.discard(partner.id)
         self.fates.pop(partner.id, None)
-        link.traffic = self.traffic.setdefault(partner.id, Traffic())
+        partner.traffic = self.traffic.setdefault(partner.id, Traffic())
         self.owners.trust(partner.id, partner.card.digest)
         self.changed_at = time.monotonic()
         self.planner.join(partner.id, self.changed_at)
@@ -153,8 +162,10 @@ class Swap:
         self._plan_soon()
 
     def close(self) -> None:
-        """Stop planning; who is linked stays so."""
-        self._is_planning = True
+        """Let everyone go, and do nothing any more."""
+        self._is_closed = True
+        for partner in self.partners.values():
+            partner.link.close()
         if self._alarm is not None:
             self._alarm.cancel()
         for task in self._adding:
@@ -176,7 +187,12 @@ class Swap:
                     self._learn(partner, owner, raw)
                 case Error(detail=detail):
                     raise WireError(f"says: {detail}")
+                case Decline(why=why):
+                    partner.has_our_manifest = True
+                    self._tell(events.Declined(partner.id, why))
                 case _ if type(message) in _SWARM:
+                    if isinstance(message, Knows) and message.owner == self._id:
+                        partner.has_our_manifest = True
                     self.planner.receive(partner.id, message, now)
                 case _:
                     self.converse(partner, message)
@@ -216,7 +232,7 @@ class Swap:
         if (fault := written.exception()) is not None:
             self._fail(fault)
         elif written.result():
-            partner.link.traffic.received += piece.size
+            partner.traffic.received += piece.size
             self.files.gain(owner, index)
             self.planner.verified(owner, index, now)
         else:
@@ -246,7 +262,7 @@ class Swap:
         try:
             manifest = self.owners.take(owner, bytes(raw))
         except BadManifestError as fault:
-            self._tell(events.NotTaken(owner, str(fault)))
+            self._decline(owner, str(fault))
         except ValueError as fault:
             raise WireError(str(fault)) from None
         else:
@@ -265,13 +281,18 @@ class Swap:
         except BadManifestError as fault:
             self.files.forget(owner)
             self.owners.refuse(owner, str(fault))
-            self._tell(events.NotTaken(owner, str(fault)))
+            self._decline(owner, str(fault))
         except Exception as fault:
             self._fail(fault)
 
     def _added(self, task: asyncio.Task[None]) -> None:
         self._adding.discard(task)
         self._plan_soon()
+
+    def _decline(self, owner: str, why: str) -> None:
+        self._tell(events.NotTaken(owner, why))
+        if (partner := self.partners.get(owner)) is not None:
+            partner.link.send(Decline(why[:1000]))
 
     # Orders
 
@@ -282,6 +303,8 @@ class Swap:
 
     def _plan(self) -> None:
         """Carry out what the planner makes of all that has happened in a turn of the loop."""
+        if self._is_closed:
+            return
         self._is_planning = False
         for order in self.planner.take_orders(time.monotonic()):
             self._carry_out(order)
@@ -300,7 +323,7 @@ class Swap:
         elif self.completed_at is None:
             self.completed_at = time.monotonic()
             self.stirred.set()
-        elif not self.planner.is_needed:
+        elif not self.is_needed:
             self.stirred.set()
 
     def _carry_out(self, order: Order) -> None:

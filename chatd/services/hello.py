@@ -64,7 +64,8 @@ class Reception:
         if not is_takeover:
             self._announce(Joined(name), but=session)
         if message.after is not UNSET:
-            await self._replay(session, message.after)
+            is_same_log = message.log is UNSET or message.log == self._log.name
+            await self._replay(session, message.after if is_same_log else 0, gap=not is_same_log)
         else:
             self._roster.go_live(session)
 
@@ -151,14 +152,15 @@ class Reception:
             last=self._fanout.last,
         )
 
-    async def _replay(self, session: Session, after: int) -> None:
+    async def _replay(self, session: Session, after: int, *, gap: bool) -> None:
         """Send what the log holds for the session, then go live without a seam.
 
+        `gap` says that something is missing before the first of it.
         Commits go on meanwhile and are read from the log too, until there is none that was not
         read; then, in the same turn of the loop, the session joins those who get them live.
         """
         position, count = after, 0
-        gap = after > self._fanout.last
+        gap = gap or after > self._fanout.last
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
             # The log forgets meanwhile too, perhaps what was still to be read.

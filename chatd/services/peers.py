@@ -10,7 +10,15 @@ from chatd.routes import Route, route
 from chatd.session import Session
 from common.exchange import check_id
 from common.messages.base import Error, Message, Reason, Refusal
-from common.messages.peers import Peer, PeerJoined, PeerLeft, PeerList, Peers, Share
+from common.messages.peers import (
+    Peer,
+    PeerJoined,
+    PeerLeft,
+    PeerList,
+    Peers,
+    Share,
+    check_group,
+)
 from common.names import key, variants
 
 logger: Final = logging.getLogger(__name__)
@@ -83,8 +91,7 @@ class Introductions:
     def _check(self, session: Session, message: Share) -> None:
         try:
             check_id(message.id)
-            if not message.group.isprintable():
-                raise ValueError(f"the group {message.group!r} has a control character")
+            check_group(message.group)
         except ValueError as fault:
             raise _refused(message, "bad_field", f"in share: {fault}") from None
         group = self._groups.get(message.group)

@@ -7,10 +7,10 @@ from typing import Final, Protocol
 from msgspec import UNSET, Struct
 
 from chatd.clock import Clock
-from chatd.exchange import Grid
+from chatd.exchange import TICK_NS, Grid, Lateness
 from chatd.routes import Route, route
 from chatd.session import Session
-from chatd.wheel import TICKS, Wheel
+from chatd.wheel import Wheel
 from common.exchange import check_id
 from common.messages.base import Error, Refusal
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
@@ -55,47 +55,71 @@ class Terms(Struct, frozen=True):
 
 
 class _Run:
-    """One exchange under way."""
+    """One exchange under way; `first` is the tick of its first deadline."""
 
     __slots__ = (
         "_service",
-        "grid",
+        "count",
+        "first",
+        "grace",
         "heard",
         "heard_ns",
         "incoming",
+        "lateness",
         "lost_before",
         "outgoing",
+        "phase",
         "received",
+        "sent",
         "session",
-        "tick",
         "wish",
     )
 
     def __init__(
-        self, service: "Exchanges", session: Session, wish: Exchange, grid: Grid, lost_before: int
+        self, service: "Exchanges", session: Session, wish: Exchange, lost_before: int
     ) -> None:
         self._service = service
         self.session = session
         self.wish = wish
-        self.grid = grid
         self.lost_before = lost_before
         self.outgoing = direction(session.local_host, session.host)
         self.incoming = direction(session.host, session.local_host)
+        self.count = max(1, round(wish.duration_s * 1000 / wish.interval_ms))
+        self.sent = 0
         self.received = 0
         self.heard = 0
         self.heard_ns = 0
-        self.tick = grid.deadline
+        self.lateness = Lateness()
+        self.phase: _Phase | None = None
+        self.first = 0
+        self.grace = 0
+
+    def fire(self) -> None:
+        """Give up waiting for the other side; the wheel calls this."""
+        self._service.finish(self)
+
+    def stamp(self, sent_ns: int) -> Stamp:
+        """Return the next stamp."""
+        self.sent += 1
+        if not self.heard:
+            return Stamp(self.sent, format_time(sent_ns))
+        return Stamp(self.sent, format_time(sent_ns), self.heard, format_time(self.heard_ns))
+
+
+class _Phase:
+    """The exchanges whose deadlines coincide: one entry on the wheel for all of them."""
+
+    __slots__ = ("_service", "grid", "key", "runs")
+
+    def __init__(self, service: "Exchanges", key: tuple[int, int], grid: Grid) -> None:
+        self._service = service
+        self.key = key
+        self.grid = grid
+        self.runs: list[_Run] = []
 
     def fire(self) -> None:
         """Do what is due; the wheel calls this."""
         self._service.advance(self)
-
-    def stamp(self, now: float, sent_ns: int) -> Stamp:
-        """Return the next stamp, sent at `now` (s, monotonic)."""
-        number = self.grid.send(now)
-        if not self.heard:
-            return Stamp(number, format_time(sent_ns))
-        return Stamp(number, format_time(sent_ns), self.heard, format_time(self.heard_ns))
 
 
 class _Block(Struct):
@@ -119,6 +143,7 @@ class Exchanges:
         self._journal = journal
         self._terms = terms
         self._runs: dict[Session, _Run] = {}
+        self._phases: dict[tuple[int, int], _Phase] = {}
         self._ended: dict[Session, ExchangeEnd] = {}
         self._granted = 0
         self._block = _Block(0.0)
@@ -147,19 +172,13 @@ class Exchanges:
             self._journal.start_block()
             self._block = _Block(self._clock.monotonic())
         self._block.runs += 1
-        interval = message.interval_ms / 1000
-        phases = max(1, int(interval * TICKS))
-        start = self._wheel.tick_in(0) + self._granted % phases
-        self._granted += 1
-        count = max(1, round(message.duration_s / interval))
-        grid = Grid(start, round(interval * _SECOND_NS), count)
-        run = _Run(self, session, message, grid, self._journal.lost)
+        run = _Run(self, session, message, self._journal.lost)
         self._runs[session] = run
         self._ended.pop(session, None)
         session.send(message)
         session.owed.add()
-        self._wheel.add(run.tick, run)
-        logger.info("%s: exchange %s begins: %d stamps", session, message.id, grid.count)
+        self._join_phase(run)
+        logger.info("%s: exchange %s begins: %d stamps", session, message.id, run.count)
 
     def stamp(self, session: Session, message: Stamp) -> None:
         """Take a stamp of the other side."""
@@ -173,8 +192,8 @@ class Exchanges:
             sent_ns = parse_time(message.sent)
         except ValueError as fault:
             raise Refusal(Error("bad_field", f"in stamp: {fault}")) from None
-        if run.received >= run.grid.count:
-            detail = f"all {run.grid.count} stamps of this exchange have come; send exchange_end"
+        if run.received >= run.count:
+            detail = f"all {run.count} stamps of this exchange have come; send exchange_end"
             raise Refusal(Error("too_many_requests", detail))
         run.received += 1
         if message.n > run.heard:
@@ -185,7 +204,7 @@ class Exchanges:
         """End the exchange, if it still runs, and answer with the counts."""
         run = self._runs.get(session)
         if run is not None:
-            self._finish(run)
+            self.finish(run)
         counts = self._ended.get(session)
         if counts is None:
             raise Refusal(Error("unsupported", "no exchange ran here, so there is none to end"))
@@ -195,25 +214,88 @@ class Exchanges:
         """End the exchange of a session that is gone."""
         run = self._runs.get(session)
         if run is not None:
-            self._finish(run)
+            self.finish(run)
         self._ended.pop(session, None)
 
-    def advance(self, run: _Run) -> None:
-        """Send every stamp of `run` that is due, and wait for the next."""
-        grid = run.grid
-        if not grid.left:
-            self._finish(run)
-            return
-        now, sent_ns = self._clock.monotonic(), self._clock.wall_ns()
-        while grid.left and grid.deadline / TICKS <= now:
-            run.session.send(run.stamp(now, sent_ns))
-            self._journal.add(run.outgoing, sent_ns)
-        if grid.left:
-            run.tick = grid.deadline
+    def advance(self, phase: _Phase) -> None:
+        """Send every stamp of `phase` that is due, and wait for the next."""
+        due = phase.grid.pass_due(self._clock.monotonic())
+        # In a copy, since whoever turns out to be gone leaves the phase.
+        for run in tuple(phase.runs):
+            self._send_due(run, due)
+        if phase.runs:
+            self._wheel.add(phase.grid.tick, phase)
+
+    def finish(self, run: _Run) -> None:
+        """End `run`, broken off if not all was sent."""
+        del self._runs[run.session]
+        is_broken = run.sent < run.count
+        if is_broken:
+            self._leave_phase(run)
         else:
-            run.session.owed.done()
-            run.tick = self._wheel.tick_in(GRACE)
-        self._wheel.add(run.tick, run)
+            self._wheel.remove([(run.grace, run)])
+        lost = self._journal.lost - run.lost_before
+        self._ended[run.session] = ExchangeEnd(run.sent, run.received, lost or UNSET)
+        self._block.is_broken |= is_broken
+        if not self._runs:
+            self._end_block(run.wish.duration_s)
+        late = run.lateness.punctuality()
+        logger.info(
+            "%s: exchange %s %s: %d of %d sent, %d received, %d rows not written; "
+            "%d late, lateness in ms: median %.2f, p99 %.2f, max %.2f",
+            run.session,
+            run.wish.id,
+            "broke off" if is_broken else "is over",
+            run.sent,
+            run.count,
+            run.received,
+            lost,
+            late.late,
+            late.median,
+            late.p99,
+            late.max,
+        )
+
+    def _send_due(self, run: _Run, due: list[int]) -> None:
+        """Send a stamp for each of the ticks in `due`, several in one write."""
+        now, sent_ns = self._clock.monotonic(), self._clock.wall_ns()
+        stamps = []
+        for tick in due:
+            if run.first <= tick and run.sent < run.count:
+                stamps.append(run.stamp(sent_ns))
+                run.lateness.note(tick, now)
+                self._journal.add(run.outgoing, sent_ns)
+        run.session.send_now(stamps)
+        if run.sent == run.count and run.phase is not None:
+            self._leave_phase(run)
+            run.grace = self._wheel.tick_in(GRACE)
+            self._wheel.add(run.grace, run)
+
+    def _join_phase(self, run: _Run) -> None:
+        """Spread those who begin at once over the ticks of an interval."""
+        interval_ns = round(run.wish.interval_ms * 1e6)
+        ticks = max(1, interval_ns // TICK_NS)
+        start_ns = (self._wheel.tick_in(0) + self._granted % ticks) * TICK_NS
+        self._granted += 1
+        grid = Grid(interval_ns, start_ns + interval_ns)
+        run.first = grid.tick
+        key = interval_ns, start_ns % interval_ns
+        run.phase = self._phases.get(key)
+        if run.phase is None:
+            run.phase = self._phases[key] = _Phase(self, key, grid)
+            self._wheel.add(grid.tick, run.phase)
+        run.phase.runs.append(run)
+
+    def _leave_phase(self, run: _Run) -> None:
+        """Have no more stamps sent; a phase without runs is over."""
+        phase, run.phase = run.phase, None
+        if phase is None:
+            return
+        run.session.owed.done()
+        phase.runs.remove(run)
+        if not phase.runs:
+            del self._phases[phase.key]
+            self._wheel.remove([(phase.grid.tick, phase)])
 
     def _check_terms(self, message: Exchange) -> None:
         terms = self._terms
@@ -237,34 +319,6 @@ class Exchanges:
         if len(self._runs) >= self._terms.max_exchanges:
             detail = f"all {self._terms.max_exchanges} exchanges are taken; try again later"
             raise Refusal(Error("too_many_requests", detail))
-
-    def _finish(self, run: _Run) -> None:
-        del self._runs[run.session]
-        self._wheel.remove([(run.tick, run)])
-        if run.grid.left:
-            run.session.owed.done()
-        lost = self._journal.lost - run.lost_before
-        counts = ExchangeEnd(run.grid.sent, run.received, lost or UNSET)
-        self._ended[run.session] = counts
-        self._block.is_broken |= run.grid.left > 0
-        if not self._runs:
-            self._end_block(run.wish.duration_s)
-        late = run.grid.punctuality()
-        logger.info(
-            "%s: exchange %s %s: %d of %d sent, %d received, %d rows not written; "
-            "%d late, lateness in ms: median %.2f, p99 %.2f, max %.2f",
-            run.session,
-            run.wish.id,
-            "broke off" if run.grid.left else "is over",
-            run.grid.sent,
-            run.grid.count,
-            run.received,
-            lost,
-            late.late,
-            late.median,
-            late.p99,
-            late.max,
-        )
 
     def _end_block(self, planned: float) -> None:
         block = self._block

@@ -9,6 +9,7 @@ from common.messages.basic import Ref
 
 Id: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Token: TypeAlias = Annotated[str, Meta(min_length=16, max_length=128)]
+LogName: TypeAlias = Annotated[str, Meta(max_length=64)]
 
 VERSION: Final = 1
 
@@ -17,7 +18,8 @@ class Hello(Message, frozen=True):
     """Takes a name. Bare, it gets the original protocol; each further field asks for more.
 
     `version` 1 adds ids, acknowledgements and a token; `token` reclaims the name; `after` asks for
-    every message since that id; `presence` for `joined` and `left`; `format` turns to plain text.
+    every message since that id of the log named `log`, and for all where the log is another one by
+    now; `presence` for `joined` and `left`; `format` turns to plain text.
     """
 
     name: str | UnsetType = UNSET
@@ -26,6 +28,7 @@ class Hello(Message, frozen=True):
     after: Id | UnsetType = UNSET
     presence: bool = False
     format: Literal["json", "text"] = "json"
+    log: LogName | UnsetType = UNSET
 
 
 class Who(Message, frozen=True):

@@ -63,6 +63,12 @@ class Description(Message, frozen=True):
     size: Annotated[int, Meta(ge=0, le=SAFE)]
 
 
+class Decline(Message, frozen=True):
+    """The sender will not take the files of the reader; `why` is for people."""
+
+    why: Annotated[str, Meta(max_length=1000)]
+
+
 class Acquaintance(Struct, frozen=True, gc=False):
     """Where another peer of the group listens."""
 
@@ -94,6 +100,7 @@ FROM_PEER: Final = (
     Admission,
     Describe,
     Description,
+    Decline,
     Acquaintances,
     Alive,
     Farewell,

@@ -7,13 +7,29 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from common.messages.base import SAFE, Message
 from common.messages.basic import Ref
 
-Group: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+MAX_GROUP: Final = 64
+
+Group: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_GROUP)]
+"""Names a group (`check_group`)."""
+
 PeerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
 """Names a peer, and the files of others that come from it (`common.exchange.check_id`)."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 Size: TypeAlias = Annotated[int, Meta(ge=0, le=SAFE)]
 Digest: TypeAlias = Annotated[str, Meta(max_length=128)]
+
+
+def check_group(text: str) -> str:
+    """Return `text` if it can name a group; raises ValueError unless 1 to 64 printable characters.
+
+    They are shown on terminals.
+    """
+    if not 1 <= len(text) <= MAX_GROUP or not text.isprintable():
+        raise ValueError(
+            f"the group {text!r} has a control character, or not 1 to {MAX_GROUP} characters"
+        )
+    return text
 
 
 class Share(Message, frozen=True):

@@ -3,15 +3,21 @@
 import os
 import subprocess
 import sys
-from typing import Final, NamedTuple
-
-from tests.e2e.daemon import Daemon
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Protocol
 
 PATIENCE: Final = 30.0
 """Seconds (s) a command may take on a busy machine."""
 
 # Without -X dev: asyncio would tell on stderr how slow a busy machine is.
 _CHATCTL: Final = (sys.executable, "-W", "error", "-m", "chatctl")
+
+
+class Server(Protocol):
+    """Where a command is to connect to."""
+
+    host: str
+    port: int
 
 
 class Outcome(NamedTuple):
@@ -22,7 +28,7 @@ class Outcome(NamedTuple):
     err: str
 
 
-def run(*arguments: str, daemon: Daemon | None = None, stdin: str | bytes = "") -> Outcome:
+def run(*arguments: str, daemon: Server | None = None, stdin: str | bytes = "") -> Outcome:
     """Run a command to its end."""
     done = subprocess.run(
         [*_CHATCTL, *arguments],
@@ -35,12 +41,14 @@ def run(*arguments: str, daemon: Daemon | None = None, stdin: str | bytes = "") 
     return Outcome(done.returncode, done.stdout.decode(), _said(done.stderr.decode()))
 
 
-def begin(*arguments: str, daemon: Daemon) -> subprocess.Popen[str]:
+def begin(
+    *arguments: str, daemon: Server, stdout: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Start a command; its first word on stderr says that it is ready."""
     return subprocess.Popen(
         [*_CHATCTL, *arguments],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         env=_environment(daemon),
@@ -53,7 +61,13 @@ def finish(command: subprocess.Popen[str]) -> Outcome:
     return Outcome(command.returncode, out, _said(err))
 
 
-def _environment(daemon: Daemon | None) -> dict[str, str]:
+def token_in(state: Path) -> str:
+    """Return the only token that is kept in a state directory."""
+    (token,) = (file for file in state.rglob("identities/*") if not file.suffix)
+    return token.read_text().strip()
+
+
+def _environment(daemon: Server | None) -> dict[str, str]:
     if daemon is None:
         return dict(os.environ)
     return {**os.environ, "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}

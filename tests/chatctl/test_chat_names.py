@@ -23,12 +23,29 @@ class FakeServer:
         self.reason = reason
         self.asked: list[str] = []
 
-    async def hello(self, name: str, *, token: str, presence: bool) -> Welcome:
+    def answer(self, name: str, token: str) -> Welcome:
         self.asked.append(name)
         if self.holders.setdefault(name, token) == token:
             return Welcome(name=name, token=token)
         free = next(variant for variant in names.variants(name) if variant not in self.holders)
         raise RefusedError(Error(self.reason, "taken", name=name, suggestion=free))
+
+
+class FakeClient:
+    """Holds the name that it was welcomed under until `held` closes."""
+
+    def __init__(self, server: FakeServer, identities: Identities, held: ExitStack) -> None:
+        self.fault = ""
+        self._server = server
+        self._identities = identities
+        self._held = held
+
+    async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
+        with ExitStack() as attempt:
+            token = attempt.enter_context(self._identities.borrow(name)).token
+            welcome = self._server.answer(name, token)
+            self._held.push(attempt.pop_all())
+        return welcome
 
 
 class Person:
@@ -50,7 +67,8 @@ def identities(tmp_path: Path) -> Identities:
 
 async def sign_in(server: FakeServer, identities: Identities, person: Person) -> str:
     with ExitStack() as held:
-        return str((await take_name(server, "ann", identities, held, person)).name)
+        client = FakeClient(server, identities, held)
+        return str((await take_name(client, "ann", identities, person)).name)
 
 
 async def test_a_free_name_is_taken_without_a_question(identities: Identities) -> None:
@@ -82,10 +100,10 @@ async def test_who_does_not_agree_is_told_what_would_be_free(identities: Identit
 
 
 async def test_a_variant_that_is_ours_comes_before_a_new_one(identities: Identities) -> None:
-    with identities.borrow("ann-4") as token:
+    with identities.borrow("ann-4") as identity:
         pass
     server = FakeServer("ann")
-    server.holders["ann-4"] = token
+    server.holders["ann-4"] = identity.token
     assert await sign_in(server, identities, Person()) == "ann-4"
 
 
@@ -105,9 +123,27 @@ async def test_the_search_ends_whoever_holds_the_variants(identities: Identities
 async def test_the_name_is_ours_alone_until_we_leave(identities: Identities) -> None:
     server = FakeServer()
     with ExitStack() as held:
-        await take_name(server, "ann", identities, held, Person())
+        await take_name(FakeClient(server, identities, held), "ann", identities, Person())
         assert await sign_in(server, identities, Person()) == "ann-2"
     assert await sign_in(server, identities, Person()) == "ann"
+
+
+async def test_where_another_program_is_faster_the_next_name_is_tried(
+    identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identities, "is_free", lambda _name: True)
+    with identities.borrow("ann"):
+        assert await sign_in(FakeServer(), identities, Person()) == "ann-2"
+
+
+async def test_what_is_wrong_with_what_was_kept_is_told(
+    identities: Identities, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ExitStack() as held:
+        client = FakeClient(FakeServer(), identities, held)
+        client.fault = "what was kept for ann cannot be read"
+        await take_name(client, "ann", identities, Person())
+    assert capsys.readouterr().err == "chatctl: what was kept for ann cannot be read\n"
 
 
 async def test_a_name_that_is_not_allowed_is_no_reason_to_look_for_another(
@@ -119,10 +155,12 @@ async def test_a_name_that_is_not_allowed_is_no_reason_to_look_for_another(
 
 
 async def test_a_server_that_does_not_answer_is_not_waited_for(identities: Identities) -> None:
-    class Silent(FakeServer):
-        async def hello(self, name: str, *, token: str, presence: bool) -> Welcome:
+    class Silent(FakeClient):
+        async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
             await asyncio.Event().wait()
             return Welcome()
 
-    with ExitStack() as held, pytest.raises(AnswerTimeoutError, match=r"within 0\.001 s"):
-        await take_name(Silent(), "ann", identities, held, Person(), within=0.001)
+    with ExitStack() as held:
+        client = Silent(FakeServer(), identities, held)
+        with pytest.raises(AnswerTimeoutError, match=r"within 0\.001 s"):
+            await take_name(client, "ann", identities, Person(), within=0.001)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatctl.running import Outcome, begin, finish, run
+from tests.chatctl.running import Outcome, begin, finish, run, token_in
 from tests.e2e.daemon import Daemon
 from tests.e2e.wire import Wire
 
@@ -185,10 +185,8 @@ def test_an_interrupt_ends_it_with_130_and_no_traceback(daemon: Daemon) -> None:
 
 def test_tail_ends_when_the_same_token_signs_in_elsewhere(daemon: Daemon, home: Path) -> None:
     tail = listen(daemon, "--as", "wanted")
-    (token,) = (home / "state" / "chatctl" / "identities").iterdir()
-
     with Wire(daemon.address) as elsewhere:
-        elsewhere.hello("wanted", version=1, token=token.read_text().strip())
+        elsewhere.hello("wanted", version=1, token=token_in(home / "state"))
         outcome = finish(tail)
 
     assert outcome.code == 4

@@ -24,7 +24,7 @@ def place() -> Place:
 
 def test_it_begins_where_the_log_ends(place: Place) -> None:
     assert place.last == 10
-    assert place.greet(has_room=True) == Hello("ann", 1, TOKEN, after=10)
+    assert place.greet(has_room=True) == Hello("ann", 1, TOKEN, after=10, log="a")
 
 
 def test_with_after_it_begins_there() -> None:
@@ -79,22 +79,37 @@ def test_without_room_the_replay_is_put_off(place: Place) -> None:
     assert place.greet(has_room=True).after == 10
 
 
-def test_another_log_starts_it_over_and_asks_for_all_of_it(place: Place) -> None:
+def test_in_another_log_it_starts_over(place: Place) -> None:
     place.greet(has_room=True)
 
     assert place.welcomed(Welcome(log="b", last=20))
-    assert place.greet(has_room=True).after == 0
-    assert not place.welcomed(Welcome(log="b", last=20))
     assert place.accepts(message(1))
+    assert place.greet(has_room=True) == Hello("ann", 1, TOKEN, after=0, log="b")
+    assert not place.welcomed(Welcome(log="b", last=20))
 
 
-def test_another_log_needs_no_second_hello_when_all_was_asked_for() -> None:
+def test_another_log_is_noticed_by_the_first_hello_too() -> None:
     place = Place()
-    place.say(Hello("ann", 1, TOKEN))
-    place.welcomed(Welcome(log="a", last=0))
-    place.greet(has_room=True)
+    place.say(Hello("ann", 1, TOKEN, after=50, log="a"))
 
-    assert not place.welcomed(Welcome(log="b", last=5))
+    assert place.welcomed(Welcome(log="b", last=60))
+    assert place.last == 0
+
+
+def test_another_log_is_noticed_only_when_it_is_asked_for_what_is_in_it(place: Place) -> None:
+    place.greet(has_room=False)
+    assert not place.welcomed(Welcome(log="b", last=20))
+
+    assert place.greet(has_room=True) == Hello("ann", 1, TOKEN, after=10, log="a")
+    assert place.welcomed(Welcome(log="b", last=20))
+
+
+def test_a_log_that_lost_its_end_counts_on_from_there(place: Place) -> None:
+    place.greet(has_room=True)
+    place.welcomed(Welcome(log="a", last=7))
+    place.resumed(Resumed(0, 7, gap=True, first=1))
+
+    assert place.accepts(message(8))
 
 
 def test_the_same_log_goes_on(place: Place) -> None:

@@ -8,6 +8,7 @@ import pytest
 from chatctl.backoff import Backoff
 from chatctl.client import (
     CannotConnectError,
+    LogStartedOver,
     Reconnected,
     Reconnecting,
     RefusedError,
@@ -132,23 +133,22 @@ async def test_a_gap_in_the_replay_is_told(server: Server) -> None:
         assert await next_event(client) == Resumed(1, 90, gap=True, first=80)
 
 
-async def test_a_server_that_lost_its_log_is_asked_for_all_of_the_new_one(server: Server) -> None:
+async def test_a_log_that_started_over_is_read_from_its_beginning_after_one_hello(
+    server: Server,
+) -> None:
     async with server.client() as client:
         peer = await sign_in(server, client, log="old", last=50)
         peer.hang_up()
 
         hello = await (peer := await server.accept()).welcome(log="new", last=2)
-        assert hello["after"] == 50
-        peer.deliver(51)  # an id of the new log, but asked for by one of the old
-        hello = await (peer := await server.accept()).welcome(log="new", last=2)
-        assert hello["after"] == 0
         peer.deliver(1, 2)
 
+        assert (hello["after"], hello["log"]) == (50, "old")
         assert isinstance(await next_event(client), Reconnecting)
-        back = await next_event(client)
-        assert isinstance(back, Reconnected)
-        assert back.log_lost
+        assert isinstance(await next_event(client), Reconnected)
+        assert await next_event(client) == LogStartedOver("new")
         assert await next_contents(client, 2) == ["m1", "m2"]
+        assert server.accepted == 2
 
 
 async def test_it_never_comes_back_after_it_was_replaced(server: Server) -> None:

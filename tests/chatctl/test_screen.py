@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
-from chatctl.events import Receipt, Reconnected, Reconnecting
+from chatctl.events import LogStartedOver, Receipt, Reconnected, Reconnecting
 from chatctl.lines import WRONG
 from chatctl.screen import CROWD, Screen
 from common.messages.base import Error
@@ -109,12 +109,14 @@ def test_lines_stand_in_the_order_of_the_log(screen: Screen) -> None:
 def test_a_log_that_begins_anew_comes_after_the_old_one(screen: Screen) -> None:
     screen.heard(broadcast(50, "old"))
     screen.heard(Reconnecting("gone", 1, 0.1))
-    screen.heard(Reconnected(1.0, log_lost=True))
+    screen.heard(Reconnected(1.0))
+    screen.heard(LogStartedOver("b"))
     screen.heard(broadcast(1, "new"))
     assert [line[17:] for line in lines(screen)] == [
         "bob: old",
         "* gone; reconnecting",
-        "* connected again after 1s; the server lost its log, messages may be missing",
+        "* connected again after 1s",
+        "* the server's log started over: messages from before it may be missing",
         "bob: new",
     ]
 
@@ -207,3 +209,17 @@ def test_a_completion_that_is_not_sure_shows_the_choices(screen: Screen) -> None
 def test_nobody_completes_their_own_name(screen: Screen) -> None:
     assert screen.complete("an") == "an"
     assert lines(screen) == []
+
+
+def test_what_was_heard_is_shown_when_its_lines_were_taken(screen: Screen) -> None:
+    first, second = broadcast(1, "one"), broadcast(2, "two")
+    screen.heard(first)
+    assert screen.shown() == []
+
+    lines(screen)
+    screen.heard(second)
+    assert screen.shown() == [first]
+    assert screen.shown() == []
+
+    lines(screen)
+    assert screen.shown() == [second]

@@ -1,7 +1,7 @@
 """The services behind real connections, whose clients sit at the other end of a cable in memory.
 
-Readers, writers and their flow control are asyncio's own; only the transport under them is made
-here. A client takes as many bytes as it has room for, and time passes as in `virtual_time`.
+Only the transport under a connection is made here, and how it controls the flow. A client takes as
+many bytes as it has room for, and time passes as in `virtual_time`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Cable(asyncio.Transport):
 
     def __init__(
         self,
-        protocol: asyncio.StreamReaderProtocol,
+        protocol: asyncio.Protocol,
         writes: list["Cable"],
         peer: tuple[str, int] | None,
         room: int,
@@ -87,6 +87,13 @@ class Cable(asyncio.Transport):
     def abort(self) -> None:
         self._end("aborted", None)
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.Protocol:
+        return self._protocol
+
     def is_reading(self) -> bool:
         return self.is_read
 
@@ -120,21 +127,23 @@ class Client:
 
     def __init__(self, house: "House", peer: tuple[str, int] | None, room: int) -> None:
         reader = asyncio.StreamReader(limit=READER_LIMIT)
-        self._protocol = asyncio.StreamReaderProtocol(reader, self._accept)
+        streams = asyncio.StreamReaderProtocol(reader, self._accept)
         self._house = house
         self._unsent = bytearray()
         self._seen = 0
-        self.cable = Cable(self._protocol, house.writes, peer, room)
-        self._protocol.connection_made(self.cable)
+        self.served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the server has let go of the connection."""
+        self.cable = Cable(streams, house.writes, peer, room)
+        streams.connection_made(self.cable)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connection = self._house.make_connection(reader, writer)
+    def _accept(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connection = self._house.make_connection(writer, self.served)
         self.session = self.connection.session
-        self.served = asyncio.create_task(self.connection.run())
+        self.connection.start()
 
     def feed(self, chunk: bytes) -> None:
         """Have bytes arrive at the server."""
-        self._protocol.data_received(chunk)
+        self.cable.get_protocol().data_received(chunk)
 
     async def send(self, raw: bytes) -> None:
         """Send bytes, as far as the server reads, and let it do what it can."""
@@ -176,7 +185,7 @@ class Client:
 
     async def end(self) -> None:
         """Close this side; what comes is still taken."""
-        self._protocol.eof_received()
+        self.cable.get_protocol().eof_received()
         await quiet()
 
     async def reset(self) -> None:
@@ -244,16 +253,16 @@ class House:
         return client
 
     def make_connection(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, writer: asyncio.StreamWriter, served: asyncio.Future[None]
     ) -> Connection:
         """Do what the server does with a new connection."""
         return Connection(
-            reader,
             writer,
             router=self.stage.router,
             turn=self._turn,
             clock=self.stage.clock,
             terms=self._terms,
+            ended=lambda _connection: served.set_result(None),
         )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,11 @@ class Pty:
         self.raw += self._child.read()
         self._child.close()
         return int(self._child.exitstatus if self._child.exitstatus is not None else -1)
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self._child.kill(signal.SIGKILL)
+        self._child.wait()
 
     def close(self) -> None:
         """End it, however it is."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chatctl.running import token_in
 from tests.e2e.daemon import Daemon
 from tests.e2e.terminals import PROMPT, Desk, Pty
 from tests.e2e.wire import Wire
@@ -243,6 +244,7 @@ def test_leaving_while_the_server_is_away_tells_what_was_not_sent(start: Start, 
     rosa.type("\x04")
     assert rosa.end() == 7
     assert "you: too late  ✗ not acknowledged\n" in rosa.text
+    assert "chatctl: 1 message is not acknowledged, and sent when rosa is back\n" in rosa.text
     assert rosa.text.endswith("chatctl: messages that were not acknowledged: 1\n")
 
 
@@ -250,11 +252,8 @@ def test_who_is_replaced_is_told_and_does_not_come_back(
     daemon: Daemon, desk: Desk, tmp_path: Path
 ) -> None:
     sam = desk.chat(daemon, "sam")
-    (token,) = (
-        file.read_text().strip() for file in (tmp_path / "state").rglob("*") if file.is_file()
-    )
     with Wire(daemon.address) as thief:
-        thief.hello("sam", version=1, token=token)
+        thief.hello("sam", version=1, token=token_in(tmp_path / "state"))
         assert sam.end() == 4
     assert sam.text.endswith("you signed in on another connection, which has the name now\n")
 

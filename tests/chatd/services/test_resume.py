@@ -207,3 +207,21 @@ async def test_the_newest_id_replayed_counts_as_handed_over(stage: Stage) -> Non
     await bob.broadcast("one", "two")
     ann = await stage.member("ann", after=0)
     assert ann.session.outbox.taken_id == 2
+
+
+async def test_an_id_of_another_log_means_all_of_this_one_and_is_a_gap(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    ann.vanish()
+    await bob.broadcast("one", "two")
+    again = await stage.member("ann", token=ann.token, after=2, log="another")
+    heard = again.heard()
+    assert contents(heard) == ["one", "two"]
+    assert heard[-1] == {"code": "resumed", "count": 2, "last": 2, "gap": True, "first": 1}
+
+
+async def test_an_id_of_this_log_may_say_so(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    ann.vanish()
+    await bob.broadcast("one", "two")
+    again = await stage.member("ann", token=ann.token, after=1, log=stage.log.name)
+    assert contents(again.heard()) == ["two"]

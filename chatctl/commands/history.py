@@ -1,0 +1,66 @@
+"""``chatctl history``: what was said before."""
+
+from argparse import ArgumentParser, Namespace
+from typing import Final
+
+from chatctl import options
+from chatctl.errors import Exit
+from chatctl.settings import Settings
+
+HELP: Final = "print what was said before, oldest first"
+EXAMPLE: Final = """\
+chatctl history --since 1h
+         chatctl history --with ann --limit 10
+         chatctl history --json | jq .content"""
+
+LIMIT: Final = 50
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what the command takes."""
+    options.add_name(parser)
+    options.add_json(parser)
+    parser.add_argument(
+        "--with", dest="other", metavar="NAME", help="only what you and NAME sent each other"
+    )
+    parser.add_argument(
+        "--before", type=options.count, metavar="ID", help="only what is older than this number"
+    )
+    parser.add_argument(
+        "--since", type=options.duration, metavar="TIME", help="only the last 10m, 1h, 7d"
+    )
+    parser.add_argument(
+        "--limit",
+        type=options.count,
+        metavar="N",
+        help=f"the newest N of these ({LIMIT}; with --since all)",
+    )
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Page backwards through the log as far as it takes, and print from there."""
+    import sys
+    import time
+
+    import msgspec
+
+    from chatctl import past
+    from chatctl.oneshot import signed_in
+    from chatctl.output import print_line, print_lines
+
+    most = args.limit or (LIMIT if args.since is None else sys.maxsize)
+    oldest_ns = 0 if args.since is None else time.time_ns() - int(args.since * 1e9)
+    with past.Spool() as spool:
+        async with signed_in(settings, args.name_given, exactly=True) as client:
+            me, accepts, size = client.name, past.everything(), min(most, past.PAGE)
+            if args.other is not None:
+                accepts, size = past.between(me, args.other), past.PAGE
+            await spool.fill(past.pages(client, args.before, size), accepts, oldest_ns, most)
+        decode = msgspec.json.Decoder(past.Delivery).decode_lines
+        for page in spool:
+            if args.json:
+                print_lines(page)
+            else:
+                for message in decode(page):
+                    print_line(past.line(message, me))
+    return Exit.OK

@@ -1,0 +1,180 @@
+"""Messages from a file, each delivered once however often the file is sent."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Protocol, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Struct, structs
+
+from chatctl.errors import AnswerTimeoutError, ClientError, Exit, RefusedError, UsageError
+from chatctl.events import Receipt
+from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast
+from common.names import key
+
+AHEAD: Final = 256
+"""Messages sent before the first of them is acknowledged."""
+
+_Record: TypeAlias = Outgoing | OutgoingBroadcast | Incoming | IncomingBroadcast
+_decode: Final = msgspec.json.Decoder(_Record).decode
+
+
+class Imported(Struct, frozen=True):
+    """The message on line `line` (from 1), sent under `ref`, is in the log as `id`.
+
+    `duplicate` when it was there before.
+    """
+
+    line: int
+    ref: str
+    id: int
+    duplicate: bool
+
+    def to_json(self) -> str:
+        """Return it for programs."""
+        return msgspec.json.encode(self).decode()
+
+
+class Summary:
+    """Counts what became of the lines of a file."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.present = 0
+        self.skipped = 0
+        self.failed = 0
+        self._failure = Exit.OK
+
+    @property
+    def exit_code(self) -> Exit:
+        """What a script is told: why every line failed, or that some did."""
+        return Exit.PARTIAL if self.failed and (self.sent or self.present) else self._failure
+
+    def deliver(self, receipt: Receipt) -> None:
+        """Count a message that is in the log."""
+        if receipt.duplicate:
+            self.present += 1
+        else:
+            self.sent += 1
+
+    def fail(self, failure: ClientError) -> None:
+        """Count a line that is no message, or one that was not delivered."""
+        self.failed += 1
+        self._failure = self._failure or failure.exit_code
+
+    def __str__(self) -> str:
+        counts = {
+            "delivered": self.sent,
+            "there before": self.present,
+            "written by others": self.skipped,
+            "failed": self.failed,
+        }
+        told = [f"{count} {what}" for what, count in counts.items() if count or what == "delivered"]
+        return ", ".join(told)
+
+
+class Reader:
+    """Reads lines as messages of the person called `me`."""
+
+    def __init__(self, me: str) -> None:
+        self._me = key(me)
+        self._seen: Counter[bytes] = Counter()
+
+    def read(self, line: str) -> Outgoing | OutgoingBroadcast | None:
+        """Return the message that `line` stands for, None where somebody else wrote it.
+
+        A message without a ref gets one that is made from it, so that the same file gives the same
+        refs. Raises UsageError.
+        """
+        try:
+            record = _decode(line)
+        except msgspec.DecodeError as fault:
+            raise UsageError(f"not a message: {fault}") from None
+        message = self._sent_by_me(record)
+        if message is None or message.ref is not UNSET:
+            return message
+        digest = hashlib.sha256(msgspec.json.encode(record)).digest()[:16]
+        self._seen[digest] += 1
+        return structs.replace(message, ref=f"import.{digest.hex()}.{self._seen[digest]:x}")
+
+    def _sent_by_me(self, record: _Record) -> Outgoing | OutgoingBroadcast | None:
+        match record:
+            case Outgoing() | OutgoingBroadcast():
+                return record
+            case _ if key(record.author) != self._me:
+                return None
+            case IncomingBroadcast():
+                return OutgoingBroadcast(record.content, record.ref)
+            case Incoming(to=str(to)):
+                return Outgoing(to, record.content, record.ref)
+        raise UsageError("not a message: it does not say to whom; add to")
+
+
+class Sender(Protocol):
+    """What sends messages."""
+
+    async def send(self, to: str, text: str, *, ref: str | None = None) -> Receipt:
+        """Send to one."""
+
+    async def broadcast(self, text: str, *, ref: str | None = None) -> Receipt:
+        """Send to everyone else."""
+
+
+async def send_file(
+    lines: AsyncIterator[str],
+    reader: Reader,
+    sender: Sender,
+    summary: Summary,
+    report: Callable[[int, Imported | ClientError | None], object],
+) -> None:
+    """Send each of `lines` that is not blank, in order, up to 256 before the first is acknowledged.
+
+    `report` gets the number of each line and what became of it; None where nothing was to be done.
+    Raises what ends all of them, such as CannotConnectError.
+    """
+    places = asyncio.Semaphore(AHEAD)
+
+    async def send(number: int, message: Outgoing | OutgoingBroadcast) -> None:
+        ref = message.ref or ""
+        try:
+            receipt = await _deliver(sender, message, ref)
+        except (RefusedError, AnswerTimeoutError, UsageError) as failure:
+            summary.fail(failure)
+            report(number, failure)
+        else:
+            summary.deliver(receipt)
+            report(number, Imported(number, ref, receipt.id, receipt.duplicate))
+        finally:
+            places.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            number = 0
+            async for line in lines:
+                number += 1
+                message = None
+                try:
+                    message = reader.read(line) if line.strip() else None
+                except UsageError as fault:
+                    summary.fail(fault)
+                    report(number, fault)
+                    continue
+                if message is None:
+                    summary.skipped += bool(line.strip())
+                    report(number, None)
+                    continue
+                await places.acquire()
+                group.create_task(send(number, message))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _deliver(sender: Sender, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
+    try:
+        if isinstance(message, Outgoing):
+            return await sender.send(message.to, message.content, ref=ref)
+        return await sender.broadcast(message.content, ref=ref)
+    except ValueError as fault:
+        raise UsageError(str(fault)) from None

@@ -1,0 +1,54 @@
+"""What people are told about messages of before."""
+
+import pytest
+
+from chatctl.events import Delivered, Event, LogStartedOver, Undelivered
+from chatctl.talk import describe, describe_kept
+from common.messages.base import Error
+from common.messages.chat import Outgoing, OutgoingBroadcast, Resumed
+
+HI = Outgoing("b\x1bb", "hi\nyou", "r1")
+FULL = Error("storage_failed", "the disk is full", ref="r1")
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (
+            Delivered(HI, 7, duplicate=True),
+            "the message to b\\x1bb, “hi\\nyou”, of before was not acknowledged; "
+            "it had arrived before",
+        ),
+        (
+            Delivered(OutgoingBroadcast("x" * 50, "r1"), 7, duplicate=False),
+            f"the message to all, “{'x' * 40}…”, of before was not acknowledged; "
+            "it has arrived now",
+        ),
+        (
+            Undelivered(HI, Error("no_such_user", "there is no b\x1bb"), is_kept=False),
+            "the message to b\\x1bb, “hi\\nyou”, of before was refused: there is no b\\x1bb",
+        ),
+        (
+            Undelivered(HI, FULL, is_kept=True),
+            "the message to b\\x1bb, “hi\\nyou”, of before was refused: the disk is full; "
+            "it is kept and sent again next time",
+        ),
+        (
+            LogStartedOver("b"),
+            "the server's log started over: messages from before it may be missing",
+        ),
+        (
+            Resumed(0, 9, gap=True, first=5),
+            "messages before number 5 are no longer kept, some were missed",
+        ),
+        (Resumed(0, 9, gap=True, first=1), None),
+        (Resumed(4, 9, gap=False), None),
+    ],
+)
+def test_what_became_of_them_is_one_sentence(event: Event, sentence: str | None) -> None:
+    assert describe(event) == sentence
+
+
+@pytest.mark.parametrize(("count", "messages"), [(1, "1 message is"), (12, "12 messages are")])
+def test_how_many_wait_is_told_with_whose_they_are(count: int, messages: str) -> None:
+    assert describe_kept(count, "ann") == f"{messages} not acknowledged, and sent when ann is back"
