@@ -72,7 +72,6 @@ class Contacts:
         """Note that somebody was met there."""
         contact.is_dialled = False
         contact.failure = ""
-        contact.backoff.reset()
         if contact in self._nameless:
             self._nameless.remove(contact)
 
@@ -81,6 +80,11 @@ class Contacts:
         contact.is_dialled = False
         contact.failure = failure
         contact.due = now + contact.backoff.next_delay()
+
+    def lost(self, identity: str, now: float) -> None:
+        """Note that the link to a peer is gone; it is dialled again a little later."""
+        if (contact := self._named.get(identity)) is not None:
+            contact.due = now + contact.backoff.next_delay()
 
     def out_of_reach(self, without: Container[str]) -> Iterator[Contact]:
         """Yield those that were dialled in vain, `without` those that were met otherwise."""

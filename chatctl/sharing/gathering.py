@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from ipaddress import ip_address
+from itertools import islice
 from typing import Final
 
 from chatctl.sharing import events
@@ -17,7 +18,13 @@ from chatctl.sharing.swap import Swap, Tell
 from common.addresses import Address
 from common.exchange import check_id
 from common.messages.base import Error, Message
-from common.messages.introduction import Acquaintance, Acquaintances, Alive, Farewell
+from common.messages.introduction import (
+    MAX_ACQUAINTANCES,
+    Acquaintance,
+    Acquaintances,
+    Alive,
+    Farewell,
+)
 from common.messages.peers import Peer
 
 GOODBYE: Final = 2.0
@@ -52,6 +59,7 @@ class Gathering:
         self._pieces = pieces
         self._silence = max(silence, SILENCE)
         self._tell = tell
+        self._linked: set[str] = set()
         self._told: set[events.Event] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._partings: set[asyncio.Task[None]] = set()
@@ -77,7 +85,8 @@ class Gathering:
         if self.began_at is None:
             self.began_at = time.monotonic()
         partner = Partner(link, card, self._pieces, swap.unreadable, dialled=dialled)
-        others = [Acquaintance(each.id, *each.listens_at) for each in swap.partners.values()]
+        linked = islice(swap.partners.values(), MAX_ACQUAINTANCES)
+        others = [Acquaintance(each.id, *each.listens_at) for each in linked]
         swap.join(partner)
         if others:
             partner.link.send(Acquaintances(others))
@@ -106,14 +115,20 @@ class Gathering:
                 continue
             self.contacts.hear_of(peer.id, Address(_as_seen(peer.host, teller), peer.port), now)
 
-    def tick(self, door: Door, now: float) -> None:
-        """Do what time brings: dial, say that we are here, part with the silent."""
+    def dial(self, door: Door, now: float) -> None:
+        """Dial those whose turn it is."""
         swap = self._swap
         for contact in self.contacts.take_due(now, {*swap.partners, *swap.gone}):
             task = asyncio.create_task(self._dial(door, contact))
             self._dials.add(task)
             task.add_done_callback(self._dials.discard)
-        for partner in list(swap.partners.values()):
+
+    def look_after(self, now: float) -> None:
+        """Say that we are here, part with those who are silent, and measure."""
+        for identity in self._linked.difference(self._swap.partners):
+            self.contacts.lost(identity, now)
+        self._linked = set(self._swap.partners)
+        for partner in list(self._swap.partners.values()):
             link = partner.link
             if now - link.heard_at > self._silence:
                 link.lose_with(f"was silent for {self._silence:g} s")

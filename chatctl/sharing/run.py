@@ -183,7 +183,8 @@ class Run:
         while verdict is Verdict.GO_ON and swap.fault is None:
             swap.stirred.clear()
             now = time.monotonic()
-            self.gathering.tick(self._door, now)
+            self.gathering.look_after(now)
+            self.gathering.dial(self._door, now)
             self._view.show(swap.files, self.gathering.uploads.rate, self.gathering.downloads.rate)
             verdict = judge(self.wish.terms, self._standing(now), now)
             self._announce()

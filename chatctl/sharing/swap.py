@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 from chatctl.sharing import events
+from chatctl.sharing.describing import Describing
 from chatctl.sharing.files import Files
 from chatctl.sharing.manifest import Collection
 from chatctl.sharing.outgoing import Traffic
@@ -24,7 +25,7 @@ from common.messages import introduction, swarm
 from common.messages.base import Error, Message
 from common.messages.introduction import Decline, Describe, Description
 from common.messages.swarm import Knows, Piece
-from common.pieces import PIECE, BadManifestError, Layout, Manifest
+from common.pieces import PIECE, Bitfield, Layout
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
@@ -81,7 +82,9 @@ class Swap:
         }
         self._barred: set[str] = set()
         self._unwritten = 0
-        self._adding: set[asyncio.Task[None]] = set()
+        self._describing = Describing(
+            self.owners, self.files, store, know=self._know, fail=self._fail, tell=tell
+        )
         self._is_planning = self._is_closed = False
         self._alarm: asyncio.TimerHandle | None = None
         store.share(own)
@@ -90,7 +93,7 @@ class Swap:
     @property
     def awaited(self) -> int:
         """Manifests that are to come from those who are linked, or are being taken in."""
-        return len(self._adding) + sum(map(self.owners.is_awaited, self.partners))
+        return len(self._describing) + sum(map(self.owners.is_awaited, self.partners))
 
     @property
     def is_complete(self) -> bool:
@@ -168,8 +171,7 @@ class Swap:
             partner.link.close()
         if self._alarm is not None:
             self._alarm.cancel()
-        for task in self._adding:
-            task.cancel()
+        self._describing.close()
 
     def _hear(self, partner: Partner, frame: Frame) -> None:
         message, raw = frame
@@ -182,11 +184,11 @@ class Swap:
                     else:
                         self._take(partner, message, raw, now)
                 case Describe(owner):
-                    self._describe(partner, owner)
+                    self._describing.answer(partner, owner)
                 case Description(owner):
-                    self._learn(partner, owner, raw)
+                    self._describing.take(partner, owner, raw)
                 case Error(detail=detail):
-                    raise WireError(f"says: {detail}")
+                    partner.link.lose_with(f"says: {detail}")
                 case Decline(why=why):
                     partner.has_our_manifest = True
                     self._tell(events.Declined(partner.id, why))
@@ -209,8 +211,6 @@ class Swap:
         self.let_go(partner)
         how = self.fates[partner.id] = "left" if partner.farewell else str(fault)
         self._tell(events.Parted(partner.id, how))
-
-    # Pieces
 
     def _take(self, partner: Partner, piece: Piece, raw: bytearray, now: float) -> None:
         self.planner.arrived(partner.id, piece.owner, piece.index, now)
@@ -245,56 +245,10 @@ class Swap:
         self.planner.unreadable(partner.id, piece.owner, piece.index, time.monotonic())
         self._plan_soon()
 
-    # Manifests
-
-    def _describe(self, partner: Partner, owner: str) -> None:
-        encoded = self.owners.encoded(owner)
-        if encoded is None or owner in partner.described:
-            raise WireError(f"asks for the manifest of {owner} a second time, or for none of ours")
-        partner.described.add(owner)
-        partner.link.send(Description(owner, len(encoded)), encoded)
-
-    def _learn(self, partner: Partner, owner: str, raw: bytearray | None) -> None:
-        if not self.owners.was_asked(partner.id, owner):
-            raise WireError(f"sent a manifest of {owner} that it was not asked for")
-        if raw is None:
-            return
-        try:
-            manifest = self.owners.take(owner, bytes(raw))
-        except BadManifestError as fault:
-            self._decline(owner, str(fault))
-        except ValueError as fault:
-            raise WireError(str(fault)) from None
-        else:
-            task = self._loop.create_task(self._add(manifest))
-            self._adding.add(task)
-            task.add_done_callback(self._added)
-
-    async def _add(self, manifest: Manifest) -> None:
-        owner = manifest.owner
-        layout = self.files.add(manifest)
-        try:
-            held = await self._store.add(manifest)
-            self.files.find(owner, held)
-            digest = self.owners.digest_of(owner)
-            self.planner.know(owner, digest, layout, held, time.monotonic())
-        except BadManifestError as fault:
-            self.files.forget(owner)
-            self.owners.refuse(owner, str(fault))
-            self._decline(owner, str(fault))
-        except Exception as fault:
-            self._fail(fault)
-
-    def _added(self, task: asyncio.Task[None]) -> None:
-        self._adding.discard(task)
+    def _know(self, owner: str, layout: Layout, held: Bitfield) -> None:
+        digest = self.owners.digest_of(owner)
+        self.planner.know(owner, digest, layout, held, time.monotonic())
         self._plan_soon()
-
-    def _decline(self, owner: str, why: str) -> None:
-        self._tell(events.NotTaken(owner, why))
-        if (partner := self.partners.get(owner)) is not None:
-            partner.link.send(Decline(why[:1000]))
-
-    # Orders
 
     def _plan_soon(self) -> None:
         if not self._is_planning:
@@ -308,8 +262,7 @@ class Swap:
         self._is_planning = False
         for order in self.planner.take_orders(time.monotonic()):
             self._carry_out(order)
-        for peer, owner in self.owners.questions():
-            self.partners[peer].send(Describe(owner))
+        self._describing.ask(self.partners)
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

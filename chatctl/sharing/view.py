@@ -58,7 +58,7 @@ class Bars:
 
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
-        self._rates = progress.add_task("", total=None, rates="")
+        self._all = progress.add_task("all", total=1, rates="")
         self._bars: dict[tuple[str, str], TaskID] = {}
         self._shown_at = 0.0
 
@@ -74,8 +74,10 @@ class Bars:
         self._shown_at = now
         for file in files:
             self._show(file)
+        size = sum(file.size for file in files)
+        done = sum(map(_done, files))
         rates = f"{upload_rate / 1e6:.3g} MB/s up, {download_rate / 1e6:.3g} MB/s down"
-        self._progress.update(self._rates, rates=rates)
+        self._progress.update(self._all, total=size or 1, completed=done, rates=rates)
         self._progress.refresh()
 
     def _show(self, file: FileProgress) -> None:
@@ -86,8 +88,12 @@ class Bars:
                 return
             label = visible(f"{file.name} of {file.owner}")
             bar = self._bars[key] = self._progress.add_task(label, total=file.size or 1, rates="")
-        done = file.size or 1 if file.path is not None else file.done
-        self._progress.update(bar, completed=done)
+        self._progress.update(bar, completed=_done(file) if file.size else 1)
+
+
+def _done(file: FileProgress) -> int:
+    """Return how many bytes of a file are here."""
+    return file.size if file.path is not None else file.done
 
 
 @contextmanager

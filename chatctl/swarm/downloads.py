@@ -1,207 +1,212 @@
-"""What is asked of whom."""
+"""The receiving half: who has what, what is asked of whom, and what comes of it."""
 
 from random import Random
 from typing import Final
 
-from chatctl.swarm.ledger import ARRIVED, ASKED, BIT, LACKING, Ledger
-from chatctl.swarm.neighbour import Neighbour
+from chatctl.swarm.choice import choose
+from chatctl.swarm.ledger import ARRIVED, ASKED, BIT, LACKING, Ledger, Owner, set_bits
+from chatctl.swarm.neighbour import MAX_OPEN, Neighbour
 from chatctl.swarm.orders import SwarmFault
-from chatctl.swarm.window import MAX_WINDOW
+from chatctl.swarm.takeover import find_move
 from common.messages.swarm import Cancel, Get, New
 
-_SAMPLE: Final = 8
-_GAIN: Final = 0.05
-_PACE_WEIGHT: Final = 0.25
 _NEW: Final = New()
-MAX_OPEN: Final = 2 * MAX_WINDOW
+_PACE_WEIGHT: Final = 0.25
+_REVIEW: Final = 0.25
+_PATIENCE: Final = 5.0
+_SILENCE: Final = 120.0
 
 
 class Downloads:
+    """Keeps at each neighbour a window of requests.
+
+    Neighbours for which something changed are remembered, and asked when the turn ends. Those that
+    have nothing more to give are looked at again every 0.25 s, because they may take over requests
+    that wait elsewhere.
+    """
+
     def __init__(self, ledger: Ledger, neighbours: dict[str, Neighbour], random: Random) -> None:
         self._ledger = ledger
         self._neighbours = neighbours
-        self._random = random.random
-        self.hungry: dict[Neighbour, None] = {}
-        self.moved = 0
+        self._random = random
+        self._changed: dict[Neighbour, None] = {}
+        self.review_due: float | None = None
+        """When to `review` (s); None while nothing is asked."""
+
+    # Who has what
 
     def offer(self, neighbour: Neighbour, piece: int) -> None:
+        """Note that a neighbour has a piece."""
         bit = BIT[piece & 7]
         if neighbour.holds[piece >> 3] & bit:
             return
         neighbour.holds[piece >> 3] |= bit
         self._ledger.holders[piece] += 1
-        if self._ledger.state[piece] == LACKING:
+        state = self._ledger.state[piece]
+        if state == LACKING:
             neighbour.asked.candidates.append(piece)
-            self.hungry[neighbour] = None
+        if state <= ASKED:
+            self._changed[neighbour] = None
+
+    def offer_all(self, neighbour: Neighbour, owner: Owner) -> None:
+        """Note that a neighbour has all pieces of an owner."""
+        for piece in range(owner.base, owner.base + owner.count):
+            self.offer(neighbour, piece)
+        self._changed[neighbour] = None
 
     def retract(self, neighbour: Neighbour, piece: int) -> None:
+        """Note that a neighbour has a piece no more."""
         if neighbour.has(piece):
             neighbour.holds[piece >> 3] ^= BIT[piece & 7]
             self._ledger.holders[piece] -= 1
 
-    def relack(self, piece: int) -> None:
+    def lack(self, piece: int) -> None:
+        """Take a piece for one that is not here, and that is asked of nobody."""
         self._ledger.change(piece, LACKING)
         for neighbour in self._neighbours.values():
             if neighbour.has(piece):
                 neighbour.asked.candidates.append(piece)
-                self.hungry[neighbour] = None
+                self._changed[neighbour] = None
+
+    def note_state(self, neighbour: Neighbour) -> None:
+        """Note that a neighbour said something else of itself than before."""
+        self._changed[neighbour] = None
+
+    def leave(self, neighbour: Neighbour) -> None:
+        """Forget a neighbour, which is linked no more."""
+        self._changed.pop(neighbour, None)
+        for piece in set_bits(neighbour.holds, 0):
+            self._ledger.holders[piece] -= 1
+        for piece in neighbour.asked.pieces:
+            if self._ledger.state[piece] == ASKED:
+                self.lack(piece)
+
+    # Answers
 
     def announced(self, neighbour: Neighbour, piece: int) -> None:
-        """A header came."""
+        """Take the header of a piece; raises SwarmFault when it answers nothing."""
         asked = neighbour.asked
-        if asked.incoming is not None:
-            raise SwarmFault("two at once")
-        since = asked.pieces.pop(piece, None)
-        if since is None:
-            if piece in asked.cancelled:
-                asked.cancelled.remove(piece)
-                since = -1.0
-            elif asked.news and self._ledger.owner_of(piece).id == neighbour.id:
-                since = asked.news.popleft()
-                self.offer(neighbour, piece)
-            else:
-                raise SwarmFault("it sends a piece that was not asked for")
-        asked.incoming = piece, since
-        if self._ledger.state[piece] == LACKING:
-            self._ledger.change(piece, ASKED)
+        if piece not in asked.pieces and piece not in asked.cancelled:
+            if not asked.news or self._ledger.owner_of(piece).id != neighbour.id:
+                raise SwarmFault("it sends a piece that it was not asked for")
+            asked.pieces[piece] = asked.news.popleft()
+            if self._ledger.state[piece] == LACKING:
+                self._ledger.change(piece, ASKED)
+        asked.incoming = piece
 
     def arrived(self, neighbour: Neighbour, piece: int, now: float) -> bool:
+        """Take note that the bytes of a piece are here; False when they were here before."""
         asked = neighbour.asked
-        assert asked.incoming is not None
-        _, since = asked.incoming
         asked.incoming = None
         asked.got += 1
         self._answered(neighbour, now)
-        if since >= 0:
-            asked.window.adapt(now - since, len(self._neighbours))
-        self.hungry[neighbour] = None
-        if self._ledger.state[piece] != ASKED:
+        since = asked.pieces.pop(piece, None)
+        if since is None:
+            asked.cancelled.discard(piece)
+        else:
+            asked.window.answered(now - since - neighbour.round_trip)
+        state = self._ledger.state[piece]
+        if state > ASKED:
             return False
         self._ledger.change(piece, ARRIVED)
-        for other in self._neighbours.values():
-            if piece in other.asked.pieces:
-                self._cancel(other, piece)
+        if since is None and state == ASKED:  # it is being moved, and came from where it was before
+            for other in self._neighbours.values():
+                if piece in other.asked.pieces:
+                    self._cancel(other, piece)
         return True
+
+    def denied_new(self, neighbour: Neighbour, now: float) -> None:
+        """Take a `none` for a `new`."""
+        if not neighbour.asked.news:
+            raise SwarmFault("it denies a new piece that it was not asked for")
+        neighbour.asked.news.popleft()
+        self._answered(neighbour, now)
+
+    def denied(self, neighbour: Neighbour, piece: int, now: float) -> None:
+        """Take a `none` for a `get`."""
+        asked = neighbour.asked
+        if piece in asked.cancelled:
+            asked.cancelled.remove(piece)
+        elif asked.pieces.pop(piece, None) is not None:
+            self.retract(neighbour, piece)
+            if self._ledger.state[piece] == ASKED:
+                self.lack(piece)
+        else:
+            raise SwarmFault("it denies a piece that it was not asked for")
+        self._answered(neighbour, now)
 
     def _answered(self, neighbour: Neighbour, now: float) -> None:
         asked = neighbour.asked
         took = now - asked.answered_at
-        asked.pace += _PACE_WEIGHT * (took - asked.pace) if asked.pace else took
+        asked.pace += (took - asked.pace) * _PACE_WEIGHT if asked.pace else took
         asked.answered_at = now
+        self._changed[neighbour] = None
 
-    def denied_new(self, neighbour: Neighbour) -> None:
-        if not neighbour.asked.news:
-            raise SwarmFault("none")
-        neighbour.asked.news.popleft()
-        self.hungry[neighbour] = None
-
-    def denied(self, neighbour: Neighbour, piece: int) -> None:
-        asked = neighbour.asked
-        self.hungry[neighbour] = None
-        if piece in asked.cancelled:
-            asked.cancelled.remove(piece)
-            return
-        if asked.pieces.pop(piece, None) is None:
-            raise SwarmFault("none")
-        self.retract(neighbour, piece)
-        if self._ledger.state[piece] == ASKED:
-            self.relack(piece)
-
-    def leave(self, neighbour: Neighbour) -> None:
-        self.hungry.pop(neighbour, None)
-        asked = neighbour.asked
-        pieces = list(asked.pieces)
-        if asked.incoming:
-            pieces.append(asked.incoming[0])
-        for piece in pieces:
-            if self._ledger.state[piece] == ASKED:
-                self.relack(piece)
+    # Questions
 
     def ask(self, now: float) -> None:
-        for neighbour in self.hungry:
-            self._ask(neighbour, now)
-        self.hungry.clear()
+        """Ask those neighbours for which something changed for as much as their windows allow."""
+        for neighbour in self._changed:
+            self._fill_window(neighbour, now)
+        self._changed.clear()
 
-    def _ask(self, neighbour: Neighbour, now: float) -> None:
+    def review(self, now: float) -> list[Neighbour]:
+        """Have all neighbours looked at again; return those that did not answer for 120 s.
+
+        One that still has pieces that it never sent may serve others first for as long as that.
+        """
+        self.review_due = None
+        silent = []
+        for neighbour in self._neighbours.values():
+            asked = neighbour.asked
+            is_open = asked.pieces or asked.cancelled or asked.news
+            if is_open:
+                self.review_due = now + _REVIEW
+            if is_open and not neighbour.has_fresh and now - asked.answered_at > _SILENCE:
+                asked.answered_at = now
+                silent.append(neighbour)
+            self._changed[neighbour] = None
+        return silent
+
+    def _fill_window(self, neighbour: Neighbour, now: float) -> None:
         asked = neighbour.asked
-        waiting = len(asked.pieces) + len(asked.news)
-        if not waiting:
+        waiting = asked.waiting
+        if not waiting and not asked.cancelled:
             asked.answered_at = now
-        asked.window.widen(len(self._neighbours))
-        room = min(asked.window.size - waiting, MAX_OPEN - waiting - len(asked.cancelled))
-        own = self._ledger.owners.get(neighbour.id)
-        for _ in range(room):
-            if neighbour.fresh and own is not None and len(asked.news) < own.lacking:
-                asked.news.append(now)
-                neighbour.outbox.append(_NEW)
-                continue
-            piece = self._choose(neighbour)
-            if piece is None:
-                piece = self._take_over(neighbour, now)
-            if piece is None:
-                break
-            if self._ledger.state[piece] == LACKING:
-                self._ledger.change(piece, ASKED)
-            asked.pieces[piece] = now
-            owner = self._ledger.owner_of(piece)
-            neighbour.outbox.append(Get(owner.id, piece - owner.base))
+        elif now - asked.answered_at > _PATIENCE and not neighbour.has_fresh:
+            return
+        share = asked.window.share(len(self._neighbours))
+        room = min(share, MAX_OPEN - len(asked.cancelled)) - waiting
+        while room > 0 and self._ask_one(neighbour, now):
+            room -= 1
+        if asked.waiting > waiting and self.review_due is None:
+            self.review_due = now + _REVIEW
 
-    def _choose(self, neighbour: Neighbour) -> int | None:
-        candidates = neighbour.asked.candidates
-        state, holders, random = self._ledger.state, self._ledger.holders, self._random
-        cancelled = neighbour.asked.cancelled
-        best, fewest, best_at, seen = -1, 1 << 16, -1, 0
-        size = len(candidates)
-        while seen < _SAMPLE and size:
-            at = int(random() * size)
-            piece = candidates[at]
-            if state[piece] != LACKING or piece in cancelled or not neighbour.has(piece):
-                size -= 1
-                last = candidates.pop()
-                if at < size:
-                    candidates[at] = last
-                continue
-            seen += 1
-            if holders[piece] < fewest:
-                best, fewest = piece, holders[piece]
-            if size <= 2:
-                seen += 1
-        return None if best < 0 else best
-
-    def _due(self, neighbour: Neighbour, position: int, now: float) -> float:
+    def _ask_one(self, neighbour: Neighbour, now: float) -> bool:
         asked = neighbour.asked
-        late = now - asked.answered_at
-        return max(asked.answered_at + asked.pace, now + late * 0.5) + position * max(asked.pace, late)
+        if self._may_ask_new(neighbour):
+            asked.news.append(now)
+            neighbour.outbox.append(_NEW)
+            return True
+        piece = choose(neighbour, self._ledger, self._random)
+        if piece is not None:
+            self._ledger.change(piece, ASKED)
+        else:
+            move = find_move(neighbour, self._neighbours.values(), now)
+            if move is None:
+                return False
+            piece = move.piece
+            self._cancel(move.slower, piece)
+        asked.pieces[piece] = now
+        neighbour.outbox.append(Get(*self._ledger.name(piece)))
+        return True
 
-    def _take_over(self, neighbour: Neighbour, now: float) -> int | None:
-        asked = neighbour.asked
-        limit = now + (len(asked.pieces) + len(asked.news) + 1) * asked.pace + _GAIN
-        best, slowest = None, None
-        for other in self._neighbours.values():
-            pieces = other.asked.pieces
-            if other is neighbour or not pieces:
-                continue
-            position = len(pieces) + len(other.asked.news) - 1
-            for piece in reversed(pieces):
-                due = self._due(other, position, now)
-                if due <= limit:
-                    break
-                position -= 1
-                if neighbour.has(piece) and piece not in asked.cancelled:
-                    best, slowest, limit = piece, other, due
-                    break
-        if slowest is None or best is None:
-            return None
-        self._cancel(slowest, best)
-        self.moved += 1
-        return best
+    def _may_ask_new(self, neighbour: Neighbour) -> bool:
+        if not neighbour.has_fresh or neighbour.id not in neighbour.agreed:
+            return False
+        return len(neighbour.asked.news) < self._ledger.owners[neighbour.id].lacking
 
     def _cancel(self, neighbour: Neighbour, piece: int) -> None:
         del neighbour.asked.pieces[piece]
         neighbour.asked.cancelled.add(piece)
-        owner = self._ledger.owner_of(piece)
-        neighbour.outbox.append(Cancel(owner.id, piece - owner.base))
-        self.hungry_later(neighbour)
-
-    def hungry_later(self, neighbour: Neighbour) -> None:
-        pass
+        neighbour.outbox.append(Cancel(*self._ledger.name(piece)))

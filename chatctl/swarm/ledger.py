@@ -11,7 +11,7 @@ from common.pieces import Bitfield, Layout
 LACKING: Final = 0
 """Not here, and asked of nobody."""
 ASKED: Final = 1
-"""Not here, but asked of somebody, or its header is here."""
+"""Not here, but asked of somebody."""
 ARRIVED: Final = 2
 """Here, and being verified."""
 HELD: Final = 3
@@ -20,24 +20,24 @@ HELD: Final = 3
 BIT: Final = (0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01)
 """The bit of each of the 8 pieces of a byte, as in `common.pieces.Bitfield`."""
 
-_SET_BITS: Final = tuple(
+_PLACES: Final = tuple(
     tuple(place for place in range(8) if byte & BIT[place]) for byte in range(256)
 )
 
 
 def set_bits(bits: bytes | bytearray, first: int) -> Iterator[int]:
-    """Yield the numbers of the bits that are set, counted from `first`."""
+    """Yield the number of each bit that is set; the first of all bits is number `first`."""
     for byte in bits:
         if byte:
-            for place in _SET_BITS[byte]:
+            for place in _PLACES[byte]:
                 yield first + place
         first += 8
 
 
 class Owner:
-    """One owner's pieces: those numbered from `base` up to `base + count`.
+    """One owner's pieces: those numbered from `base` on, `count` of them.
 
-    Bases are multiples of 8, so that a bitfield of an owner is a slice of one of all.
+    Bases are multiples of 8, so that a bitfield of one owner is a slice of one of all.
     """
 
     __slots__ = ("base", "count", "digest", "held", "id", "lacking", "layout")
@@ -49,12 +49,17 @@ class Owner:
         self.base = base
         self.count = len(layout)
         self.held = 0
+        """How many of the pieces are HELD."""
         self.lacking = self.count
-        """Pieces in the state LACKING."""
+        """How many of the pieces are LACKING."""
+
+    def length(self, index: int) -> int:
+        """Return how many bytes piece `index` has."""
+        return self.layout.span(index).length
 
 
 class Ledger:
-    """What has become of each piece. A piece is a number here, and a name only on the wire."""
+    """What has become of each piece. A piece is a number here; its name is for the wire."""
 
     def __init__(self) -> None:
         self.owners: dict[str, Owner] = {}
@@ -67,15 +72,15 @@ class Ledger:
         """The pieces that came to be HELD one by one, in this order."""
         self._bases: list[int] = []
         self._in_order: list[Owner] = []
-        self._lacked = 0
+        self._not_held = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether every piece is HELD."""
-        return not self._lacked
+        return not self._not_held
 
     def add(self, name: str, digest: str, layout: Layout, held: Bitfield) -> Owner:
-        """Number the pieces of one more owner."""
+        """Give numbers to the pieces of one owner more, of which `held` are HELD."""
         owner = Owner(name, digest, layout, len(self.state))
         bits = held.encode()
         self.owners[name] = owner
@@ -88,32 +93,36 @@ class Ledger:
             self.state[piece] = HELD
         owner.held = len(held)
         owner.lacking -= owner.held
-        self._lacked += owner.lacking
+        self._not_held += owner.lacking
         return owner
 
     def owner_of(self, piece: int) -> Owner:
         """Return whose piece it is."""
         return self._in_order[bisect_right(self._bases, piece) - 1]
 
+    def name(self, piece: int) -> tuple[str, int]:
+        """Return the owner of a piece, and its index there."""
+        owner = self.owner_of(piece)
+        return owner.id, piece - owner.base
+
     def number(self, name: str, index: int) -> int:
-        """Return the number of a piece that a peer names; raises SwarmFault if there is none."""
+        """Return the piece of this name; raises SwarmFault when there is none."""
         owner = self.owners.get(name)
-        if owner is None:
-            raise SwarmFault(f"it speaks of the files of {name!r}, which are not known here")
-        if not 0 <= index < owner.count:
-            raise SwarmFault(f"it speaks of piece {index} of {name!r}, who has {owner.count}")
+        if owner is None or not 0 <= index < owner.count:
+            count = owner.count if owner else 0
+            raise SwarmFault(f"it names piece {index} of {name!r}, who has {count} pieces")
         return owner.base + index
 
     def change(self, piece: int, state: int) -> None:
-        """Put a piece into another state."""
+        """Put a piece into another state than it is in."""
         before = self.state[piece]
         self.state[piece] = state
         if LACKING in (before, state):
-            self.owner_of(piece).lacking += (state == LACKING) - (before == LACKING)
+            self.owner_of(piece).lacking += 1 if state == LACKING else -1
         if HELD in (before, state):
-            step = (state == HELD) - (before == HELD)
+            step = 1 if state == HELD else -1
             self.owner_of(piece).held += step
-            self._lacked -= step
+            self._not_held -= step
             self.held[piece >> 3] ^= BIT[piece & 7]
             if step > 0:
                 self.gained.append(piece)

@@ -1,139 +1,191 @@
-"""What is sent to whom."""
+"""The sending half: who gets what next, and how much is on its way."""
 
 from collections import deque
 from typing import Final
 
 from chatctl.swarm.budget import Budget
 from chatctl.swarm.ledger import HELD, Ledger, Owner
-from chatctl.swarm.neighbour import Neighbour
+from chatctl.swarm.neighbour import MAX_OPEN, Neighbour, Sent
 from chatctl.swarm.orders import SwarmFault
 from common.messages.swarm import NoPiece, Piece
 
-_NONE: Final = NoPiece()
-MAX_OPEN: Final = 64
+_NO_NEW: Final = NoPiece()
 _PACE_WEIGHT: Final = 0.125
 
 
 class Uploads:
+    """Answers what neighbours ask, as the budget allows. What waits can still be cancelled.
+
+    A piece of one's own is fresh until it was sent once, and nobody has it. While there are fresh
+    ones, they go out before anything else, each once: twice the same leaves the swarm short of
+    others, and takes 2.5 times the bound.
+    """
+
     def __init__(self, ledger: Ledger, own: Owner, neighbours: dict[str, Neighbour]) -> None:
         self._ledger = ledger
+        self._own = range(own.base, own.base + own.count)
         self._neighbours = neighbours
-        self._own = own
-        self._fresh = deque(range(own.base, own.base + own.count))
-        self._queue: deque[tuple[Neighbour, int]] = deque()
-        self._waiting = 0
+        self._fresh = deque(self._own)
+        self._unreadable: set[int] = set()
+        self._askers: dict[Neighbour, None] = {}
         self._budget = Budget()
+        self._waiting = 0
+        self._news = 0
         self._pace = 0.0
-        self._paced_at = 0.0
+        self._acknowledged_at = 0.0
 
     @property
     def has_fresh(self) -> bool:
+        """Whether there are fresh pieces."""
         fresh, holders = self._fresh, self._ledger.holders
-        while fresh and holders[fresh[0]]:
+        while fresh and (holders[fresh[0]] or fresh[0] in self._unreadable):
             fresh.popleft()
         return bool(fresh)
 
     @property
     def backlog(self) -> float:
-        return self._pace * (self._budget.in_flight + self._waiting)
+        """How long (s) it takes to send all that was asked for."""
+        return self._pace * (self._budget.in_flight + self._waiting + self._news)
+
+    # What neighbours want
 
     def want_new(self, neighbour: Neighbour) -> None:
-        self._check(neighbour)
+        """Take a `new`; raises SwarmFault when too much is open."""
+        self._check_open(neighbour)
         if self.has_fresh:
             neighbour.wanted.news += 1
-            self._waiting += 1
+            self._news += 1
         else:
-            neighbour.outbox.append(_NONE)
-
-    def _check(self, neighbour: Neighbour) -> None:
-        if len(neighbour.wanted.pieces) + neighbour.wanted.news >= MAX_OPEN:
-            raise SwarmFault("asks for too much")
+            neighbour.outbox.append(_NO_NEW)
 
     def want(self, neighbour: Neighbour, piece: int) -> None:
-        self._check(neighbour)
-        if piece in neighbour.wanted.pieces:
-            raise SwarmFault("asks twice")
-        if self._ledger.state[piece] != HELD:
+        """Take a `get`; raises SwarmFault when too much is open, or it is asked for already."""
+        self._check_open(neighbour)
+        wanted = neighbour.wanted
+        if piece in wanted.pieces:
+            raise SwarmFault("it asks for a piece again before the first answer")
+        if self._ledger.state[piece] != HELD or piece in self._unreadable:
             self._deny(neighbour, piece)
             return
-        neighbour.wanted.pieces.add(piece)
+        wanted.pieces[piece] = None
+        self._askers[neighbour] = None
         self._waiting += 1
-        self._queue.append((neighbour, piece))
 
     def cancel(self, neighbour: Neighbour, piece: int) -> None:
+        """Take a `cancel`; without effect when the answer has left."""
         if piece in neighbour.wanted.pieces:
-            neighbour.wanted.pieces.remove(piece)
-            self._waiting -= 1
+            self._unqueue(neighbour, piece)
             self._deny(neighbour, piece)
 
     def acknowledge(self, neighbour: Neighbour, got: int, now: float) -> None:
+        """Take note of how many pieces a neighbour got; raises SwarmFault when it cannot be."""
         wanted = neighbour.wanted
         more = got - wanted.acknowledged
-        if not 0 <= more <= len(wanted.sent):
-            raise SwarmFault("acks")
         if not more:
             return
+        if not 0 < more <= len(wanted.sent):
+            raise SwarmFault(
+                f"it acknowledges {got} pieces, but got {wanted.acknowledged} before, "
+                f"and {len(wanted.sent)} are on their way"
+            )
         wanted.acknowledged = got
         for _ in range(more):
-            _, sent_at = wanted.sent.popleft()
-            self._budget.in_flight -= 1
-            self._budget.adapt(now - sent_at)
-        took = (now - max(self._paced_at, sent_at)) / more
-        self._pace += _PACE_WEIGHT * (took - self._pace) if self._pace else took
-        self._paced_at = now
+            last = wanted.sent.popleft()
+            self._budget.acknowledged(now - last.at - neighbour.round_trip)
+        took = (now - max(self._acknowledged_at, last.at)) / more
+        self._pace += (took - self._pace) * _PACE_WEIGHT if self._pace else took
+        self._acknowledged_at = now
+
+    def unreadable(self, neighbour: Neighbour, piece: int) -> None:
+        """Take back a piece that was sent, because it could not be read."""
+        self.withdraw(piece)
+        sent = neighbour.wanted.sent
+        for place, each in enumerate(sent):
+            if each.piece == piece:
+                del sent[place]
+                self._budget.in_flight -= 1
+                if each.is_new:
+                    neighbour.outbox.append(_NO_NEW)
+                else:
+                    self._deny(neighbour, piece)
+                return
+
+    def withdraw(self, piece: int) -> None:
+        """Never send a piece again, if it is one of one's own."""
+        if piece in self._own:
+            self._unreadable.add(piece)
 
     def leave(self, neighbour: Neighbour) -> None:
-        """After its holds were retracted."""
+        """Forget a neighbour, which is linked no more; what did not reach it was never sent."""
         wanted = neighbour.wanted
+        self._askers.pop(neighbour, None)
+        self._waiting -= len(wanted.pieces)
+        self._news -= wanted.news
         self._budget.in_flight -= len(wanted.sent)
-        self._waiting -= len(wanted.pieces) + wanted.news
-        for piece, _ in wanted.sent:
-            if self._own.base <= piece < self._own.base + self._own.count:
-                self._fresh.appendleft(piece)
-        wanted.sent.clear()
-        wanted.pieces.clear()
+        self._fresh.extendleft(each.piece for each in wanted.sent if each.piece in self._own)
+
+    # What they get
 
     def fill(self, now: float) -> None:
-        while self._budget.has_room:
-            if not (self._send_fresh(now) or self._send_queued(now)):
-                return
+        """Send as much as the budget allows."""
+        while self._budget.has_room and (self._send_fresh(now) or self._send_queued(now)):
+            pass
+        if self._news and not self.has_fresh:
+            for neighbour in self._neighbours.values():
+                neighbour.outbox += [_NO_NEW] * neighbour.wanted.news
+                neighbour.wanted.news = 0
+            self._news = 0
 
     def _send_fresh(self, now: float) -> bool:
         if not self.has_fresh:
             return False
-        best = min(
-            (neighbour for neighbour in self._neighbours.values() if neighbour.wanted.news),
-            key=lambda neighbour: (neighbour.fresh, neighbour.backlog + self._pace * len(neighbour.wanted.sent)),
-            default=None,
-        )
-        if best is None:
+        askers = [each for each in self._neighbours.values() if _may_get_new(each)]
+        if not askers:
             return False
+        best = min(askers, key=_turn)
         best.wanted.news -= 1
-        self._send(best, self._fresh.popleft(), now)
-        if not self.has_fresh:
-            for neighbour in self._neighbours.values():
-                neighbour.outbox += [_NONE] * neighbour.wanted.news
-                self._waiting -= neighbour.wanted.news
-                neighbour.wanted.news = 0
+        self._news -= 1
+        self._send(best, self._fresh.popleft(), now, is_new=True)
         return True
 
     def _send_queued(self, now: float) -> bool:
-        while self._queue:
-            neighbour, piece = self._queue.popleft()
-            if piece in neighbour.wanted.pieces:
-                neighbour.wanted.pieces.remove(piece)
-                self._send(neighbour, piece, now)
-                return True
-        return False
+        """Send what is rarest of what the neighbour waits for that has the least on its way."""
+        if not self._askers:
+            return False
+        neighbour = min(self._askers, key=_turn)
+        piece = min(neighbour.wanted.pieces, key=self._ledger.holders.__getitem__)
+        self._unqueue(neighbour, piece)
+        self._send(neighbour, piece, now, is_new=False)
+        return True
 
-    def _send(self, neighbour: Neighbour, piece: int, now: float) -> None:
-        self._waiting -= 1
+    def _send(self, neighbour: Neighbour, piece: int, now: float, *, is_new: bool) -> None:
         owner = self._ledger.owner_of(piece)
         index = piece - owner.base
-        neighbour.outbox.append(Piece(owner.id, index, owner.layout.span(index).length))
-        neighbour.wanted.sent.append((piece, now))
+        neighbour.outbox.append(Piece(owner.id, index, owner.length(index)))
+        neighbour.wanted.sent.append(Sent(piece, now, is_new))
         self._budget.in_flight += 1
 
+    def _unqueue(self, neighbour: Neighbour, piece: int) -> None:
+        self._waiting -= 1
+        del neighbour.wanted.pieces[piece]
+        del self._askers[neighbour]
+        if neighbour.wanted.pieces:  # to the end, so that neighbours take turns
+            self._askers[neighbour] = None
+
+    def _check_open(self, neighbour: Neighbour) -> None:
+        if len(neighbour.wanted.pieces) + neighbour.wanted.news >= MAX_OPEN:
+            raise SwarmFault(f"it has more than {MAX_OPEN} requests open")
+
     def _deny(self, neighbour: Neighbour, piece: int) -> None:
-        owner = self._ledger.owner_of(piece)
-        neighbour.outbox.append(NoPiece(owner.id, piece - owner.base))
+        neighbour.outbox.append(NoPiece(*self._ledger.name(piece)))
+
+
+def _may_get_new(neighbour: Neighbour) -> bool:
+    # Until it has acknowledged its first piece, how fast it is is anyone's guess.
+    wanted = neighbour.wanted
+    return bool(wanted.news and (wanted.acknowledged or not wanted.sent))
+
+
+def _turn(neighbour: Neighbour) -> tuple[int, bool, float]:
+    """Order neighbours by how soon what they get is of use to all; the first is the best."""
+    return len(neighbour.wanted.sent), neighbour.has_fresh, neighbour.backlog

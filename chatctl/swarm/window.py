@@ -2,17 +2,17 @@
 
 from typing import Final
 
-MAX_WINDOW: Final = 32
-
+_LEAST_TOGETHER: Final = 16
+_MOST: Final = 32
 _QUICK: Final = 0.25
 _SLOW: Final = 0.5
-_SPREAD: Final = 16
 
 
 class Window:
-    """Grows by one when a reply takes less than 0.25 s, shrinks by one when more than 0.5 s.
+    """Requests at one neighbour: at most 32, and at all neighbours together at least 16.
 
-    Together the windows at all neighbours are never below 16, each never above 32.
+    One more when a reply takes less than 0.25 s, one less when it takes more than 0.5 s, both
+    beyond the round trip of the link.
     """
 
     __slots__ = ("size",)
@@ -20,14 +20,13 @@ class Window:
     def __init__(self) -> None:
         self.size = 1
 
-    def adapt(self, reply: float, neighbours: int) -> None:
-        """Take note that a reply took `reply` s, with so many `neighbours` in all."""
-        if reply < _QUICK:
-            self.size = min(self.size + 1, MAX_WINDOW)
-        elif reply > _SLOW:
-            self.size -= 1
-        self.widen(neighbours)
+    def answered(self, delay: float) -> None:
+        """Take note that a reply took `delay` s more than on an idle link."""
+        if delay < _QUICK:
+            self.size = min(self.size + 1, _MOST)
+        elif delay > _SLOW:
+            self.size = max(self.size - 1, 1)
 
-    def widen(self, neighbours: int) -> None:
-        """Keep to the least that goes with the number of `neighbours` (>= 1)."""
-        self.size = max(self.size, -(-_SPREAD // neighbours))
+    def share(self, neighbours: int) -> int:
+        """Return how many requests may wait, with so many neighbours (>= 1) in all."""
+        return max(self.size, -(-_LEAST_TOGETHER // neighbours))

@@ -12,6 +12,9 @@ from common.messages.peers import Digest, Group, PeerId, Port
 
 VERSION: Final = 1
 
+MAX_ACQUAINTANCES: Final = 100
+"""Peers that are named at once; they fit in a line whatever they are called."""
+
 Nonce: TypeAlias = Annotated[str, Meta(min_length=32, max_length=64)]
 Proof: TypeAlias = Annotated[str, Meta(min_length=64, max_length=64)]
 """HMAC-SHA256 (RFC 2104) in hexadecimal."""
@@ -80,7 +83,7 @@ class Acquaintance(Struct, frozen=True, gc=False):
 class Acquaintances(Message, frozen=True):
     """Peers that the sender is linked to, so that everyone finds everyone without a server."""
 
-    peers: Annotated[list[Acquaintance], Meta(max_length=100)]
+    peers: Annotated[list[Acquaintance], Meta(max_length=MAX_ACQUAINTANCES)]
 
 
 class Alive(Message, frozen=True):

@@ -14,8 +14,8 @@ from common.pieces import PIECE
 
 MAX_NAMED: Final = 200
 """Pieces that one `have` names at most; they fit in a line whatever their owners are called."""
-MAX_BITS: Final = 32 * 2**10
-"""Bytes of a bitfield that one `holding` carries at most; in base64 they fit in a line."""
+MAX_BITS: Final = 4 * 2**10
+"""Bytes of a bitfield that one `holding` carries at most: to read them takes some ms, not more."""
 
 _MAX_PIECES: Final = 2**31
 
@@ -49,6 +49,13 @@ class Have(Message, frozen=True):
     """Further pieces that the sender has, by their owners; at most 200 together."""
 
     pieces: dict[PeerId, Annotated[list[Index], Meta(max_length=MAX_NAMED)]]
+
+
+class Lost(Message, frozen=True):
+    """A piece that the sender has no more; whoever has it says so with `have`."""
+
+    owner: PeerId
+    index: Index
 
 
 class State(Message, frozen=True):
@@ -98,4 +105,4 @@ class NoPiece(Message, frozen=True, tag="none"):
     index: Index | UnsetType = UNSET
 
 
-FROM_PEER: Final = (Knows, Holding, Have, State, New, Get, Cancel, Piece, NoPiece)
+FROM_PEER: Final = (Knows, Holding, Have, Lost, State, New, Get, Cancel, Piece, NoPiece)

@@ -81,3 +81,14 @@ def test_who_left_is_dialled_no_more() -> None:
     contacts.forget("7")
     contacts.forget("8")
     assert contacts.take_due(9.0, ()) == []
+
+
+def test_who_was_lost_is_dialled_again_each_time_a_little_later_but_within_seconds() -> None:
+    contacts = Contacts("5")
+    contacts.hear_of("7", THERE, 0.0)
+    for now in range(0, 100, 10):
+        (contact,) = contacts.take_due(now, ())
+        contacts.reached(contact)
+        contacts.lost("7", now)
+        assert now <= contact.due <= now + 5
+    contacts.lost("8", 0.0)

@@ -64,7 +64,7 @@ class Swarm:
         for a in self.nodes.values():
             for b in self.nodes.values():
                 if a is not b:
-                    a.planner.join(b.name, 0.0)
+                    a.planner.join(b.name, 0.0, 2 * self.latency)
         for a in self.nodes.values():
             self.flush(a)
 
