@@ -11,12 +11,13 @@ version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 venv := .venv/python$(version).stamp
 runtime := .venv/runtime.stamp
 tools := .venv/tools.stamp
+rivals := .venv/rivals.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench lock clean
+.PHONY: help run test lint format bench bench-shares lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(runtime) ## Start the daemon in the foreground; options: make run ARGS="--port 5556"
 	@exec $(bin)/chatd --print-messages $(ARGS)
@@ -36,6 +37,9 @@ format: $(tools) ## Put the source into the one format
 bench: $(tools) ## Measure the daemon; options: make bench ARGS="--help"
 	$(bin)/python -m bench $(ARGS)
 
+bench-shares: $(rivals) ## Measure shares over shaped links, as root; options: make bench-shares ARGS="--help"
+	$(bin)/python -m bench.shares $(ARGS)
+
 lock: build/lock/bin/uv ## Lock what setup.cfg asks for; newest versions: make lock ARGS=--upgrade
 	$(call compile,requirements.lock,--extra feed)
 	$(call compile,requirements-dev.lock,--extra feed --extra plot --extra dev --constraint requirements.lock)
@@ -54,6 +58,11 @@ $(runtime): $(venv) requirements.lock setup.cfg pyproject.toml
 $(tools): $(runtime) requirements-dev.lock
 	@echo "installing the development tools into .venv" >&2
 	@$(pip) install --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(rivals): $(tools) bench/requirements.txt
+	@echo "installing what chatd is measured beside into .venv" >&2
+	@$(pip) install --requirement bench/requirements.txt
 	@touch $@
 
 # Another version of Python finds no stamp of its own and starts from an empty venv.

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from chatctl.dialing import reason
 from chatctl.sharing.handles import Location
 from chatctl.sharing.outgoing import Outgoing, Traffic
+from chatctl.sharing.thinning import Thinning
 from chatctl.sharing.wire import Frame, Reader, WireError
 from common.addresses import Address
 from common.catalogue import Catalogue
@@ -67,7 +68,8 @@ class Link:
         self._fd = connected.fileno()
         self._buffer = bytearray(_CHUNK)
         self._out = Outgoing(connected)
-        self._is_flushing = self._is_blocked = False
+        self._is_flushing = self._is_blocked = self._is_paused = False
+        self._thinning = Thinning(self.said_at)
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._emptied = asyncio.Event()
         connected.setblocking(False)
@@ -119,12 +121,17 @@ class Link:
 
     def pause(self) -> None:
         """Read no more for now, so that TCP slows the other side down."""
+        self._is_paused = True
         if not self.is_over:
             self._loop.remove_reader(self._fd)
 
     def resume(self) -> None:
         """Read on."""
-        if not self.is_over:
+        self._is_paused = False
+        self._listen()
+
+    def _listen(self) -> None:
+        if not (self.is_over or self._is_paused):
             self._loop.add_reader(self._fd, self._read)
 
     async def finish(self, within: float) -> None:
@@ -162,6 +169,11 @@ class Link:
                     return
         except WireError as fault:
             self._end(fault)
+            return
+        pause = self._thinning.pause(size, self.heard_at)
+        if pause and self.reader.is_within_raw:
+            self._loop.remove_reader(self._fd)
+            self._loop.call_later(pause, self._listen)
 
     def _flush(self) -> None:
         self._is_flushing = False

@@ -38,6 +38,11 @@ class Reader:
         self._raw = bytearray()
         self._filled = 0
 
+    @property
+    def is_within_raw(self) -> bool:
+        """Whether the next bytes belong to a raw block that has begun."""
+        return self._header is not None
+
     def feed(self, chunk: bytes | bytearray, end: int) -> Iterator[Frame]:
         """Yield what is complete with the first `end` bytes of `chunk`; to be consumed at once.
 
