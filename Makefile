@@ -14,7 +14,7 @@ tools := .venv/tools.stamp
 rivals := .venv/rivals.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench bench-shares lock clean
+.PHONY: help run test torture lint format bench bench-shares bench-report lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: $(runtime) ## Start the daemon in the foreground; options: make run ARGS="-
 test: lint ## Lint, check the types, run the tests; a choice of tests: make test ARGS="-k codec"
 	$(bin)/python -m pytest -n auto $(ARGS)
 
+torture: $(tools) ## Kill daemon and clients, see that nothing is lost; options: make torture ARGS="--help"
+	$(bin)/python -m tests.torture $(ARGS)
+
 lint: $(tools) ## Check style, format and types
 	$(bin)/ruff check
 	$(bin)/ruff format --check
@@ -34,8 +37,11 @@ format: $(tools) ## Put the source into the one format
 	$(bin)/ruff check --fix
 	$(bin)/ruff format
 
-bench: $(tools) ## Measure the daemon; options: make bench ARGS="--help"
-	$(bin)/python -m bench $(ARGS)
+bench: $(tools) ## Measure the daemon beside others; options: make bench ARGS="--help"
+	$(bin)/python -m bench --json bench/results.json $(ARGS)
+
+bench-report: $(tools) ## Write docs/performance.md from what was measured last
+	$(bin)/python -m bench.document bench/results.json docs/performance.md
 
 bench-shares: $(rivals) ## Measure shares over shaped links, as root; options: make bench-shares ARGS="--help"
 	$(bin)/python -m bench.shares $(ARGS)

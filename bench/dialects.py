@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterator
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
-DELAY = (3.0, 7.0)
+DELAY: Final = (3.0, 7.0)
 """Seconds (s) between which a server that delays answers is told to draw; time to ask them all."""
 
-DELAY_SEED = 1
+DELAY_SEED: Final = 1
 """What it is told to draw them from."""
+
+ANY: Final = b"\xff"
+"""In a `pong`: some byte that cannot be known, part of a time."""
 
 
 class Dialect(Protocol):
@@ -19,11 +22,27 @@ class Dialect(Protocol):
     """
 
     welcome: bytes
+    """How the answer to `hello` ends."""
+    ready: bytes
+    """How the answer to `hear_all` and to `hear_own` ends, where these say anything."""
     pong: bytes
-    """How the answer to a ping begins; what follows may hold times."""
+    """The answer to a ping, with `ANY` where it holds times."""
+
+    @property
+    def nudge(self) -> tuple[bytes, bytes] | None:
+        """What the server asks everyone by itself, a while after hello, and the answer to it."""
+        ...
 
     def hello(self, name: str) -> bytes:
-        """Join as `name`; the answer is `welcome`."""
+        """Come as `name`, and be free to send."""
+        ...
+
+    def hear_all(self) -> bytes:
+        """Ask for what is sent to all; nothing where hello is enough."""
+        ...
+
+    def hear_own(self, name: str) -> bytes:
+        """Ask for what is sent to oneself; nothing where hello is enough."""
         ...
 
     def ping(self) -> bytes:
@@ -42,20 +61,12 @@ class Dialect(Protocol):
         """Send `content` to one member."""
         ...
 
-    def direct_heard(self, author: str, content: str) -> bytes:
+    def direct_heard(self, author: str, to: str, content: str) -> bytes:
         """Return what the recipient of a `direct` hears."""
         ...
 
-    def request(self, number: int) -> bytes:
-        """Ask for what comes after a delay, as `response`."""
-        ...
-
-    def response(self, number: int) -> bytes:
-        """Return the line, without its end, that answers the `request` with this number."""
-        ...
-
-    def delays(self) -> Iterator[float]:
-        """Yield what the server draws (s) for the requests in the order in which they come."""
+    def answer(self, receivers: int) -> bytes:
+        """Return what the author hears of a message that so many received; often nothing."""
         ...
 
 
@@ -67,11 +78,21 @@ class ChatdDialect:
     """Newline-delimited JSON as chatd writes it to a client with a bare hello."""
 
     welcome = _line(code="welcome")
-    pong = b'{"code":"pong",'
+    ready = b""
+    pong = b'{"code":"pong","received":"%b","sent":"%b","ref":"1"}\n' % (ANY * 27, ANY * 27)
+    nudge: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Join as `name`, without a version."""
         return _line(code="hello", name=name)
+
+    def hear_all(self) -> bytes:
+        """Every member hears broadcasts."""
+        return b""
+
+    def hear_own(self, _name: str) -> bytes:
+        """Every member hears what is sent to it."""
+        return b""
 
     def ping(self) -> bytes:
         """Ask for a `pong`, with a ref as clients do."""
@@ -89,22 +110,26 @@ class ChatdDialect:
         """Send `content` to the member `to`."""
         return _line(code="outgoing", to=to, content=content)
 
-    def direct_heard(self, author: str, content: str) -> bytes:
+    def direct_heard(self, author: str, _to: str, content: str) -> bytes:
         """Return the `incoming` of a bare client."""
         return _line(**{"code": "incoming", "from": author, "content": content})
 
+    def answer(self, _receivers: int) -> bytes:
+        """Authors of messages without a ref are told nothing."""
+        return b""
+
     def request(self, number: int) -> bytes:
-        """Ask for two entities, as the specification does."""
+        """Ask for two entities, as the specification does; answered after a delay."""
         data = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
         return _line(request_id=str(number), data=data)
 
     def response(self, number: int) -> bytes:
-        """Return these entities."""
+        """Return the line, without its end, that answers the `request` with this number."""
         entities = '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}'
         return f'{{"request_id":"{number}","data":{entities}}}'.encode()
 
     def delays(self) -> Iterator[float]:
-        """Yield what `Random.uniform` draws, as chatd does."""
+        """Yield what `Random.uniform` draws (s) for the requests in their order."""
         draw = Random(DELAY_SEED)
         while True:
             yield draw.uniform(*DELAY)

@@ -6,7 +6,6 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -28,9 +27,9 @@ class Cores(Struct, frozen=True):
 
 
 class Environment(Struct, frozen=True):
-    """What the figures depend on besides the code that is measured."""
+    """What the figures depend on besides the code that is measured; it does not name the host."""
 
-    cpu: str
+    cpus: int
     cores: Cores
     descriptors: int
     kernel: str
@@ -81,22 +80,15 @@ def affordable(connections: int) -> tuple[int, str]:
 def describe(cores: Cores) -> Environment:
     """Return what is known of this machine and of the libraries measured on it."""
     return Environment(
-        cpu=_cpu_model(),
+        cpus=os.cpu_count() or 1,
         cores=cores,
         descriptors=raise_descriptor_limit(),
-        kernel=platform.release(),
+        kernel=platform.release().partition("-")[0],
         versions={
             "python": platform.python_version(),
             **{name: _version(name) for name in ("uvloop", "msgspec")},
         },
     )
-
-
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def _version(distribution: str) -> str:

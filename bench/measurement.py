@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from bench import proc
 from bench.dialects import Dialect
+from bench.histogram import PLACES
 
 
 class Target(Struct, frozen=True):
@@ -83,10 +84,10 @@ class Stopwatch:
 
 
 def percentiles(nanoseconds: list[int]) -> dict[str, float]:
-    """Return the median, p99 and the worst of `nanoseconds`, in microseconds."""
+    """Return the percentiles and the worst of `nanoseconds`, in microseconds."""
     ranked = sorted(nanoseconds)
     last = len(ranked) - 1
-    places = {"p50_us": 0.5, "p99_us": 0.99, "max_us": 1.0}
+    places = PLACES | {"max_us": 1.0}
     return {name: ranked[round(share * last)] / 1000 for name, share in places.items()}
 
 

@@ -35,3 +35,13 @@ def resident_bytes(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise ProcessLookupError(f"process {pid} has ended: it has no memory to measure")
+
+
+def is_bound(port: int) -> bool:
+    """Tell whether a socket listens on the TCP `port` of IPv4, or is bound to the UDP port."""
+    listens = f":{port:04X} 00000000:0000 "
+    return any(
+        listens in line and (protocol == "udp" or f"{listens}0A " in line)
+        for protocol in ("tcp", "udp")
+        for line in Path(f"/proc/net/{protocol}").read_text().splitlines()
+    )

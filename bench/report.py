@@ -1,15 +1,19 @@
-"""From runs to medians, to a table for people and a file for programs."""
+"""From runs to medians and ratios, and to a file for programs."""
 
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from bench.jobs.job import Goal, Job
+from bench.jobs.job import Goal
 from bench.machine import Environment
 from bench.measurement import Measurement, Timing
+
+MEASURED: Final = "chatd"
+"""The candidate to which the others are compared."""
 
 
 class Result(Struct, frozen=True):
@@ -35,13 +39,25 @@ class Result(Struct, frozen=True):
     goal_met: bool | None
     runs: Sequence[Measurement]
 
+    def cpu_ratio(self, other: "Result") -> float:
+        """Return how many times the CPU of `other` this took, as the median over their runs.
+
+        Runs with the same number were made one after the other, so what slows the machine down
+        for a while is in both.
+        """
+        pairs = zip(self.runs, other.runs, strict=False)
+        return statistics.median(
+            one.cpu_per_million / max(two.cpu_per_million, 1e-9) for one, two in pairs
+        )
+
 
 class Subject(Struct, frozen=True):
-    """A server that was measured, and the command, settings included, that started it."""
+    """A server that was measured, the command that started it, and what configured it."""
 
     name: str
     version: str
     command: Sequence[str]
+    settings: str
 
 
 class Report(Struct, frozen=True):
@@ -50,11 +66,27 @@ class Report(Struct, frozen=True):
     environment: Environment
     servers: Sequence[Subject]
     timing: Timing
-    jobs: Sequence[Job]
     results: Sequence[Result]
 
+    def find(self, job: str, candidate: str = MEASURED) -> Result | None:
+        """Return the result of one job on one candidate, if there is one."""
+        return next(
+            (one for one in self.results if (one.job, one.candidate) == (job, candidate)), None
+        )
 
-def summarize(job: Job, candidate: str, runs: Sequence[Measurement]) -> Result:
+    def with_earlier(self, earlier: "Report") -> "Report":
+        """Return this report with what only `earlier` has; what is in both is from this one."""
+        here = {one.job for one in self.results}
+        servers = {one.name: one for one in (*earlier.servers, *self.servers)}
+        kept = [one for one in earlier.results if one.job not in here]
+        return msgspec.structs.replace(
+            self, servers=list(servers.values()), results=[*kept, *self.results]
+        )
+
+
+def summarize(
+    job: str, candidate: str, unit: str, goal: Goal | None, runs: Sequence[Measurement]
+) -> Result:
     """Return the medians of `runs`, of which there is at least one."""
     rates = [run.rate for run in runs]
     rate = statistics.median(rates)
@@ -63,10 +95,11 @@ def summarize(job: Job, candidate: str, runs: Sequence[Measurement]) -> Result:
     }
     cpu = statistics.median(run.cpu_per_million for run in runs)
     known = figures | {"rate": rate, "cpu_per_million": cpu}
+    goal = goal if candidate == MEASURED else None
     return Result(
-        job=job.name,
+        job=job,
         candidate=candidate,
-        unit=job.unit,
+        unit=unit,
         rate=rate,
         spread=(max(rates) - min(rates)) / rate,
         cpu_per_million=cpu,
@@ -74,12 +107,17 @@ def summarize(job: Job, candidate: str, runs: Sequence[Measurement]) -> Result:
         load_busy=statistics.median(run.load_cpu / run.seconds for run in runs),
         others_busy=statistics.median(run.others_cpu / run.seconds for run in runs),
         figures=figures,
-        goal=job.goal,
-        goal_met=job.goal.met(known[job.goal.figure]) if job.goal else None,
+        goal=goal,
+        goal_met=goal.met(known[goal.figure]) if goal else None,
         runs=runs,
     )
 
 
+def read(path: Path) -> Report:
+    """Return the report that `write` wrote. Raises OSError, and msgspec.DecodeError."""
+    return msgspec.json.decode(path.read_bytes(), type=Report)
+
+
 def write(report: Report, path: Path) -> None:
     """Write `report` as JSON, every run included."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from bench.failures import TimedOut, WrongAnswer
 from bench.measurement import Target
+from bench.tape import repeated
 
 CHUNK = 65_536
 PATIENCE = 10.0  # s without a sign of life until a run is given up
@@ -18,34 +19,83 @@ def connect(target: Target) -> socket.socket:
     return sock
 
 
-def join(target: Target, name: str) -> socket.socket:
-    """Return a connection that has been welcomed as `name`."""
+def author(target: Target, name: str) -> socket.socket:
+    """Return a connection that has been welcomed as `name` and may send."""
     sock = connect(target)
     sock.sendall(target.dialect.hello(name))
-    expect(sock, target.dialect.welcome)
+    hear_until(sock, target.dialect.welcome)
     return sock
 
 
-def expect(sock: socket.socket, answer: bytes) -> None:
-    """Read one line; WrongAnswer if it does not begin with `answer` or is not alone."""
+def member(target: Target, name: str) -> socket.socket:
+    """Return a connection that hears what is sent to all."""
+    return _listener(target, name, target.dialect.hear_all())
+
+
+def recipient(target: Target, name: str) -> socket.socket:
+    """Return a connection that hears what is sent to `name`."""
+    return _listener(target, name, target.dialect.hear_own(name))
+
+
+def _listener(target: Target, name: str, wish: bytes) -> socket.socket:
+    sock = author(target, name)
+    if wish:
+        sock.sendall(wish)
+        hear_until(sock, target.dialect.ready)
+    return sock
+
+
+def hear_until(sock: socket.socket, end: bytes) -> bytes:
+    """Return what comes up to and with `end`, behind which nothing may come."""
     heard = b""
-    while not heard.endswith(b"\n"):
+    while not heard.endswith(end):
         try:
             more = sock.recv(CHUNK)
         except TimeoutError as late:
-            raise TimedOut(f"no answer within {PATIENCE:g} s; expected {answer!r}") from late
+            raise TimedOut(
+                f"no answer within {PATIENCE:g} s; expected one that ends with {end!r}, "
+                f"heard {heard[-200:]!r}"
+            ) from late
         if not more:
-            break
+            raise WrongAnswer(f"hung up on, before {end!r} came; heard {heard[-200:]!r}")
         heard += more
-    if not heard.startswith(answer) or heard.count(b"\n") > 1:
-        raise WrongAnswer(f"expected {answer!r} and no more, heard {heard[:200]!r}")
+    return heard
+
+
+def settle(sockets: Iterable[socket.socket], target: Target) -> None:
+    """Hear what comes unasked, such as who else is here, until nothing more will."""
+    nudge = target.dialect.nudge
+    for sock in sockets:
+        if nudge:
+            hear_until(sock, nudge[0])
+            sock.sendall(nudge[1])
+        _hear_pong(sock, target)
 
 
 def fence(sock: socket.socket, target: Target) -> None:
     """Show that nothing more was on its way to `sock`: the next thing it hears is a pong."""
+    heard = _hear_pong(sock, target)
+    if target.dialect.nudge:
+        heard = heard.replace(target.dialect.nudge[0], b"")
+    if len(heard) != len(target.dialect.pong):
+        raise WrongAnswer(f"expected a pong and no more, heard {heard[:200]!r}")
+
+
+def _hear_pong(sock: socket.socket, target: Target) -> bytes:
+    """Return what comes up to and with the answer to a ping."""
+    pong = repeated(target.dialect.pong, 1)
     sock.settimeout(PATIENCE)
     sock.sendall(target.dialect.ping())
-    expect(sock, target.dialect.pong)
+    heard = b""
+    while len(heard) < pong.length or not pong.is_at(0, heard[-pong.length :]):
+        try:
+            more = sock.recv(CHUNK)
+        except TimeoutError as late:
+            raise TimedOut(f"no pong within {PATIENCE:g} s; heard {heard[-200:]!r}") from late
+        if not more:
+            raise WrongAnswer(f"hung up on, before a pong came; heard {heard[-200:]!r}")
+        heard += more
+    return heard
 
 
 def send_whole(sock: socket.socket, requests: bytes) -> None:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from bench.machine import Environment
-from bench.report import Result, Subject
+from bench.report import MEASURED, Result, Subject
 
 _HEAD = (
     "job",
@@ -12,6 +12,7 @@ _HEAD = (
     "per second",
     "spread",
     "CPU s/M",
+    "of chatd's",
     "server",
     "load",
     "others",
@@ -27,31 +28,39 @@ def heading(environment: Environment, servers: Sequence[Subject]) -> str:
     cores = environment.cores
     versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
     commands = "\n".join(
-        f"{server.name} {server.version}: {shlex.join(server.command)}" for server in servers
+        f"{one.name} ({one.version}): {shlex.join(one.command)}{_indented(one.settings)}"
+        for one in servers
     )
     where = (
         f"one core for both: server and load share core {cores.server}, rates are halved or worse"
         if cores.shared
         else f"server on core {cores.server}, load on core {cores.load}"
     )
-    return f"{environment.cpu}, Linux {environment.kernel}; {versions}\n{where}\n{commands}\n"
+    machine = f"{environment.cpus} CPUs, Linux {environment.kernel}"
+    return f"{machine}; {versions}\n{where}\n{commands}\n"
+
+
+def _indented(settings: str) -> str:
+    return "".join(f"\n    {line}" for line in settings.splitlines())
 
 
 def table(results: Sequence[Result]) -> str:
     """Return one line per result, and below them what a reader must know of some."""
-    rows = [_HEAD, *(_row(result) for result in results)]
+    measured = {one.job: one for one in results if one.candidate == MEASURED}
+    rows = [_HEAD, *(_row(result, measured.get(result.job)) for result in results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_aligned(row, widths) for row in rows]
     return "\n".join((*lines, *_notes(results)))
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def _row(result: Result, measured: Result | None) -> tuple[str, ...]:
     return (
         result.job,
         result.candidate,
-        f"{_short(result.rate)} {result.unit}",
+        f"{short(result.rate)} {result.unit}",
         f"{result.spread:.0%}",
         f"{result.cpu_per_million:.3g}",
+        f"{result.cpu_ratio(measured):.2f} x" if measured else "",
         f"{result.server_busy:.0%}",
         f"{result.load_busy:.0%}",
         f"{result.others_busy:.0%}",
@@ -64,7 +73,8 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Return `value` with three digits and a suffix that tells its size."""
     for size, suffix in ((1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{suffix}"
@@ -84,7 +94,7 @@ def _goal(result: Result) -> str:
         verdict = "met"
     else:
         verdict = "missed, but disturbed" if result.others_busy > _QUIET else "missed"
-    return f"{goal.figure} {sign} {_short(goal.bound).strip()}: {verdict}"
+    return f"{goal.figure} {sign} {short(goal.bound).strip()}: {verdict}"
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:
@@ -92,6 +102,7 @@ def _notes(results: Sequence[Result]) -> Iterator[str]:
         yield "others were at work on these cores: rates are too low, and CPU s/M is too high"
     for result in results:
         for note in {run.note for run in result.runs if run.note}:
-            yield f"{result.job}: {note}"
+            yield f"{result.job} on {result.candidate}: {note}"
         if result.load_busy > _FULL > result.server_busy:
-            yield f"{result.job}: the load was the bottleneck; only CPU s/M tells of the server"
+            where = f"{result.job} on {result.candidate}"
+            yield f"{where}: the load was the bottleneck; only CPU s/M tells of the server"

@@ -1,12 +1,12 @@
 """Numbered messages of one length on an endless tape: what is sent, and what must be heard."""
 
-import socket
 from collections.abc import Callable
+from typing import Final
 
-from bench.failures import WrongAnswer
-from bench.sockets import CHUNK
+from bench.dialects import ANY
 
-CYCLE = 1_000  # messages until the numbers begin again; far more than are ever in flight
+CYCLE: Final = 64
+"""Messages until the numbers begin again: more than are ever in flight to one listener."""
 
 
 def content(number: int, size: int) -> str:
@@ -15,52 +15,47 @@ def content(number: int, size: int) -> str:
 
 
 class Tape:
-    """The messages that `message` makes of the contents 0, 1, 2 ..., laid end to end.
+    """The messages of `once`, all of the same length, laid end to end without end.
 
-    Recipients are checked against it byte for byte: a comparison of slices costs a tenth of
-    what parsing would, so that the load stays faster than the server.
+    Listeners are checked against it byte for byte: a comparison costs a tenth of what parsing
+    would, so that the load stays faster than the server. Where `mask` is given, only the bits that
+    are set in it are compared.
     """
 
-    def __init__(self, message: Callable[[str], bytes], size: int) -> None:
-        messages = [message(content(number, size)) for number in range(CYCLE)]
-        self.length = len(messages[0])
-        once = b"".join(messages)
-        self._period = len(once)
-        # Any slice that starts within the first cycle can be taken without wrapping.
-        self._bytes = once + (once * (CHUNK // len(once) + 1))
+    def __init__(self, once: bytes, length: int, mask: bytes | None = None) -> None:
+        self.length = length
+        self.period = len(once)
+        # As many bytes as are in it can be taken from anywhere without wrapping.
+        self.twice = once * 2
+        self.mask = mask and mask * 2
 
-    def messages(self, first: int, count: int) -> bytes:
-        """Return `count` messages (up to a cycle) from number `first` on."""
-        start = first % CYCLE * self.length
-        return self._bytes[start : start + count * self.length]
+    def is_at(self, position: int, heard: bytes) -> bool:
+        """Tell whether the tape reads `heard` from byte `position` on."""
+        while heard:
+            start = position % self.period
+            piece = heard[: self.period]
+            if _masked(piece, self.mask, start) != _masked(
+                self.twice[start : start + len(piece)], self.mask, start
+            ):
+                return False
+            heard, position = heard[len(piece) :], position + len(piece)
+        return True
 
-    def holds(self, chunk: bytes, position: int) -> bool:
-        """Whether the tape reads `chunk` at byte `position`."""
-        start = position % self._period
-        return self._bytes[start : start + len(chunk)] == chunk
+
+def _masked(piece: bytes, mask: bytes | None, start: int) -> bytes | int:
+    if mask is None:
+        return piece
+    bits = int.from_bytes(mask[start : start + len(piece)], "big")
+    return int.from_bytes(piece, "big") & bits
 
 
-class Listener:
-    """A connection that must hear exactly a tape."""
+def numbered(message: Callable[[str], bytes], size: int) -> Tape:
+    """Return what `message` makes of the contents 0, 1, 2 ... of `size` bytes each."""
+    messages = [message(content(number, size)) for number in range(CYCLE)]
+    return Tape(b"".join(messages), len(messages[0]))
 
-    def __init__(self, sock: socket.socket, tape: Tape) -> None:
-        self.sock = sock
-        self.heard = 0
-        self._receive = sock.recv
-        self._position = 0
-        self._tape = tape
 
-    def take(self) -> int:
-        """Read what is there; return how many messages that completes."""
-        chunk = self._receive(CHUNK)
-        if not chunk or not self._tape.holds(chunk, self._position):
-            raise WrongAnswer(self._explain(chunk))
-        self._position += len(chunk)
-        before, self.heard = self.heard, self._position // self._tape.length
-        return self.heard - before
-
-    def _explain(self, chunk: bytes) -> str:
-        if not chunk:
-            return f"the server hung up after {self.heard} messages"
-        expected = self._tape.messages(self.heard, 1)
-        return f"after {self.heard} messages expected {expected!r}, heard {chunk[:200]!r}"
+def repeated(message: bytes, times: int) -> Tape:
+    """Return `message` again and again, `times` of which can be sent at once."""
+    mask = bytes(0 if bytes([byte]) == ANY else 0xFF for byte in message)
+    return Tape(message * times, len(message), mask * times if 0 in mask else None)

@@ -13,11 +13,11 @@ from chatctl.lines import banner, listing
 from chatctl.oneshot import telling_what_is_kept
 from chatctl.output import print_line, say
 from chatctl.prompt import Prompt, ask
-from chatctl.screen import Own, Screen
+from chatctl.screen import Screen
 from chatctl.settings import Settings
 from chatctl.signin import take_name
 from chatctl.typed import Talker, deliver, read
-from common.messages.chat import Quit, Who
+from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 from common.text import visible
 
 _NOTICEABLE: Final = 0.3
@@ -114,7 +114,7 @@ class Conversation:
             case message if not message.content:
                 return True  # a name that was completed, and nothing said yet
             case message:
-                self._start(self._send(self._screen.typed(message)))
+                self._start(self._send(message))
         return False
 
     def _start(self, asking: Coroutine[Any, Any, None]) -> None:
@@ -122,7 +122,10 @@ class Conversation:
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _send(self, own: Own) -> None:
+    async def _send(self, message: Outgoing | OutgoingBroadcast) -> None:
+        # In one step with keeping it: what is seen to be on its way must not be lost by a kill.
+        own = self._screen.typed(message)
+        self._prompt.refresh()
         try:
             self._screen.acknowledged(own, await deliver(own.message, self._client))
         except ClientError as failure:

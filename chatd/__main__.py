@@ -8,18 +8,38 @@ from pathlib import Path
 from typing import Final
 
 from chatd import config, logs
+from chatd.log.port import UnusableLogError
 
 USAGE: Final = 2
 CANNOT_LISTEN: Final = 3
+UNUSABLE_LOG: Final = 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon until it is told to stop; return its exit code."""
+    """Run the daemon until it is told to stop, or do its errand; return the exit code."""
     try:
         settings = config.load(sys.argv[1:] if arguments is None else arguments, os.environ)
+        if settings.check is not None or settings.backup is not None:
+            return _run_errand(settings)
         _prepare(settings.data)
+        return _serve(settings)
     except config.ConfigError as fault:
         return _complain(fault, USAGE)
+    except UnusableLogError as fault:
+        return _complain(fault, UNUSABLE_LOG)
+
+
+def _run_errand(settings: config.Config) -> int:
+    from chatd import errands  # noqa: PLC0415 - as below
+
+    if settings.check is not None:
+        return 0 if errands.check(settings.check) else UNUSABLE_LOG
+    if settings.backup is not None:
+        errands.back_up_to(settings.data, settings.backup)
+    return 0
+
+
+def _serve(settings: config.Config) -> int:
     logs.configure(settings.log_level, settings.log_format)
     # Imported late, so that --help and mistakes are answered at once.
     import uvloop  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """What the daemon can be told, and from where: flags over environment over file over default."""
 
 import argparse
+import math
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,13 +26,15 @@ class ConfigError(Exception):
 class Option(NamedTuple):
     """How a setting is written and explained; `parse` raises ValueError.
 
-    `bare` is what the flag means without a value, where that is allowed.
+    `bare` is what the flag means without a value, where that is allowed. An errand is done instead
+    of serving, so only a flag can ask for it. What has no `help` is not shown.
     """
 
     parse: Callable[[str], Any]
     metavar: str
     help: str
     bare: str | None = None
+    is_errand: bool = False
 
 
 def _whole(text: str) -> int:
@@ -39,6 +42,16 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise ValueError(f"{text!r} is not a number")
+    return number
 
 
 def _switch(text: str) -> bool:
@@ -104,9 +117,27 @@ class Config(Struct, frozen=True, kw_only=True):
         Meta(ge=64 * 1024),
         Option(parse_size, "SIZE", "bytes queued for a client that does not read (8MiB)"),
     ] = 8 * 2**20
+    log: Annotated[
+        Literal["sqlite", "memory"],
+        Option(str, "KIND", "where messages are kept: sqlite or memory (sqlite)"),
+    ] = "sqlite"
+    durability: Annotated[
+        Literal["process", "power"],
+        Option(str, "LEVEL", "an ack survives the end of the process or of power (power)"),
+    ] = "power"
     keep_messages: Annotated[
-        int, Meta(ge=1), Option(_whole, "N", "messages kept in the log (100000)")
-    ] = 100_000
+        int,
+        Meta(ge=0),
+        Option(_whole, "N", "messages kept; 0: all, in memory 100000 (0)"),
+    ] = 0
+    keep_days: Annotated[
+        float,
+        Meta(ge=0, le=100_000),
+        Option(_number, "N", "days that a message is kept; 0: for ever (0)"),
+    ] = 0.0
+    keep_bytes: Annotated[
+        int, Meta(ge=0), Option(parse_size, "SIZE", "what kept messages may take; 0: any size (0)")
+    ] = 0
     reserve: Annotated[
         float,
         Meta(ge=0),
@@ -154,6 +185,17 @@ class Config(Struct, frozen=True, kw_only=True):
         bool,
         Option(_switch, "yes|no", "log every message that clients send (no)", bare="yes"),
     ] = False
+    check: Annotated[
+        Path | None,
+        Option(Path, "DIR", "look for damage in a data directory, and end", is_errand=True),
+    ] = None
+    backup: Annotated[
+        Path | None,
+        Option(Path, "FILE", "copy the log in --data, in use or not, and end", is_errand=True),
+    ] = None
+    log_fault: Annotated[
+        Literal["none", "ack-before-commit", "forget-refs"], Option(str, "FAULT", "")
+    ] = "none"
 
 
 def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -171,7 +213,12 @@ def load(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     ):
         for name, source, text in layer:
             settings[name] = _read(name, source, text)
-    return Config(**settings)
+    config = Config(**settings)
+    if config.log == "memory" and (config.keep_days or config.keep_bytes):
+        raise ConfigError(
+            "--log memory keeps the newest --keep-messages; leave out --keep-days and --keep-bytes"
+        )
+    return config
 
 
 _HINTS: Final = get_type_hints(Config, include_extras=True)
@@ -179,6 +226,7 @@ _OPTIONS: Final[Mapping[str, Option]] = {
     name: next(part for part in hint.__metadata__ if isinstance(part, Option))
     for name, hint in _HINTS.items()
 }
+_SETTINGS: Final = [name for name, option in _OPTIONS.items() if not option.is_errand]
 
 
 def _flag(name: str) -> str:
@@ -192,14 +240,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve chat and more on one TCP port, in JSON lines.",
         epilog="Each option is also CHATD_NAME in the environment and name = … in the TOML file; "
         "sizes are written 64KiB, times 10ms, 4s, 5m, 1h, 7d. "
-        "Exit codes: 0 stopped, 2 usage, 3 cannot listen, 130 interrupted twice.",
+        "Exit codes: 0 stopped, 2 usage, 3 cannot listen, 4 unusable log, 130 interrupted twice.",
         allow_abbrev=False,
     )
     for name, option in _OPTIONS.items():
         parser.add_argument(
             _flag(name),
             metavar=option.metavar,
-            help=option.help,
+            help=option.help or argparse.SUPPRESS,
             nargs=None if option.bare is None else "?",
             const=option.bare,
         )
@@ -218,7 +266,7 @@ def _from_flags(flags: Mapping[str, str | None]) -> _Layer:
 
 
 def _from_environment(environment: Mapping[str, str]) -> _Layer:
-    for name in _OPTIONS:
+    for name in _SETTINGS:
         variable = f"CHATD_{name.upper()}"
         if variable in environment:
             yield name, variable, environment[variable]
@@ -232,9 +280,9 @@ def _from_file(path: Path) -> _Layer:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{path} is not TOML: {fault}") from None
     for name, value in table.items():
-        if name not in _OPTIONS:
-            close = get_close_matches(name, _OPTIONS, n=1)
-            hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_OPTIONS)}"
+        if name not in _SETTINGS:
+            close = get_close_matches(name, _SETTINGS, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_SETTINGS)}"
             raise ConfigError(f"{path}: there is no setting {name}{hint}")
         is_misplaced = isinstance(value, bool) and _OPTIONS[name].bare is None
         if is_misplaced or not isinstance(value, str | int | float):

@@ -13,6 +13,7 @@ from common.messages.base import Reason
 _TOKEN_BYTES: Final = 24
 _IDENTITY_BITS: Final = 62
 _SECOND_NS: Final = 1_000_000_000
+_MANY: Final = 100_000
 
 Origin = TypeVar("Origin")
 
@@ -41,11 +42,18 @@ class Identities:
         self._log = log
         self._clock = clock
         self._reserve_ns = int(reserve * _SECOND_NS)
+        # Who writes to one who is away does so more than once; names change hands only here.
+        self._known: dict[str, int] = {}
 
     async def find(self, key: str) -> int | None:
         """Return the identity that holds the name of this key, here or away."""
-        holder = await self._log.holder(key)
-        return None if holder is None else holder.identity
+        if key not in self._known:
+            holder = await self._log.holder(key)
+            if holder is None:
+                return None
+            # Somebody may have claimed it meanwhile, which is newer than what the log answered.
+            self._known.setdefault(key, holder.identity)
+        return self._known[key]
 
     async def is_reserved(self, key: str) -> bool:
         """Tell whether the holder of the name was here within the reserve."""
@@ -59,15 +67,22 @@ class Identities:
         Raises NameHeldError when another holds the name.
         """
         key = names.key(name)
-        holder = await self._log.holder(key)
-        identity = new_identity()
-        if holder is not None and token is not None and _matches(token, holder):
-            identity = holder.identity
-        elif holder is not None and (is_here or not self._is_over(holder)):
-            raise NameHeldError(name, is_token_wrong=token is not None)
-        token = token or secrets.token_urlsafe(_TOKEN_BYTES)
-        await self._log.hold(Holder(key, identity, _hash(token), self._clock.wall_ns()))
-        return identity, token
+        while True:
+            holder = await self._log.holder(key)
+            if holder is not None:
+                if token is not None and _matches(token, holder):
+                    self.touch(key, holder.identity)
+                    return holder.identity, token
+                if is_here or not self._is_over(holder):
+                    raise NameHeldError(name, is_token_wrong=token is not None)
+            chosen = token or secrets.token_urlsafe(_TOKEN_BYTES)
+            claimed = Holder(key, new_identity(), _hash(chosen), self._clock.wall_ns())
+            # Another may have come first while the log was asked; then that one is the holder.
+            if await self._log.hold(claimed, instead_of=holder):
+                if len(self._known) >= _MANY:
+                    self._known.clear()
+                self._known[key] = claimed.identity
+                return claimed.identity, chosen
 
     def touch(self, key: str, identity: int) -> None:
         """Note that the holder was here now; the reserve counts from this."""

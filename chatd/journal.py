@@ -1,13 +1,13 @@
 """The server's time file, written in a thread of its own."""
 
 import asyncio
-import fcntl
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from chatd.files import open_locked
 from common.recorder import Recorder, Rows
 
 logger: Final = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class TimeJournal:
     def _open(self) -> None:
         if self._recorder is not None:
             return
-        file = _open_locked(self._path)
+        file = open_locked(self._path)
         try:
             self._recorder = Recorder(file)
         except BaseException:
@@ -103,14 +103,3 @@ class TimeJournal:
 def _write(recorder: Recorder, rows: Rows) -> None:
     for start in range(0, len(rows), _SLICE):
         recorder.write(rows[start : start + _SLICE])
-
-
-def _open_locked(path: Path) -> BinaryIO:
-    path.touch()
-    file = path.open("r+b", buffering=0)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise BlockingIOError(f"{path} is being written by another program") from None
-    return file

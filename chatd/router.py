@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from chatd.excerpt import excerpt
+from chatd.log.port import StorageError
 from chatd.routes import Route, Service
 from chatd.session import Session
 from common.catalogue import FROM_CLIENT
@@ -77,6 +78,11 @@ def _answer(session: Session, message: ClientMessage | BadLine, failure: Excepti
         session.send(failure.error)
         return
     code = _code(message)
+    if isinstance(failure, StorageError):
+        logger.error("%s: no %s: %s", session, code, failure)
+        detail = f"the server cannot read or write its log now: {failure}; try again later"
+        session.send(Error(reason="storage_failed", detail=detail, ref=_ref(message)))
+        return
     logger.error("%s: the handler of %s failed", session, code, exc_info=failure)
     detail = f"the server failed to serve {code}; its log says why, the connection goes on"
     session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))

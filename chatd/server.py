@@ -21,7 +21,8 @@ from chatd.fanout import Fanout
 from chatd.generator import Generator
 from chatd.identities import Identities
 from chatd.journal import TimeJournal
-from chatd.log.memory import MemoryLog
+from chatd.log.choice import make_log
+from chatd.log.port import Log
 from chatd.roster import Roster
 from chatd.router import PrintingRouter, Router
 from chatd.services import peers, request, timestamp
@@ -46,6 +47,9 @@ logger: Final = logging.getLogger(__name__)
 DRAIN: Final = 3.0
 """Seconds (s) that clients have to take what is left for them when the server stops."""
 
+PRESENCE: Final = 600.0
+"""Seconds (s) after which the log is told again who is here."""
+
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
@@ -66,7 +70,7 @@ class Server:
         self._config = config
         self._clock = SystemClock()
         self._turn = Turn(loop.call_soon)
-        self._log: MemoryLog[Session] = MemoryLog(config.keep_messages, loop.call_soon)
+        self._log: Log[Session] = make_log(config, self._clock)
         self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
@@ -77,11 +81,12 @@ class Server:
         limits = Welcome(
             server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
+        self._reception = Reception(self._log, roster, self._fanout, identities, limits)
         make_router = PrintingRouter if config.print_messages else Router
         self._router = make_router(
             [
                 Basic(self._clock),
-                Reception(self._log, roster, self._fanout, identities, limits),
+                self._reception,
                 Chat(self._log, roster, identities, self._clock),
                 Requests(
                     wheel,
@@ -109,11 +114,18 @@ class Server:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
-        Raises ListenError.
+        Raises ListenError and UnusableLogError.
         """
         await self._log.open(self._fanout.deliver)
         self._fanout.last = self._log.last
+        try:
+            await self._serve()
+        finally:
+            await self._log.close()
+
+    async def _serve(self) -> None:
         listeners = await self._listen()
+        self._note_presence()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
@@ -174,6 +186,10 @@ class Server:
         self._connections.remove(connection)
         self._open.done()
 
+    def _note_presence(self) -> None:
+        self._reception.note_presence()
+        asyncio.get_running_loop().call_later(PRESENCE, self._note_presence)
+
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
             os._exit(128 + signal.SIGINT)
@@ -182,7 +198,7 @@ class Server:
 
     async def _drain(self) -> None:
         """Commit and deliver what was taken, say goodbye, and give everyone time to hear it."""
-        await self._log.close()
+        await self._log.flush()
         for connection in list(self._connections):
             connection.session.close("server stops", _SHUTTING_DOWN)
         await self._all_closed(within=DRAIN)

@@ -24,7 +24,7 @@ FORBIDDEN: Final = {
 ORDER: Final = {
     "chatd": (
         {"__main__"},
-        {"server"},
+        {"server", "errands"},
         {"connection"},
         {"router"},
         {"services"},

@@ -1,47 +1,118 @@
-"""Every job there is, in the order in which they run."""
+"""Every job there is, and on whom it is run, in the order in which they run."""
+
+from typing import Final
+
+from msgspec import Struct
 
 from bench.jobs.broadcast import Broadcast
 from bench.jobs.direct import Direct
+from bench.jobs.durable import Durable
 from bench.jobs.exchanges import Exchanges
 from bench.jobs.feed import EagerFeeds, PacedFeeds
 from bench.jobs.idle import Idle
+from bench.jobs.irtt import IrttExchange
 from bench.jobs.job import Goal, Job
-from bench.jobs.ping import PingClosed, PingPipelined
+from bench.jobs.ping import Ping
 from bench.jobs.requests import PendingRequests
 from bench.jobs.storm import ConnectStorm
 
-JOBS: tuple[Job, ...] = (
-    PingPipelined("ping-pipelined", connections=50, batch=500, goal=Goal("rate", 1.2e6)),
-    PingClosed("ping-closed", connections=50),
-    Broadcast("broadcast-100-w1", members=100, window=1),
-    Broadcast("broadcast-100-w32", members=100, window=32),
-    Broadcast("broadcast-1000-w1", members=1_000, window=1),
-    Broadcast("broadcast-1000-w32", members=1_000, window=32, goal=Goal("rate", 2e6)),
-    Direct("direct-w1", pairs=50, window=1),
-    Direct("direct-w32", pairs=50, window=32),
-    PendingRequests(
-        "requests-10k",
-        connections=1,
-        each=10_000,
-        goal=Goal("p99_us", 20_000, at_least=False),
+
+class Contest(Struct, frozen=True):
+    """A job and the names of the candidates on which it is run in turn."""
+
+    job: Job
+    candidates: tuple[str, ...]
+
+
+_CHATD: Final = ("chatd",)
+_PINGED: Final = ("chatd", "limit", "nats", "redis")
+_CHAT: Final = ("chatd", "limit", "nats", "redis", "mosquitto", "ngircd")
+_GROWING: Final = ("chatd", "limit", "nats", "redis")
+_SERVERS: Final = ("chatd", "nats", "redis", "mosquitto", "ngircd")
+_KEEPING: Final = ("chatd-process", "nats-file", "chatd-power", "nats-file-always")
+_STORMED: Final = ("chatd", "nats", "redis", "mosquitto")
+"""ngIRCd lets ten wait at its door; the others come back for so long that it is no storm."""
+
+MEMBERS: Final = {
+    10: "members-10",
+    100: "broadcast-100-w1",
+    1_000: "broadcast-1000-w1",
+    10_000: "members-10000",
+}
+SIZES: Final = {
+    16: "size-16",
+    100: "broadcast-100-w1",
+    1_024: "size-1024",
+    8_192: "size-8192",
+    32_768: "size-32768",
+}
+EXCHANGES: Final = {count: f"exchanges-{count}" for count in (1, 100, 300, 500, 750, 1_000)}
+"""The jobs in which one thing grows: members of a room, bytes of a message, exchanges at once."""
+
+_EXCHANGE_GOALS: Final = {
+    300: Goal("p99_us", 1_000, at_least=False),
+    750: Goal("p99_us", 5_000, at_least=False),
+}
+
+CONTESTS: Final = (
+    Contest(Ping("ping-pipelined", 50, window=1_000, batch=500, goal=Goal("rate", 1.5e6)), _PINGED),
+    Contest(Ping("ping-closed", connections=50), _PINGED),
+    *(
+        Contest(Broadcast(f"broadcast-{members}-w{window}", members, window), _CHAT)
+        for members in (100, 1_000)
+        for window in (1, 32)
     ),
-    PendingRequests(
-        "requests-100k",
-        connections=1_000,
-        each=100,
-        goal=Goal("p99_us", 50_000, at_least=False),
+    Contest(Broadcast("broadcast-100-paced", 100, rate=500), _CHAT),
+    Contest(Broadcast("broadcast-1000-paced", 1_000, rate=50), _CHAT),
+    Contest(Direct("direct-w1", pairs=500, window=1), _CHAT),
+    Contest(Direct("direct-w32", pairs=500, window=32), _CHAT),
+    *(
+        Contest(Broadcast(name, members, window=1), _GROWING)
+        for members, name in MEMBERS.items()
+        if name.startswith("members")
     ),
-    PacedFeeds(
-        "feed-500", subscribers=500, interval_ms=10, goal=Goal("p99_us", 10_000, at_least=False)
+    *(
+        Contest(Broadcast(name, 100, window=1, content_size=size), _GROWING)
+        for size, name in SIZES.items()
+        if name.startswith("size")
     ),
-    EagerFeeds("feed-eager", subscribers=10),
-    Exchanges("exchanges-1", count=1),
-    Exchanges("exchanges-100", count=100),
-    Exchanges("exchanges-200", count=200, goal=Goal("ping_p99_us", 10_000, at_least=False)),
-    Exchanges("exchanges-300", count=300, goal=Goal("p99_us", 1_000, at_least=False)),
-    Exchanges("exchanges-500", count=500),
-    Exchanges("exchanges-750", count=750, goal=Goal("p99_us", 5_000, at_least=False)),
-    Exchanges("exchanges-1000", count=1_000),
-    ConnectStorm("storm", connections=5_000),
-    Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)),
+    Contest(
+        PendingRequests(
+            "requests-10k",
+            connections=1,
+            each=10_000,
+            goal=Goal("p99_us", 20_000, at_least=False),
+        ),
+        _CHATD,
+    ),
+    Contest(
+        PendingRequests(
+            "requests-100k",
+            connections=1_000,
+            each=100,
+            goal=Goal("p99_us", 5_000, at_least=False),
+        ),
+        _CHATD,
+    ),
+    Contest(
+        PacedFeeds(
+            "feed-500",
+            subscribers=500,
+            interval_ms=10,
+            goal=Goal("p99_us", 10_000, at_least=False),
+        ),
+        _CHATD,
+    ),
+    Contest(EagerFeeds("feed-eager", subscribers=10), _CHATD),
+    Contest(IrttExchange("exchanges-1-irtt"), ("irtt",)),
+    *(
+        Contest(Exchanges(name, count, _EXCHANGE_GOALS.get(count)), _CHATD)
+        for count, name in EXCHANGES.items()
+    ),
+    *(Contest(Durable(f"durable-{count}", count), _KEEPING) for count in (1, 100, 1_000)),
+    Contest(ConnectStorm("storm", connections=5_000), _STORMED),
+    Contest(
+        Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD
+    ),
+    Contest(Idle("idle-members", connections=10_000, says_hello=True), _SERVERS),
 )

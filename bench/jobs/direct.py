@@ -1,13 +1,13 @@
 """One to one: what a message costs that is for a single member."""
 
-import socket
-
 from msgspec import Struct
 
 from bench.jobs.job import Goal
-from bench.measurement import Measurement, Target, Timing, steady
-from bench.sockets import PATIENCE, Poller, fence, join, send_whole
-from bench.tape import Listener, Tape
+from bench.load.lane import Lane, Pace
+from bench.load.steady import measure_steady
+from bench.measurement import Measurement, Target, Timing
+from bench.sockets import author, fence, recipient, settle
+from bench.tape import numbered, repeated
 
 
 class Direct(Struct, frozen=True):
@@ -22,48 +22,22 @@ class Direct(Struct, frozen=True):
 
     def run(self, target: Target, timing: Timing) -> Measurement:
         """Count messages at the recipients, each of whom must hear everything in order."""
-        pairs = {}
-        for n in range(self.pairs):
-            pair = _Pair(target, f"a{n:03}", f"b{n:03}", self.content_size)
-            pairs[pair.recipient.fileno()] = pair
-        poller = Poller(pair.recipient for pair in pairs.values())
-        for pair in pairs.values():
-            pair.send(self.window)
-
-        def step() -> int:
-            messages = 0
-            for descriptor in poller.ready():
-                pair = pairs[descriptor]
-                if heard := pair.listener.take():
-                    pair.send(heard)
-                    messages += heard
-            return messages
-
-        measured = steady(step, target.pid, timing)
-        for pair in pairs.values():
-            pair.finish(target)
+        lanes = [self._pair(target, f"a{n:03}", f"b{n:03}") for n in range(self.pairs)]
+        sockets = [sock for lane in lanes for sock in (lane.author, *lane.listeners)]
+        settle(sockets, target)
+        measured = measure_steady(lanes, target, timing)
+        for sock in sockets:
+            fence(sock, target)
         return measured
 
-
-class _Pair:
-    def __init__(self, target: Target, author: str, recipient: str, size: int) -> None:
-        dialect = target.dialect
-        self.author: socket.socket = join(target, author)
-        self.recipient: socket.socket = join(target, recipient)
-        self.listener = Listener(
-            self.recipient, Tape(lambda text: dialect.direct_heard(author, text), size)
+    def _pair(self, target: Target, one: str, other: str) -> Lane:
+        dialect, size = target.dialect, self.content_size
+        answer = dialect.answer(1)
+        return Lane(
+            author=author(target, one),
+            says=numbered(lambda text: dialect.direct(other, text), size),
+            listeners=[recipient(target, other)],
+            hears=numbered(lambda text: dialect.direct_heard(one, other, text), size),
+            pace=Pace(self.window),
+            answers=repeated(answer, 1_000) if answer else None,
         )
-        self._requests = Tape(lambda text: dialect.direct(recipient, text), size)
-        self._sent = 0
-
-    def send(self, count: int) -> None:
-        send_whole(self.author, self._requests.messages(self._sent, count))
-        self._sent += count
-
-    def finish(self, target: Target) -> None:
-        """Hear what is still in flight, and nothing more than that."""
-        self.recipient.settimeout(PATIENCE)
-        while self.listener.heard < self._sent:
-            self.listener.take()
-        fence(self.recipient, target)
-        fence(self.author, target)

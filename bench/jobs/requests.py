@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from bench import proc
+from bench.dialects import ANY, ChatdDialect
 from bench.failures import TimedOut, WrongAnswer
 from bench.jobs.job import Goal
 from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
@@ -33,14 +34,16 @@ class PendingRequests(Struct, frozen=True):
 
     def run(self, target: Target, _timing: Timing) -> Measurement:
         """Measure from the first request to the last answer."""
-        answers = {target.dialect.response(n): n for n in range(self.each)}
+        dialect = target.dialect
+        assert isinstance(dialect, ChatdDialect), "no other server has such requests"
+        answers = {dialect.response(n): n for n in range(self.each)}
         lateness: list[int] = []
         sockets = [connect(target) for _ in range(self.connections)]
         for sock in sockets:
             fence(sock, target)
-        waiters = {sock.fileno(): _Waiter(sock, answers, target, lateness) for sock in sockets}
+        waiters = {sock.fileno(): _Waiter(sock, answers, dialect, lateness) for sock in sockets}
         poller = Poller(sockets)
-        delays = target.dialect.delays()
+        delays = dialect.delays()
         empty = proc.resident_bytes(target.pid)
         watch = Stopwatch(target.pid)
         for first in range(0, self.each, _GROUP):
@@ -67,13 +70,18 @@ class _Waiter:
     """A connection with requests under way, each with the time (ns) when its answer is due."""
 
     def __init__(
-        self, sock: socket.socket, answers: dict[bytes, int], target: Target, lateness: list[int]
+        self,
+        sock: socket.socket,
+        answers: dict[bytes, int],
+        dialect: ChatdDialect,
+        lateness: list[int],
     ) -> None:
         self.is_unheard = False
         """Whether the server may not have taken all that was sent."""
         self._sock = sock
         self._answers = answers
-        self._dialect = target.dialect
+        self._dialect = dialect
+        self._pong = dialect.pong.partition(ANY)[0]
         self._lateness = lateness
         self._due: dict[int, int] = {}
         self._carry = b""
@@ -96,7 +104,7 @@ class _Waiter:
             number = self._answers.get(line)
             if number is not None:
                 self._note(now - self._due.pop(number))
-            elif line.startswith(self._dialect.pong):
+            elif line.startswith(self._pong):
                 self.is_unheard = False
             else:
                 raise WrongAnswer(f"expected an answer or a pong, heard {line[:200]!r}")

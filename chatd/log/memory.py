@@ -60,15 +60,23 @@ class MemoryLog(Generic[Origin]):
         """Return who holds the name with this key."""
         return self._holders.get(key)
 
-    async def hold(self, holder: Holder) -> None:
-        """Remember `holder`, in place of an earlier one of the same key."""
-        self._holders[holder.key] = holder
+    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
+        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
+        present = self._holders.get(holder.key)
+        is_free = instead_of is None if present is None else present.is_same(instead_of)
+        if is_free:
+            self._holders[holder.key] = holder
+        return is_free
 
     def touch(self, key: str, identity: int, seen_ns: int) -> None:
         """Note that the holder was here; if another holds the name by now, nothing happens."""
         holder = self._holders.get(key)
         if holder is not None and holder.identity == identity:
             self._holders[key] = structs.replace(holder, seen_ns=seen_ns)
+
+    async def flush(self) -> None:
+        """Commit what was appended and report it."""
+        self._commit()
 
     async def close(self) -> None:
         """Commit what was appended and report it."""
@@ -77,7 +85,10 @@ class MemoryLog(Generic[Origin]):
     def _commit(self) -> None:
         appended, self._appended = self._appended, []
         if appended:
-            self._committed([self._store(draft, origin) for draft, origin in appended])
+            outcomes = [self._store(draft, origin) for draft, origin in appended]
+            while len(self._entries) > self._keep:
+                self._forget_first()
+            self._committed(outcomes)
 
     def _store(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
         if draft.ref is not None:
@@ -88,8 +99,6 @@ class MemoryLog(Generic[Origin]):
         entry = self._entries[self.last] = Entry(self.last, draft)
         if draft.ref is not None:
             self._refs[draft.author, draft.ref] = entry
-        if len(self._entries) > self._keep:
-            self._forget_first()
         return Outcome("stored", entry, origin)
 
     def _forget_first(self) -> None:

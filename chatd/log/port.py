@@ -88,17 +88,39 @@ class Holder(Struct, frozen=True, gc=False):
     token_hash: bytes
     seen_ns: int
 
+    def is_same(self, other: "Holder | None") -> bool:
+        """Whether `other` is this holder with this token, whenever it was last here."""
+        mine = (self.key, self.identity, self.token_hash)
+        return other is not None and mine == (other.key, other.identity, other.token_hash)
+
+
+class UnusableLogError(Exception):
+    """There is no log that could be gone on with; the text says why and what to do."""
+
+
+class StorageError(Exception):
+    """Something cannot be read or stored now; the text says why. Later it may work."""
+
 
 class Log(Protocol[Origin]):
     """Keeps messages in one order, and the holders of names.
 
     `name` is random and changes when the log does not continue an older one. `first` is the oldest
-    id that is kept (`last` + 1 when there is none), `last` the newest committed.
+    id that is kept (`last` + 1 when there is none), `last` the newest reported. What is awaited
+    may raise StorageError.
     """
 
-    name: str
-    first: int
-    last: int
+    @property
+    def name(self) -> str:
+        """Which log it is."""
+
+    @property
+    def first(self) -> int:
+        """The oldest id that is kept."""
+
+    @property
+    def last(self) -> int:
+        """The newest id."""
 
     async def open(self, committed: Committed[Origin]) -> None:
         """Make ready; outcomes go to `committed` from now on."""
@@ -115,11 +137,18 @@ class Log(Protocol[Origin]):
     async def holder(self, key: str) -> Holder | None:
         """Return who holds the name with this key."""
 
-    async def hold(self, holder: Holder) -> None:
-        """Remember `holder`, in place of an earlier one of the same key."""
+    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
+        """Let `holder` have the name if `instead_of` still has it; tell whether that was so.
+
+        Of several who saw a name free, or saw it with the same holder, one gets it. When that was
+        last here does not matter.
+        """
 
     def touch(self, key: str, identity: int, seen_ns: int) -> None:
         """Note that the holder was here; if another holds the name by now, nothing happens."""
 
+    async def flush(self) -> None:
+        """Return when all that was appended so far is committed and reported."""
+
     async def close(self) -> None:
-        """Commit what was appended, report it, and let go of everything."""
+        """Flush, and let go of everything; once closed, closing again does nothing."""

@@ -82,6 +82,11 @@ class Reception:
             self._identities.touch(session.key, session.identity)
             self._announce(Left(session.name), but=session)
 
+    def note_presence(self) -> None:
+        """Note who is here; to be called now and then, so that a kill costs nobody the reserve."""
+        for session in self._roster:
+            self._identities.touch(session.key, session.identity)
+
     async def _quit_when_logged(self, session: Session) -> None:
         await session.inflight.below(1)
         session.close("quit")

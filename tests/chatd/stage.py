@@ -135,9 +135,10 @@ class Stage:
         self.roster = Roster()
         self.fanout = Fanout(self.roster)
         identities = Identities(self.log, self.clock, reserve)
+        self.reception = Reception(self.log, self.roster, self.fanout, identities, LIMITS)
         services: list[Service] = [
             Basic(self.clock),
-            Reception(self.log, self.roster, self.fanout, identities, LIMITS),
+            self.reception,
             Chat(self.log, self.roster, identities, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
             Exchanges(self.wheel, self.clock, self.journal, EXCHANGES),

@@ -43,7 +43,11 @@ class TestDefaults:
             max_connections=0,
             idle_timeout=0.0,
             outbox_limit=8 * 1024 * 1024,
-            keep_messages=100_000,
+            log="sqlite",
+            durability="power",
+            keep_messages=0,
+            keep_days=0.0,
+            keep_bytes=0,
             reserve=7 * 86_400.0,
         )
 
@@ -82,7 +86,11 @@ class TestLayers:
             "max-connections": "12",
             "idle-timeout": "1m30s",
             "outbox-limit": "64KiB",
+            "log": "sqlite",
+            "durability": "process",
             "keep-messages": "7",
+            "keep-days": "1.5",
+            "keep-bytes": "1GiB",
             "reserve": "1h",
         }
         expected = Config(
@@ -95,7 +103,11 @@ class TestLayers:
             max_connections=12,
             idle_timeout=90.0,
             outbox_limit=64 * 1024,
+            log="sqlite",
+            durability="process",
             keep_messages=7,
+            keep_days=1.5,
+            keep_bytes=2**30,
             reserve=3600.0,
         )
         flags = [word for name, text in said.items() for word in (f"--{name}", text)]
@@ -123,7 +135,10 @@ class TestMistakes:
             ("--max-line", "64", "expected int >= 1024"),
             ("--max-line", "64KB", "'64KB' is not a size: write it as 65536, 64KiB"),
             ("--idle-timeout", "10", "'10' is not a duration: write it as 10ms, 4s"),
-            ("--keep-messages", "0", "expected int >= 1"),
+            ("--keep-messages", "-1", "expected int >= 0"),
+            ("--keep-days", "week", "'week' is not a number"),
+            ("--keep-days", "nan", "'nan' is not a number"),
+            ("--log", "tape", "'tape' does not fit"),
             ("--outbox-limit", "1KiB", "expected int >= 65536"),
         ],
     )
@@ -180,6 +195,23 @@ class TestMistakes:
         assert exit_.value.code == 2
         assert arguments[0] in capsys.readouterr().err
 
+    @pytest.mark.parametrize("limit", [["--keep-days", "1"], ["--keep-bytes", "1MiB"]])
+    def test_a_log_in_memory_knows_no_limit_but_the_number_of_messages(
+        self, limit: list[str]
+    ) -> None:
+        told = refused("--log", "memory", *limit)
+        assert told == (
+            "--log memory keeps the newest --keep-messages; leave out --keep-days and --keep-bytes"
+        )
+
+
+class TestErrands:
+    def test_only_a_flag_asks_for_one(self, write_file: WriteFile) -> None:
+        assert load(["--check", "/data"], {}).check == Path("/data")
+        assert load(["--backup", "/copy"], {}).backup == Path("/copy")
+        assert load([], {"CHATD_CHECK": "/data", "CHATD_BACKUP": "/copy"}).check is None
+        assert "there is no setting check" in refused("--config", write_file("check = '/data'"))
+
 
 class TestSwitches:
     @pytest.mark.parametrize(
@@ -231,15 +263,23 @@ class TestHelp:
             load(["--help"], {})
         assert exit_.value.code == 0
         lines = capsys.readouterr().out.splitlines()
-        assert len(lines) <= 40
+        assert len(lines) <= 44
         assert max(len(line) for line in lines) <= 80
 
     def test_it_names_every_option(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             load(["--help"], {})
         told = capsys.readouterr().out
-        for name in Config.__struct_fields__:
+        for name in set(Config.__struct_fields__) - {"log_fault"}:
             assert f"--{name.replace('_', '-')} " in told
+
+    def test_it_is_silent_about_the_faults_that_are_made_for_a_test(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert load(["--log-fault", "forget-refs"], {}).log_fault == "forget-refs"
+        with pytest.raises(SystemExit):
+            load(["--help"], {})
+        assert "fault" not in capsys.readouterr().out
 
     def test_the_version_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exit_:

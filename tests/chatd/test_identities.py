@@ -1,19 +1,31 @@
 """Who may use a name: trust on first use, a token, and a time of reserve."""
 
+import asyncio
+
 import pytest
 
 from chatd.identities import Identities, NameHeldError, new_identity
 from chatd.log.memory import MemoryLog
+from chatd.log.port import Holder
 from tests.chatd.stage import DAY, Deferred, FakeClock
 
 TOKEN, OTHER_TOKEN = "a" * 32, "b" * 32
+
+
+class SlowLog(MemoryLog[object]):
+    """A log that takes its time to answer, as one on a disk does."""
+
+    async def holder(self, key: str) -> Holder | None:
+        answer = await super().holder(key)
+        await asyncio.sleep(0.001)
+        return answer
 
 
 class Registry:
     """Identities with a log of their own and a clock to advance."""
 
     def __init__(self, reserve: float = 7 * DAY) -> None:
-        self.log: MemoryLog[object] = MemoryLog(10, Deferred())
+        self.log = SlowLog(10, Deferred())
         self.clock = FakeClock()
         self.identities = Identities(self.log, self.clock, reserve)
 
@@ -101,3 +113,57 @@ async def test_without_a_reserve_a_name_is_free_a_moment_later() -> None:
     await registry.claim("ann")
     registry.clock.advance(0.001)
     assert not await registry.identities.is_reserved("ann")
+
+
+async def test_of_two_who_take_a_free_name_at_once_one_gets_it() -> None:
+    registry = Registry()
+    won, lost = await asyncio.gather(
+        registry.claim("ann", TOKEN), registry.claim("ann", OTHER_TOKEN), return_exceptions=True
+    )
+    assert isinstance(lost, NameHeldError)
+    assert won == await registry.claim("ann", TOKEN)
+
+
+async def test_of_two_who_take_a_name_after_its_reserve_one_gets_it() -> None:
+    registry = Registry(reserve=60.0)
+    await registry.claim("ann", "c" * 32)
+    registry.clock.advance(61)
+    won, lost = await asyncio.gather(
+        registry.claim("ann", TOKEN), registry.claim("ann", OTHER_TOKEN), return_exceptions=True
+    )
+    assert isinstance(lost, NameHeldError)
+    assert won == await registry.claim("ann", TOKEN)
+
+
+async def test_one_who_comes_twice_at_once_with_the_same_new_token_is_one() -> None:
+    registry = Registry()
+    one, same = await asyncio.gather(registry.claim("ann", TOKEN), registry.claim("ann", TOKEN))
+    assert one == same
+
+
+async def test_who_holds_a_name_is_asked_of_the_log_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(reserve=60.0)
+    first, _ = await registry.claim("ann", TOKEN)
+    again = Identities(registry.log, registry.clock, 60.0)
+    asked: list[str] = []
+
+    async def holder(key: str) -> Holder | None:
+        asked.append(key)
+        return await SlowLog.holder(registry.log, key)
+
+    monkeypatch.setattr(registry.log, "holder", holder)
+    assert [await again.find("ann") for _ in range(3)] == [first] * 3
+    assert [await again.find("bob") for _ in range(2)] == [None] * 2
+    assert asked == ["ann", "bob", "bob"]
+
+
+async def test_a_name_that_changed_hands_is_found_with_its_new_holder() -> None:
+    registry = Registry(reserve=60.0)
+    await registry.claim("ann", TOKEN)
+    await registry.identities.find("ann")
+    registry.clock.advance(61)
+    found, (newer, _) = await asyncio.gather(
+        registry.identities.find("ann"), registry.claim("ann", OTHER_TOKEN)
+    )
+    assert found != newer
+    assert await registry.identities.find("ann") == newer

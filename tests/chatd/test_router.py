@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
+from chatd.log.port import StorageError
 from chatd.router import Router
 from chatd.routes import Route, route
 from chatd.session import Session
@@ -134,6 +135,19 @@ async def test_a_refusal_is_the_answer_and_not_logged(
         {"code": "error", "reason": "unsupported", "detail": "not here", "ref": "1"}
     ]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("fail", [failing, failing_later])
+async def test_a_log_that_cannot_be_read_or_written_is_told_and_not_taken_for_a_fault(
+    fail: Callable[[Exception], Handler], caplog: pytest.LogCaptureFixture
+) -> None:
+    (error,) = await serve({Ping: fail(StorageError("the disk is full"))}, Ping("1"))
+    assert (error["reason"], error["ref"]) == ("storage_failed", "1")
+    assert error["detail"] == (
+        "the server cannot read or write its log now: the disk is full; try again later"
+    )
+    assert "no ping: the disk is full" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def test_what_needs_a_welcome_is_refused_without_one() -> None:

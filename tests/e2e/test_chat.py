@@ -76,12 +76,12 @@ def test_an_acknowledged_message_is_not_delivered_twice(daemon: Daemon) -> None:
 
 def test_who_comes_back_gets_what_was_missed_and_then_what_comes(daemon: Daemon) -> None:
     with Wire(daemon.address) as carol, Wire(daemon.address) as dave:
-        dave.hello("dave")
+        dave.hello("dave", version=1)
         welcome = carol.hello("carol", version=1)
         carol.reset()
         for number in range(3):
-            dave.say("outgoing", to="carol", content=f"missed {number}")
-        assert dave.ask("ping")["code"] == "pong"
+            ack = dave.ask("outgoing", to="carol", content=f"missed {number}", ref=f"{number}")
+            assert ack["code"] == "ack"
         with Wire(daemon.address) as again:
             again.hello("carol", version=1, token=welcome["token"], after=welcome["last"])
             assert [again.hear()["content"] for _ in range(3)] == [f"missed {n}" for n in range(3)]

@@ -222,7 +222,7 @@ def test_a_chat_that_is_killed_shows_the_next_time_what_came_meanwhile(
 def test_what_was_typed_into_a_chat_that_was_killed_goes_to_a_server_that_started_over(
     start: Start, desk: Desk
 ) -> None:
-    daemon = start()
+    daemon = start("--log", "memory")
     port = str(daemon.port)
     ann = desk.chat(daemon, "ann")
     daemon.stop()
@@ -231,7 +231,7 @@ def test_what_was_typed_into_a_chat_that_was_killed_goes_to_a_server_that_starte
     ann.see("you: are you there?")
     ann.kill()
 
-    with Wire(start("--port", port).address) as bob:
+    with Wire(start("--log", "memory", "--port", port).address) as bob:
         bob.hello("bob")
         again = desk.chat(daemon, "ann")
         again.see("* the server's log started over: messages from before it may be missing")

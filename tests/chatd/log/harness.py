@@ -3,15 +3,24 @@
 To add an implementation, write its harness and name it in `IMPLEMENTATIONS`.
 """
 
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 import pytest
 
 from chatd.log.memory import MemoryLog
+from chatd.log.opening import Durability
 from chatd.log.port import Draft, Entry, Log, Outcome
-from tests.chatd.stage import Deferred
+from chatd.log.retention import Retention
+from chatd.log.sqlite import SqliteLog
+from tests.chatd.stage import EPOCH_NS, Deferred
+
+ANN, BOB, CAROL = 1, 2**62 - 1, 3
+
+ALL: Final = Retention()
 
 
 class Harness(Protocol):
@@ -47,13 +56,64 @@ async def open_memory_log(keep: int) -> AsyncIterator[Harness]:
     await harness.log.close()
 
 
-IMPLEMENTATIONS: Final = [pytest.param(open_memory_log, id="memory")]
+class SqliteHarness:
+    """A `SqliteLog` in a directory where another one was or will be; `now_ns` is its clock."""
+
+    def __init__(
+        self, directory: Path, retention: Retention = ALL, durability: Durability = "process"
+    ) -> None:
+        self.now_ns = EPOCH_NS
+        self.reported: list[Outcome[str]] = []
+        self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns)
+
+    async def commit(self) -> None:
+        await self.log.flush()
+
+
+@asynccontextmanager
+async def open_sqlite(
+    directory: Path, retention: Retention = ALL, durability: Durability = "process"
+) -> AsyncIterator[SqliteHarness]:
+    """Open the `SqliteLog` in `directory`."""
+    harness = SqliteHarness(directory, retention, durability)
+    await harness.log.open(harness.reported.extend)
+    try:
+        yield harness
+    finally:
+        await harness.log.close()
+
+
+@asynccontextmanager
+async def open_sqlite_log(keep: int) -> AsyncIterator[Harness]:
+    """Open a `SqliteLog` in a directory of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with open_sqlite(Path(directory), Retention(messages=keep)) as harness:
+            yield harness
+
+
+IMPLEMENTATIONS: Final = [
+    pytest.param(open_memory_log, id="memory"),
+    pytest.param(open_sqlite_log, id="sqlite"),
+]
+
+
+def draft(
+    author: int = ANN, content: str = "hi", recipient: int | None = None, ref: str | None = None
+) -> Draft:
+    """Return a draft to everyone, or to `recipient`."""
+    to = None if recipient is None else f"user {recipient}"
+    return Draft(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
+
+
+def ids(entries: list[Entry]) -> list[int]:
+    """Return the ids of `entries`."""
+    return [entry.id for entry in entries]
 
 
 async def fill(bench: Harness, *drafts: Draft) -> None:
     """Append `drafts`, each with an origin of its own, and commit them."""
-    for number, draft in enumerate(drafts):
-        bench.log.append(draft, f"origin {number}")
+    for number, one in enumerate(drafts):
+        bench.log.append(one, f"origin {number}")
     await bench.commit()
 
 

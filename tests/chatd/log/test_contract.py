@@ -1,24 +1,24 @@
 """What every log must do, whatever it is made of."""
 
+import asyncio
+
 import pytest
 
-from chatd.log.port import Draft, Entry, Holder
-from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
+from chatd.log.port import Entry, Holder
+from tests.chatd.log.harness import (
+    ANN,
+    BOB,
+    CAROL,
+    IMPLEMENTATIONS,
+    OpenLog,
+    draft,
+    fill,
+    ids,
+    replayed,
+)
 from tests.chatd.stage import EPOCH_NS
 
-ANN, BOB, CAROL = 1, 2**62 - 1, 3
 PLENTY = 100_000
-
-
-def draft(
-    author: int = ANN, content: str = "hi", recipient: int | None = None, ref: str | None = None
-) -> Draft:
-    to = None if recipient is None else f"user {recipient}"
-    return Draft(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
-
-
-def ids(entries: list[Entry]) -> list[int]:
-    return [entry.id for entry in entries]
 
 
 def contents(entries: list[Entry]) -> list[str]:
@@ -59,11 +59,21 @@ class TestAppending:
             ]
             assert {outcome.kind for outcome in bench.reported} == {"stored"}
 
-    async def test_closing_reports_what_was_appended(self, open_log: OpenLog) -> None:
+    @pytest.mark.parametrize("way", ["flush", "close"])
+    async def test_flushing_and_closing_report_what_was_appended(
+        self, open_log: OpenLog, way: str
+    ) -> None:
         async with open_log(PLENTY) as bench:
             bench.log.append(draft(), "ann's connection")
-            await bench.log.close()
+            await getattr(bench.log, way)()
             assert [outcome.kind for outcome in bench.reported] == ["stored"]
+
+    async def test_closing_again_does_nothing(self, open_log: OpenLog) -> None:
+        async with open_log(PLENTY) as bench:
+            await fill(bench, draft())
+            await bench.log.close()
+            await bench.log.close()
+            assert len(bench.reported) == 1
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
@@ -218,33 +228,64 @@ class TestHistory:
 class TestHolders:
     async def test_a_name_that_nobody_took_has_no_holder(self, open_log: OpenLog) -> None:
         async with open_log(PLENTY) as bench:
-            await bench.log.hold(Holder("bob", BOB, b"h" * 32, EPOCH_NS))
+            assert await bench.log.hold(Holder("bob", BOB, b"h" * 32, EPOCH_NS), None)
             assert await bench.log.holder("ann") is None
 
-    async def test_a_later_holder_takes_the_place_of_an_earlier(self, open_log: OpenLog) -> None:
+    async def test_of_those_who_saw_a_name_free_the_first_gets_it(self, open_log: OpenLog) -> None:
         async with open_log(PLENTY) as bench:
-            earlier = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+            first = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+            second = Holder("ann", BOB, b"b" * 32, EPOCH_NS)
+            claims = (bench.log.hold(first, None), bench.log.hold(second, None))
+            granted = tuple(await asyncio.gather(*claims))
+            assert granted == (True, False)
+            assert await bench.log.holder("ann") == first
+
+    async def test_of_those_who_saw_the_same_holder_the_first_gets_the_name(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            holder = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
             later = Holder("ann", BOB, b"b" * 32, EPOCH_NS + 1)
-            await bench.log.hold(earlier)
-            assert await bench.log.holder("ann") == earlier
-            await bench.log.hold(later)
+            latest = Holder("ann", CAROL, b"c" * 32, EPOCH_NS + 1)
+            assert await bench.log.hold(holder, None)
+            assert await bench.log.hold(later, holder)
+            assert not await bench.log.hold(latest, holder)
             assert await bench.log.holder("ann") == later
+
+    async def test_the_holder_is_the_same_whenever_it_was_last_here(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            holder = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+            await bench.log.hold(holder, None)
+            bench.log.touch("ann", ANN, EPOCH_NS + 7)
+            assert await bench.log.hold(Holder("ann", BOB, b"b" * 32, EPOCH_NS + 9), holder)
+
+    async def test_nobody_takes_the_place_of_one_who_was_never_there(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            ann = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+            assert not await bench.log.hold(Holder("ann", BOB, b"b" * 32, EPOCH_NS), ann)
+            assert await bench.log.holder("ann") is None
 
     async def test_touching_notes_when_the_holder_was_here(self, open_log: OpenLog) -> None:
         async with open_log(PLENTY) as bench:
-            await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS))
+            await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS), None)
             bench.log.touch("ann", ANN, EPOCH_NS + 7)
-            await bench.commit()
-            assert await bench.log.holder("ann") == Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+            touched = Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+            assert await bench.log.holder("ann") == touched
+            await fill(bench, draft())
+            assert await bench.log.holder("ann") == touched
 
     async def test_touching_a_name_that_another_holds_changes_nothing(
         self, open_log: OpenLog
     ) -> None:
         async with open_log(PLENTY) as bench:
             held = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
-            await bench.log.hold(held)
+            await bench.log.hold(held, None)
             bench.log.touch("ann", BOB, EPOCH_NS + 7)
             bench.log.touch("nobody", BOB, EPOCH_NS + 7)
-            await bench.commit()
+            await fill(bench, draft())
             assert await bench.log.holder("ann") == held
             assert await bench.log.holder("nobody") is None

@@ -51,14 +51,19 @@ class NaiveLog:
         self._entries: list[Entry] = []
         self.last = 0
 
-    def append(self, draft: Draft) -> tuple[str, Entry]:
+    def store(self, batch: list[Draft]) -> list[tuple[str, Entry]]:
+        outcomes = [self._append(draft) for draft in batch]
+        self._entries = self._entries[-self._keep :]
+        return outcomes
+
+    def _append(self, draft: Draft) -> tuple[str, Entry]:
         for entry in self._entries:
             first = entry.draft
             if draft.ref is not None and (first.author, first.ref) == (draft.author, draft.ref):
                 return "duplicate", entry
         self.last += 1
         entry = Entry(self.last, draft)
-        self._entries = [*self._entries, entry][-self._keep :]
+        self._entries.append(entry)
         return "stored", entry
 
     def replay(self, asked: Question) -> list[Entry]:
@@ -98,7 +103,7 @@ async def test_a_log_answers_like_one_list(
     naive = NaiveLog(keep)
     async with open_log(keep) as bench:
         for batch in batches:
-            expected = [naive.append(draft) for draft in batch]
+            expected = naive.store(batch)
             bench.reported.clear()
             await fill(bench, *batch)
             assert [(outcome.kind, outcome.entry) for outcome in bench.reported] == expected

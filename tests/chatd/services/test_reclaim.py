@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chatd.log.memory import MemoryLog
-from chatd.log.port import Holder
+from chatd.log.port import Holder, StorageError
 from chatd.session import Session
 from tests.chatd.stage import DAY, Stage
 
@@ -140,3 +140,30 @@ async def test_who_leaves_while_the_log_is_asked_is_not_taken_in() -> None:
     ann.vanish()
     await arriving
     assert len(stage.roster) == 0
+
+
+async def test_the_reserve_of_one_who_was_here_for_long_does_not_end_with_a_kill(
+    stage: Stage,
+) -> None:
+    """Now and then it is noted who is here; a kill leaves no time for more."""
+    ann = await stage.member("ann")
+    stage.clock.advance(6 * DAY)
+    stage.reception.note_presence()
+    stage.clock.advance(6 * DAY)
+    stage.roster.leave(ann.session)
+    error = await stage.enter().ask("hello", name="ann", version=1)
+    assert (error["code"], error["reason"]) == ("error", "name_taken")
+
+
+async def test_a_name_that_cannot_be_kept_is_not_given() -> None:
+    class FullLog(MemoryLog[Session]):
+        async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
+            raise StorageError("the disk is full")
+
+    full = Stage(FullLog)
+    await full.open()
+    ann = full.enter()
+    error = await ann.ask("hello", name="ann", version=1)
+    assert (error["code"], error["reason"]) == ("error", "storage_failed")
+    assert not ann.session.is_welcome
+    assert await ann.ask("hello", name="ann") == {"code": "welcome"}

@@ -1,0 +1,1 @@
+"""From what was measured to a text for people: `python -m bench.document`."""

@@ -1,0 +1,144 @@
+"""Text that is written by hand, and the figures that are put into it.
+
+A figure is asked for in double braces, a word and what it is about:
+
+    {{cpu JOB CANDIDATE}}             CPU seconds per million operations
+    {{rate JOB CANDIDATE}}            operations per second
+    {{ratio JOB CANDIDATE OTHER}}     how many times the CPU of the other it takes
+    {{figure JOB CANDIDATE NAME}}     one of a job's own figures
+    {{cpu-table JOB...}}              candidates down, jobs across; also rate-table
+    {{latency-table JOB...}}          percentiles of one job a row and candidate
+    {{figures-table JOB...}}          what chatd came to, job by job, and whether its goal is met
+    {{plot NAME}}                     a picture
+    {{machine}} {{settings}}          what it was measured on, and how every server was started
+
+What was not measured is told as that.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from bench.histogram import PLACES
+from bench.report import MEASURED, Report, Result
+from bench.table import short
+
+_NOT_MEASURED = "not measured"
+
+Formula = Callable[..., str]
+
+
+def fill(template: str, report: Report, plots: Mapping[str, str]) -> str:
+    """Return `template` with what `report` holds. Raises LookupError for an unknown word."""
+    words: dict[str, Formula] = {
+        "cpu": lambda job, who: _told(report.find(job, who), _cpu),
+        "rate": lambda job, who: _told(report.find(job, who), _rate),
+        "ratio": lambda job, who, other: _ratio(report.find(job, who), report.find(job, other)),
+        "figure": lambda job, who, name: _told(
+            report.find(job, who), lambda one: f"{one.figures[name]:,.0f}"
+        ),
+        "cpu-table": lambda *jobs: _pivot(report, jobs, _cpu_and_ratio),
+        "rate-table": lambda *jobs: _pivot(report, jobs, _rate),
+        "latency-table": lambda *jobs: _latencies(report, jobs),
+        "figures-table": lambda *jobs: _figures(report, jobs),
+        "plot": lambda name: f"![{name}]({plots[name]})",
+        "machine": lambda: _machine(report),
+        "settings": lambda: _settings(report),
+    }
+
+    def put(asked: re.Match[str]) -> str:
+        word, *about = asked[1].split()
+        return words[word](*about)
+
+    return re.sub(r"\{\{(.+?)\}\}", put, template)
+
+
+def _told(result: Result | None, tell: Callable[[Result], str]) -> str:
+    return _NOT_MEASURED if result is None else tell(result)
+
+
+def _cpu(result: Result) -> str:
+    return f"{result.cpu_per_million:.3g}"
+
+
+def _rate(result: Result) -> str:
+    return short(result.rate).strip()
+
+
+def _ratio(one: Result | None, other: Result | None) -> str:
+    return f"{one.cpu_ratio(other):.2f}" if one and other else _NOT_MEASURED
+
+
+def _cpu_and_ratio(result: Result, report: Report) -> str:
+    measured = report.find(result.job)
+    if result.candidate == MEASURED or measured is None:
+        return _cpu(result)
+    return f"{_cpu(result)} ({result.cpu_ratio(measured):.2f} x)"
+
+
+def _candidates(report: Report, jobs: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(one.candidate for one in report.results if one.job in jobs))
+
+
+def _pivot(report: Report, jobs: Sequence[str], tell: Callable[..., str]) -> str:
+    rows = []
+    for candidate in _candidates(report, jobs):
+        found = [report.find(job, candidate) for job in jobs]
+        needs_report = tell is _cpu_and_ratio
+        rows.append(
+            [candidate]
+            + [
+                ("" if one is None else tell(one, report) if needs_report else tell(one))
+                for one in found
+            ]
+        )
+    return _markdown(["", *jobs], rows)
+
+
+def _latencies(report: Report, jobs: Sequence[str]) -> str:
+    rows = [
+        [one.job, one.candidate, *(f"{one.figures.get(name, 0):,.0f}" for name in PLACES)]
+        for job in jobs
+        for one in report.results
+        if one.job == job
+    ]
+    return _markdown(["job", "candidate", "p50 us", "p99 us", "p99.9 us"], rows)
+
+
+def _figures(report: Report, jobs: Sequence[str]) -> str:
+    rows = []
+    for job in jobs:
+        for one in report.results:
+            if one.job == job:
+                own = ", ".join(f"{name} {value:,.0f}" for name, value in one.figures.items())
+                rows.append([one.job, one.candidate, _rate(one), _cpu(one), own, _goal(one)])
+    return _markdown(["job", "candidate", "per second", "CPU s/M", "figures", "goal"], rows)
+
+
+def _goal(result: Result) -> str:
+    goal = result.goal
+    if goal is None:
+        return ""
+    sign = ">=" if goal.at_least else "<="
+    return f"{goal.figure} {sign} {goal.bound:,.0f}: {'met' if result.goal_met else 'missed'}"
+
+
+def _markdown(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _machine(report: Report) -> str:
+    machine = report.environment
+    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    where = "server and load share one" if machine.cores.shared else "server and load on one each"
+    return f"{machine.cpus} CPUs ({where}), Linux {machine.kernel}, {versions}"
+
+
+def _settings(report: Report) -> str:
+    told = []
+    for one in report.servers:
+        settings = "".join(f"\n    {line}" for line in one.settings.splitlines())
+        told.append(f"**{one.name}** ({one.version})\n\n    {shlex.join(one.command)}{settings}")
+    return "\n\n".join(told)

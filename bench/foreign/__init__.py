@@ -1,0 +1,1 @@
+"""What people would pick instead: each server with its settings and its protocol, a module each."""

@@ -1,0 +1,46 @@
+"""What the daemon can do instead of serving: look for damage, and make a backup."""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from chatd.log import schema, soundness
+from chatd.log.backup import back_up
+from chatd.log.opening import FILE, open_to_read
+from chatd.log.port import UnusableLogError
+
+
+def check(place: Path) -> bool:
+    """Look at all of a log, print what is found, and return whether it is sound.
+
+    `place` is a data directory, in use or not, or a backup. Raises UnusableLogError.
+    """
+    path = place / FILE if place.is_dir() else place
+    with closing(open_to_read(path)) as log:
+        try:
+            log.execute("BEGIN")
+            print(f"{path}: {_contents(log)}, {path.stat().st_size} bytes")  # noqa: T201
+            findings = list(soundness.findings(log))
+        except apsw.Error as fault:
+            findings = [str(fault)]
+    for finding in findings:
+        print(finding)  # noqa: T201
+    print("damaged: put back a backup" if findings else "sound")  # noqa: T201
+    return not findings
+
+
+def back_up_to(data: Path, target: Path) -> None:
+    """Copy the log in `data`, in use or not, to `target`. Raises UnusableLogError."""
+    try:
+        size = back_up(data / FILE, target)
+    except (OSError, apsw.Error) as fault:
+        raise UnusableLogError(f"cannot make the backup {target}: {fault}") from None
+    print(f"{size} bytes are in {target}", file=sys.stderr)  # noqa: T201
+
+
+def _contents(log: apsw.Connection) -> str:
+    (messages,) = log.execute("SELECT count(*) FROM entry").fetchall()[0]
+    (names,) = log.execute("SELECT count(*) FROM holder").fetchall()[0]
+    return f"version {schema.version_of(log)}, {messages} messages, {names} names"

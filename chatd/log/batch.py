@@ -1,0 +1,38 @@
+"""What one commit stores, and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Generic
+
+from msgspec import Struct
+
+from chatd.log.port import Draft, Holder, Origin, Outcome
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """A holder who wants a name that `instead_of` has, or nobody."""
+
+    holder: Holder
+    instead_of: Holder | None
+
+
+class Batch(Struct, Generic[Origin], frozen=True):
+    """Messages, claims to names, and when holders were seen.
+
+    `seen` has the identity and ns since the Unix epoch by the key of the name.
+    """
+
+    drafts: Sequence[tuple[Draft, Origin]]
+    claims: Sequence[Claim]
+    seen: Mapping[str, tuple[int, int]]
+
+
+class Stored(Struct, Generic[Origin], frozen=True):
+    """What came of a batch: an outcome for each draft, and whether each claim was granted.
+
+    `first` and `last` are the log's after it.
+    """
+
+    outcomes: Sequence[Outcome[Origin]]
+    granted: Sequence[bool]
+    first: int
+    last: int

@@ -1,0 +1,249 @@
+"""The log's statements, as plain calls that block; one object for one thread."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain, repeat
+from typing import Any, Final, TypeAlias
+
+import apsw
+from msgspec import structs
+
+from chatd.log.batch import Batch, Claim, Stored
+from chatd.log.port import Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
+from chatd.log.retention import Retention
+
+TRIM_STEP: Final = 0.002
+"""Seconds (s) after which a step of trimming lets others come first."""
+
+_TRIM_SLICE: Final = 64
+_REPLAY_STEP: Final = 1_000
+
+MAX_ROWS: Final = 512
+"""Messages that one statement stores at most; its text is short enough to be kept prepared."""
+
+_COLUMNS: Final = 'id, author, name, content, sent_ns, since, recipient, "to", ref, nameless'
+_ROW: Final = "(?,?,?,?,?,?,?,?,?,?)"
+_INSERT: Final = f"INSERT INTO entry ({_COLUMNS}) VALUES {_ROW}"
+_SELECT: Final = f"SELECT {_COLUMNS} FROM entry"
+_BY_REF: Final = f"{_SELECT} WHERE author = ? AND ref = ?"
+# One range of the table and one of the index, merged: no row of others' direct messages is sorted.
+_REPLAY: Final = f"""
+{_SELECT} WHERE id > :after AND id <= :through AND recipient IS NULL AND author <> :reader
+UNION ALL
+{_SELECT} WHERE recipient = :reader AND id > :after AND id <= :through
+ORDER BY id
+"""
+_HISTORY: Final = f"""
+SELECT * FROM ({_SELECT} WHERE id < :before AND recipient IS NULL ORDER BY id DESC LIMIT :limit)
+UNION ALL
+SELECT * FROM ({_SELECT} WHERE id < :before AND recipient = :reader ORDER BY id DESC LIMIT :limit)
+UNION ALL
+SELECT * FROM ({_SELECT} WHERE id < :before AND author = :reader AND recipient <> :reader
+               ORDER BY id DESC LIMIT :limit)
+ORDER BY id DESC LIMIT :limit
+"""
+_CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"
+_CLAIM_HELD: Final = """
+UPDATE holder SET identity = ?, token_hash = ?, seen_ns = ?
+WHERE key = ? AND identity = ? AND token_hash = ?
+"""
+_SEEN: Final = "UPDATE holder SET seen_ns = ? WHERE key = ? AND identity = ?"
+_LAST_TOO_OLD: Final = "SELECT max(id) FROM entry WHERE id < ? AND sent_ns < ?"
+
+_Drafts: TypeAlias = Sequence[tuple[Draft, Origin]]
+
+
+class Database:
+    """Reads and writes the tables of `chatd.log.schema`; every call may raise apsw.Error."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._execute: Callable[..., apsw.Cursor] = connection.execute
+        self.wal_pages = 0
+        """Pages in the write-ahead log after the last commit here."""
+        connection.set_wal_hook(self._note_wal)
+        self.name = str(self._value("SELECT name FROM log"))
+        """Of this log."""
+        self.first = self._first()
+        """The oldest id that is kept; last + 1 when there is none."""
+        self.last = int(self._value("SELECT coalesce(max(id), ?) FROM entry", self.first - 1))
+        """The newest id."""
+
+    def store(self, batch: Batch[Origin]) -> Stored[Origin]:
+        """Store all of `batch` in one transaction; when that fails, nothing of it is stored."""
+        try:
+            if not (batch.claims or batch.seen):
+                # A statement is a transaction of its own. To wait but once for the interpreter,
+                # which the event loop has meanwhile, is worth 20 %.
+                return Stored(self._insert_all(batch.drafts), (), self.first, self.last)
+            return self._store(batch, self._insert_all)
+        except apsw.ConstraintError:
+            # Some were stored before. That is rare, so only now each is looked up.
+            return self._store(batch, self._insert_each)
+
+    def trim(self, retention: Retention, now_ns: int, at_least: int = 0) -> bool:
+        """Forget the oldest of what is not kept, for `TRIM_STEP` and until `at_least` are gone.
+
+        Returns whether there is more to forget. `now_ns` is in ns since the Unix epoch.
+        """
+        if self._first_to_keep(retention, now_ns) == self.first:
+            return False
+        deadline, goal = time.monotonic() + TRIM_STEP, self.first + at_least
+        with self._unhurried(), self._transaction():
+            while (kept := self._first_to_keep(retention, now_ns)) > self.first:
+                self._execute("DELETE FROM entry WHERE id < ?", (kept,))
+                self.first = kept
+                if self.first >= goal and time.monotonic() > deadline:
+                    break
+            self._execute("UPDATE log SET first = ?", (self.first,))
+        return self._first_to_keep(retention, now_ns) > self.first
+
+    def replay(self, reader: int, after: int, through: int) -> Page:
+        """Return what reached `reader` of the next ids after `after`, up to `through`."""
+        start = max(after, self._first() - 1)
+        position = min(through, start + _REPLAY_STEP)
+        bounds = {"reader": reader, "after": start, "through": position}
+        return Page([_entry(row) for row in self._execute(_REPLAY, bounds)], max(position, after))
+
+    def history(self, reader: int, before: int, limit: int) -> Excerpt:
+        """Return the newest `limit` entries that concern `reader` with id < before."""
+        bounds = {"reader": reader, "before": before, "limit": limit + 1}
+        found = [_entry(row) for row in self._execute(_HISTORY, bounds)]
+        return Excerpt(found[:limit][::-1], more=len(found) > limit)
+
+    def holder(self, key: str) -> Holder | None:
+        """Return who holds the name with this key."""
+        row = self._execute("SELECT * FROM holder WHERE key = ?", (key,)).fetchone()
+        return None if row is None else Holder(*row)
+
+    def used_bytes(self) -> int:
+        """Return what tables and indexes take, in bytes; free pages of the file are not in it."""
+        pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
+        return int(pages * self._connection.pragma("page_size"))
+
+    def checkpoint(self) -> int:
+        """Move what commits left in the write-ahead log to the database; return pages moved.
+
+        These count from the start of the write-ahead log, which begins anew after all were moved.
+        Others may read and commit meanwhile; what they still need stays.
+        """
+        moved: Any = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()[0][2]
+        return int(moved)
+
+    def close(self) -> None:
+        """Let go of the file; the last to do so folds the write-ahead log into it."""
+        self._connection.close()
+
+    def _store(
+        self, batch: Batch[Origin], insert: Callable[[_Drafts[Origin]], list[Outcome[Origin]]]
+    ) -> Stored[Origin]:
+        with self._transaction():
+            outcomes = insert(batch.drafts)
+            granted = [self._grant(claim) for claim in batch.claims]
+            for key, (identity, seen_ns) in batch.seen.items():
+                self._execute(_SEEN, (seen_ns, key, identity))
+        return Stored(outcomes, granted, self.first, self.last)
+
+    def _insert_all(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
+        """Insert up to `MAX_ROWS` drafts none of which is known, or raise ConstraintError."""
+        if not drafts:
+            return []
+        numbered = list(enumerate(drafts, self.last + 1))
+        room = 1 << (len(drafts) - 1).bit_length()
+        values = [
+            *chain.from_iterable(
+                (number, *structs.astuple(draft)) for number, (draft, _) in numbered
+            ),
+            *repeat(None, (room - len(drafts)) * _ROW.count("?")),
+            len(drafts),
+        ]
+        self._execute(_insert_up_to(room), values)
+        self.last += len(drafts)
+        return [
+            Outcome("stored", Entry(number, draft), origin) for number, (draft, origin) in numbered
+        ]
+
+    def _insert_each(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
+        return [self._insert_one(draft, origin) for draft, origin in drafts]
+
+    def _insert_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
+        if draft.ref is not None:
+            first = self._execute(_BY_REF, (draft.author, draft.ref)).fetchone()
+            if first is not None:
+                return Outcome("duplicate", _entry(first), origin)
+        self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
+        self.last += 1
+        return Outcome("stored", Entry(self.last, draft), origin)
+
+    def _grant(self, claim: Claim) -> bool:
+        new, old = claim.holder, claim.instead_of
+        if old is None:
+            self._execute(_CLAIM_FREE, structs.astuple(new))
+        else:
+            row = (new.identity, new.token_hash, new.seen_ns, new.key)
+            self._execute(_CLAIM_HELD, (*row, old.identity, old.token_hash))
+        return self._connection.changes() == 1
+
+    def _first_to_keep(self, retention: Retention, now_ns: int) -> int:
+        """Return the oldest id to keep, looking no further than a slice ahead."""
+        end = min(self.first + _TRIM_SLICE, self.last + 1)
+        surplus = self.last - self.first + 1 - retention.messages
+        if retention.messages and surplus > 0:
+            return min(end, self.first + surplus)
+        if retention.bytes and self.used_bytes() > retention.bytes:
+            return end
+        if retention.age_ns:
+            bounds = (end, now_ns - retention.age_ns)
+            too_old = self._value(_LAST_TOO_OLD, *bounds)
+            return self.first if too_old is None else int(too_old) + 1
+        return self.first
+
+    @contextmanager
+    def _unhurried(self) -> Iterator[None]:
+        """Let commits inside not wait for the disk; the next one outside waits for them too."""
+        level = self._connection.pragma("synchronous")
+        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._execute(f"PRAGMA synchronous = {level}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what is done inside, or nothing of it."""
+        first, last = self.first, self.last
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._execute("COMMIT")
+        except BaseException:
+            self.first, self.last = first, last
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            raise
+
+    def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self.wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _first(self) -> int:
+        return int(self._value("SELECT first FROM log"))
+
+    def _value(self, statement: str, *bindings: object) -> Any:
+        return self._execute(statement, bindings).fetchall()[0][0]
+
+
+@cache
+def _insert_up_to(room: int) -> str:
+    """Return what inserts the first of `room` rows, of which there are a few sizes only."""
+    return (
+        f"INSERT INTO entry ({_COLUMNS}) SELECT * FROM (VALUES {','.join([_ROW] * room)}) LIMIT ?"
+    )
+
+
+def _entry(row: Any) -> Entry:
+    number, author, name, content, sent_ns, since, recipient, to, ref, nameless = row
+    draft = Draft(author, name, content, sent_ns, since, recipient, to, ref, bool(nameless))
+    return Entry(number, draft)

@@ -1,0 +1,66 @@
+"""Logs that break a promise on purpose, so that the torture test can show that it would notice.
+
+``--log-fault`` turns one on; no help mentions it, and nobody else has any use for it.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import structs
+
+from chatd.log.port import Committed, Draft, Entry, Outcome
+from chatd.log.sqlite import SqliteLog
+
+BEHIND: Final = 0.05
+"""Seconds (s) between what `AckBeforeCommit` promises and what it does."""
+
+
+class AckBeforeCommit(SqliteLog[Any]):
+    """Reports a message as stored, and has it stored a while later.
+
+    A kill in between loses what was acknowledged, and its id is given to another message.
+    """
+
+    async def open(self, committed: Committed[Any]) -> None:
+        """Make ready; outcomes go to `committed` from now on."""
+        await super().open(lambda _outcomes: None)
+        self._report = committed
+        self._promised = self.last
+
+    def append(self, draft: Draft, origin: Any) -> None:
+        """Promise the next id."""
+        self._promised += 1
+        promise = Outcome("stored", Entry(self._promised, draft), origin)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._report, [promise])
+        loop.call_later(BEHIND, super().append, draft, origin)
+
+
+class ForgetRefs(SqliteLog[Any]):
+    """Stores messages without their refs: one that a client sends again is there twice."""
+
+    async def open(self, committed: Committed[Any]) -> None:
+        """Make ready; outcomes go to `committed` from now on."""
+
+        def report(outcomes: Sequence[Outcome[tuple[Draft, Any]]]) -> None:
+            committed([_with_ref(outcome) for outcome in outcomes])
+
+        await super().open(report)
+
+    def append(self, draft: Draft, origin: Any) -> None:
+        """Take a draft without its ref."""
+        super().append(structs.replace(draft, ref=None), (draft, origin))
+
+
+def _with_ref(outcome: Outcome[tuple[Draft, Any]]) -> Outcome[Any]:
+    draft, origin = outcome.origin
+    return Outcome(outcome.kind, Entry(outcome.entry.id, draft), origin, outcome.failure)
+
+
+FAULTS: Final[Mapping[str, type[SqliteLog[Any]]]] = {
+    "none": SqliteLog,
+    "ack-before-commit": AckBeforeCommit,
+    "forget-refs": ForgetRefs,
+}
+"""The log for each value of ``--log-fault``."""

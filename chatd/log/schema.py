@@ -1,0 +1,61 @@
+"""The tables of the log in SQLite, their version, and the way to it from each older one."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+APPLICATION_ID: Final = 0x63686174
+"""``chat`` in ASCII, in ``PRAGMA application_id``: tells a log from any other database."""
+
+# The secondary indexes are partial: an index over every row would cost each commit more than the
+# thread hop, the statement and the interpreter together (14 us a row with three full ones, 1 us
+# without any). Ids have no gaps; `first` says from where on they are kept, and what the next one
+# is when none is.
+_VERSION_1: Final = """
+PRAGMA application_id = 0x63686174;
+CREATE TABLE entry (
+    id        INTEGER PRIMARY KEY,
+    author    INTEGER NOT NULL,
+    name      TEXT    NOT NULL,
+    content   TEXT    NOT NULL,
+    sent_ns   INTEGER NOT NULL,
+    since     INTEGER NOT NULL,
+    recipient INTEGER,
+    "to"      TEXT,
+    ref       TEXT,
+    nameless  INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX entry_by_ref ON entry (author, ref) WHERE ref IS NOT NULL;
+CREATE INDEX entry_by_recipient ON entry (recipient) WHERE recipient IS NOT NULL;
+CREATE INDEX direct_by_author ON entry (author) WHERE recipient IS NOT NULL;
+CREATE TABLE holder (
+    key        TEXT    PRIMARY KEY,
+    identity   INTEGER NOT NULL,
+    token_hash BLOB    NOT NULL,
+    seen_ns    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE log (name TEXT NOT NULL, first INTEGER NOT NULL) STRICT;
+INSERT INTO log VALUES (lower(hex(randomblob(8))), 1);
+"""
+
+MIGRATIONS: Final[Sequence[str]] = (_VERSION_1,)
+"""Script n leads from version n to n + 1; a new file takes them all, from 0 on.
+
+What has been released stays as it is: a change of the tables is one more script.
+"""
+
+
+def version_of(database: apsw.Connection) -> int:
+    """Return the version of its tables; 0 where there are none. May raise apsw.Error."""
+    return int(database.pragma("user_version"))
+
+
+def migrate(database: apsw.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring the tables to the newest version, in one transaction. May raise apsw.Error."""
+    if version_of(database) == len(migrations):
+        return
+    with database:
+        for script in migrations[version_of(database) :]:
+            database.execute(script)
+        database.execute(f"PRAGMA user_version = {len(migrations)}")

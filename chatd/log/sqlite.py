@@ -1,0 +1,135 @@
+"""A log that lasts: a database, and threads that write, read and tidy up."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final, Generic
+
+from msgspec import structs
+
+from chatd.files import open_locked
+from chatd.log.checkpointer import Checkpointer
+from chatd.log.committer import Committer
+from chatd.log.opening import FILE, Durability, connect, connect_to_read, open_database
+from chatd.log.port import Committed, Draft, Excerpt, Holder, Origin, Page, UnusableLogError
+from chatd.log.retention import Retention
+from chatd.log.worker import Worker
+
+_LOCK: Final = "log.lock"
+
+
+class SqliteLog(Generic[Origin]):
+    """Keeps messages and the holders of names in a database in `directory`.
+
+    `wall_ns` tells ns since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        durability: Durability,
+        retention: Retention,
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self.name = ""
+        self._directory = directory
+        self._durability: Durability = durability
+        self._lock: BinaryIO | None = None
+        self._writer = Worker("log-writer")
+        self._reader = Worker("log-reader")
+        self._tidier = Worker("log-checkpointer")
+        checkpointer = Checkpointer(self._tidier)
+        self._committer: Committer[Origin] = Committer(
+            self._writer, checkpointer, retention, wall_ns
+        )
+
+    @property
+    def first(self) -> int:
+        """The oldest id that is kept."""
+        return self._committer.first
+
+    @property
+    def last(self) -> int:
+        """The newest id that was reported."""
+        return self._committer.last
+
+    async def open(self, committed: Committed[Origin]) -> None:
+        """Make ready; outcomes go to `committed` from now on. Raises UnusableLogError."""
+        self._lock = _lock(self._directory)
+        path = self._directory / FILE
+        try:
+            await self._writer.open(lambda: open_database(path, self._durability))
+            await self._tidier.open(lambda: connect(path, self._durability))
+            await self._reader.open(lambda: connect_to_read(path))
+        except BaseException:
+            await self._let_go()
+            raise
+        self.name, first, last = await self._writer.run(
+            lambda database: (database.name, database.first, database.last)
+        )
+        self._committer.start(first, last, committed)
+
+    def append(self, draft: Draft, origin: Origin) -> None:
+        """Take a draft; its outcome comes after the commit that stores it."""
+        self._committer.append(draft, origin)
+
+    async def replay(self, reader: int, after: int, through: int) -> Page:
+        """Return what reached `reader` in after < id <= through, or the first part of it."""
+        return await self._reader.run(lambda database: database.replay(reader, after, through))
+
+    async def history(self, reader: int, before: int, limit: int) -> Excerpt:
+        """Return the newest `limit` entries that concern `reader` with id < before."""
+        # What is committed and not yet reported is nobody's history.
+        end = min(before, self.last + 1)
+        return await self._reader.run(lambda database: database.history(reader, end, limit))
+
+    async def holder(self, key: str) -> Holder | None:
+        """Return who holds the name with this key."""
+        identity, seen_ns = self._committer.seen.get(key, (0, 0))
+        holder = await self._reader.run(lambda database: database.holder(key))
+        if holder is not None and holder.identity == identity:
+            return structs.replace(holder, seen_ns=max(seen_ns, holder.seen_ns))
+        return holder
+
+    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
+        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
+        return await self._committer.claim(holder, instead_of)
+
+    def touch(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the holder was here; it is written with a commit to come, at the latest."""
+        self._committer.seen[key] = (identity, seen_ns)
+
+    async def flush(self) -> None:
+        """Return when all that was appended so far is committed and reported.
+
+        As much has been forgotten by then, where there was more than is kept.
+        """
+        await self._committer.flush()
+        await self._writer.settle()
+
+    async def close(self) -> None:
+        """Flush, and let go of the files; once closed, closing again does nothing."""
+        if self._lock is not None:
+            await self._committer.stop()
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        # The writer is the last: who closes last folds the write-ahead log into the database.
+        await self._reader.close()
+        await self._tidier.close()
+        await self._writer.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _lock(directory: Path) -> BinaryIO:
+    # Not the database itself: to close any descriptor of it would drop the locks of SQLite on it.
+    path = directory / _LOCK
+    try:
+        return open_locked(path)
+    except BlockingIOError:
+        raise UnusableLogError(
+            f"another chatd uses {directory}; stop it, or choose another with --data"
+        ) from None
+    except OSError as fault:
+        raise UnusableLogError(f"cannot open {path}: {fault.strerror}") from None

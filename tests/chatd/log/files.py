@@ -1,0 +1,47 @@
+"""Database files of the log, sound ones and others, without a daemon."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from chatd.log.batch import Batch, Claim
+from chatd.log.database import Database
+from chatd.log.opening import FILE, open_database
+from chatd.log.port import Draft, Holder
+from tests.chatd.log.harness import ANN, BOB, draft
+
+
+def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -> Path:
+    """Make a log that holds `drafts` and who has `name`; return its file."""
+    path = directory / FILE
+    database = Database(open_database(path, "process"))
+    claim = Claim(Holder(name, ANN, b"a" * 32, 0), None)
+    database.store(Batch((), (claim,), {}))
+    for start in range(0, len(drafts), 500):
+        part = drafts[start : start + 500]
+        database.store(Batch([(one, None) for one in part], (), {}))
+    database.close()
+    return path
+
+
+def long_log(directory: Path, count: int = 3_000) -> Path:
+    """Make a log of `count` messages, in the table and in every index."""
+    drafts = [draft(ANN, "x" * 200, BOB, f"ref {number:05}") for number in range(count)]
+    return make_log(directory, drafts)
+
+
+def doctor(path: Path, *statements: str) -> None:
+    """Change a database behind the back of the log."""
+    connection = apsw.Connection(os.fspath(path))
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def overwrite(path: Path, offset: int, content: bytes) -> None:
+    """Write bytes into a file; a negative offset counts from its end."""
+    with path.open("r+b") as file:
+        file.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
+        file.write(content)

@@ -1,0 +1,88 @@
+"""A copy of a log that is in use."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chatd.log.backup import back_up
+from chatd.log.opening import FILE
+from chatd.log.port import UnusableLogError
+from tests.chatd.log.files import long_log
+from tests.chatd.log.harness import BOB, draft, fill, open_sqlite, replayed
+
+
+async def test_it_holds_what_was_committed_and_goes_on_from_there(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, *[draft(ref=f"{number}") for number in range(50)])
+        copy = tmp_path / "other" / FILE
+        assert back_up(tmp_path / FILE, copy) == copy.stat().st_size
+        await fill(bench, draft(content="after the backup"))
+        assert bench.log.last == 51
+    async with open_sqlite(copy.parent) as restored:
+        assert restored.log.last == 50
+        await fill(restored, draft(ref="7"), draft(ref="new"))
+        assert [(o.kind, o.entry.id) for o in restored.reported] == [
+            ("duplicate", 8),
+            ("stored", 51),
+        ]
+        assert len(await replayed(restored, BOB, 0, 51)) == 51
+
+
+async def test_what_goes_on_from_it_is_another_log(tmp_path: Path) -> None:
+    """Ids that were given since the backup are given again, to other messages."""
+    (tmp_path / "other").mkdir()
+    async with open_sqlite(tmp_path) as bench:
+        back_up(tmp_path / FILE, tmp_path / "other" / FILE)
+        name = bench.log.name
+    async with open_sqlite(tmp_path / "other") as restored:
+        assert restored.log.name != name
+    async with open_sqlite(tmp_path) as bench:
+        assert bench.log.name == name
+
+
+def test_it_is_one_file_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "backup").mkdir()
+    back_up(long_log(tmp_path), tmp_path / "backup" / "friday")
+    assert [path.name for path in (tmp_path / "backup").iterdir()] == ["friday"]
+
+
+async def test_it_is_not_mixed_with_what_is_left_of_another_log(tmp_path: Path) -> None:
+    backup = tmp_path / "friday"
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft())
+        back_up(tmp_path / FILE, backup)
+        await fill(bench, draft())
+        shutil.copy(tmp_path / f"{FILE}-wal", tmp_path / "left over")
+    shutil.copy(backup, tmp_path / FILE)
+    (tmp_path / "left over").rename(tmp_path / f"{FILE}-wal")
+    with pytest.raises(
+        UnusableLogError, match=r"is a backup, but log\.sqlite-wal belongs to another log; move"
+    ):
+        async with open_sqlite(tmp_path):
+            pass
+    (tmp_path / f"{FILE}-wal").unlink()
+    async with open_sqlite(tmp_path) as bench:
+        assert bench.log.last == 1
+        assert (tmp_path / f"{FILE}-wal").exists()
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    target = tmp_path / "friday"
+    target.write_text("the backup of last week")
+    with pytest.raises(UnusableLogError, match=f"{target} is there already; name a new file"):
+        back_up(long_log(tmp_path), target)
+    assert target.read_text() == "the backup of last week"
+
+
+def test_one_that_was_cut_short_does_not_look_like_one(tmp_path: Path) -> None:
+    (tmp_path / "friday.unfinished").write_text("half a backup")
+    back_up(long_log(tmp_path), tmp_path / "friday")
+    assert not (tmp_path / "friday.unfinished").exists()
+
+
+def test_without_a_log_there_is_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(UnusableLogError, match="there is no "):
+        back_up(tmp_path / FILE, tmp_path / "friday")
+    assert list(tmp_path.iterdir()) == []

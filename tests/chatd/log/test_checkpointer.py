@@ -1,0 +1,75 @@
+"""The write-ahead log is emptied beside the commits, and does not grow for ever."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+import pytest
+
+from chatd.log import checkpointer
+from chatd.log.batch import Batch
+from chatd.log.database import Database
+from chatd.log.opening import open_database
+from chatd.log.worker import Worker
+from tests.chatd.log.harness import BOB, draft, fill, open_sqlite
+
+T = TypeVar("T")
+
+PAGE = 4_096 + 24
+"""Bytes of a page in the write-ahead log."""
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "FEW_PAGES", 50)
+    monkeypatch.setattr(checkpointer, "MANY_PAGES", 200)
+
+
+async def test_commits_go_to_the_database_while_the_log_is_open(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as bench:
+        empty = (tmp_path / "log.sqlite").stat().st_size
+        for _ in range(100):
+            await fill(bench, draft(recipient=BOB, content="x" * 4_000))
+        assert (tmp_path / "log.sqlite").stat().st_size > empty + 200_000
+
+
+class LateWorker(Worker):
+    """One that never gets round to what it was asked for, as under a load without a pause."""
+
+    def submit(self, _work: Callable[[Database], T]) -> Future[T]:
+        never: Future[T] = Future()
+        never.cancel()
+        return never
+
+
+def test_where_that_is_never_done_in_time_the_writer_does_it_and_it_begins_anew(
+    tmp_path: Path,
+) -> None:
+    looking = checkpointer.Checkpointer(LateWorker("late"))
+    writer = Database(open_database(tmp_path / "log.sqlite", "process"))
+    for number in range(600):
+        message = draft(recipient=BOB, content="x" * 4_000, ref=f"{number}")
+        writer.store(Batch([(message, "")], (), {}))
+        looking.look(writer)
+    assert writer.wal_pages < 300
+    assert (tmp_path / "log.sqlite-wal").stat().st_size < 300 * PAGE
+    writer.close()
+
+
+async def test_when_it_cannot_be_emptied_that_is_said_once_and_commits_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_database: Database) -> int:
+        raise apsw.IOError("no such luck")
+
+    monkeypatch.setattr(Database, "checkpoint", fail)
+    caplog.set_level(logging.WARNING, "chatd.log")
+    async with open_sqlite(tmp_path) as bench:
+        for _ in range(300):
+            await fill(bench, draft(content="x" * 4_000))
+        assert {outcome.kind for outcome in bench.reported} == {"stored"}
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["the write-ahead log cannot be emptied, and grows: no such luck"]

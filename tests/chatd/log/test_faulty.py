@@ -1,0 +1,58 @@
+"""The logs that break a promise break that one, and nothing else."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chatd.log import faulty
+from chatd.log.faulty import FAULTS, AckBeforeCommit, ForgetRefs
+from chatd.log.port import Outcome
+from chatd.log.retention import Retention
+from chatd.log.sqlite import SqliteLog
+from tests.chatd.log.harness import BOB, SqliteHarness, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.stage import EPOCH_NS
+
+
+def test_without_a_fault_there_is_none() -> None:
+    assert FAULTS["none"] is SqliteLog
+
+
+async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path: Path) -> None:
+    reported: list[Outcome[str]] = []
+    log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
+    await log.open(reported.extend)
+    log.append(draft(ref="r"), "ann")
+    log.append(draft(ref="s"), "ann")
+    await asyncio.sleep(0)
+    assert [(one.kind, one.entry.id) for one in reported] == [("stored", 1), ("stored", 2)]
+    await log.close()
+    async with open_sqlite(tmp_path) as killed:
+        assert killed.log.last == 0
+
+
+async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faulty, "BEHIND", 0.0)
+    bench = SqliteHarness(tmp_path, Retention())
+    bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
+    await bench.log.open(bench.reported.extend)
+    bench.log.append(draft(), "ann")
+    await asyncio.sleep(0.001)  # later than a timer of no time at all
+    await bench.log.flush()
+    assert ids(await replayed(bench, BOB, 0, 1)) == [1]
+    await bench.log.close()
+
+
+async def test_a_ref_that_was_forgotten_is_no_duplicate(tmp_path: Path) -> None:
+    bench = SqliteHarness(tmp_path, Retention())
+    bench.log = ForgetRefs(tmp_path, "process", Retention(), lambda: EPOCH_NS)
+    await bench.log.open(bench.reported.extend)
+    await fill(bench, draft(ref="r"), draft(ref="r"))
+    assert [(one.kind, one.entry.id, one.entry.draft.ref) for one in bench.reported] == [
+        ("stored", 1, "r"),
+        ("stored", 2, "r"),
+    ]
+    assert [one.origin for one in bench.reported] == ["origin 0", "origin 1"]
+    await bench.log.close()

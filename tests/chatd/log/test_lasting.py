@@ -1,0 +1,112 @@
+"""What the log in SQLite still knows when it is opened again."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chatd.log.port import Holder, UnusableLogError
+from chatd.log.retention import Retention
+from chatd.log.sqlite import SqliteLog
+from tests.chatd.log.harness import ANN, BOB, SqliteHarness, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.stage import EPOCH_NS
+
+
+async def test_messages_their_order_and_the_name_of_the_log_last(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft(content="one"), draft(content="to bob", recipient=BOB))
+        name, entries = bench.log.name, [outcome.entry for outcome in bench.reported]
+    async with open_sqlite(tmp_path) as bench:
+        assert (bench.log.name, bench.log.first, bench.log.last) == (name, 1, 2)
+        assert await replayed(bench, BOB, 0, 2) == entries
+        await fill(bench, draft())
+        assert bench.reported[0].entry.id == 3
+
+
+async def test_a_ref_is_known_again(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft(ref="r"))
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft(ref="r", content="again"), draft(ref="s"))
+        assert [(o.kind, o.entry.id) for o in bench.reported] == [("duplicate", 1), ("stored", 2)]
+
+
+async def test_a_holder_is_known_again_and_when_it_was_last_here(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as bench:
+        await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS), None)
+        bench.log.touch("ann", ANN, EPOCH_NS + 7)
+    async with open_sqlite(tmp_path) as bench:
+        assert await bench.log.holder("ann") == Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+
+
+async def test_ids_go_on_even_where_nothing_is_kept(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path, Retention(age_ns=1)) as bench:
+        bench.now_ns += 10
+        await fill(bench, draft(), draft())
+        assert (bench.log.first, bench.log.last) == (3, 2)
+    async with open_sqlite(tmp_path) as bench:
+        assert (bench.log.first, bench.log.last) == (3, 2)
+        await fill(bench, draft())
+        assert ids(await replayed(bench, BOB, 0, 3)) == [3]
+
+
+async def test_what_was_reported_is_there_after_the_process_was_killed(tmp_path: Path) -> None:
+    """A copy of the files, taken while the log is open, is what a kill leaves behind."""
+    (tmp_path / "alive").mkdir()
+    async with open_sqlite(tmp_path / "alive") as bench:
+        for number in range(20):
+            await fill(bench, draft(ref=f"{number}"))
+        shutil.copytree(tmp_path / "alive", tmp_path / "killed")
+        reported = [outcome.entry for outcome in bench.reported]
+    async with open_sqlite(tmp_path / "killed") as bench:
+        assert await replayed(bench, BOB, 0, 20) == reported
+        await fill(bench, draft(ref="7"))
+        assert (bench.reported[0].kind, bench.reported[0].entry.id) == ("duplicate", 8)
+
+
+async def test_what_is_appended_while_a_commit_runs_is_one_batch(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    bench = SqliteHarness(tmp_path, Retention())
+    await bench.log.open(lambda outcomes: sizes.append(len(outcomes)))
+    bench.log.append(draft(), "first")
+    await asyncio.sleep(0)  # the commit of the first is under way
+    for number in range(500):
+        bench.log.append(draft(), f"{number}")
+    await bench.log.close()
+    assert sizes == [1, 500]
+
+
+async def test_a_directory_is_used_by_one_log_at_a_time(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft())
+        with pytest.raises(UnusableLogError, match=f"another chatd uses {tmp_path}; stop it, or"):
+            await SqliteHarness(tmp_path, Retention()).log.open(lambda _outcomes: None)
+        await fill(bench, draft())
+    async with open_sqlite(tmp_path) as bench:
+        assert bench.log.last == 2
+
+
+async def test_one_that_cannot_be_opened_lets_go_of_everything(tmp_path: Path) -> None:
+    (tmp_path / "log.sqlite").write_bytes(b"not a database, but long enough to look like one" * 99)
+    log: SqliteLog[str] = SqliteLog(tmp_path, "power", Retention(), lambda: EPOCH_NS)
+    with pytest.raises(UnusableLogError):
+        await log.open(lambda _outcomes: None)
+    await log.close()
+    (tmp_path / "log.sqlite").unlink()
+    async with open_sqlite(tmp_path) as bench:
+        assert bench.log.last == 0
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("process", 1), ("power", 2)])
+async def test_a_level_of_durability_is_how_often_the_disk_is_waited_for(
+    tmp_path: Path, durability: str, synchronous: int
+) -> None:
+    """What a power cut does cannot be tried here; what SQLite promises for each level can."""
+    from chatd.log.opening import Durability, open_database
+
+    level: Durability = "process" if durability == "process" else "power"
+    database = open_database(tmp_path / "log.sqlite", level)
+    assert database.pragma("synchronous") == synchronous
+    assert database.pragma("journal_mode") == "wal"
+    database.close()

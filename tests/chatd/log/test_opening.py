@@ -1,0 +1,198 @@
+"""Whether the file of a log is one to go on with: what is refused, and in which words."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from chatd.log import soundness
+from chatd.log.database import Database
+from chatd.log.opening import FILE, open_database, open_to_read
+from chatd.log.port import UnusableLogError
+from chatd.log.schema import MIGRATIONS
+from tests.chatd.log.files import doctor, long_log, make_log, overwrite
+from tests.chatd.log.harness import BOB, draft, ids
+
+
+def refusal(path: Path) -> str:
+    """Return why the log at `path` is refused; its file must not change by that."""
+    before = path.read_bytes() if path.exists() else None
+    with pytest.raises(UnusableLogError) as refused:
+        open_database(path, "process")
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def damage(path: Path) -> str:
+    """Return what was found in a damaged file, the advice left out."""
+    told = refusal(path)
+    assert told.startswith(f"{path} is damaged: ")
+    assert told.endswith(
+        ". Put back a backup, or move it away (and log.sqlite-wal) to begin a new log"
+    )
+    return told.removeprefix(f"{path} is damaged: ").partition(". Put back")[0]
+
+
+class TestDamage:
+    def test_a_sound_log_is_opened(self, tmp_path: Path) -> None:
+        database = Database(open_database(long_log(tmp_path), "process"))
+        assert (database.first, database.last) == (1, 3_000)
+        database.close()
+
+    def test_an_empty_file_is_never_taken_for_a_new_log(self, tmp_path: Path) -> None:
+        path = tmp_path / FILE
+        path.touch()
+        assert damage(path) == "it is empty, which no log ever is"
+
+    @pytest.mark.parametrize("kept", [100, 4_096, 5_000, 100_000])
+    def test_a_file_that_was_cut_is_refused(self, tmp_path: Path, kept: int) -> None:
+        path = long_log(tmp_path)
+        os.truncate(path, kept)
+        assert damage(path) in ("file is not a database", "database disk image is malformed")
+
+    def test_a_file_that_lacks_its_last_page_is_refused(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        os.truncate(path, path.stat().st_size - 4_096)
+        assert damage(path)
+
+    def test_a_page_that_was_overwritten_is_found(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        overwrite(path, 40 * 4_096, b"\xff" * 4_096)
+        assert "page 41" in damage(path)
+
+    def test_a_header_that_was_overwritten_is_found(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        overwrite(path, 0, b"\0" * 100)
+        assert damage(path) == "file is not a database"
+
+    def test_a_log_that_lost_its_name_is_refused(self, tmp_path: Path) -> None:
+        path = make_log(tmp_path)
+        doctor(path, "DELETE FROM log")
+        assert damage(path) == "the table log has 0 rows instead of one"
+
+    def test_an_index_without_a_message_of_its_table_is_found(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        doctor(
+            path,
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
+            "WHERE name = 'direct_by_author') WHERE name = 'entry_by_ref'",
+        )
+        assert damage(path)
+
+
+class TestLargeFiles:
+    """Of these only a part is looked at, here because the budget is spent at once."""
+
+    @pytest.fixture(autouse=True)
+    def _no_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(soundness, "BUDGET", -1.0)
+
+    @pytest.mark.parametrize("count", [0, 1, 3_000])
+    def test_a_sound_one_is_opened(self, tmp_path: Path, count: int) -> None:
+        open_database(long_log(tmp_path, count), "process").close()
+
+    def test_one_that_was_cut_is_refused(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        os.truncate(path, path.stat().st_size - 4_096)
+        assert damage(path)
+
+    def test_a_message_that_is_missing_is_found_if_it_is_a_sample(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        doctor(path, "DELETE FROM entry WHERE id BETWEEN 1000 AND 1999")
+        assert "is missing" in damage(path)
+
+    def test_the_newest_are_all_looked_at(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        doctor(path, "DELETE FROM entry WHERE id = 2990")
+        assert damage(path) == "message 2990 is missing"
+
+    def test_an_index_without_the_newest_is_found(self, tmp_path: Path) -> None:
+        path = long_log(tmp_path)
+        doctor(
+            path,
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_schema SET sql = sql || ' AND id <> 2995' WHERE name = 'entry_by_ref'",
+        )
+        doctor(path, "REINDEX entry_by_ref")
+        doctor(
+            path,
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_schema SET sql = replace(sql, ' AND id <> 2995', '')",
+        )
+        assert damage(path) == "message 2995 is not found by its ref"
+
+
+class TestOtherFiles:
+    def test_another_database_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / FILE
+        doctor(path, "CREATE TABLE entry (id INTEGER)")
+        assert refusal(path) == (
+            f"{path} is no log of chatd; move it away or choose another --data"
+        )
+
+    def test_a_file_that_is_no_database_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / FILE
+        path.write_text("dear diary\n" * 1_000)
+        assert damage(path) == "file is not a database"
+
+    def test_a_directory_is_no_log(self, tmp_path: Path) -> None:
+        (tmp_path / FILE).mkdir()
+        with pytest.raises(UnusableLogError, match=f"cannot use {tmp_path / FILE}: "):
+            open_database(tmp_path / FILE, "process")
+
+    def test_a_write_ahead_log_without_its_database_is_not_thrown_away(
+        self, tmp_path: Path
+    ) -> None:
+        rest = tmp_path / f"{FILE}-wal"
+        rest.write_bytes(b"messages")
+        assert refusal(tmp_path / FILE) == (
+            f"{tmp_path / FILE} is missing, but log.sqlite-wal is there and has messages of it; "
+            "put it back, or move log.sqlite-wal away to begin a new log"
+        )
+        assert rest.read_bytes() == b"messages"
+
+    def test_a_creation_that_was_cut_short_is_begun_again(self, tmp_path: Path) -> None:
+        (tmp_path / f"{FILE}.new").write_bytes(b"half a datab")
+        (tmp_path / f"{FILE}.new-journal").write_bytes(b"half a journ")
+        open_database(tmp_path / FILE, "process").close()
+        assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+    def test_to_read_there_must_be_one(self, tmp_path: Path) -> None:
+        with pytest.raises(UnusableLogError, match=f"there is no {tmp_path / FILE}; name the"):
+            open_to_read(tmp_path / FILE)
+
+
+class TestVersions:
+    NEXT = "ALTER TABLE entry ADD COLUMN mood TEXT; UPDATE entry SET mood = 'calm'"
+
+    def test_an_older_one_is_migrated_and_keeps_its_messages(self, tmp_path: Path) -> None:
+        path = make_log(tmp_path, [draft(recipient=BOB) for _ in range(5)])
+        newer = open_database(path, "process", (*MIGRATIONS, self.NEXT))
+        assert newer.pragma("user_version") == len(MIGRATIONS) + 1
+        assert newer.execute("SELECT DISTINCT mood FROM entry").fetchall() == [("calm",)]
+        assert ids(Database(newer).replay(BOB, 0, 5).entries) == [1, 2, 3, 4, 5]
+        newer.close()
+
+    def test_a_migration_that_fails_changes_nothing(self, tmp_path: Path) -> None:
+        path = make_log(tmp_path, [draft()])
+        with pytest.raises(UnusableLogError, match=f"cannot use {path}: no such table"):
+            open_database(path, "process", (*MIGRATIONS, self.NEXT, "DELETE FROM nowhere"))
+        same = open_database(path, "process")
+        assert same.pragma("user_version") == len(MIGRATIONS)
+        assert "mood" not in str(same.execute("SELECT sql FROM sqlite_schema").fetchall())
+        same.close()
+
+    def test_a_new_one_has_the_newest(self, tmp_path: Path) -> None:
+        new = open_database(tmp_path / FILE, "process")
+        assert new.pragma("user_version") == len(MIGRATIONS)
+        new.close()
+
+    def test_a_newer_one_is_refused(self, tmp_path: Path) -> None:
+        path = make_log(tmp_path)
+        doctor(path, "PRAGMA user_version = 99")
+        assert refusal(path) == (
+            f"{path} was written by a newer chatd (tables of version 99, this one knows "
+            f"{len(MIGRATIONS)}); start that one, or choose another --data"
+        )

@@ -1,0 +1,158 @@
+"""What serving costs, in writes, encodings and calls, which a busy machine does not change.
+
+A bound on calls is what is needed today. Whoever breaks one has made the hot path longer
+for everybody, and finds out here and not in the next benchmark.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+import pytest
+
+import chatd
+import common
+from chatd.dialects import Dialect
+from chatd.log.port import Entry
+from tests.chatd.house import Client, House
+from tests.chatd.stage import Json
+
+ROOMS: Final = tuple(str(Path(package.__path__[0])) for package in (chatd, common))
+
+PING: Final = {"code": "ping", "ref": "1"}
+HEY: Final = {"code": "outgoing_broadcast", "content": "hey"}
+REQUEST: Final = "Hub&&name&&qwe&&id&&123"
+
+
+@contextmanager
+def counted_calls() -> Iterator[Counter[CodeType]]:
+    """Count the calls of functions of the project, generators each time they go on."""
+    calls: Counter[CodeType] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(ROOMS):
+            calls[frame.f_code] += 1
+
+    outer = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(outer)
+
+
+async def calls_for(client: Client, *messages: Json) -> int:
+    """Return the calls it takes to serve `messages` that come in one chunk."""
+    chunk = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+    with counted_calls() as calls:
+        await client.send(chunk)
+    return calls.total()
+
+
+def one_more(few: int, many: int, count: int) -> float:
+    """Return what each of `count` more cost."""
+    return (many - few) / count
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dialect, int]]:
+    """Every entry of the log that is encoded from now on, and for which dialect."""
+    seen = []
+    encode_entry = Dialect.encode_entry
+
+    def counted(dialect: Dialect, entry: Entry) -> bytes:
+        seen.append((dialect, entry.id))
+        return encode_entry(dialect, entry)
+
+    monkeypatch.setattr(Dialect, "encode_entry", counted)
+    return seen
+
+
+async def test_a_chunk_of_pings_is_answered_with_one_write() -> None:
+    async with House() as house:
+        client = house.connect()
+        house.writes.clear()
+        await client.say(*[PING] * 500)
+        assert house.writes == [client.cable]
+
+
+async def test_a_ping_more_in_a_chunk_costs_few_calls() -> None:
+    async with House() as house:
+        client = house.connect()
+        few = await calls_for(client, *[PING] * 100)
+        many = await calls_for(client, *[PING] * 400)
+        assert one_more(few, many, 300) <= 4
+
+
+@pytest.mark.parametrize("count", [1, 32])
+async def test_broadcasts_of_one_turn_are_one_write_for_each_member(count: int) -> None:
+    async with House() as house:
+        author, *members = [await house.member(f"m{n}") for n in range(21)]
+        house.writes.clear()
+        await author.say(*[HEY] * count)
+        assert Counter(house.writes) == Counter(member.cable for member in members)
+
+
+async def test_a_broadcast_is_encoded_once_for_each_dialect(
+    encoded: list[tuple[Dialect, int]],
+) -> None:
+    async with House() as house:
+        author, *_ = [await house.member(f"m{n}", version=n % 2) for n in range(20)]
+        await author.say(HEY, HEY)
+        assert Counter(encoded) == Counter(
+            (dialect, number) for dialect in (Dialect.BARE, Dialect.FULL) for number in (1, 2)
+        )
+
+
+async def test_a_member_more_costs_few_calls_however_much_is_said() -> None:
+    for count in (1, 32):
+        async with House() as house:
+            author = await house.member("author")
+            few = await _calls_with_members(house, author, 10, count)
+            many = await _calls_with_members(house, author, 60, count)
+            assert one_more(few, many, 50) <= 5
+
+
+async def _calls_with_members(house: House, author: Client, members: int, count: int) -> int:
+    for number in range(len(house.stage.roster), members + 1):
+        await house.member(f"m{number}")
+    return await calls_for(author, *[HEY] * count)
+
+
+async def test_direct_messages_of_one_turn_are_one_write_and_encoded_once_each(
+    encoded: list[tuple[Dialect, int]],
+) -> None:
+    async with House() as house:
+        author, recipient = await house.member("ann"), await house.member("bob")
+        await house.member("somebody else", version=1)
+        house.writes.clear()
+        await author.say(*[_to("bob")] * 32)
+        assert house.writes == [recipient.cable]
+        assert encoded == [(Dialect.BARE, number) for number in range(1, 33)]
+
+
+async def test_a_direct_message_more_in_a_chunk_costs_few_calls() -> None:
+    async with House() as house:
+        author, _ = await house.member("ann"), await house.member("bob")
+        few = await calls_for(author, *[_to("bob")] * 100)
+        many = await calls_for(author, *[_to("bob")] * 400)
+        assert one_more(few, many, 300) <= 17
+
+
+def _to(name: str) -> Json:
+    return {"code": "outgoing", "to": name, "content": "hi"}
+
+
+async def test_answers_that_fall_due_together_are_one_write() -> None:
+    async with House() as house:
+        client = house.connect()
+        await client.say(*[{"request_id": n, "data": REQUEST} for n in range(3)])
+        house.writes.clear()
+        house.stage.clock.advance(10.0)
+        assert len(await client.heard()) == 3
+        assert house.writes == [client.cable]

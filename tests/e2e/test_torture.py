@@ -1,0 +1,98 @@
+"""The torture in short, and proof that it can fail; `make torture` is the long one."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 150.0
+"""Seconds (s) on the busiest of machines; it takes 4 to 12."""
+
+pytestmark = pytest.mark.timeout(PATIENCE + 10)
+
+
+def torture(*options: str) -> tuple[int, dict[str, Any]]:
+    """Run it; return its exit code and its verdict."""
+    command = [sys.executable, "-m", "tests.torture", "--json", "--limit", "120s", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as run:
+        try:
+            said, _ = run.communicate(timeout=PATIENCE)
+        finally:
+            run.terminate()  # its programs end with it
+    return run.returncode, json.loads(said)
+
+
+def test_a_signal_ends_it_and_all_that_it_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.torture", "--clients", "2", "--keep", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + PATIENCE
+        while len([*tmp_path.glob("*/m?.journal")]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        run.terminate()
+        assert run.communicate(timeout=PATIENCE)[0] == ""
+
+    assert run.returncode == 130
+    (folder,) = tmp_path.iterdir()
+    assert programs_with(str(folder)) == []
+
+
+def programs_with(word: str) -> list[str]:
+    """Return the command lines of this machine's programs that have `word` in them."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if word in line]
+
+
+def broken(verdict: dict[str, Any]) -> set[str]:
+    return {promise["text"] for promise in verdict["promises"] if promise["broken"]}
+
+
+@pytest.mark.parametrize("durability", ["power", "process"])
+def test_nothing_acknowledged_is_lost_or_seen_twice_whatever_is_killed(durability: str) -> None:
+    code, verdict = torture(
+        "--durability", durability, "--kills", "10", "--clients", "6", "--seed", "10"
+    )
+
+    assert verdict["promises"] == [
+        {**promise, "broken": 0, "examples": []} for promise in verdict["promises"]
+    ]
+    assert all(promise["checked"] for promise in verdict["promises"])
+    assert verdict["holds"]
+    assert code == 0
+    deeds = verdict["deeds"]
+    assert deeds["daemon_kills"] == 10
+    assert deeds["client_kills"]
+    assert deeds["client_stops"]
+    assert deeds["cuts"]
+    assert verdict["resent"]
+
+
+def test_an_acknowledgement_before_the_commit_is_caught() -> None:
+    code, verdict = torture(
+        "--durability", "process", "--kills", "4", "--clients", "4", "--seed", "11",
+        "--patience", "2s", "--log-fault", "ack-before-commit",
+    )  # fmt: skip
+
+    assert "each acknowledged message was seen by all it is for" in broken(verdict)
+    assert "what was acknowledged came, under the id in the ack" in broken(verdict)
+    assert code == 1
+
+
+def test_a_forgotten_ref_is_caught() -> None:
+    code, verdict = torture(
+        "--durability", "process", "--kills", "5", "--clients", "8", "--seed", "12",
+        "--log-fault", "forget-refs",
+    )  # fmt: skip
+
+    assert "nobody saw a message twice" in broken(verdict)
+    assert "each acknowledged message was seen by all it is for" not in broken(verdict)
+    assert code == 1

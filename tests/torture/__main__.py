@@ -1,0 +1,140 @@
+"""`python -m tests.torture`: exit code 0 when every promise held, 1 when one was broken."""
+
+import argparse
+import asyncio
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import Progress
+
+from common.units import parse_duration
+from tests.torture import report
+from tests.torture.supervisor import Durability, Plan, Supervisor, Verdict
+
+DURABILITIES: Final[Mapping[str, Sequence[Durability]]] = {
+    "process": ["process"],
+    "power": ["power"],
+    "both": ["process", "power"],
+}
+
+
+def main() -> int:
+    """Do what the command line asks for; return the exit code."""
+    options = _parser().parse_args()
+    verdicts = []
+    try:
+        for durability in DURABILITIES[options.durability]:
+            plan = Plan(
+                durability=durability,
+                seed=options.seed,
+                kills=options.kills,
+                clients=options.clients,
+                patience=options.patience,
+                limit=options.limit,
+                log_fault=options.log_fault,
+            )
+            verdicts.append(_torture(plan, options.keep))
+            _tell(verdicts[-1], as_json=options.json)
+    except asyncio.CancelledError:
+        return 130
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+def _torture(plan: Plan, keep: Path | None) -> Verdict:
+    with _folder(plan, keep) as folder, _progress(plan) as advance:
+        return asyncio.run(_run(Supervisor(plan, folder, advance)))
+
+
+async def _run(supervisor: Supervisor) -> Verdict:
+    """Run it; whatever signal ends the torture, the programs that it started end with it."""
+    running = asyncio.ensure_future(supervisor.run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    return await running
+
+
+@contextmanager
+def _folder(plan: Plan, keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="torture-") as name:
+            yield Path(name)
+    else:
+        folder = keep / f"{plan.durability}-{plan.seed}"
+        folder.mkdir(parents=True)
+        yield folder
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Callable[[], None]]:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(f"durability {plan.durability}", total=plan.kills)
+        yield lambda: progress.advance(task)
+
+
+def _tell(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        print(report.as_json(verdict), flush=True)
+    else:
+        report.show(verdict, Console())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.torture",
+        description="Kill a real daemon and real clients again and again, and see that nothing "
+        "acknowledged is lost, shown twice or out of order.",
+    )
+    parser.add_argument(
+        "--durability", choices=DURABILITIES, default="both", help="of the log (both, in turn)"
+    )
+    parser.add_argument(
+        "--kills", type=_count, default=100, metavar="N", help="of the daemon (100)"
+    )
+    parser.add_argument("--clients", type=_crowd, default=20, metavar="N", help="how many (20)")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(10**6), metavar="N",
+        help="the same draws again; when each comes to pass is up to the machine",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=parse_duration, default=60.0, metavar="TIME",
+        help="for everyone to finish when all is over (60s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--limit", type=parse_duration, default=900.0, metavar="TIME", help="for it all (15m)"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep journals, logs and data in a new folder here"
+    )
+    parser.add_argument(
+        "--log-fault", default="none", metavar="FAULT",
+        help="have the daemon break a promise, to see that it is noticed: ack-before-commit or "
+        "forget-refs",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print each verdict as a line of JSON")
+    return parser
+
+
+def _count(text: str) -> int:
+    return _whole(text, at_least=1)
+
+
+def _crowd(text: str) -> int:
+    return _whole(text, at_least=2)
+
+
+def _whole(text: str, at_least: int) -> int:
+    if not text.isdecimal() or int(text) < at_least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {at_least} on")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

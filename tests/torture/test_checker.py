@@ -1,0 +1,184 @@
+"""The checker on hand-made journals: each kind of fault is found, and only that."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tests.torture.checker import Facts, check
+from tests.torture.journal import Acked, Began, Row, Seen, Sent, Troubled
+
+Journals = Mapping[str, Sequence[Row]]
+
+LOST = "each acknowledged message was seen by all it is for"
+TWICE = "nobody saw a message twice"
+ORDER = "all saw the same order"
+PHANTOM = "what was acknowledged came, under the id in the ack"
+STRAYED = "nobody saw what is not for him, or was never sent"
+OPEN = "all that was sent is acknowledged in the end"
+TROUBLE = "nobody met a gap, a refusal or a new log"
+
+BEGAN = Began()
+ANN_1 = Seen(1, "ann", "ann.1", is_direct=False)
+ANN_2 = Seen(2, "ann", "ann.2", is_direct=True)
+BOB_1 = Seen(3, "bob", "bob.1", is_direct=False)
+
+ANN: list[Row] = [
+    BEGAN,
+    Sent("ann.1", None),
+    Sent("ann.2", "bob"),
+    Acked("ann.1", 1, duplicate=False),
+    Acked("ann.2", 2, duplicate=False),
+    BOB_1,
+]
+BOB: list[Row] = [BEGAN, Sent("bob.1", None), ANN_1, Acked("bob.1", 3, duplicate=False), ANN_2]
+EVE: list[Row] = [BEGAN, ANN_1, BOB_1]
+
+SOUND: Journals = {"ann": ANN, "bob": BOB, "eve": EVE}
+"""Ann says 1 to all and 2 to Bob, Bob says 3 to all."""
+
+
+def broken(journals: Journals) -> dict[str, Sequence[str]]:
+    """Return the examples of each promise that was broken."""
+    return {promise.text: promise.examples for promise in check(Facts(journals)) if promise.broken}
+
+
+def test_sound_journals_break_no_promise_and_each_is_put_to_the_test() -> None:
+    promises = check(Facts(SOUND))
+
+    assert {promise.text: (promise.checked, promise.broken) for promise in promises} == {
+        LOST: (5, 0),
+        TWICE: (5, 0),
+        ORDER: (5, 0),
+        PHANTOM: (3, 0),
+        STRAYED: (5, 0),
+        OPEN: (3, 0),
+        TROUBLE: (3, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("who", "rows", "expected"),
+    [
+        pytest.param(
+            "eve", [BEGAN, ANN_1], {LOST: ["bob.1, acknowledged as 3, never came to eve"]},
+            id="a broadcast is lost to one",
+        ),
+        pytest.param(
+            "bob", BOB[:-1],
+            {
+                LOST: ["ann.2, acknowledged as 2, never came to bob"],
+                PHANTOM: ["ann.2 was acknowledged as 2, and nobody saw it"],
+            },
+            id="an acknowledged message is in no log",
+        ),
+        pytest.param(
+            "eve", [BEGAN, ANN_1, Seen(2, "ann", "ann.1", is_direct=False), BOB_1],
+            {
+                TWICE: ["ann.1 came to eve 2 times, as 1, 2"],
+                ORDER: ["ann.1 is 1 and 2", "2 is ann.1 and ann.2"],
+                PHANTOM: ["ann.1 was acknowledged as 1, and came as 1 and 2"],
+            },
+            id="a message is in the log twice",
+        ),
+        pytest.param(
+            "eve", [BEGAN, ANN_1, ANN_1, BOB_1],
+            {
+                TWICE: ["ann.1 came to eve 2 times, as 1, 1"],
+                ORDER: ["ann.1 came to eve as 1, after 1"],
+            },
+            id="a message comes twice in one life",
+        ),
+        pytest.param(
+            "eve", [BEGAN, ANN_1, BOB_1, BEGAN, ANN_1, BOB_1],
+            {
+                TWICE: [
+                    "bob.1 came to eve 2 times, as 3, 3",
+                    "ann.1 came to eve 2 times, as 1, 1",
+                ],
+                ORDER: ["ann.1 came to eve as 1, after 3"],
+            },
+            id="a new life begins before the last message of the old one",
+        ),
+        pytest.param(
+            "eve", [BEGAN, BOB_1, ANN_1], {ORDER: ["ann.1 came to eve as 1, after 3"]},
+            id="one sees another order",
+        ),
+        pytest.param(
+            "eve", [BEGAN, ANN_1, Seen(4, "bob", "bob.1", is_direct=False)],
+            {
+                ORDER: ["bob.1 is 3 and 4"],
+                PHANTOM: ["bob.1 was acknowledged as 3, and came as 3 and 4"],
+            },
+            id="one is told another id",
+        ),
+        pytest.param(
+            "bob", [*BOB[:3], Acked("bob.1", 2, duplicate=False), ANN_2],
+            {PHANTOM: ["bob.1 was acknowledged as 2, and came as 3"]},
+            id="the ack names the id of another message",
+        ),
+        pytest.param(
+            "bob", [*BOB, Acked("bob.1", 5, duplicate=True)],
+            {PHANTOM: ["bob.1 was acknowledged as 5, and came as 3"]},
+            id="a second ack names another id than the first",
+        ),
+        pytest.param(
+            "eve", [BEGAN, ANN_1, ANN_2, BOB_1],
+            {STRAYED: ["ann.2 came to eve, whom it is not for"]},
+            id="a direct message comes to a third",
+        ),
+        pytest.param(
+            "bob", [*BOB, BOB_1], {STRAYED: ["bob.1 came to bob, whom it is not for"]},
+            id="an author sees his own message",
+        ),
+        pytest.param(
+            "eve", [*EVE, Seen(4, "ann", "ann.3", is_direct=False)],
+            {STRAYED: ["ann.3 came to eve from ann, who never sent it"]},
+            id="a message comes that nobody sent",
+        ),
+        pytest.param(
+            "eve", [BEGAN, Seen(1, "bob", "ann.1", is_direct=False), BOB_1],
+            {STRAYED: ["ann.1 came to eve from bob, who never sent it"]},
+            id="a message comes under another name",
+        ),
+        pytest.param(
+            "bob", [*BOB[:-1], Seen(2, "ann", "ann.2", is_direct=False)],
+            {STRAYED: ["ann.2 came to bob as a message to all"]},
+            id="a direct message comes as a broadcast",
+        ),
+        pytest.param(
+            "eve", [*EVE, Sent("eve.1", "ann")],
+            {OPEN: ["eve sent eve.1 and never got an acknowledgement"]},
+            id="a message is never acknowledged",
+        ),
+        pytest.param(
+            "eve", [BEGAN, Troubled("a gap"), *EVE[1:]], {TROUBLE: ["eve: a gap"]},
+            id="a gap is told",
+        ),
+    ],
+)  # fmt: skip
+def test_a_fault_is_found(who: str, rows: Sequence[Row], expected: dict[str, list[str]]) -> None:
+    assert broken({**SOUND, who: rows}) == expected
+
+
+def test_what_a_killed_client_sees_again_first_is_no_duplicate() -> None:
+    eve: list[Row] = [BEGAN, ANN_1, BEGAN, BEGAN, ANN_1, BEGAN, ANN_1, BOB_1]
+    facts = Facts({**SOUND, "eve": eve})
+
+    assert broken({**SOUND, "eve": eve}) == {}
+    assert sum(sighting.is_repeat for sighting in facts.sightings) == 2
+
+
+def test_what_was_sent_and_not_acknowledged_may_have_come_or_not() -> None:
+    eve: list[Row] = [*EVE, Sent("eve.1", "ann"), Sent("eve.2", "ann")]
+    ann: list[Row] = [*ANN, Seen(4, "eve", "eve.1", is_direct=True)]
+
+    assert set(broken({**SOUND, "ann": ann, "eve": eve})) == {OPEN}
+
+
+def test_every_broken_case_counts_and_some_are_told() -> None:
+    sent = [Sent(f"eve.{number}", None) for number in range(9)]
+    promises = check(Facts({**SOUND, "eve": [*EVE, *sent]}))
+
+    (promise,) = (promise for promise in promises if promise.text == OPEN)
+    assert promise.broken == 9
+    assert len(promise.examples) < 9
