@@ -70,7 +70,7 @@ class Hearing:
         neighbour.agreed.add(name)
         if name == neighbour.id:
             self._downloads.offer_all(neighbour, owner)
-        elif not owner.is_own:
+        if not owner.is_own:  # to the owner, too, lest it take those pieces for fresh
             self._gossip.hold(neighbour, owner)
 
     def _take_knows(self, neighbour: Neighbour, owner: str, digest: str) -> None:
