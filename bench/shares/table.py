@@ -17,7 +17,8 @@ _WIDTH: Final = 120  # columns, where there is no terminal to ask
 
 def heading(environment: Environment, subjects: Sequence[Subject], size: int) -> str:
     """Say what is measured, and on what."""
-    lines = [f"{environment.cpu}, Linux {environment.kernel}; files of {size / 1e6:g} MB"]
+    machine = f"{environment.cpus} CPUs, Linux {environment.kernel}"
+    lines = [f"{machine}; files of {size / 1e6:g} MB"]
     lines += [f"{it.name}: {it.version}; time from: {it.start_is}" for it in subjects]
     return "\n".join(lines) + "\n"
 
