@@ -69,7 +69,7 @@ class Link:
         self._buffer = bytearray(_CHUNK)
         self._out = Outgoing(connected)
         self._is_flushing = self._is_blocked = self._is_paused = False
-        self._thinning = Thinning(self.said_at)
+        self._thinning = Thinning()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._emptied = asyncio.Event()
         connected.setblocking(False)
@@ -170,8 +170,7 @@ class Link:
         except WireError as fault:
             self._end(fault)
             return
-        pause = self._thinning.pause(size, self.heard_at)
-        if pause and self.reader.is_within_raw:
+        if pause := self._thinning.pause(size, self.reader.lacking, self.heard_at):
             self._loop.remove_reader(self._fd)
             self._loop.call_later(pause, self._listen)
 

@@ -39,9 +39,9 @@ class Reader:
         self._filled = 0
 
     @property
-    def is_within_raw(self) -> bool:
-        """Whether the next bytes belong to a raw block that has begun."""
-        return self._header is not None
+    def lacking(self) -> int:
+        """Bytes that a raw block which has begun still lacks; 0 between blocks."""
+        return len(self._raw) - self._filled if self._header is not None else 0
 
     def feed(self, chunk: bytes | bytearray, end: int) -> Iterator[Frame]:
         """Yield what is complete with the first `end` bytes of `chunk`; to be consumed at once.
