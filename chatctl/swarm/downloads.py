@@ -99,8 +99,10 @@ class Downloads:
         asked = neighbour.asked
         asked.incoming = None
         asked.got += 1
+        took = now - asked.answered_at
+        asked.pace += (took - asked.pace) * _PACE_WEIGHT if asked.pace else took
         neighbour.say_state()
-        self._answered(neighbour, now)
+        self._heard(neighbour, now)
         since = asked.pieces.pop(piece, None)
         if since is None:
             asked.cancelled.discard(piece)
@@ -121,7 +123,7 @@ class Downloads:
         if not neighbour.asked.news:
             raise SwarmFault("it denies a new piece that it was not asked for")
         neighbour.asked.news.popleft()
-        self._answered(neighbour, now)
+        self._heard(neighbour, now)
 
     def denied(self, neighbour: Neighbour, piece: int, now: float) -> None:
         """Take a `none` for a `get`."""
@@ -134,13 +136,10 @@ class Downloads:
                 self.lack(piece)
         else:
             raise SwarmFault("it denies a piece that it was not asked for")
-        self._answered(neighbour, now)
+        self._heard(neighbour, now)
 
-    def _answered(self, neighbour: Neighbour, now: float) -> None:
-        asked = neighbour.asked
-        took = now - asked.answered_at
-        asked.pace += (took - asked.pace) * _PACE_WEIGHT if asked.pace else took
-        asked.answered_at = now
+    def _heard(self, neighbour: Neighbour, now: float) -> None:
+        neighbour.asked.answered_at = now
         self._changed[neighbour] = None
 
     # Questions
