@@ -4,6 +4,7 @@ from typing import Final
 
 from chatctl.swarm.ledger import Ledger, Owner
 from chatctl.swarm.neighbour import Neighbour
+from chatctl.swarm.uploads import Uploads
 from common.messages.swarm import MAX_BITS, MAX_NAMED, Have, Holding
 
 _LEAST: Final = 0.03
@@ -14,11 +15,13 @@ class Gossip:
     """Tells neighbours what was gained since they were told last.
 
     That rides on whatever else goes to a neighbour. Those to which nothing goes are told every
-    30 ms, or 10 ms for each peer in a swarm of more than three.
+    30 ms, or 10 ms for each peer in a swarm of more than three. Nobody is told as long as it is of
+    no use, because only fresh pieces leave from here.
     """
 
-    def __init__(self, ledger: Ledger, neighbours: dict[str, Neighbour]) -> None:
+    def __init__(self, ledger: Ledger, uploads: Uploads, neighbours: dict[str, Neighbour]) -> None:
         self._ledger = ledger
+        self._uploads = uploads
         self._neighbours = neighbours
         self.due: float | None = None
         """When to `tell_all` (s); None while there is nothing to tell."""
@@ -41,14 +44,19 @@ class Gossip:
         if self.due is None:
             self.due = now + max(_LEAST, _PER_PEER * (len(self._neighbours) + 1))
 
-    def tell_all(self) -> None:
+    def tell_all(self, now: float) -> None:
         """Put what is new into the outbox of everyone who was not told."""
         self.due = None
+        if self._uploads.is_spreading:
+            self.gained(now)
+            return
         for neighbour in self._neighbours.values():
             self.tell(neighbour)
 
     def tell(self, neighbour: Neighbour) -> None:
         """Put what is new to a neighbour into its outbox, unless it has that itself."""
+        if self._uploads.is_spreading:
+            return
         news = self._ledger.gained[neighbour.told :]
         neighbour.told += len(news)
         if neighbour.is_complete:

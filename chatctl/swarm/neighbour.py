@@ -64,17 +64,24 @@ class Sent(NamedTuple):
 class Wanted:
     """What a neighbour wants, and what is on its way to it."""
 
-    __slots__ = ("acknowledged", "news", "pieces", "sent")
+    __slots__ = ("acknowledged", "early", "news", "pieces", "sent")
 
     def __init__(self) -> None:
         self.pieces: dict[int, None] = {}
         """Each `get` that waits to be answered; the oldest first."""
+        self.early: dict[int, None] = {}
+        """Each `get` of a piece that has yet to reach the one to which it was sent as fresh."""
         self.news = 0
         """How many `new` wait to be answered."""
         self.sent: deque[Sent] = deque()
         """What it has not yet acknowledged; the oldest first."""
         self.acknowledged = 0
         """Pieces that it got on this link."""
+
+    @property
+    def open(self) -> int:
+        """How many requests wait to be answered."""
+        return len(self.pieces) + len(self.early) + self.news
 
 
 class Neighbour:

@@ -48,7 +48,7 @@ class Planner:
         self._neighbours: dict[str, Neighbour] = {}
         self._downloads = Downloads(self._ledger, self._neighbours, random)
         self._uploads = Uploads(self._ledger, self._own, self._neighbours)
-        self._gossip = Gossip(self._ledger, self._neighbours)
+        self._gossip = Gossip(self._ledger, self._uploads, self._neighbours)
         self._hearing = Hearing(self._ledger, self._downloads, self._uploads, self._gossip)
         self._post = Post(self._ledger, self._uploads, self._gossip, self._neighbours)
         self._drops: list[Drop] = []
@@ -158,7 +158,7 @@ class Planner:
     def wake(self, now: float) -> None:
         """Do what is due by the clock; to be called at `deadline`, or somewhat later."""
         if self._gossip.due is not None and now >= self._gossip.due:
-            self._gossip.tell_all()
+            self._gossip.tell_all(now)
         if self._downloads.review_due is not None and now >= self._downloads.review_due:
             for neighbour in self._downloads.review(now):
                 self._drops.append(Drop(neighbour.id, "answers no requests"))
@@ -168,7 +168,7 @@ class Planner:
     @property
     def deadline(self) -> float | None:
         """When to `wake` it, on the clock of `now` (s); None when only events move it on."""
-        due = [self._gossip.due, self._downloads.review_due]
+        due = [self._gossip.due, self._downloads.review_due, self._uploads.due]
         return min((each for each in due if each is not None), default=None)
 
     def take_orders(self, now: float) -> list[Order]:

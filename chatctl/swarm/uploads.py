@@ -1,9 +1,9 @@
 """The sending half: who gets what next, and how much is on its way."""
 
-from collections import deque
 from typing import Final
 
 from chatctl.swarm.budget import Budget
+from chatctl.swarm.fresh import Fresh
 from chatctl.swarm.ledger import HELD, Ledger, Owner
 from chatctl.swarm.neighbour import MAX_OPEN, Neighbour, Sent
 from chatctl.swarm.orders import SwarmFault
@@ -16,17 +16,14 @@ _PACE_WEIGHT: Final = 0.125
 class Uploads:
     """Answers what neighbours ask, as the budget allows. What waits can still be cancelled.
 
-    A piece of one's own is fresh until it was sent once, and nobody has it. While there are fresh
-    ones, they go out before anything else, each once: twice the same leaves the swarm short of
-    others, and takes 2.5 times the bound.
+    While there are fresh pieces, they go out before anything else, each once: twice the same leaves
+    the swarm short of others, and takes 2.5 times the bound.
     """
 
     def __init__(self, ledger: Ledger, own: Owner, neighbours: dict[str, Neighbour]) -> None:
         self._ledger = ledger
-        self._own = range(own.base, own.base + own.count)
         self._neighbours = neighbours
-        self._fresh = deque(self._own)
-        self._unreadable: set[int] = set()
+        self._fresh = Fresh(ledger, own)
         self._askers: dict[Neighbour, None] = {}
         self._budget = Budget()
         self._waiting = 0
@@ -37,10 +34,17 @@ class Uploads:
     @property
     def has_fresh(self) -> bool:
         """Whether there are fresh pieces."""
-        fresh, holders = self._fresh, self._ledger.holders
-        while fresh and (holders[fresh[0]] or fresh[0] in self._unreadable):
-            fresh.popleft()
-        return bool(fresh)
+        return bool(self._fresh)
+
+    @property
+    def is_spreading(self) -> bool:
+        """Whether fresh pieces are asked for, so that nothing else leaves."""
+        return self._news > 0 and self.has_fresh
+
+    @property
+    def due(self) -> float | None:
+        """When `fill` finds more to send (s), though nothing happens until then."""
+        return self._fresh.due
 
     @property
     def backlog(self) -> float:
@@ -62,20 +66,29 @@ class Uploads:
         """Take a `get`; raises SwarmFault when too much is open, or it is asked for already."""
         self._check_open(neighbour)
         wanted = neighbour.wanted
-        if piece in wanted.pieces:
+        if piece in wanted.pieces or piece in wanted.early:
             raise SwarmFault("it asks for a piece again before the first answer")
-        if self._ledger.state[piece] != HELD or piece in self._unreadable:
+        if self._ledger.state[piece] != HELD or not self._fresh.is_readable(piece):
             self._deny(neighbour, piece)
             return
-        wanted.pieces[piece] = None
-        self._askers[neighbour] = None
         self._waiting += 1
+        if self._fresh.is_leaving(piece):
+            wanted.early[piece] = None
+        else:
+            wanted.pieces[piece] = None
+            self._askers[neighbour] = None
 
     def cancel(self, neighbour: Neighbour, piece: int) -> None:
         """Take a `cancel`; without effect when the answer has left."""
-        if piece in neighbour.wanted.pieces:
+        wanted = neighbour.wanted
+        if piece in wanted.early:
+            del wanted.early[piece]
+            self._waiting -= 1
+        elif piece in wanted.pieces:
             self._unqueue(neighbour, piece)
-            self._deny(neighbour, piece)
+        else:
+            return
+        self._deny(neighbour, piece)
 
     def acknowledge(self, neighbour: Neighbour, got: int, now: float) -> None:
         """Take note of how many pieces a neighbour got; raises SwarmFault when it cannot be."""
@@ -91,6 +104,8 @@ class Uploads:
         wanted.acknowledged = got
         for _ in range(more):
             last = wanted.sent.popleft()
+            if last.is_new:
+                self._fresh.arrived(last.piece, now)
             self._budget.acknowledged(now - last.at - neighbour.round_trip)
         took = (now - max(self._acknowledged_at, last.at)) / more
         self._pace += (took - self._pace) * _PACE_WEIGHT if self._pace else took
@@ -112,22 +127,26 @@ class Uploads:
 
     def withdraw(self, piece: int) -> None:
         """Never send a piece again, if it is one of one's own."""
-        if piece in self._own:
-            self._unreadable.add(piece)
+        self._fresh.withdraw(piece)
+        self._release(piece)
 
     def leave(self, neighbour: Neighbour) -> None:
         """Forget a neighbour, which is linked no more; what did not reach it was never sent."""
         wanted = neighbour.wanted
         self._askers.pop(neighbour, None)
-        self._waiting -= len(wanted.pieces)
+        self._waiting -= len(wanted.pieces) + len(wanted.early)
         self._news -= wanted.news
         self._budget.in_flight -= len(wanted.sent)
-        self._fresh.extendleft(each.piece for each in wanted.sent if each.piece in self._own)
+        for each in wanted.sent:
+            self._fresh.came_back(each.piece)
+            self._release(each.piece)
 
     # What they get
 
     def fill(self, now: float) -> bool:
         """Send as much as the budget allows; tell whether that was anything."""
+        for piece in self._fresh.take_spread(now):
+            self._release(piece)
         in_flight = self._budget.in_flight
         while self._budget.has_room and (self._send_fresh(now) or self._send_queued(now)):
             pass
@@ -148,7 +167,7 @@ class Uploads:
         best = min(askers, key=_turn)
         best.wanted.news -= 1
         self._news -= 1
-        self._send(best, self._fresh.popleft(), now, is_new=True)
+        self._send(best, self._fresh.take(), now, is_new=True)
         return True
 
     def _send_queued(self, now: float) -> bool:
@@ -168,6 +187,14 @@ class Uploads:
         neighbour.wanted.sent.append(Sent(piece, now, is_new))
         self._budget.in_flight += 1
 
+    def _release(self, piece: int) -> None:
+        """Let those have a piece who asked for it while it was on its way to somebody else."""
+        for neighbour in self._neighbours.values():
+            if piece in neighbour.wanted.early:
+                del neighbour.wanted.early[piece]
+                neighbour.wanted.pieces[piece] = None
+                self._askers[neighbour] = None
+
     def _unqueue(self, neighbour: Neighbour, piece: int) -> None:
         self._waiting -= 1
         del neighbour.wanted.pieces[piece]
@@ -176,7 +203,7 @@ class Uploads:
             self._askers[neighbour] = None
 
     def _check_open(self, neighbour: Neighbour) -> None:
-        if len(neighbour.wanted.pieces) + neighbour.wanted.news >= MAX_OPEN:
+        if neighbour.wanted.open >= MAX_OPEN:
             raise SwarmFault(f"it has more than {MAX_OPEN} requests open")
 
     def _deny(self, neighbour: Neighbour, piece: int) -> None:
