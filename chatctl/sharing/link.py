@@ -94,16 +94,20 @@ class Link:
         raw: bytes | Location | None = None,
         traffic: Traffic | None = None,
     ) -> None:
-        """Queue a message, and the raw bytes that it announces; they count in `traffic`."""
+        """Queue a message, and the raw bytes that it announces; they count in `traffic`.
+
+        A message without any may overtake those with.
+        """
         if self.is_over:
             return
         self.said_at = time.monotonic()
         if not self._out:
             self._moved_at = self.said_at
             self._emptied.clear()
-        self._out.put_line(encode(message))
-        if raw is not None:
-            self._out.put_raw(raw, traffic)
+        if raw is None:
+            self._out.put(encode(message))
+        else:
+            self._out.put_parcel(encode(message), raw, traffic)
         if self._out.lines > MAX_LINES:
             fault = WireError("does not read what it asks for")
             self._loop.call_soon(self._end, fault)

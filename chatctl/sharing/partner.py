@@ -1,4 +1,4 @@
-"""One peer that this one is linked to: what is said to it, in order, and what is noted of it."""
+"""One peer that this one is linked to: what is said to it, and what is noted of it."""
 
 from asyncio import Future
 from collections import deque
@@ -28,11 +28,10 @@ class Pieces(Protocol):
 
 
 class Partner:
-    """A link to a peer that has proven who it is, and the messages that wait for it.
+    """A link to a peer that has proven who it is, and the pieces that wait for it.
 
     A piece that the system has in memory goes from there to the socket. For any other the disk is
-    asked in a thread, and what is to be said after it waits. `unreadable` hears of pieces that
-    could not be read.
+    asked in a thread, and those after it wait. `unreadable` hears of pieces that could not be read.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Partner:
         """Whose manifests it has been sent."""
         self._pieces = pieces
         self._unreadable = unreadable
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Piece] = deque()
         self._reading: Future[bytes] | None = None
 
     @property
@@ -71,21 +70,21 @@ class Partner:
 
     def send(self, message: Message) -> None:
         """Say something about pieces; the bytes of one follow by themselves."""
-        self._waiting.append(message)
-        self._pump()
+        if isinstance(message, Piece):
+            self._waiting.append(message)
+            self._pump()
+        else:
+            self.link.send(message)
 
     def _pump(self) -> None:
         while self._waiting and self._reading is None:
-            message = self._waiting.popleft()
-            if not isinstance(message, Piece):
-                self.link.send(message)
-                continue
-            location = self._pieces.locate(message.owner, message.index)
+            piece = self._waiting.popleft()
+            location = self._pieces.locate(piece.owner, piece.index)
             if location is not None and is_cached(location):
-                self.link.send(message, location, self.traffic)
+                self.link.send(piece, location, self.traffic)
                 continue
-            self._reading = self._pieces.read(message.owner, message.index)
-            self._reading.add_done_callback(partial(self._read, message))
+            self._reading = self._pieces.read(piece.owner, piece.index)
+            self._reading.add_done_callback(partial(self._read, piece))
 
     def _read(self, piece: Piece, done: "Future[bytes]") -> None:
         self._reading = None

@@ -10,10 +10,11 @@ class SwarmFault(Exception):
 
 
 class Send(NamedTuple):
-    """Send `message` to `peer`, in the order of the orders.
+    """Send `message` to `peer`: pieces in the order of the orders, and all else in that order, too.
 
-    A `Piece` is followed by its bytes, which the shell reads; where it cannot, it sends nothing and
-    calls `Planner.unreadable`. What has been ordered counts as on its way: it is never taken back.
+    But nothing else need wait for pieces. A `Piece` is followed by its bytes, which the shell
+    reads; where it cannot, it sends nothing and calls `Planner.unreadable`. What has been ordered
+    counts as on its way: it is never taken back.
     """
 
     peer: str

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,7 @@ def is_lost(end: End) -> bool:
     return end.lost is not None
 
 
-async def test_lines_bytes_and_parts_of_files_come_in_their_order(
+async def test_bytes_and_parts_of_files_come_in_their_order_and_lines_before_them(
     ends: tuple[End, End], tmp_path: Path
 ) -> None:
     one, other = ends
@@ -47,17 +48,34 @@ async def test_lines_bytes_and_parts_of_files_come_in_their_order(
         one.link.send(piece, Location(file, 6 + start, 60_000), traffic)
     one.link.send(description, content)
     one.link.send(Alive())
-    await other.until(lambda end: Frame(Alive(), None) in end.heard)
+    await other.until(lambda end: Frame(description, bytearray(content)) in end.heard)
     pieces = SIZE // 60_000
+    assert other.heard.pop(0) == Frame(Alive(), None)
     assert other.heard[0 : 2 * pieces : 2] == [Frame(piece, None)] * pieces
     raw = [frame.raw for frame in other.heard[1 : 2 * pieces : 2]]
     assert b"".join(bytes(each or b"") for each in raw) == content
     assert other.heard[2 * pieces :] == [
         Frame(description, None),
         Frame(description, bytearray(content)),
-        Frame(Alive(), None),
     ]
     assert traffic.sent == SIZE
+
+
+async def test_a_line_overtakes_what_has_not_begun_and_interrupts_nothing(
+    ends: tuple[End, End],
+) -> None:
+    one, other = ends
+    other.link.pause()
+    first, second, third = (Description(owner, SIZE) for owner in "123")
+    for description in (first, second, third):
+        one.link.send(description, bytes(SIZE))
+    while one.link.stuck_for(time.monotonic()) < 0.05:  # noqa: ASYNC110 - the kernel has room
+        await asyncio.sleep(0.01)
+    one.link.send(Alive())
+    other.link.resume()
+    await other.until(lambda end: len(end.heard) == 7)
+    said = [frame.message for frame in other.heard]
+    assert said == [first, first, Alive(), second, second, third, third]
 
 
 async def test_what_is_no_message_ends_it_with_the_reason(ends: tuple[End, End]) -> None:
