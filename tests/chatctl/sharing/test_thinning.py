@@ -1,39 +1,57 @@
-from chatctl.sharing.thinning import SLOW, SPAN, Thinning
+from chatctl.sharing.thinning import GATHER, LONGEST, SHORTEST, Thinning
+
+PIECE = 64 * 2**10
 
 
-def rounds(thinning: Thinning, rate: float, begin: float, end: float) -> list[float]:
-    """Read what comes at `rate` (B/s) as soon as one may, each ms at most; return the pauses."""
-    pauses = [0.0]
-    read_at = begin
-    while read_at < end:
-        now = read_at + max(0.001, pauses[-1])
-        pauses.append(thinning.pause(round(rate * (now - read_at)), now))
-        read_at = now
-    return pauses
+def pauses(thinning: Thinning, rate: float, pieces: int, begin: float = 0.0) -> list[float]:
+    """Read pieces that come at `rate` (B/s) as soon as one may, each ms at most."""
+    paused = [0.0]
+    now, left, came = begin, PIECE, 0.0
+    while pieces:
+        passed = max(0.001, paused[-1])
+        now, came = now + passed, came + rate * passed
+        size = min(round(came), left)
+        came -= size
+        left -= size
+        paused.append(thinning.pause(size, left, now))
+        if not left:
+            pieces, left = pieces - 1, PIECE
+    return paused
 
 
-def test_a_slow_link_is_read_once_a_span() -> None:
-    pauses = rounds(Thinning(0.0), SLOW / 4, 0.0, 2.0)
+def test_on_a_slow_link_bytes_gather_for_as_long_as_may_be() -> None:
+    paused = pauses(Thinning(), 200_000.0, pieces=5)
+    assert max(paused) == LONGEST
+    assert paused.count(LONGEST) > 5 * PIECE / 200_000.0 / LONGEST / 2
 
-    assert len(pauses) < 1.3 * 2.0 / SPAN
-    assert set(pauses[30:]) == {SPAN}
+
+def test_on_a_faster_link_a_certain_number_gathers() -> None:
+    rate = 2e6
+    thinning = Thinning()
+    pauses(thinning, rate, pieces=2)
+    paused = pauses(thinning, rate, pieces=20, begin=10.0)
+    assert 0.8 * GATHER / rate < max(paused) < 1.2 * GATHER / rate
+    assert len(paused) < 1.5 * 20 * -(-PIECE // GATHER) + 20
 
 
 def test_a_fast_link_is_read_at_once() -> None:
-    assert set(rounds(Thinning(0.0), SLOW * 4, 0.0, 1.0)) == {0.0}
+    assert set(pauses(Thinning(), 2 * GATHER / SHORTEST, pieces=50)) == {0.0}
 
 
-def test_a_link_that_becomes_fast_pauses_once_more_at_most() -> None:
-    thinning = Thinning(0.0)
-    rounds(thinning, SLOW / 4, 0.0, 1.0)
-
-    pauses = rounds(thinning, SLOW * 4, 1.0, 2.0)
-
-    assert sum(pauses) <= SPAN
+def test_between_pieces_nothing_waits() -> None:
+    thinning = Thinning()
+    pauses(thinning, 200_000.0, pieces=5)
+    assert thinning.pause(100, 0, 60.0) == 0.0
 
 
-def test_a_link_that_was_idle_is_slow_until_it_has_shown_otherwise() -> None:
-    thinning = Thinning(0.0)
+def test_the_end_of_a_piece_is_not_waited_for_longer_than_it_takes() -> None:
+    thinning = Thinning()
+    pauses(thinning, 200_000.0, pieces=5)
+    assert thinning.pause(100, 1_000, 60.0) <= 1.5 * 1_000 / 200_000.0
 
-    assert thinning.pause(5_000, 60.0) == SPAN
-    assert thinning.pause(round(2 * SLOW * SPAN), 60.0 + SPAN) == 0.0
+
+def test_how_long_a_link_was_idle_says_nothing_of_its_rate() -> None:
+    thinning = Thinning()
+    pauses(thinning, 2e6, pieces=5)
+    paused = pauses(thinning, 2e6, pieces=5, begin=60.0)
+    assert max(paused) < 2 * GATHER / 2e6

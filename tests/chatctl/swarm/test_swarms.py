@@ -1,5 +1,7 @@
 """Whole swarms in virtual time: how near they come to the bound, and that they get there."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from chatctl.sharing.bound import Endowment, least_time
@@ -16,7 +18,7 @@ def ratio(members: list[Member]) -> float:
     return Simulation(members).run() / least
 
 
-def members(uplinks: list[float], pieces: int = 31) -> list[Member]:
+def members(uplinks: Sequence[float], pieces: int = 31) -> list[Member]:
     return [Member(uplink * MBIT, pieces * PIECE) for uplink in uplinks]
 
 
