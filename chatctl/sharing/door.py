@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from chatctl.dialing import reason
 from chatctl.errors import UsageError
 from chatctl.sharing.handshake import Card, Dialing, Handshake, HandshakeError, Listening
-from chatctl.sharing.link import Link
+from chatctl.sharing.link import Link, seen_as
 from chatctl.sharing.wire import Frame
 from common.addresses import Address
 from common.catalogue import Catalogue
@@ -111,7 +111,7 @@ class Door:
 
         def tell(failure: str) -> None:
             if failure:
-                self._refuse(Address(*address[:2]), failure)
+                self._refuse(seen_as(*address[:2]), failure)
 
         handshake = Listening(self._own, self._group, self.shared, secrets.token_hex(16))
         self._introduce(connected, handshake, tell, dialled=False)

@@ -41,6 +41,11 @@ Hear: TypeAlias = Callable[[Frame], object]
 Lose: TypeAlias = Callable[[Exception], object]
 
 
+def seen_as(host: str, port: int) -> Address:
+    """Return the address of the other side, as people write it, from what a socket tells."""
+    return Address(host.removeprefix(_MAPPED), port)
+
+
 class LinkLostError(Exception):
     """The connection is gone; the text completes "it …"."""
 
@@ -58,8 +63,7 @@ class Link:
         self.hear = hear
         self.lose = lose
         self.reader = Reader(catalogue)
-        host, port = connected.getpeername()[:2]
-        self.address = Address(host.removeprefix(_MAPPED), port)
+        self.address = seen_as(*connected.getpeername()[:2])
         self.is_over = False
         self.heard_at = self.said_at = time.monotonic()
         """When bytes came last, and when something was last sent."""

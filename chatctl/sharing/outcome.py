@@ -24,24 +24,27 @@ def conclude(
     directory: Path,
     expected: int | None,
     seconds: float | None,
+    all_seconds: float | None,
     is_interrupted: bool,
 ) -> Report:
     """Return the report of the peer `identity`, which shared `size` bytes, and took `seconds`.
 
-    `expected` is how many peers were to come, this one included.
+    Everyone was done after `all_seconds`. `expected` is how many peers were to come, this one
+    included.
     """
     peers = [_figures(peer, swap, gathering) for peer in sorted(gathering.met)]
     is_met = expected is None or len(peers) + 1 >= expected
     shortfalls = list(_shortfalls(swap, gathering, expected))
     is_whole = seconds is not None and is_met and not shortfalls
     least = bound(size, gathering.uploads.best, peers) if is_whole else None
-    ratio = seconds / least if seconds is not None and least else None
+    ratio = all_seconds / least if all_seconds is not None and least else None
     return Report(
         group=group,
         id=identity,
         directory=str(directory),
         size=size,
         seconds=seconds if is_whole else None,
+        all_seconds=all_seconds if is_whole else None,
         least_seconds=least,
         ratio=ratio,
         sent=sum(each.sent for each in swap.traffic.values()),

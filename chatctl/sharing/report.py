@@ -32,11 +32,12 @@ class PeerFigures(Struct, frozen=True):
 class Report(Struct, frozen=True, tag_field="code", tag="report"):
     """One run, as peer `id` saw it; sizes in bytes, rates in B/s, times in s.
 
-    `seconds` is the time from the first link to the moment in which all was here, None when that
-    never came. `least_seconds` is the bound of `chatctl.sharing.bound` for the uplinks that were
-    measured: each counts as fast as it ever was over a second of this run. An uplink that could
-    have done more makes the true bound lower than this one; downlinks are taken to be no limit.
-    `ratio` is the one divided by the other.
+    `seconds` is the time from the first link to the moment in which all was here, `all_seconds` to
+    that in which it was also with everyone who was linked, None when that never came.
+    `least_seconds` is the bound of `chatctl.sharing.bound` for the uplinks that were measured: each
+    counts as fast as it ever was over a second of this run. An uplink that could have done more
+    makes the true bound lower than this one; downlinks are taken to be no limit.
+    `ratio` is `all_seconds` divided by it.
     """
 
     group: str
@@ -44,6 +45,7 @@ class Report(Struct, frozen=True, tag_field="code", tag="report"):
     directory: str
     size: int
     seconds: float | None
+    all_seconds: float | None
     least_seconds: float | None
     ratio: float | None
     sent: int
@@ -103,6 +105,9 @@ def _below(report: Report) -> Iterator[str]:
     else:
         took = format_duration(round(report.seconds, 3))
         yield f"time          {took} from the first link to the last file"
+    if report.all_seconds is not None:
+        took = format_duration(round(report.all_seconds, 3))
+        yield f"              {took} until everyone had all"
     if report.least_seconds is not None and report.ratio is not None:
         least = format_duration(round(report.least_seconds, 3))
         yield f"lower bound   {least} with uplinks as measured: took {report.ratio:.2f} times that"

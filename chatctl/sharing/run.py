@@ -199,7 +199,7 @@ class Run:
             members=1 + len(self.gathering.met),
             awaited=swap.awaited,
             completed_at=swap.completed_at,
-            is_needed=swap.completed_at is not None and swap.is_needed,
+            is_needed=swap.completed_at is not None and (swap.is_needed or bool(swap.missed)),
             is_stranded=self._look_for_holders(now),
             changed_at=max(swap.changed_at, self._began_at),
             moved_at=max(swap.planner.progressed_at, self._began_at),
@@ -229,7 +229,10 @@ class Run:
     @property
     def _seconds(self) -> float | None:
         """How long it took (s) from the first link until all was here, None while it is not."""
-        began, ended = self.gathering.began_at, self.swap.completed_at
+        return self._since_begin(self.swap.completed_at)
+
+    def _since_begin(self, ended: float | None) -> float | None:
+        began = self.gathering.began_at
         return None if began is None or ended is None else max(0.0, ended - began)
 
     def conclude(self) -> Report:
@@ -244,6 +247,7 @@ class Run:
             directory=wish.out,
             expected=wish.terms.peers,
             seconds=self._seconds,
+            all_seconds=self._since_begin(self.swap.satisfied_at),
             is_interrupted=self._is_interrupted,
         )
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from asyncio import Future
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -11,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from chatctl.sharing import events
 from chatctl.sharing.describing import Describing
 from chatctl.sharing.files import Files
+from chatctl.sharing.landing import Landing
 from chatctl.sharing.manifest import Collection
 from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.owners import Owners
@@ -29,9 +29,6 @@ from common.pieces import PIECE, Bitfield, Layout
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
-
-MAX_UNWRITTEN: Final = 256
-"""Pieces that may wait for the disk; beyond that nothing is read from anyone."""
 
 Tell: TypeAlias = Callable[[events.Event], object]
 Converse: TypeAlias = Callable[[Partner, Message], object]
@@ -63,6 +60,10 @@ class Swap:
         """When somebody came or went last (s, monotonic)."""
         self.completed_at: float | None = None
         """Since when everything that is known of is here (s, monotonic); None while it is not."""
+        self.satisfied_at: float | None = None
+        """Since when it is also with everyone who is linked."""
+        self.missed: set[str] = set()
+        """Those who are gone without a word and lacked something; they may come back."""
         self.stirred = asyncio.Event()
         """Set by everything that may be the end."""
         layout = Layout(file.size for file in manifest.files)
@@ -74,14 +75,13 @@ class Swap:
         )
         self._loop = asyncio.get_running_loop()
         self._id = manifest.owner
-        self._store = store
         self._tell = tell
         self._limits: dict[type[Message], int] = {
             Description: pieces.max_encoded(max_size),
             Piece: PIECE,
         }
         self._barred: set[str] = set()
-        self._unwritten = 0
+        self._landing = Landing(store, self.partners, land=self._landed, fail=self._fail)
         self._describing = Describing(
             self.owners, self.files, store, know=self._know, fail=self._fail, tell=tell
         )
@@ -119,6 +119,7 @@ class Swap:
         link.lose = partial(self._lose, partner)
         self.partners[partner.id] = partner
         self.gone.discard(partner.id)
+        self.missed.discard(partner.id)
         self.fates.pop(partner.id, None)
         partner.traffic = self.traffic.setdefault(partner.id, Traffic())
         self.owners.trust(partner.id, partner.card.digest)
@@ -181,8 +182,8 @@ class Swap:
                 case Piece():
                     if raw is None:
                         self.planner.receive(partner.id, message, now)
-                    else:
-                        self._take(partner, message, raw, now)
+                    elif self.planner.arrived(partner.id, message.owner, message.index, now):
+                        self._landing.take(partner, message, raw)
                 case Describe(owner):
                     self._describing.answer(partner, owner)
                 case Description(owner):
@@ -208,31 +209,15 @@ class Swap:
             return
         if partner.farewell is not None:
             self.gone.add(partner.id)
+        elif self.planner.lacks(partner.id):
+            self.missed.add(partner.id)
         self.let_go(partner)
         how = self.fates[partner.id] = "left" if partner.farewell else str(fault)
         self._tell(events.Parted(partner.id, how))
 
-    def _take(self, partner: Partner, piece: Piece, raw: bytearray, now: float) -> None:
-        if not self.planner.arrived(partner.id, piece.owner, piece.index, now):
-            return
-        written = self._store.write(piece.owner, piece.index, raw)
-        written.add_done_callback(partial(self._written, partner, piece))
-        self._unwritten += 1
-        if self._unwritten == MAX_UNWRITTEN:
-            for each in self.partners.values():
-                each.link.pause()
-
-    def _written(self, partner: Partner, piece: Piece, written: "Future[bool]") -> None:
-        self._unwritten -= 1
-        if self._unwritten == MAX_UNWRITTEN // 2:
-            for each in self.partners.values():
-                each.link.resume()
+    def _landed(self, partner: Partner, piece: Piece, is_right: bool) -> None:
         owner, index, now = piece.owner, piece.index, time.monotonic()
-        if written.cancelled():
-            return
-        if (fault := written.exception()) is not None:
-            self._fail(fault)
-        elif written.result():
+        if is_right:
             partner.traffic.received += piece.size
             self.files.gain(owner, index)
             self.planner.verified(owner, index, now)
@@ -273,11 +258,16 @@ class Swap:
 
     def _look_for_the_end(self) -> None:
         if not self.is_complete:
-            self.completed_at = None
-        elif self.completed_at is None:
-            self.completed_at = time.monotonic()
+            self.completed_at = self.satisfied_at = None
+            return
+        now = time.monotonic()
+        if self.completed_at is None:
+            self.completed_at = now
             self.stirred.set()
-        elif not self.is_needed:
+        if self.is_needed:
+            self.satisfied_at = None
+        elif self.satisfied_at is None:
+            self.satisfied_at = now
             self.stirred.set()
 
     def _carry_out(self, order: Order) -> None:

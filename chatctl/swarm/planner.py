@@ -191,6 +191,10 @@ class Planner:
         """Whether a linked peer still lacks pieces, as far as it said."""
         return any(not neighbour.is_complete for neighbour in self._neighbours.values())
 
+    def lacks(self, peer: str) -> bool:
+        """Tell whether a linked `peer` lacks pieces, as far as it said."""
+        return not self._neighbours[peer].is_complete
+
     @property
     def progressed_at(self) -> float:
         """When the last piece arrived or left (s, as `now`); before any, when the last peer joined.
