@@ -112,7 +112,7 @@ def _below(report: Report) -> Iterator[str]:
         least = format_duration(round(report.least_seconds, 3))
         yield f"lower bound   {least} with uplinks as measured: took {report.ratio:.2f} times that"
     elif report.seconds is not None:
-        yield "lower bound   not known: somebody left without telling its uplink"
+        yield "lower bound   not known: not every uplink was seen at work"
     yield f"files         in {visible(report.directory)}"
 
 

@@ -63,7 +63,7 @@ def test_what_is_not_known_is_said_to_be_so() -> None:
     shown = render(structs.replace(REPORT, peers=[peer], least_seconds=None, ratio=None))
     assert "\\x1b[2J" in shown
     assert "       ?" in shown
-    assert "lower bound   not known: somebody left without telling its uplink" in shown
+    assert "lower bound   not known: not every uplink was seen at work" in shown
 
 
 def test_what_did_not_come_has_no_time() -> None:
