@@ -1,12 +1,14 @@
 """How a server that keeps messages is spoken to by authors who wait until theirs is kept."""
 
 import json
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from bench.dialects import ANY, ChatdDialect
 from bench.measurement import Target
 from bench.sockets import author, hear_until
 from bench.tape import Tape, repeated
+
+_AWAY: Final = "away"
 
 
 @runtime_checkable
@@ -35,21 +37,19 @@ class KeepingDialect(ChatdDialect):
 
     welcome = b"}\n"
 
-    _AWAY = "away"
-    _FIRST = 100_000
+    FILLED: ClassVar[int] = 100_000
     """Messages that are in the log when it begins: places have six digits for 900,000 more."""
 
     def prepare(self, target: Target) -> None:
-        """Let somebody come and go, and say something 100,000 times."""
-        for name in (self._AWAY, "filler"):
-            with author(target, name) as filler:
-                if name == self._AWAY:
-                    continue
-                fill = _message(to=self._AWAY, content="filling")
-                for _ in range(99):
-                    filler.sendall(fill * 1_000)
-                filler.sendall(fill * 999 + _message(to=self._AWAY, content="full", ref="last"))
-                hear_until(filler, b'"id":%d}\n' % self._FIRST)
+        """Let somebody come and go, to whom so many messages are sent."""
+        author(target, _AWAY).close()
+        fill = _message(to=_AWAY, content="filling") * 1_000
+        with author(target, "filler") as filler:
+            for _ in range(self.FILLED // 1_000 - 1):
+                filler.sendall(fill)
+            filler.sendall(fill[: -len(fill) // 1_000])
+            filler.sendall(_message(to=_AWAY, content="full", ref="last"))
+            hear_until(filler, b'"id":%d}\n' % self.FILLED)
 
     def hello(self, name: str) -> bytes:
         """Join as `name`, with version 1."""
@@ -62,15 +62,15 @@ class KeepingDialect(ChatdDialect):
     def kept(self, _name: str, count: int, size: int) -> Tape:
         """Return messages that each have a ref of their own."""
         said = [
-            _message(to=self._AWAY, content="." * size, ref=f"{number:08}")
-            for number in range(count)
+            _message(to=_AWAY, content="." * size, ref=f"{number:08}") for number in range(count)
         ]
         return Tape(b"".join(said), len(said[0]))
 
     def acknowledged(self, _name: str, count: int) -> Tape:
         """Return an ack for each ref."""
+        place = ANY * len(str(self.FILLED))
         heard = [
-            b'{"code":"ack","ref":"%08d","id":%b}\n' % (number, ANY * 6) for number in range(count)
+            b'{"code":"ack","ref":"%08d","id":%b}\n' % (number, place) for number in range(count)
         ]
         mask = repeated(heard[0], 1).mask
         assert mask is not None

@@ -35,6 +35,7 @@ class Durable(Struct, frozen=True):
         measured = measure_steady(lanes, target, timing)
         for sock in sockets:
             fence(sock, target)
+            sock.close()
         return measured
 
     def _lane(self, target: Target, dialect: Keeping, name: str) -> Lane:

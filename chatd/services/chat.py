@@ -11,7 +11,7 @@ from chatd.identities import Identities
 from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Roster
 from chatd.routes import Route, route
-from chatd.session import Session
+from chatd.session import Moment, Session
 from common import codec, names
 from common.messages.base import Error, Refusal
 from common.messages.chat import (
@@ -50,7 +50,7 @@ class Chat:
             route(Who, self.who, needs_welcome=True),
             route(Outgoing, self.outgoing, needs_welcome=True),
             route(OutgoingBroadcast, self.outgoing_broadcast, needs_welcome=True),
-            route(History, self.history, needs_welcome=True),
+            route(History, self.history),
         )
 
     def who(self, session: Session, message: Who) -> None:
@@ -66,7 +66,7 @@ class Chat:
 
     def outgoing(self, session: Session, message: Outgoing) -> Awaitable[None] | None:
         """Take a message for one, who is here or holds the name with a token."""
-        ref = _ref(session, message.ref)
+        ref = None if message.ref is UNSET else _ref(session, message.ref)
         recipient = self._roster.find(names.key(message.to))
         if recipient is None:
             return self._outgoing_to_absent(session, message, ref)
@@ -75,17 +75,38 @@ class Chat:
 
     async def history(self, session: Session, message: History) -> None:
         """Answer with a page of what was said before, of at most 256 KiB."""
-        if session.outbox.dialect is not Dialect.FULL:
-            detail = 'history needs version 1: say hello with "version":1'
-            raise Refusal(Error("unsupported", detail, ref=message.ref))
+        reader = await self._reader(session, message)
         before = _NEWEST if message.before is UNSET else message.before
-        excerpt = await self._log.history(session.identity, before, message.limit)
+        excerpt = await self._log.history(reader, before, message.limit)
         messages = _fitting([_told(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
         session.send_long(HistoryPage(messages, more, message.ref))
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""
+
+    async def _reader(self, session: Session, message: History) -> int:
+        """Return the identity whose history it is: of the session, or of who is named with token.
+
+        That needs no hello, and takes the name from nobody.
+        """
+        name, token, ref = message.name, message.token, message.ref
+        if name is not UNSET and token is not UNSET:
+            holder = await self._identities.recognise(names.key(name), token)
+            if holder is None:
+                detail = "there is no such name, or this is not its token"
+                raise Refusal(Error("unauthorized", detail, ref=ref, name=name))
+            return holder
+        if name is not UNSET or token is not UNSET:
+            detail = "in history: name and token belong together; give both or neither"
+            raise Refusal(Error("bad_field", detail, ref=ref))
+        if not session.is_welcome:
+            detail = 'say {"code":"hello","name":"…"} before history, or give it a name and a token'
+            raise Refusal(Error("not_welcome", detail, ref=ref))
+        if session.outbox.dialect is not Dialect.FULL:
+            detail = 'history needs version 1: say hello with "version":1'
+            raise Refusal(Error("unsupported", detail, ref=ref))
+        return session.identity
 
     async def _outgoing_to_absent(
         self, session: Session, message: Outgoing, ref: str | None
@@ -104,13 +125,17 @@ class Chat:
         recipient: int | None = None,
         to: str | None = None,
     ) -> None:
+        moment = session.moment
+        if moment is None:
+            since = round(self._clock.monotonic() - session.connected)
+            moment = session.moment = Moment(self._clock.wall_ns(), since)
         session.inflight.add()
         draft = Draft(
             session.identity,
             session.name,
             content,
-            self._clock.wall_ns(),
-            round(self._clock.monotonic() - session.connected),
+            moment.wall_ns,
+            moment.since,
             recipient,
             to,
             ref,
