@@ -13,8 +13,9 @@ import pytest
 
 from common.pieces import PIECE
 from tests.chatctl import running
+from tests.e2e.actors import acting, opened
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import LOCAL, Begin, acting, make, opened
+from tests.e2e.sharers import LOCAL, Begin, make
 from tests.e2e.wire import Wire
 
 SECRET: Final = ("--key", "sesame")

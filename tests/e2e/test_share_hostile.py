@@ -9,8 +9,9 @@ from msgspec import structs
 
 from chatctl.sharing.events import TurnedAway
 from chatctl.sharing.manifest import Collection
+from tests.e2e.actors import acting, lying, renamed
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import Begin, acting, lying, make, renamed
+from tests.e2e.sharers import Begin, make
 from tests.e2e.wire import Wire
 
 SECRET: Final = ("--key", "sesame")
