@@ -90,6 +90,12 @@ class Actor:
         self.going.cancel()
         await asyncio.wait([self.going])
 
+    async def vanish(self) -> None:
+        """Be gone without a word, as one that is killed."""
+        for partner in self.run.swap.partners.values():
+            partner.link.send = lambda *_: None  # type: ignore[method-assign]
+        await self.leave()
+
     def dial(self, address: str) -> None:
         """Go to a peer at `address`."""
         self.run.gathering.contacts.hear_of("", Address.parse(address), 0.0)
@@ -194,6 +200,11 @@ def opened(pieces: int) -> Callable[[StagedStore], None]:
         store.opened = pieces
 
     return prepare
+
+
+def deaf(store: StagedStore) -> None:
+    """Have a store never finish to write a piece."""
+    store.write = lambda *_: asyncio.get_running_loop().create_future()  # type: ignore[method-assign]
 
 
 def lying(store: StagedStore) -> None:

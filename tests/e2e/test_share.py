@@ -13,7 +13,7 @@ import pytest
 
 from common.pieces import PIECE
 from tests.chatctl import running
-from tests.e2e.actors import acting, opened
+from tests.e2e.actors import acting, deaf, opened
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import LOCAL, Begin, make
 from tests.e2e.wire import Wire
@@ -120,6 +120,21 @@ async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_tw
         assert after.received() == {"9_large": file.read_bytes()}
         assert had.isdisjoint(actor.store.asked)
         assert after.report["received"] == 10 * PIECE
+
+
+async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
+    begin: Begin, tmp_path: Path
+) -> None:
+    wanted = ("--peers", "2", *SECRET)
+    async with acting(tmp_path, "9", key="sesame", prepare=deaf) as actor:
+        one = await begin("1", *wanted, "--peer", actor.address, file=b"1")
+        port = (await one.hear("listening"))["port"]
+        await one.hear("complete")
+        await actor.vanish()
+    await one.hear("parted", id="9")
+    again = await begin("9", *wanted, "--peer", f"{LOCAL}:{port}")
+    assert [await peer.end() for peer in (one, again)] == [0, 0]
+    assert again.received() == {"1_file": b"1"}
 
 
 async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
