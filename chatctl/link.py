@@ -40,8 +40,12 @@ class Link:
         self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
         self._written_at = time.monotonic()
         self.is_closed = False
-        self.local_host: str = (writer.get_extra_info("sockname") or ("",))[0]
-        """The address of this machine at our end of the connection."""
+
+    @property
+    def local_host(self) -> str:
+        """The address of this machine at our end of the connection; "" once that is gone."""
+        own: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
+        return own[0]
 
     @classmethod
     async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
