@@ -112,7 +112,6 @@ def _begin(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
     )
 
 
