@@ -11,9 +11,10 @@ version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 venv := .venv/python$(version).stamp
 runtime := .venv/runtime.stamp
 tools := .venv/tools.stamp
+rivals := .venv/rivals.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture lint format bench bench-report lock clean
+.PHONY: help run test torture lint format bench bench-shares bench-report lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ bench: $(tools) ## Measure the daemon beside others; options: make bench ARGS="-
 bench-report: $(tools) ## Write docs/performance.md from what was measured last
 	$(bin)/python -m bench.document bench/results.json docs/performance.md
 
+bench-shares: $(rivals) ## Measure shares over shaped links, as root; options: make bench-shares ARGS="--help"
+	$(bin)/python -m bench.shares $(ARGS)
+
 lock: build/lock/bin/uv ## Lock what setup.cfg asks for; newest versions: make lock ARGS=--upgrade
 	$(call compile,requirements.lock,--extra feed)
 	$(call compile,requirements-dev.lock,--extra feed --extra plot --extra dev --constraint requirements.lock)
@@ -60,6 +64,11 @@ $(runtime): $(venv) requirements.lock setup.cfg pyproject.toml
 $(tools): $(runtime) requirements-dev.lock
 	@echo "installing the development tools into .venv" >&2
 	@$(pip) install --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(rivals): $(tools) bench/requirements.txt
+	@echo "installing what chatd is measured beside into .venv" >&2
+	@$(pip) install --requirement bench/requirements.txt
 	@touch $@
 
 # Another version of Python finds no stamp of its own and starts from an empty venv.

@@ -23,3 +23,9 @@ class TimedOut(BenchError):
     """An answer or an end did not come in the time allowed."""
 
     exit_code = 6
+
+
+class UnfitMachine(BenchError):
+    """This machine, or this user on it, cannot measure that."""
+
+    exit_code = 2

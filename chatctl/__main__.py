@@ -93,6 +93,7 @@ def _parser() -> ArgumentParser:
         row = subparsers.add_parser(
             name,
             help=command.HELP,
+            usage=getattr(command, "USAGE", None),
             description=command.HELP[0].upper() + command.HELP[1:] + ".",
             epilog=f"example: {command.EXAMPLE}",
             formatter_class=_Formatter,

@@ -89,6 +89,7 @@ from common.messages.chat import (
     Who,
 )
 from common.messages.feed import Array, User
+from common.messages.peers import Peer, PeerJoined, PeerLeft, PeerList
 
 __all__ = [
     "MAX_REQUESTS",
@@ -110,6 +111,10 @@ __all__ = [
     "Left",
     "LogStartedOver",
     "NameInUseError",
+    "Peer",
+    "PeerJoined",
+    "PeerLeft",
+    "PeerList",
     "Probe",
     "ProtocolError",
     "Receipt",

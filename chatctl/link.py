@@ -41,6 +41,12 @@ class Link:
         self._written_at = time.monotonic()
         self.is_closed = False
 
+    @property
+    def local_host(self) -> str:
+        """The address of this machine at our end of the connection; "" once that is gone."""
+        own: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
+        return own[0]
+
     @classmethod
     async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
         """Connect within `within` s; raises CannotConnectError."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from common.units import parse_duration
+from common.addresses import Address
+from common.units import parse_duration, parse_size
 
 T = TypeVar("T")
 
@@ -37,6 +38,16 @@ def add_json(parser: ArgumentParser) -> None:
 def duration(text: str) -> float:
     """Read a duration in s; for `type=`."""
     return _read(parse_duration, text)
+
+
+def size(text: str) -> int:
+    """Read a size in bytes; for `type=`."""
+    return _read(parse_size, text)
+
+
+def address(text: str) -> Address:
+    """Read an address; for `type=`."""
+    return _read(Address.parse, text)
 
 
 def count(text: str) -> int:

@@ -74,6 +74,11 @@ class Session:
         self._farewell = ""
         self._failure: Exception | None = None
 
+    @property
+    def local_host(self) -> str:
+        """The address of this machine at our end of the newest link."""
+        return self._link.local_host
+
     async def start(self) -> None:
         """Connect for the first time; raises CannotConnectError."""
         self._link = await self._redial.first()

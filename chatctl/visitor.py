@@ -16,12 +16,14 @@ from chatctl.errors import ProtocolError
 from chatctl.events import Answer, Event, Probe
 from chatctl.feed import Feed
 from chatctl.inbox import LIMIT, Inbox
+from chatctl.introductions import Introductions, News
 from chatctl.link import Link
 from chatctl.session import Session
 from common.addresses import HOST, PORT
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import History, HistoryPage
 from common.messages.feed import TOPICS, Array, Block, Subscribe, Topic, User
+from common.messages.peers import Peer, PeerList, Peers, Share
 from common.messages.request import Request, Response
 from common.timestamps import parse_time
 
@@ -82,8 +84,14 @@ class Visitor:
         self._session = Session(dial, self._inbox, backoff or Backoff(), reconnect_for)
         self._window = window.Window(max_requests)
         self._feed = Feed(self._session)
+        self._introductions = Introductions(self._session)
         # A ref counts for ever, and for all clients with the same token: never the same twice.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
+
+    @property
+    def local_host(self) -> str:
+        """The address by which this machine reaches the server."""
+        return self._session.local_host
 
     async def __aenter__(self) -> Self:
         await self._session.start()
@@ -184,6 +192,25 @@ class Visitor:
     def report_block(self, count: int, seconds: float, *, interrupted: bool = False) -> None:
         """Tell the server that the last `count` messages of the feed took `seconds` (s)."""
         self._feed.report(Block(count, seconds, interrupted))
+
+    def share(
+        self, group: str, identity: str, *, port: int, size: int, digest: str
+    ) -> AsyncGenerator[News, None]:
+        """Enter a group of peers, and yield the whole of it, then who comes and goes.
+
+        The others are told that something of `size` bytes and with `digest` is had at `port`, as
+        long as the connection lasts. After a lost one the whole group comes again, maybe with
+        another ticket. Raises RefusedError: `name_taken` (see `suggestion`), `bad_field`,
+        `too_many_requests`.
+        """
+        wish = Share(group, identity, port, size, digest, presence=True, ref=next(self._refs))
+        return self._introductions.news(wish, self._timeout)
+
+    async def peers(self, group: str) -> list[Peer]:
+        """Return who is in a group, in the order in which they came."""
+        ref = next(self._refs)
+        answer, _ = await self._session.ask(Peers(group, ref), ref, PeerList, self._timeout)
+        return answer.peers
 
     async def quit(self) -> None:
         """Say goodbye, take what is still on its way, and close; never raises."""

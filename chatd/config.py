@@ -170,6 +170,10 @@ class Config(Struct, frozen=True, kw_only=True):
     max_exchanges: Annotated[
         int, Meta(ge=0), Option(_whole, "N", "timestamp exchanges at once (1000)")
     ] = 1_000
+    max_groups: Annotated[
+        int, Meta(ge=0), Option(_whole, "N", "groups that share files at once (1000)")
+    ] = 1_000
+    max_peers: Annotated[int, Meta(ge=2), Option(_whole, "N", "peers in one group (100)")] = 100
     feed_seed: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Option(_whole, "N", "make every feed the same in every run"),

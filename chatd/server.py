@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import resource
+import secrets
 import signal
 import socket
 from asyncio import StreamReader, StreamWriter
@@ -24,11 +25,12 @@ from chatd.log.choice import make_log
 from chatd.log.port import Log
 from chatd.roster import Roster
 from chatd.router import PrintingRouter, Router
-from chatd.services import request, timestamp
+from chatd.services import peers, request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed import Feeds
 from chatd.services.hello import Reception
+from chatd.services.peers import Introductions
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import Session
@@ -99,6 +101,9 @@ class Server:
                     self._turn.flush,
                 ),
                 Feeds(self._generator, wheel, self._clock),
+                Introductions(
+                    peers.Terms(config.max_groups, config.max_peers), secrets.token_urlsafe
+                ),
             ]
         )
         self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)

@@ -5,7 +5,8 @@ A module is called like its command, with ``_`` behind it where Python keeps tha
 A module holds HELP (one line), EXAMPLE (lines that can be typed), `add_arguments(parser)` and
 `async run(args, settings) -> int`, which returns an exit code or raises ClientError. What takes
 long to import (asyncio, msgspec, prompt_toolkit, rich) is imported inside `run`, so that help is
-there at once. A module may also hold `new_event_loop()`, which makes the loop that it runs in.
+there at once. A module may also hold `new_event_loop()`, which makes the loop that it runs in, and
+USAGE, one line in place of a list of all options.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -26,6 +27,7 @@ NAMES: Final = (
     "request",
     "timestamp",
     "feed",
+    "share",
 )
 
 

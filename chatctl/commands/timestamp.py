@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatctl import options
+from chatctl.commands import share
 from chatctl.errors import Exit, PartialError, UsageError
 from chatctl.settings import Settings
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from chatctl.measuring import Wish
 
 HELP: Final = "exchange timestamps and measure delay and clocks"
+USAGE: Final = "chatctl timestamp [OPTIONS]"
 EXAMPLE: Final = """\
-chatctl timestamp --id 1
+chatctl timestamp --id 1 --share run-42 --peers 3
          chatctl timestamp --duration 30s --interval 1ms --plot run.svg
          chatctl timestamp --analyze client_1_TimeData.txt"""
 
@@ -42,6 +44,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--analyze", type=Path, metavar="FILE", help="exchange nothing, read a file of stamps"
     )
+    parser.add_argument(
+        "--share", metavar="GROUP", help="afterwards swap the file with a group of peers"
+    )
+    share.add_expectations(parser)
     options.add_json(parser)
 
 
@@ -66,7 +72,8 @@ async def run(args: Namespace, settings: Settings) -> int:
         from chatctl import plot
 
         plot.check(args.plot)
-    record, report = await measure(wish, _file(wish.id, args.out), settings, _display(args, wish))
+    file = _file(wish.id, args.out)
+    record, report = await measure(wish, file, settings, _display(args, wish))
     if record.sent_ns:
         if args.json:
             print_json(report)
@@ -76,6 +83,11 @@ async def run(args: Namespace, settings: Settings) -> int:
             plot.draw(record, report, args.plot)
     if report.is_interrupted:
         return Exit.INTERRUPTED
+    if args.share and record.sent_ns:
+        from chatctl.sharing.run import Wish as Sharing
+
+        sharing = Sharing(args.share, wish.id, [file], share.terms(args))
+        await share.swap(sharing, settings, as_json=args.json)
     if shortfalls := list(report.shortfalls()):
         raise PartialError("; ".join(shortfalls))
     return Exit.OK

@@ -1,7 +1,7 @@
 """What every message is, and what every error says."""
 
 import re
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 else:
     # On the wire any string is a reason, so that either side can grow; in the source, only these.
     Reason = str
+
+SAFE: Final = 2**53 - 1
+"""Whole numbers up to this one survive a JSON reader that knows only floats (RFC 8259, 6)."""
 
 
 def _code(class_name: str) -> str:

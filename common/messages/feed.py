@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from common.messages.base import Message
+from common.messages.base import SAFE, Message
 from common.messages.basic import Ref
 
 Topic: TypeAlias = Literal["user", "array"]
@@ -13,9 +13,6 @@ TOPICS: Final[tuple[Topic, ...]] = ("user", "array")
 
 MAX_INTERVAL_MS: Final = 3_600_000
 MAX_SIZE: Final = 1_000
-
-SAFE: Final = 2**53 - 1
-"""Whole numbers up to this one survive a JSON reader that knows only floats (RFC 8259, 6)."""
 
 Whole: TypeAlias = Annotated[int, Meta(ge=-SAFE, le=SAFE)]
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from random import Random
 from typing import Any, Final, TypeAlias
 
@@ -24,6 +25,8 @@ from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed import Feeds, Stream
 from chatd.services.hello import Reception
+from chatd.services.peers import Introductions
+from chatd.services.peers import Terms as GroupTerms
 from chatd.services.request import Requests
 from chatd.services.request import Terms as RequestTerms
 from chatd.services.timestamp import Exchanges
@@ -51,6 +54,8 @@ LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024
 REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
 
 EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
+
+GROUPS: Final = GroupTerms(max_groups=2, max_peers=3)
 
 
 class FakeClock(FakeTime):
@@ -138,6 +143,7 @@ class Stage:
             Requests(self.wheel, Random(1), REQUESTS),
             Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
             Feeds(NothingToFeed(), self.wheel, self.clock),
+            Introductions(GROUPS, map("ticket {}".format, count(1)).__next__),
         ]
         self.router = Router(services)
         self._visitors = 0

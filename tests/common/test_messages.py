@@ -11,12 +11,17 @@ from msgspec import UNSET, Raw, Struct, structs
 
 from common.catalogue import FROM_CLIENT, FROM_SERVER, Catalogue
 from common.codec import Decoder, encode, encode_lines
+from common.messages import introduction
 from common.messages.basic import Echo
 from tests.common.kinds import instances
 
 KINDS = [
     pytest.param(catalogue, kind, id=f"{sender}-{kind.__name__}")
-    for sender, catalogue in (("client", FROM_CLIENT), ("server", FROM_SERVER))
+    for sender, catalogue in (
+        ("client", FROM_CLIENT),
+        ("server", FROM_SERVER),
+        ("peer", Catalogue[Any](introduction.FROM_PEER)),
+    )
     for kind in catalogue.kinds
 ]
 ANY_KIND = pytest.mark.parametrize(("catalogue", "kind"), KINDS)

@@ -1,11 +1,12 @@
 """Daemons for end-to-end tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.daemon import Daemon
+from tests.e2e.sharers import Begin, Sharer
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,28 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
         if daemon.process.poll() is None:
             daemon.stop()
         daemon.close()
+
+
+@pytest.fixture
+async def begin(tmp_path: Path) -> AsyncIterator[Begin]:
+    """Start peers, each in a directory of its own; what still runs in the end is killed."""
+    started: list[Sharer] = []
+
+    async def begin_one(
+        identity: str, *arguments: str, daemon: Daemon | None = None, **files: bytes
+    ) -> Sharer:
+        directory = tmp_path / identity
+        directory.mkdir(exist_ok=True)
+        for name, content in files.items():
+            (directory / name).write_bytes(content)
+        group = () if "--group" in arguments else ("--group", "run")
+        wanted = (*group, "--id", identity, *arguments, *files)
+        started.append(await Sharer.start(directory, *wanted, daemon=daemon))
+        return started[-1]
+
+    yield begin_one
+    for sharer in started:
+        if sharer.process.returncode is None:
+            sharer.process.kill()
+        await sharer.process.wait()
+        await sharer.stderr()

@@ -1,0 +1,147 @@
+"""`python -m bench.shares`: swap files over shaped links, print a table, keep every run."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, Protocol, TypeVar
+
+from bench.failures import BenchError
+from bench.machine import describe, pick_cores
+from bench.shares.candidates import CANDIDATES
+from bench.shares.cases import CASES, Case
+from bench.shares.measurement import Measurement, measure
+from bench.shares.network import require_network
+from bench.shares.report import Report, Subject, summarize, write
+from bench.shares.swarm import Candidate
+from bench.shares.table import heading, show
+from common.units import parse_size
+
+_SMALLEST = 64 * 1024  # bytes: below that a swarm is over before TCP has found the rate
+
+
+def main() -> int:
+    """Run what the command line asks for; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    options = _parser().parse_args()
+    try:
+        cases = _chosen("case", CASES, options.cases)
+        candidates = _chosen("candidate", CANDIDATES, options.candidates)
+    except ValueError as fault:
+        _say(str(fault))
+        return 2
+    try:
+        require_network()
+        return _bench(cases, candidates, options.size, options.runs, options.json)
+    except BenchError as failure:
+        _say(str(failure))
+        return failure.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave, ending what was started; being told again must not stop that."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _bench(
+    cases: Sequence[Case],
+    candidates: Sequence[Candidate],
+    size: int,
+    count: int,
+    file: Path | None,
+) -> int:
+    """Return 0, or the exit code of the last run that failed; the others are reported anyway."""
+    environment = describe(pick_cores())
+    subjects = [Subject(it.name, it.version(), it.start_is) for it in candidates]
+    print(heading(environment, subjects, size), flush=True)
+    pairs = [(case, candidate) for case in cases for candidate in candidates]
+    runs: list[list[Measurement]] = [[] for _ in pairs]
+    exit_code = 0
+    for number in range(1, count + 1):
+        # In turn, A B A B: a machine that slows down does so for every candidate.
+        for (case, candidate), measured in zip(pairs, runs, strict=True):
+            where = f"run {number} of {count}: {case.name}, {candidate.name}"
+            try:
+                measured.append(measure(candidate, case, size))
+                _say(f"{where}: {measured[-1].ratio:.2f} times the optimum")
+            except BenchError as failure:
+                _say(f"{where}: {failure}")
+                exit_code = failure.exit_code
+    results = [
+        summarize(case, candidate.name, size, measured)
+        for (case, candidate), measured in zip(pairs, runs, strict=True)
+        if measured
+    ]
+    report = Report(environment, subjects, cases, size, results)
+    show(report)
+    if file:
+        write(report, file)
+    return exit_code
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_T = TypeVar("_T", bound=_Named)
+
+
+def _chosen(kind: str, known: Sequence[_T], patterns: Sequence[str]) -> list[_T]:
+    chosen = [it for it in known if any(fnmatchcase(it.name, glob) for glob in patterns)]
+    if not chosen:
+        names = ", ".join(it.name for it in known)
+        raise ValueError(f"no {kind} is called {' or '.join(patterns)}; there are {names}")
+    return chosen
+
+
+def _say(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.shares",
+        description="Swap files among peers whose uplinks are shaped. Needs root and iproute2.",
+        epilog="example: python -m bench.shares --cases '3-*' --runs 3 --json results.json",
+    )
+    parser.add_argument(
+        "--cases", nargs="+", default=["*"], metavar="CASE", help="names or patterns; all"
+    )
+    parser.add_argument(
+        "--candidates", nargs="+", default=["*"], metavar="NAME", help="names or patterns; all"
+    )
+    parser.add_argument(
+        "--size", type=_size, default=2_000_000, metavar="SIZE", help="of each file (2MB)"
+    )
+    parser.add_argument("--runs", type=_count, default=3, metavar="N", help="of each (3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run as JSON")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs: write 1 or more")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    try:
+        size = parse_size(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
+    if size < _SMALLEST:
+        raise argparse.ArgumentTypeError(f"{text} is too little to measure: write 64KiB or more")
+    return size
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""`python -m bench.shares.loopback`: one file to one peer on this machine, beside cp and sendfile.
+
+What chatctl does besides is in its figure: SHA-256 of every piece before it is written, of the
+whole file afterwards, and fsync. Reading and hashing the file before anyone can be served is not.
+"""
+
+import argparse
+import filecmp
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+from bench.failures import BenchError, WrongAnswer
+from bench.shares import stage
+from bench.shares.files import Belongings, make
+from common.units import parse_size
+
+_LOCAL: Final = "127.0.0.1"
+_PATIENCE_S: Final = 60.0
+
+
+def main() -> int:
+    """Measure in turn what the command line asks for; print MB/s."""
+    options = _parser().parse_args()
+    rates: dict[str, list[float]] = {name: [] for name in _WAYS}
+    try:
+        for _ in range(options.runs):
+            for name, copy in _WAYS.items():
+                with tempfile.TemporaryDirectory(prefix="bench-loopback-") as directory:
+                    sender, receiver = make(Path(directory), 2, options.size)
+                    receiver.file.write_bytes(b"")
+                    rates[name].append(options.size / copy(sender, receiver) / 1e6)
+                    _check(sender, receiver)
+    except BenchError as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return failure.exit_code
+    print(f"one file of {options.size / 1e6:g} MB, runs: {options.runs}; MB/s")
+    for name, each in rates.items():
+        spread = f"({min(each):.0f} to {max(each):.0f})"
+        print(f"{name:10}{statistics.median(each):8.0f}  {spread}")
+    return 0
+
+
+def _check(sender: Belongings, receiver: Belongings) -> None:
+    copies = [path for path in receiver.inbox.iterdir() if path.stat().st_size]
+    if not any(filecmp.cmp(path, sender.file, shallow=False) for path in copies):
+        raise WrongAnswer("what was received is not what was sent")
+
+
+def _cp(sender: Belongings, receiver: Belongings) -> float:
+    begun = time.monotonic()
+    subprocess.run(["cp", str(sender.file), str(receiver.inbox)], check=True)
+    return time.monotonic() - begun
+
+
+def _sendfile(sender: Belongings, receiver: Belongings) -> float:
+    """Have two processes do it: one calls sendfile, one reads and writes 64 KiB at a time."""
+    peers = [
+        _begin("bench.shares.direct_peer", str(number), _LOCAL, str(own.file), str(own.inbox))
+        for number, own in enumerate((sender, receiver))
+    ]
+    try:
+        ports = [int(_hear(peer, "listening")["port"]) for peer in peers]
+        for peer in peers:
+            _tell(peer, stage.Cast([(_LOCAL, port) for port in ports]))
+        for peer in peers:
+            _hear(peer, "connected")
+        begun = time.monotonic()
+        for peer in peers:
+            _tell(peer, stage.Go())
+        for peer in peers:
+            _hear(peer, "complete")
+        return time.monotonic() - begun
+    finally:
+        _end(*peers)
+
+
+def _chatctl(sender: Belongings, receiver: Belongings) -> float:
+    share = ["chatctl", "share", "--group", "loopback", "--key", "k", "--peers", "2", "--json"]
+    peers = [_begin(*share, "--id", "0", "--peer", "none", "--out", *_paths(sender))]
+    try:
+        address = f"{_LOCAL}:{_hear(peers[0], 'listening')['port']}"
+        peers.append(_begin(*share, "--id", "1", "--peer", address, "--out", *_paths(receiver)))
+        _hear(peers[1], "met")
+        begun = time.monotonic()
+        _hear(peers[1], "complete")
+        return time.monotonic() - begun
+    finally:
+        _end(*peers)
+
+
+def _paths(own: Belongings) -> tuple[str, str]:
+    return str(own.inbox), str(own.file)
+
+
+_WAYS: Final[dict[str, Callable[[Belongings, Belongings], float]]] = {
+    "cp": _cp,
+    "sendfile": _sendfile,
+    "chatctl": _chatctl,
+}
+
+
+def _begin(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _hear(process: "subprocess.Popen[bytes]", code: str) -> dict[str, Any]:
+    """Return the next event that is called `code`; raises WrongAnswer when there is none."""
+    for line in _stream(process.stdout):
+        event: dict[str, Any] = msgspec.json.decode(line)
+        if event["code"] == code:
+            return event
+    raise WrongAnswer(f"{process.args!r} ended and had not said {code!r}")
+
+
+def _tell(process: "subprocess.Popen[bytes]", command: stage.Cast | stage.Go) -> None:
+    stream = _stream(process.stdin)
+    stream.write(msgspec.json.encode(command) + b"\n")
+    stream.flush()
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _end(*processes: "subprocess.Popen[bytes]") -> None:
+    """Let them end, which they do when all is done or their input ends."""
+    for process in processes:
+        try:
+            process.communicate(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.shares.loopback", description=__doc__)
+    parser.add_argument(
+        "--size", type=parse_size, default=256 * 10**6, metavar="SIZE", help="of the file (256MB)"
+    )
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each way (3)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

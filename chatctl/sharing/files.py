@@ -1,0 +1,95 @@
+"""How far each file of the others is; no disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from common.pieces import Bitfield, Layout, Manifest
+
+
+class FileProgress(Struct):
+    """One file: `held` of `total` pieces are here, and `path` once it is whole and checked."""
+
+    owner: str
+    name: str
+    size: int
+    total: int
+    held: int = 0
+    path: Path | None = None
+    fault: str = ""
+    """Why it came and cannot be kept."""
+
+    @property
+    def done(self) -> int:
+        """About how many of its bytes are here."""
+        return self.size * self.held // self.total if self.total else self.size
+
+
+class Files:
+    """The files of all owners that are known."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[str, Layout] = {}
+        self._held: dict[str, Bitfield] = {}
+        self._files: dict[str, list[FileProgress]] = {}
+        self._unsettled = 0
+
+    def __iter__(self) -> Iterator[FileProgress]:
+        for files in self._files.values():
+            yield from files
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether each has come and was kept, or cannot be kept."""
+        return not self._unsettled
+
+    def of(self, owner: str) -> list[FileProgress]:
+        """Return the files of one owner."""
+        return self._files.get(owner, [])
+
+    def add(self, manifest: Manifest) -> Layout:
+        """Count in the files of an owner; nothing of them is here yet."""
+        owner = manifest.owner
+        layout = Layout(file.size for file in manifest.files)
+        self._layouts[owner] = layout
+        self._held[owner] = Bitfield(len(layout))
+        self._files[owner] = [
+            FileProgress(owner, file.name, file.size, len(layout.pieces(number)))
+            for number, file in enumerate(manifest.files)
+        ]
+        self._unsettled += len(manifest.files)
+        return layout
+
+    def forget(self, owner: str) -> None:
+        """Leave out the files of an owner."""
+        files = self._files.pop(owner)
+        self._unsettled -= sum(file.path is None and not file.fault for file in files)
+
+    def find(self, owner: str, held: Bitfield) -> None:
+        """Note what an earlier run left."""
+        for index in held:
+            self.gain(owner, index)
+
+    def gain(self, owner: str, index: int) -> None:
+        """Note that a piece is here; it may come twice."""
+        if index not in self._held[owner]:
+            self._held[owner].add(index)
+            self._of_piece(owner, index).held += 1
+
+    def lose(self, owner: str, index: int) -> None:
+        """Note that a piece that was here is not."""
+        self._held[owner].discard(index)
+        self._of_piece(owner, index).held -= 1
+
+    def settle(
+        self, owner: str, number: int, path: Path | None = None, fault: str = ""
+    ) -> FileProgress:
+        """Note that a file is whole, and where, or that it cannot be kept, and why."""
+        file = self._files[owner][number]
+        self._unsettled -= file.path is None and not file.fault
+        file.path, file.fault = path, fault
+        return file
+
+    def _of_piece(self, owner: str, index: int) -> FileProgress:
+        return self._files[owner][self._layouts[owner].span(index).file]

@@ -1,0 +1,97 @@
+"""One peer that this one is linked to: what is said to it, and what is noted of it."""
+
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from chatctl.sharing.handles import Location
+from chatctl.sharing.handshake import Card
+from chatctl.sharing.link import Link
+from chatctl.sharing.outgoing import Traffic
+from chatctl.sharing.pagecache import is_cached
+from common.addresses import Address
+from common.messages.base import Message
+from common.messages.introduction import Farewell
+from common.messages.swarm import Piece
+
+
+class Pieces(Protocol):
+    """Where pieces are read; see `chatctl.sharing.store.Store`."""
+
+    def locate(self, owner: str, index: int) -> Location | None:
+        """Return where a piece is, None when it must be read."""
+
+    def read(self, owner: str, index: int) -> "Future[bytes]":
+        """Read a piece."""
+
+
+class Partner:
+    """A link to a peer that has proven who it is, and the pieces that wait for it.
+
+    A piece that the system has in memory goes from there to the socket. For any other the disk is
+    asked in a thread, and those after it wait. `unreadable` hears of pieces that could not be read.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        card: Card,
+        pieces: Pieces,
+        unreadable: Callable[["Partner", Piece], object],
+        *,
+        dialled: bool,
+    ) -> None:
+        self.link = link
+        self.card = card
+        self.is_dialled = dialled
+        self.farewell: Farewell | None = None
+        self.traffic = Traffic()
+        """What goes to it and comes from it."""
+        self.has_our_manifest = False
+        """Whether it knows what we have, or will not know; until then it may lack all of it."""
+        self.described: set[str] = set()
+        """Whose manifests it has been sent."""
+        self._pieces = pieces
+        self._unreadable = unreadable
+        self._waiting: deque[Piece] = deque()
+        self._reading: Future[bytes] | None = None
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.card.id
+
+    @property
+    def listens_at(self) -> Address:
+        """Where others can dial it, as far as can be told from here."""
+        return Address(self.link.address.host, self.card.port)
+
+    def send(self, message: Message) -> None:
+        """Say something about pieces; the bytes of one follow by themselves."""
+        if isinstance(message, Piece):
+            self._waiting.append(message)
+            self._pump()
+        else:
+            self.link.send(message)
+
+    def _pump(self) -> None:
+        while self._waiting and self._reading is None:
+            piece = self._waiting.popleft()
+            location = self._pieces.locate(piece.owner, piece.index)
+            if location is not None and is_cached(location):
+                self.link.send(piece, location, self.traffic)
+                continue
+            self._reading = self._pieces.read(piece.owner, piece.index)
+            self._reading.add_done_callback(partial(self._read, piece))
+
+    def _read(self, piece: Piece, done: "Future[bytes]") -> None:
+        self._reading = None
+        if self.link.is_over or done.cancelled():
+            return
+        if done.exception() is None:
+            self.link.send(piece, done.result(), self.traffic)
+        else:
+            self._unreadable(self, piece)
+        self._pump()

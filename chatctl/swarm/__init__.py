@@ -1,0 +1,1 @@
+"""Decides who sends which piece to whom, so that all files are everywhere as early as possible."""

@@ -1,0 +1,80 @@
+"""The report at the end of a run, for people and for programs."""
+
+from typing import Final
+
+import pytest
+from msgspec import structs
+
+from chatctl.sharing.report import PeerFigures, Report, bound, render
+
+PEER: Final = PeerFigures(
+    id="2",
+    files=1,
+    size=8_000_000,
+    held=8_000_000,
+    sent=4_000_000,
+    received=7_000_000,
+    upload_rate=2e6,
+    download_rate=1.5e6,
+    fate="left",
+)
+REPORT: Final = Report(
+    group="run-42",
+    id="1",
+    directory="received",
+    size=4_000_000,
+    seconds=4.1,
+    all_seconds=4.4,
+    least_seconds=4.0,
+    ratio=1.1,
+    sent=4_000_000,
+    received=8_000_000,
+    upload_rate=3e6,
+    download_rate=2e6,
+    peers=[PEER],
+    shortfalls=[],
+    is_interrupted=False,
+)
+
+
+def test_the_bound_takes_each_uplink_as_fast_as_it_was_and_no_downlink() -> None:
+    assert bound(4_000_000, 3e6, [PEER]) == pytest.approx(4.0)
+
+
+def test_without_the_uplink_of_somebody_there_is_no_bound() -> None:
+    assert bound(4_000_000, 3e6, [structs.replace(PEER, upload_rate=None)]) is None
+
+
+def test_people_get_a_line_for_each_peer_and_the_ratio() -> None:
+    assert render(REPORT).splitlines() == [
+        "peer  files  MB  here  sent MB  got MB  best up MB/s  down MB/s",
+        "2         1   8  100%        4       7             2        1.5  left",
+        "",
+        "this peer     1: 4 MB shared, at best 3 MB/s up, 2 MB/s down",
+        "time          4.1s from the first link to the last file",
+        "              4.4s until everyone had all",
+        "lower bound   4s with uplinks as measured: took 1.10 times that",
+        "files         in received",
+    ]
+
+
+def test_what_is_not_known_is_said_to_be_so() -> None:
+    peer = structs.replace(PEER, upload_rate=None, download_rate=None, id="\x1b[2J", fate="")
+    shown = render(structs.replace(REPORT, peers=[peer], least_seconds=None, ratio=None))
+    assert "\\x1b[2J" in shown
+    assert "       ?" in shown
+    assert "lower bound   not known: not every uplink was seen at work" in shown
+
+
+def test_what_did_not_come_has_no_time() -> None:
+    unfinished = structs.replace(
+        REPORT,
+        seconds=None,
+        least_seconds=None,
+        ratio=None,
+        peers=[structs.replace(PEER, held=2_000_000)],
+    )
+    shown = render(unfinished)
+    assert "  25%" in shown
+    assert "time          not all of it came; 8 MB did" in shown
+    assert "lower bound" not in shown

@@ -1,0 +1,203 @@
+"""Swarms in virtual time: real planners on links of given rates, with no socket and no clock.
+
+What a peer sends shares its uplink among all to whom it sends, a chunk in turn; a message waits for
+the piece that has begun before it. Downlinks are no limit. All that is sent arrives.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Final, NamedTuple
+
+from chatctl.swarm.orders import Drop, Send
+from chatctl.swarm.planner import Planner
+from common.messages.base import Message
+from common.messages.swarm import Piece
+from common.pieces import PIECE, Bitfield, Layout
+
+LATENCY: Final = 0.005
+"""How long (s) anything takes to arrive, besides its turn on the uplink."""
+
+_CHUNK: Final = 16 * 2**10
+
+
+class Member(NamedTuple):
+    """A peer to be: its uplink (B/s), its file (bytes), and when it comes (s)."""
+
+    uplink: float
+    size: int
+    comes: float = 0.0
+
+
+class Lane:
+    """What goes to one peer: pieces in their order, and what else there is to say before them."""
+
+    def __init__(self) -> None:
+        self.said: list[Message] = []
+        self.pieces: deque[Piece] = deque()
+        self.left = 0
+        """Bytes of the first piece that have not left; 0 until it begins."""
+
+    def take_said(self) -> list[Message]:
+        """Return what was said, and forget it."""
+        said, self.said = self.said, []
+        return said
+
+
+class Peer:
+    """A planner, and the lanes to those with whom it is linked."""
+
+    def __init__(self, name: str, member: Member, random: Random) -> None:
+        self.name = name
+        self.uplink = member.uplink
+        self.layout = Layout([member.size])
+        self.planner = Planner(name, _digest(name), self.layout, random=random)
+        self.lanes: dict[str, Lane] = {}
+        self.turns: deque[str] = deque()
+        self.is_sending = False
+        self.wakes_at: float | None = None
+        self.completed_at: float | None = None
+        self.sent = 0
+        """Pieces."""
+
+
+class Simulation:
+    """All `members`, who know each other's manifests; named "0", "1", … in their order."""
+
+    def __init__(self, members: Sequence[Member], seed: int = 1) -> None:
+        self.now = 0.0
+        self.duplicates = 0
+        """Pieces that came to somebody who had them."""
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
+        self._order = count()
+        random = Random(seed)
+        everyone = [
+            Peer(str(number), member, Random(random.random()))
+            for number, member in enumerate(members)
+        ]
+        self.peers: dict[str, Peer] = {}
+        """Those who are here."""
+        for peer, member in zip(everyone, members, strict=True):
+            for other in everyone:
+                if other is not peer:
+                    nothing = Bitfield(len(other.layout))
+                    peer.planner.know(other.name, _digest(other.name), other.layout, nothing, 0.0)
+            self.at(member.comes, partial(self._join, peer))
+
+    def at(self, when: float, act: Callable[[], object]) -> None:
+        """Have something done at the moment `when` (s)."""
+        heapq.heappush(self._events, (when, next(self._order), act))
+
+    def run(self) -> float:
+        """Go on until all who are here are complete and nobody is to come; return when (s)."""
+        while self._events:
+            self.now, _, act = heapq.heappop(self._events)
+            act()
+            if all(peer.completed_at is not None for peer in self.peers.values()):
+                return max(peer.completed_at or 0.0 for peer in self.peers.values())
+        raise AssertionError(f"nothing happens any more, and not all is there: {self.missing()}")
+
+    def missing(self) -> dict[str, int]:
+        """Return how many pieces everyone lacks who is here."""
+        return {
+            name: missing
+            for name, peer in self.peers.items()
+            if (missing := sum(1 for _ in peer.planner.missing()))
+        }
+
+    def leave(self, name: str) -> None:
+        """Let a peer go without a word."""
+        del self.peers[name]
+        for other in self.peers.values():
+            other.lanes.pop(name)
+            other.planner.leave(name, self.now)
+            self._carry_out(other)
+
+    def _join(self, peer: Peer) -> None:
+        for other in self.peers.values():
+            for one, two in ((peer, other), (other, peer)):
+                one.lanes[two.name] = Lane()
+                one.planner.join(two.name, self.now, 2 * LATENCY)
+            self._carry_out(other)
+        self.peers[peer.name] = peer
+        self._carry_out(peer)
+
+    def _carry_out(self, peer: Peer) -> None:
+        """Queue what a planner orders, and see when it is to be woken."""
+        for order in peer.planner.take_orders(self.now):
+            assert not isinstance(order, Drop), order
+            if isinstance(order, Send):
+                self._post(peer, order.peer, order.message)
+        self._transmit(peer)
+        if peer.completed_at is None and peer.planner.is_complete:
+            peer.completed_at = self.now
+        deadline = peer.planner.deadline
+        if deadline is not None and deadline != peer.wakes_at:
+            peer.wakes_at = deadline
+            self.at(deadline, partial(self._wake, peer))
+
+    def _wake(self, peer: Peer) -> None:
+        if peer.name in self.peers:
+            peer.planner.wake(self.now)
+            self._carry_out(peer)
+
+    def _post(self, peer: Peer, to: str, message: Message) -> None:
+        lane = peer.lanes[to]
+        if not isinstance(message, Piece):
+            lane.said.append(message)
+            return
+        peer.sent += 1
+        lane.pieces.append(message)
+        if len(lane.pieces) == 1:
+            peer.turns.append(to)
+
+    def _transmit(self, peer: Peer) -> None:
+        """Send what is said, and a chunk of the piece whose turn it is."""
+        for to, lane in peer.lanes.items():
+            if lane.said and not lane.left:
+                self._deliver_soon(peer.name, to, lane.take_said())
+        while not peer.is_sending and peer.turns:
+            to = peer.turns.popleft()
+            if (each := peer.lanes.get(to)) is not None:
+                each.left = each.left or each.pieces[0].size
+                chunk = min(each.left, _CHUNK)
+                peer.is_sending = True
+                self.at(self.now + chunk / peer.uplink, partial(self._sent, peer, to, each, chunk))
+
+    def _sent(self, peer: Peer, to: str, lane: Lane, chunk: int) -> None:
+        peer.is_sending = False
+        lane.left -= chunk
+        if not lane.left:
+            self._deliver_soon(peer.name, to, [lane.pieces.popleft()])
+        if lane.pieces:
+            peer.turns.append(to)
+        self._transmit(peer)
+
+    def _deliver_soon(self, sender: str, to: str, messages: list[Message]) -> None:
+        self.at(self.now + LATENCY, partial(self._deliver, sender, to, messages))
+
+    def _deliver(self, sender: str, to: str, messages: list[Message]) -> None:
+        if sender not in self.peers or to not in self.peers:
+            return
+        peer = self.peers[to]
+        for message in messages:
+            peer.planner.receive(sender, message, self.now)
+            if isinstance(message, Piece):
+                owner, index = message.owner, message.index
+                if peer.planner.arrived(sender, owner, index, self.now):
+                    peer.planner.verified(owner, index, self.now)
+                else:
+                    self.duplicates += 1
+        self._carry_out(peer)
+
+
+def equal(count: int, pieces: int, uplink: float = 1e6) -> list[Member]:
+    """Return so many members that are all alike."""
+    return [Member(uplink, pieces * PIECE)] * count
+
+
+def _digest(name: str) -> str:
+    return f"{name:0>64}"

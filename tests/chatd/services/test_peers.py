@@ -1,0 +1,173 @@
+"""Groups: entries that die with their connection, a ticket for each, and their limits."""
+
+from typing import Any
+
+import pytest
+
+from tests.chatd.stage import Json, Stage, Visitor
+
+
+async def share(visitor: Visitor, identity: str = "1", **fields: Any) -> Json:
+    """Enter a group and return the answer."""
+    defaults = {"group": "run", "port": 4000, "size": 10, "digest": "d", "ref": "r"}
+    return await visitor.ask("share", id=identity, **{**defaults, **fields})
+
+
+def entry(visitor: Visitor, identity: str = "1", **fields: Any) -> Json:
+    """Return how others see who entered with `share`."""
+    host = visitor.session.host
+    return {"id": identity, "host": host, "port": 4000, "size": 10, "digest": "d", **fields}
+
+
+async def test_who_shares_learns_the_group_and_its_ticket(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    await share(ann, "1")
+    assert await share(bob, "2") == {
+        "code": "peers",
+        "group": "run",
+        "peers": [entry(ann, "1"), entry(bob, "2")],
+        "ticket": "ticket 1",
+        "ref": "r",
+    }
+
+
+async def test_without_a_ref_there_is_no_answer_and_peers_asks_for_one(stage: Stage) -> None:
+    ann = stage.enter()
+    await ann.say("share", group="run", id="1", port=4000, size=10, digest="d")
+    assert ann.heard() == []
+    assert await ann.ask("peers", group="run") == {
+        "code": "peers",
+        "group": "run",
+        "peers": [entry(ann)],
+        "ticket": "ticket 1",
+    }
+
+
+async def test_the_ticket_is_not_told_to_who_only_asks(stage: Stage) -> None:
+    ann, eve = stage.enter(), stage.enter()
+    await share(ann)
+    await share(eve, group="another")
+    answer = await eve.ask("peers", group="run")
+    assert answer["peers"] == [entry(ann)]
+    assert "ticket" not in answer
+
+
+async def test_a_group_that_nobody_is_in_has_no_peers(stage: Stage) -> None:
+    assert await stage.enter().ask("peers", group="run") == {
+        "code": "peers",
+        "group": "run",
+        "peers": [],
+    }
+
+
+async def test_an_entry_dies_with_its_connection(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    await share(ann, "1")
+    await share(bob, "2")
+    ann.vanish()
+    assert (await bob.ask("peers", group="run"))["peers"] == [entry(bob, "2")]
+
+
+async def test_a_group_that_comes_up_again_has_another_ticket(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    before = await share(ann)
+    ann.vanish()
+    assert (await share(bob))["ticket"] != before["ticket"]
+
+
+async def test_groups_are_apart(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    one, other = await share(ann, group="one"), await share(bob, group="other")
+    assert [peer["host"] for peer in one["peers"]] == [ann.session.host]
+    assert [peer["host"] for peer in other["peers"]] == [bob.session.host]
+    assert one["ticket"] != other["ticket"]
+
+
+async def test_who_asked_for_presence_hears_who_comes_and_who_goes(stage: Stage) -> None:
+    ann, bob, eve = stage.enter(), stage.enter(), stage.enter()
+    await share(ann, "1", presence=True)
+    await share(bob, "2")
+    await share(eve, "3", group="another")
+    bob.vanish()
+    assert ann.heard() == [
+        {"code": "peer_joined", "group": "run", "peer": entry(bob, "2")},
+        {"code": "peer_left", "group": "run", "id": "2"},
+    ]
+
+
+async def test_who_did_not_ask_for_presence_hears_nothing_of_it(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    await share(ann, "1")
+    await share(bob, "2")
+    assert ann.heard() == []
+
+
+async def test_another_share_takes_the_place_of_the_first(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    await share(ann, "1", presence=True)
+    await share(bob, "2")
+    moved = await share(bob, "2", port=5000)
+    assert moved["peers"] == [entry(ann, "1"), entry(bob, "2", port=5000)]
+    await share(bob, "2", group="another")
+    assert [message["code"] for message in ann.heard()] == [
+        *("peer_joined", "peer_left"),
+        *("peer_joined", "peer_left"),
+    ]
+
+
+@pytest.mark.parametrize("identity", ["Ann", "ann", "\uff21\uff2e\uff2e"])
+async def test_an_id_that_is_taken_is_refused_with_a_free_one(stage: Stage, identity: str) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    await share(ann, "ann")
+    refusal = await share(bob, identity)
+    assert (refusal["reason"], refusal["ref"]) == ("name_taken", "r")
+    assert refusal["suggestion"] == f"{identity}-2"
+    assert (await share(bob, refusal["suggestion"]))["code"] == "peers"
+
+
+async def test_a_refusal_leaves_the_entry_from_before(stage: Stage) -> None:
+    ann, bob = stage.enter(), stage.enter()
+    await share(ann, "1")
+    await share(bob, "2")
+    assert (await share(bob, "1"))["reason"] == "name_taken"
+    assert (await ann.ask("peers", group="run"))["peers"] == [entry(ann, "1"), entry(bob, "2")]
+
+
+async def test_a_full_group_takes_nobody_but_who_is_in_it(stage: Stage) -> None:
+    inside = [stage.enter() for _ in range(3)]
+    for number, visitor in enumerate(inside):
+        await share(visitor, str(number))
+    refusal = await share(stage.enter(), "one more")
+    assert refusal["reason"] == "too_many_requests"
+    assert "3 peers" in refusal["detail"]
+    assert (await share(inside[0], "another name"))["code"] == "peers"
+
+
+async def test_there_are_no_more_groups_than_allowed(stage: Stage) -> None:
+    first, second, third = stage.enter(), stage.enter(), stage.enter()
+    await share(first, group="one")
+    await share(second, group="two")
+    assert (await share(third, group="three"))["reason"] == "too_many_requests"
+    first.vanish()
+    assert (await share(third, group="three"))["code"] == "peers"
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"id": "../1"}, "the id '../1' has a separator"),
+        ({"id": ".hidden"}, "begins with a dot"),
+        ({"id": "x" * 65}, "at field id"),
+        ({"group": ""}, "at field group"),
+        ({"group": "g" * 65}, "at field group"),
+        ({"group": "a\x1b[2J"}, "has a control character"),
+        ({"port": 0}, "at field port"),
+        ({"port": 65536}, "at field port"),
+        ({"size": -1}, "at field size"),
+        ({"digest": "d" * 129}, "at field digest"),
+    ],
+)
+async def test_a_field_that_cannot_be_is_named(stage: Stage, fields: Json, detail: str) -> None:
+    refusal = await share(stage.enter(), fields.pop("id", "1"), **fields)
+    assert (refusal["reason"], refusal["ref"]) == ("bad_field", "r")
+    assert detail in refusal["detail"]

@@ -1,0 +1,246 @@
+"""``chatctl share``: real processes on this machine that swap their files."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from common.pieces import PIECE
+from tests.chatctl import running
+from tests.e2e.actors import acting, deaf, opened
+from tests.e2e.daemon import Daemon
+from tests.e2e.sharers import LOCAL, Begin, make
+from tests.e2e.wire import Wire
+
+SECRET: Final = ("--key", "sesame")
+
+
+async def test_three_peers_swap_unequal_files_of_the_same_name_and_empty_ones(
+    daemon: Daemon, begin: Begin
+) -> None:
+    files = {"1": os.urandom(7 * PIECE + 1), "2": os.urandom(300), "3": b""}
+    peers = [
+        await begin(identity, "--peers", "3", daemon=daemon, data=content)
+        for identity, content in files.items()
+    ]
+    for identity, peer in zip(files, peers, strict=True):
+        assert await peer.end() == 0, await peer.stderr()
+        expected = {f"{each}_data": content for each, content in files.items() if each != identity}
+        assert peer.received() == expected
+        report = peer.report
+        assert report["shortfalls"] == []
+        assert [each["held"] for each in report["peers"]] == list(map(len, expected.values()))
+        assert report["seconds"] > 0
+        assert report["all_seconds"] >= report["seconds"]
+        assert report["ratio"] == pytest.approx(report["all_seconds"] / report["least_seconds"])
+        assert peer.heard("introduced") == [{"code": "introduced", "peers": 3}]
+        assert len(peer.heard("complete")) == 1
+
+
+async def test_ten_peers_swap_files(daemon: Daemon, begin: Begin) -> None:
+    files = {str(number): os.urandom(number * 9_000) for number in range(10)}
+    group = ("--group", "ten", "--peers", "10")
+    peers = [
+        await begin(identity, *group, daemon=daemon, data=content)
+        for identity, content in files.items()
+    ]
+    assert await asyncio.gather(*(peer.end() for peer in peers)) == [0] * 10
+    for identity, peer in zip(files, peers, strict=True):
+        assert peer.received() == {
+            f"{each}_data": content for each, content in files.items() if each != identity
+        }
+
+
+async def test_who_comes_in_time_takes_part_without_a_number_of_peers(
+    daemon: Daemon, begin: Begin
+) -> None:
+    group = ("--group", "whoever", "--wait", "2s")
+    one, two = [await begin(name, *group, daemon=daemon, file=name.encode()) for name in "12"]
+    assert await one.end() == await two.end() == 0
+    assert one.received() == {"2_file": b"2"}
+    assert two.received() == {"1_file": b"1"}
+
+
+async def test_where_nobody_else_comes_it_says_so_with_code_7(daemon: Daemon, begin: Begin) -> None:
+    one = await begin("1", "--group", "lonely", "--wait", "0.1s", daemon=daemon, file=b"1")
+    assert await one.end() == 7
+    assert one.report["shortfalls"] == ["nobody else came"]
+    assert "nobody else came" in await one.stderr()
+
+
+async def test_without_a_server_peers_find_each_other_through_one_that_all_know(
+    begin: Begin,
+) -> None:
+    wanted = ("--peers", "3", *SECRET)
+    hub = await begin("1", *wanted, "--peer", "none", file=b"1")
+    port = (await hub.hear("listening"))["port"]
+    others = [await begin(name, *wanted, "--peer", f"{LOCAL}:{port}", file=b"x") for name in "23"]
+    assert [await peer.end() for peer in (hub, *others)] == [0, 0, 0]
+    assert others[0].received() == {"1_file": b"1", "3_file": b"x"}
+
+
+async def test_the_server_may_stop_once_it_has_introduced_them(
+    start: Callable[..., Daemon], begin: Begin, tmp_path: Path
+) -> None:
+    daemon = start()
+    held_back = make(tmp_path, "held_back", 10)
+    async with acting(tmp_path, "3", held_back, daemon=daemon, prepare=opened(2)) as actor:
+        peers = [await begin(name, "--peers", "3", daemon=daemon, data=b"x") for name in "12"]
+        for peer in peers:
+            await peer.hear("introduced")
+        daemon.kill()
+        assert peers[0].heard("complete") == []
+        actor.store.open()
+        assert [await peer.end() for peer in peers] == [0, 0]
+        assert peers[0].received()["3_held_back"] == held_back.read_bytes()
+
+
+async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_twice(
+    begin: Begin, tmp_path: Path
+) -> None:
+    file = make(tmp_path, "large", 30)
+    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
+        wanted = ("--peer", actor.address, "--peers", "2", *SECRET)
+        before = await begin("1", *wanted)
+        await actor.until(lambda: len(actor.store.asked) > 20)
+        await before.keeps(20)
+        await before.kill()
+        await actor.until(lambda: not actor.run.swap.partners)
+        had = set(actor.store.asked[:20])
+        actor.store.asked.clear()
+        actor.store.open()
+        after = await begin("1", *wanted)
+        assert await after.end() == 0, await after.stderr()
+        assert after.received() == {"9_large": file.read_bytes()}
+        assert had.isdisjoint(actor.store.asked)
+        assert after.report["received"] == 10 * PIECE
+
+
+async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
+    begin: Begin, tmp_path: Path
+) -> None:
+    wanted = ("--peers", "2", *SECRET)
+    async with acting(tmp_path, "9", key="sesame", prepare=deaf) as actor:
+        one = await begin("1", *wanted, "--peer", actor.address, file=b"1")
+        port = (await one.hear("listening"))["port"]
+        await one.hear("complete")
+        await actor.vanish()
+    await one.hear("parted", id="9")
+    again = await begin("9", *wanted, "--peer", f"{LOCAL}:{port}")
+    assert [await peer.end() for peer in (one, again)] == [0, 0]
+    assert again.received() == {"1_file": b"1"}
+
+
+async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
+    begin: Begin, tmp_path: Path
+) -> None:
+    file = make(tmp_path, "large", 30)
+    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
+        wanted = ("--peers", "2", "--wait", "0.5s", *SECRET, "--peer", actor.address)
+        one = await begin("1", *wanted)
+        await actor.until(lambda: len(actor.store.asked) > 20)
+        await one.keeps(20)
+    assert await one.end() == 7
+    (missing,) = one.report["shortfalls"]
+    assert missing == "10 pieces of 9 are missing (large); nobody who is here has them"
+    assert one.report["seconds"] is None
+    assert one.heard("parted") == [{"code": "parted", "id": "9", "why": "left"}]
+
+
+async def test_what_who_left_had_given_to_others_is_still_had_from_them(
+    begin: Begin, tmp_path: Path
+) -> None:
+    file = make(tmp_path, "large", 10)
+    async with acting(tmp_path, "9", file, key="sesame") as owner:
+        helper_meets = [owner.address]
+        async with acting(tmp_path, "8", key="sesame", meets=helper_meets) as helper:
+            await helper.until(lambda: helper.run.swap.is_complete and helper.run.gathering.met)
+            helper.store.opened = 0
+            owner.store.opened = 3
+            wanted = ("--peers", "3", *SECRET, "--peer", helper.address)
+            one = await begin("1", *wanted)
+            await one.hear("introduced")
+            await owner.until(lambda: len(owner.store.asked) > 3)
+            await owner.leave()
+            helper.store.open()
+            assert await one.end() == 0, await one.stderr()
+            assert one.received() == {"9_large": file.read_bytes()}
+
+
+async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(begin: Begin, tmp_path: Path) -> None:
+    file = make(tmp_path, "large", 30)
+    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
+        one = await begin("1", "--peers", "2", *SECRET, "--peer", actor.address)
+        await actor.until(lambda: len(actor.store.asked) > 20)
+        one.process.send_signal(signal.SIGINT)
+        assert await one.end() == 130
+        assert one.report["is_interrupted"]
+        await actor.until(lambda: "1" in actor.run.swap.fates)
+        assert actor.run.swap.fates["1"] == "left"
+
+
+async def test_a_timestamp_exchange_shares_its_file_when_it_is_over(
+    daemon: Daemon, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    group = ("--peers", "2", "--json")
+    wanted = ("--id", "1", "--duration", "0.1s", "--share", "stamps", *group)
+    exchange = await asyncio.to_thread(running.begin, "timestamp", *wanted, daemon=daemon)
+    two = await begin("2", "--group", "stamps", *group, daemon=daemon, mine=b"2")
+    assert await two.end() == 0, await two.stderr()
+    done = await asyncio.to_thread(running.finish, exchange)
+    assert done.code == 0, done.err
+    file = await asyncio.to_thread((tmp_path / "client_1_TimeData.txt").read_bytes)
+    assert two.received() == {"1_client_1_TimeData.txt": file}
+    assert file.endswith(b"End of Timestamp Data (after 0.1 seconds)\n")
+    last = json.loads(done.out.splitlines()[-1])
+    assert [peer["id"] for peer in last["peers"]] == ["2"]
+
+
+async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
+    listing = ("share", "--group", "listed", "--list")
+    assert await asyncio.to_thread(partial(running.run, *listing, daemon=daemon)) == (0, "", "")
+    with Wire(daemon.address) as wire:
+        wire.ask("share", group="listed", id="1", port=4000, size=5, digest="d", ref="r")
+        shown = await asyncio.to_thread(partial(running.run, *listing, daemon=daemon))
+        assert shown == (0, "1  127.0.0.1:4000  5 bytes\n", "")
+        shown = await asyncio.to_thread(partial(running.run, *listing, "--json", daemon=daemon))
+        assert json.loads(shown.out) == {
+            "id": "1",
+            "host": "127.0.0.1",
+            "port": 4000,
+            "size": 5,
+            "digest": "d",
+        }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--id", "../1"], "has a separator"),
+        (["--group", "x" * 65], "not 1 to 64 characters"),
+        (["--peers", "1"], "from 2 to 1000"),
+        (["--max-size", "much"], "is not a size"),
+        (["--peer", "a b"], "is not an address"),
+        (["no such file"], "cannot share no such file: no such file or directory"),
+        (["."], "a directory"),
+    ],
+)
+def test_what_cannot_be_meant_is_explained_with_code_2(
+    daemon: Daemon, arguments: list[str], told: str
+) -> None:
+    refused = running.run("share", "--group", "run", *arguments, daemon=daemon)
+    assert refused.code == 2
+    assert told in refused.err
+
+
+def test_where_there_is_no_server_it_says_so_with_code_3() -> None:
+    refused = running.run("share", "--group", "run", "--server", "127.0.0.1:1")
+    assert refused.code == 3
+    assert "is chatd running there?" in refused.err
