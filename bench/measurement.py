@@ -49,6 +49,11 @@ class Measurement(Struct, frozen=True):
         """CPU seconds of the server per million operations, which is also us per operation."""
         return self.server_cpu / self.operations * 1e6
 
+    def value(self, figure: str) -> float:
+        """Return `rate`, `cpu_per_million` or one of `figures`."""
+        known = {"rate": self.rate, "cpu_per_million": self.cpu_per_million}
+        return (known | self.figures)[figure]
+
 
 class Stopwatch:
     """Wall and CPU time of the server and of this process, from its making on."""

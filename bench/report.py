@@ -15,6 +15,9 @@ from bench.measurement import Measurement, Timing
 MEASURED: Final = "chatd"
 """The candidate to which the others are compared."""
 
+_FULL: Final = 0.97  # of a core: from here on a process is taken for the bottleneck
+_QUIET: Final = 0.05  # of a core: more than that taken by others disturbs both
+
 
 class Result(Struct, frozen=True):
     """What all runs of one job on one candidate came to.
@@ -39,15 +42,30 @@ class Result(Struct, frozen=True):
     goal_met: bool | None
     runs: Sequence[Measurement]
 
-    def cpu_ratio(self, other: "Result") -> float:
-        """Return how many times the CPU of `other` this took, as the median over their runs.
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether somebody else took so much of the two cores that the figures tell of that too."""
+        return self.others_busy > _QUIET
+
+    @property
+    def is_load_limited(self) -> bool:
+        """Whether the load was the bottleneck: then only CPU tells of the server."""
+        return self.load_busy > _FULL > self.server_busy
+
+    def value(self, figure: str) -> float | None:
+        """Return `rate`, `cpu_per_million` or one of the job's own figures, if there is such."""
+        known = {"rate": self.rate, "cpu_per_million": self.cpu_per_million}
+        return (known | self.figures).get(figure)
+
+    def ratio(self, other: "Result", figure: str = "cpu_per_million") -> float:
+        """Return how many times the `figure` of `other` this has, as the median over their runs.
 
         Runs with the same number were made one after the other, so what slows the machine down
         for a while is in both.
         """
         pairs = zip(self.runs, other.runs, strict=False)
         return statistics.median(
-            one.cpu_per_million / max(two.cpu_per_million, 1e-9) for one, two in pairs
+            one.value(figure) / max(two.value(figure), 1e-9) for one, two in pairs
         )
 
 
@@ -60,6 +78,20 @@ class Subject(Struct, frozen=True):
     settings: str
 
 
+class Recovery(Struct, frozen=True):
+    """How long (s) chatd took from its start on a large log to the first acknowledgement.
+
+    `size` is that of the file in bytes; `warm` with it in the kernel's memory, `cold` without,
+    `killed` after a kill that left a long write-ahead log.
+    """
+
+    messages: int
+    size: int
+    warm: Sequence[float]
+    cold: Sequence[float]
+    killed: Sequence[float]
+
+
 class Report(Struct, frozen=True):
     """The whole file."""
 
@@ -67,6 +99,7 @@ class Report(Struct, frozen=True):
     servers: Sequence[Subject]
     timing: Timing
     results: Sequence[Result]
+    recovery: Recovery | None = None
 
     def find(self, job: str, candidate: str = MEASURED) -> Result | None:
         """Return the result of one job on one candidate, if there is one."""
@@ -80,7 +113,10 @@ class Report(Struct, frozen=True):
         servers = {one.name: one for one in (*earlier.servers, *self.servers)}
         kept = [one for one in earlier.results if one.job not in here]
         return msgspec.structs.replace(
-            self, servers=list(servers.values()), results=[*kept, *self.results]
+            self,
+            servers=list(servers.values()),
+            results=[*kept, *self.results],
+            recovery=self.recovery or earlier.recovery,
         )
 
 

@@ -19,8 +19,6 @@ _HEAD = (
     "",
     "goal",
 )
-_FULL = 0.97  # of a core: from here on a process is taken for the bottleneck
-_QUIET = 0.05  # of a core: more than that taken by others disturbs both
 
 
 def heading(environment: Environment, servers: Sequence[Subject]) -> str:
@@ -60,7 +58,7 @@ def _row(result: Result, measured: Result | None) -> tuple[str, ...]:
         f"{short(result.rate)} {result.unit}",
         f"{result.spread:.0%}",
         f"{result.cpu_per_million:.3g}",
-        f"{result.cpu_ratio(measured):.2f} x" if measured else "",
+        f"{result.ratio(measured):.2f} x" if measured else "",
         f"{result.server_busy:.0%}",
         f"{result.load_busy:.0%}",
         f"{result.others_busy:.0%}",
@@ -93,16 +91,16 @@ def _goal(result: Result) -> str:
     if result.goal_met:
         verdict = "met"
     else:
-        verdict = "missed, but disturbed" if result.others_busy > _QUIET else "missed"
+        verdict = "missed, but disturbed" if result.is_disturbed else "missed"
     return f"{goal.figure} {sign} {short(goal.bound).strip()}: {verdict}"
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:
-    if any(result.others_busy > _QUIET for result in results):
+    if any(result.is_disturbed for result in results):
         yield "others were at work on these cores: rates are too low, and CPU s/M is too high"
     for result in results:
         for note in {run.note for run in result.runs if run.note}:
             yield f"{result.job} on {result.candidate}: {note}"
-        if result.load_busy > _FULL > result.server_busy:
+        if result.is_load_limited:
             where = f"{result.job} on {result.candidate}"
             yield f"{where}: the load was the bottleneck; only CPU s/M tells of the server"

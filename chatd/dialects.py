@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from chatd.log.port import Entry
 from common import codec
@@ -33,6 +33,10 @@ def _bare(entry: Entry) -> Incoming | IncomingBroadcast:
     return kind(draft.name, draft.content)
 
 
+def _text(entry: Entry) -> Raw:
+    return Raw(str(render(delivery(entry), nameless=entry.draft.nameless)).encode())
+
+
 class Dialect:
     """What a session asked for in its hello: one of three, each a single object."""
 
@@ -45,23 +49,17 @@ class Dialect:
 
     def __init__(
         self,
-        tell: Callable[[Entry], Incoming | IncomingBroadcast],
+        tell: Callable[[Entry], Incoming | IncomingBroadcast | Raw],
         encode: Callable[[Sequence[Message]], bytes] = codec.encode_lines,
     ) -> None:
-        self._tell = tell
+        self.tell = tell
+        """Returns the delivery of an entry, for `codec.encode_lines`."""
         self.encode = encode
         """Returns messages as they go over the wire, each with its newline."""
 
     def encode_entry(self, entry: Entry) -> bytes:
         """Return the delivery of `entry` as it goes over the wire."""
-        return codec.encode(self._tell(entry))
-
-
-class _Text(Dialect):
-    def encode_entry(self, entry: Entry) -> bytes:
-        """Return the delivery of `entry` as a line."""
-        line = render(self._tell(entry), nameless=entry.draft.nameless)
-        return f"{line}\n".encode()
+        return codec.encode(self.tell(entry))
 
 
 def _encode_text(messages: Sequence[Message]) -> bytes:
@@ -72,6 +70,6 @@ def _encode_text(messages: Sequence[Message]) -> bytes:
 
 Dialect.BARE = Dialect(_bare)
 Dialect.FULL = Dialect(delivery)
-Dialect.TEXT = _Text(delivery, _encode_text)
+Dialect.TEXT = Dialect(_text, _encode_text)
 
 DIALECTS: Final = (Dialect.BARE, Dialect.FULL, Dialect.TEXT)

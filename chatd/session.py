@@ -1,7 +1,8 @@
 """One connection as the services see it: who it is and how to answer. No sockets."""
 
-from collections.abc import Iterable
 from typing import Protocol
+
+from msgspec import Struct
 
 from chatd.outbox import Outbox
 from chatd.tally import Tally
@@ -11,11 +12,22 @@ from common.messages.base import Error, Message
 class Carrier(Protocol):
     """What a session asks of the connection that carries it."""
 
+    @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+
     def hang_up(self) -> None:
         """Write what is queued, then close; nothing more is read."""
 
     async def drained(self) -> None:
         """Wait until there is little left to write."""
+
+
+class Moment(Struct, frozen=True, gc=False):
+    """A time: in ns since the Unix epoch, and in whole seconds (s) since somebody connected."""
+
+    wall_ns: int
+    since: int
 
 
 class Session:
@@ -32,7 +44,7 @@ class Session:
         "is_live",
         "is_nameless",
         "key",
-        "local_host",
+        "moment",
         "name",
         "outbox",
         "owed",
@@ -42,12 +54,12 @@ class Session:
 
     def __init__(self, address: str, connected: float, outbox: Outbox, carrier: Carrier) -> None:
         self.address = address
-        self.local_host = ""
-        """The address of this machine that the client connected to."""
         self.connected = connected
         self.outbox = outbox
         self.read_ns = 0
         """When the bytes being handled were read, ns since the Unix epoch."""
+        self.moment: Moment | None = None
+        """When the messages being handled were taken up, once somebody has asked for it."""
         self.identity = 0
         """Who it is in the log; 0 before the welcome."""
         self.name = ""
@@ -73,6 +85,11 @@ class Session:
         return self.address.rpartition(":")[0].strip("[]")
 
     @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+        return self._carrier.local_host
+
+    @property
     def is_welcome(self) -> bool:
         """Whether it said hello and was accepted."""
         return self.identity != 0
@@ -81,11 +98,6 @@ class Session:
         """Queue a message for this session alone."""
         if not self.is_closing:
             self.outbox.send(message)
-
-    def send_now(self, messages: Iterable[Message]) -> None:
-        """Send messages that tell when they were sent: behind what is queued, in this turn."""
-        if not self.is_closing:
-            self.outbox.send_now(messages)
 
     def send_long(self, message: Message) -> None:
         """Queue a message that may be long: its bytes count at once."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.jobs import EXCHANGES, MEMBERS, SIZES
+from bench.jobs import AUTHORS, EXCHANGES, MEMBERS, SIZES
 from bench.report import Report, Result
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ _COLOURS: Final = {
     "mosquitto": "#8357a8",
     "ngircd": "#b8861b",
 }
+_KEEPING: Final = {
+    "chatd-power": ("#c4342b", "-"),
+    "chatd-process": ("#c4342b", "--"),
+    "nats-file-always": ("#2a78b5", "-"),
+    "nats-file": ("#2a78b5", "--"),
+}
+"""Colour by who it is, line by whether each commit is flushed to the disk."""
+
 _COMPARED: Final = (
     "ping-closed",
     "broadcast-100-w1",
@@ -36,16 +44,9 @@ def draw(report: Report, directory: Path) -> dict[str, Path]:
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     directory.mkdir(parents=True, exist_ok=True)
-    plots: dict[str, Callable[[Axes, Report], None]] = {
-        "compared": _compare,
-        "members": _by_members,
-        "sizes": _by_size,
-        "latency": _latency,
-        "exchanges": _exchanges,
-    }
     drawn = {}
     with mpl.rc_context({"svg.hashsalt": "chatd", "svg.fonttype": "none", "font.size": 9}):
-        for name, plot in plots.items():
+        for name, plot in PLOTS.items():
             figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
             plot(axes, report)
             axes.spines[["top", "right"]].set_visible(False)
@@ -56,7 +57,7 @@ def draw(report: Report, directory: Path) -> dict[str, Path]:
 
 
 def _compare(axes: "Axes", report: Report) -> None:
-    """Bars beside each other, job by job: what each takes, as multiples of the limit or chatd."""
+    """Bars beside each other, job by job: what an operation takes, on whom."""
     names = [name for name in _COLOURS if any(report.find(job, name) for job in _COMPARED)]
     width = 0.8 / max(1, len(names))
     for place, name in enumerate(names):
@@ -66,7 +67,7 @@ def _compare(axes: "Axes", report: Report) -> None:
     axes.set_yscale("log")
     axes.set_xticks(range(len(_COMPARED)), _COMPARED, fontsize=7.5)
     axes.set_ylabel("CPU us per operation (server)")
-    _name_lines(axes, columns=3)
+    _name_lines(axes, above=len(names))
 
 
 def _cpu(result: Result | None) -> float:
@@ -87,7 +88,7 @@ def _grow(axes: "Axes", report: Report, steps: Mapping[int, str]) -> None:
     for name, colour in _COLOURS.items():
         points = [(step, report.find(job, name)) for step, job in steps.items()]
         known = [(step, found.cpu_per_million) for step, found in points if found]
-        if known:
+        if len(known) > 2:  # who was measured at a size or two has not grown
             axes.plot(*zip(*known, strict=True), marker="o", color=colour, label=name)
     axes.set_xscale("log")
     axes.set_xticks(list(steps), [f"{step:,}" for step in steps])
@@ -117,6 +118,21 @@ def _latency(axes: "Axes", report: Report) -> None:
     axes.set_xlabel("ms from due to heard: median, p99, p99.9; 50,000 deliveries a second")
 
 
+def _durable(axes: "Axes", report: Report) -> None:
+    for name, (colour, line) in _KEEPING.items():
+        points = [(authors, report.find(job, name)) for authors, job in AUTHORS.items()]
+        known = [(authors, found.rate) for authors, found in points if found]
+        if known:
+            axes.plot(*zip(*known, strict=True), line, marker="o", color=colour, label=name)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xticks(list(AUTHORS), [f"{authors:,}" for authors in AUTHORS])
+    axes.minorticks_off()
+    axes.set_xlabel("authors, each with one message in flight")
+    axes.set_ylabel("messages kept per second")
+    _name_lines(axes)
+
+
 def _exchanges(axes: "Axes", report: Report) -> None:
     for place, mark in (("p50_us", "o"), ("p99_us", "s"), ("p999_us", "^")):
         points = [(count, report.find(job)) for count, job in EXCHANGES.items()]
@@ -131,6 +147,22 @@ def _exchanges(axes: "Axes", report: Report) -> None:
     _name_lines(axes)
 
 
-def _name_lines(axes: "Axes", columns: int = 1) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(ncols=columns, frameon=False)
+def _name_lines(axes: "Axes", above: int = 0) -> None:
+    """Explain the lines in the plot, or in so many columns `above` it."""
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    if above:
+        axes.legend(ncols=above, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    else:
+        axes.legend(frameon=False)
+
+
+PLOTS: Final[Mapping[str, Callable[["Axes", Report], None]]] = {
+    "compared": _compare,
+    "members": _by_members,
+    "sizes": _by_size,
+    "latency": _latency,
+    "durable": _durable,
+    "exchanges": _exchanges,
+}
+"""Every plot, by the name by which the text asks for it."""

@@ -71,5 +71,6 @@ save ""
 appendonly no
 maxclients 15000
 timeout 0
+tcp-backlog 4096
 client-output-buffer-limit pubsub 0 0 0
 """

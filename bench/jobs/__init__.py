@@ -47,7 +47,8 @@ SIZES: Final = {
     32_768: "size-32768",
 }
 EXCHANGES: Final = {count: f"exchanges-{count}" for count in (1, 100, 300, 500, 750, 1_000)}
-"""The jobs in which one thing grows: members of a room, bytes of a message, exchanges at once."""
+AUTHORS: Final = {count: f"durable-{count}" for count in (1, 100, 1_000)}
+"""The jobs in which one thing grows: members, bytes of a message, exchanges, authors at once."""
 
 _EXCHANGE_GOALS: Final = {
     300: Goal("p99_us", 1_000, at_least=False),
@@ -109,7 +110,7 @@ CONTESTS: Final = (
         Contest(Exchanges(name, count, _EXCHANGE_GOALS.get(count)), _CHATD)
         for count, name in EXCHANGES.items()
     ),
-    *(Contest(Durable(f"durable-{count}", count), _KEEPING) for count in (1, 100, 1_000)),
+    *(Contest(Durable(name, authors), _KEEPING) for authors, name in AUTHORS.items()),
     Contest(ConnectStorm("storm", connections=5_000), _STORMED),
     Contest(
         Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD

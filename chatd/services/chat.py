@@ -11,7 +11,7 @@ from chatd.identities import Identities
 from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Roster
 from chatd.routes import Route, route
-from chatd.session import Session
+from chatd.session import Moment, Session
 from common import codec, names
 from common.messages.base import Error, Refusal
 from common.messages.chat import (
@@ -66,7 +66,7 @@ class Chat:
 
     def outgoing(self, session: Session, message: Outgoing) -> Awaitable[None] | None:
         """Take a message for one, who is here or holds the name with a token."""
-        ref = _ref(session, message.ref)
+        ref = None if message.ref is UNSET else _ref(session, message.ref)
         recipient = self._roster.find(names.key(message.to))
         if recipient is None:
             return self._outgoing_to_absent(session, message, ref)
@@ -125,13 +125,17 @@ class Chat:
         recipient: int | None = None,
         to: str | None = None,
     ) -> None:
+        moment = session.moment
+        if moment is None:
+            since = round(self._clock.monotonic() - session.connected)
+            moment = session.moment = Moment(self._clock.wall_ns(), since)
         session.inflight.add()
         draft = Draft(
             session.identity,
             session.name,
             content,
-            self._clock.wall_ns(),
-            round(self._clock.monotonic() - session.connected),
+            moment.wall_ns,
+            moment.since,
             recipient,
             to,
             ref,

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from bench.document.plots import PLOTS
 from bench.document.template import fill
+from bench.document.verdicts import AIMS
 from bench.jobs import CONTESTS
 from bench.jobs.job import Goal
 from bench.machine import Cores, Environment
 from bench.measurement import Measurement, Timing
-from bench.report import Report, Result, Subject, read, summarize, write
+from bench.report import Recovery, Report, Result, Subject, read, summarize, write
 from bench.servers import CANDIDATES
 
 TEMPLATE = Path(__file__).parents[2] / "bench" / "document" / "performance.md"
@@ -40,7 +43,7 @@ def test_a_result_is_the_median_of_its_runs() -> None:
 def test_a_ratio_is_the_median_of_the_ratios_of_runs_made_in_turn() -> None:
     quiet_then_disturbed = result(run(0.1), run(0.4), run(0.1))
     twice_as_dear = result(run(0.2), run(0.8), run(0.3), candidate="other")
-    assert twice_as_dear.cpu_ratio(quiet_then_disturbed) == pytest.approx(2.0)
+    assert twice_as_dear.ratio(quiet_then_disturbed) == pytest.approx(2.0)
 
 
 def test_only_the_one_that_is_measured_has_goals() -> None:
@@ -79,9 +82,58 @@ def test_a_table_has_candidates_down_and_jobs_across() -> None:
 
 
 def test_the_document_can_be_written_whatever_was_measured() -> None:
-    names = ("compared", "members", "sizes", "latency", "exchanges")
-    text = fill(TEMPLATE.read_text(), report(), {name: f"{name}.svg" for name in names})
+    text = fill(TEMPLATE.read_text(), report(), {name: f"{name}.svg" for name in PLOTS})
     assert "{{" not in text
+
+
+def test_a_paragraph_is_wrapped_whatever_was_put_into_it_and_nothing_else_is() -> None:
+    text = f"{'word ' * 30}\n\n| {'cell ' * 30}|\n\n    {'code ' * 30}"
+    paragraph, table, code = fill(text, report(), {}).split("\n\n")
+    assert [len(line) <= 100 for line in paragraph.splitlines()] == [True, True]
+    assert "\n" not in table + code
+
+
+def test_an_aim_is_met_or_missed_by_the_ratio_of_what_was_measured_together() -> None:
+    def row(*results: Result) -> str:
+        return fill("{{aims}}", report(*results), {}).splitlines()[2]
+
+    job = AIMS[0].job
+    limit = result(run(0.1), job=job, candidate="limit")
+    assert row(result(run(0.14), job=job), limit).endswith(
+        "| <= 1.40 x limit | 1.40 x limit | met |"
+    )
+    assert row(result(run(0.2), job=job), limit).endswith("| 2.00 x limit | **missed** |")
+    assert row(limit).endswith("| not measured |  |")
+
+
+def test_where_others_take_less_is_told_and_where_they_do_not_is_not() -> None:
+    measured = report(
+        *(result(run(0.3), job=job) for job in ("lost", "won")),
+        result(run(0.1), job="lost", candidate="redis"),
+        result(run(0.4), job="lost", candidate="nats"),
+        result(run(0.4), job="won", candidate="nats"),
+    )
+    assert fill("{{losses}}", measured, {}).splitlines()[2:] == [
+        "| `lost` | chatd | CPU | 3.0 x redis |"
+    ]
+
+
+def test_who_was_the_limit_is_told() -> None:
+    busy = Measurement(1_000, 1.0, server_cpu=0.2, load_cpu=1.0, others_cpu=0.0)
+    told = fill("{{load}}", report(result(busy, candidate="limit"), result(run(0.1))), {})
+    assert "limit 100%, chatd 50%" in told
+    assert "in: job on limit." in told.replace("\n", " ")
+
+
+def test_how_long_a_start_takes_is_kept_beside_the_jobs(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    took = Recovery(2_000_000, 500_000_000, warm=[0.5, 0.2, 0.3], cold=[1.0], killed=[1.5])
+    write(structs.replace(report(result(run(0.1))), recovery=took), file)
+    told = fill("{{recovery}}", report(result(run(0.2))).with_earlier(read(file)), {})
+    assert "2,000,000 messages in the log (500 MB, 250 bytes each)" in told
+    told = told.replace("\n", " ")
+    assert "0.30 s after chatd was started, 1.00 s when" in told
+    assert "1.50 s after a kill" in told
 
 
 def test_every_contest_names_candidates_that_there_are() -> None:

@@ -84,7 +84,7 @@ class Paper:
 
     def __init__(self) -> None:
         self.lost = 0
-        self.rows: list[tuple[str, int]] = []
+        self.rows: list[str] = []
         self.ends: list[tuple[int, bool]] = []
         self.blocks = 0
 
@@ -95,9 +95,9 @@ class Paper:
         """Begin a block."""
         self.blocks += 1
 
-    def add(self, columns: str, at_ns: int) -> None:
+    def add(self, row: str) -> None:
         """Write a stamp."""
-        self.rows.append((columns, at_ns))
+        self.rows.append(row)
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
@@ -136,7 +136,7 @@ class Stage:
             self.reception,
             Chat(self.log, self.roster, identities, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES),
+            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
             Feeds(NothingToFeed(), self.wheel, self.clock),
         ]
         self.router = Router(services)
@@ -165,11 +165,12 @@ class Stage:
 class Visitor:
     """One connection, its carrier included: says things, and hears what it is sent."""
 
+    local_host = "192.0.2.254"
+
     def __init__(self, stage: Stage, address: str) -> None:
         self.welcome: Json = {}
         """What answered its hello; empty in the text format."""
         self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
-        self.session.local_host = "192.0.2.254"
         self._stage = stage
         self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
         self._text = TextDecoder()
@@ -199,6 +200,7 @@ class Visitor:
         is_text = self.session.outbox.dialect is Dialect.TEXT
         decoder = self._text if is_text else self._json
         self.session.read_ns = self._stage.clock.wall_ns()
+        self.session.moment = None
         for message in decoder.feed(line.encode() + b"\n"):
             rest = self._stage.router.dispatch(self.session, message)
             if rest is not None:
@@ -267,6 +269,8 @@ class Visitor:
 class Nowhere:
     """Carries a session that has no connection."""
 
+    local_host = "?"
+
     def hang_up(self) -> None:
         """Do nothing: there is nothing to close."""
 
@@ -274,9 +278,13 @@ class Nowhere:
         """Return at once: nothing is ever written."""
 
 
+def drop(_encoded: bytes) -> None:
+    """Be written to, for nobody."""
+
+
 def lone_outbox() -> Outbox:
     """Return an outbox that nobody flushes."""
-    return Outbox(lambda _outbox: None, lambda: None)
+    return Outbox(lambda _outbox: None, lambda: None, drop)
 
 
 def lone_session(identity: int, dialect: Dialect = Dialect.BARE) -> Session:

@@ -1,8 +1,6 @@
 """One connection: what it makes of the bytes that come, however they come."""
 
-import socket
-
-from tests.chatd.house import House, Socket, echo, reason
+from tests.chatd.house import House, echo, reason
 
 PING = b'{"code":"ping"}\n'
 HELLO_TEXT = b'{"code":"hello","format":"text"}'
@@ -84,12 +82,6 @@ async def test_a_client_that_asks_much_leaves_others_their_turn() -> None:
         modest.feed(PING)
         assert len(await greedy.lines()) == 8_000
         assert house.writes.index(modest.cable) < len(house.writes) / 2
-
-
-async def test_the_kernel_is_to_notice_that_the_other_host_is_gone() -> None:
-    async with House() as house:
-        connected: Socket = house.connect().cable.get_extra_info("socket")
-        assert connected.options[socket.SOL_SOCKET, socket.SO_KEEPALIVE] == 1
 
 
 async def test_a_client_that_is_gone_before_it_is_served_has_no_address() -> None:

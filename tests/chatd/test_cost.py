@@ -7,20 +7,24 @@ for everybody, and finds out here and not in the next benchmark.
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
 import pytest
+from msgspec import Raw
 
 import chatd
 import common
-from chatd.dialects import Dialect
+from chatd.dialects import DIALECTS, Dialect
 from chatd.log.port import Entry
+from common.messages.chat import Incoming, IncomingBroadcast
 from tests.chatd.house import Client, House
 from tests.chatd.stage import Json
+from tests.chatd.virtual_time import quiet
 
 ROOMS: Final = tuple(str(Path(package.__path__[0])) for package in (chatd, common))
 
@@ -46,6 +50,24 @@ def counted_calls() -> Iterator[Counter[CodeType]]:
         sys.setprofile(outer)
 
 
+@contextmanager
+def counted_lines() -> Iterator[Counter[CodeType]]:
+    """Count the lines of the project that run, those of loops each time."""
+    lines: Counter[CodeType] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: Any) -> Any:
+        if event == "line":
+            lines[frame.f_code] += 1
+        return count if frame.f_code.co_filename.startswith(ROOMS) else None
+
+    outer = sys.gettrace()
+    sys.settrace(count)
+    try:
+        yield lines
+    finally:
+        sys.settrace(outer)
+
+
 async def calls_for(client: Client, *messages: Json) -> int:
     """Return the calls it takes to serve `messages` that come in one chunk."""
     chunk = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
@@ -54,22 +76,23 @@ async def calls_for(client: Client, *messages: Json) -> int:
     return calls.total()
 
 
-def one_more(few: int, many: int, count: int) -> float:
-    """Return what each of `count` more cost."""
-    return (many - few) / count
+def one_more(few: int, many: int, count: int) -> int:
+    """Return what each of `count` more cost; calls that come once for all of them do not count."""
+    return (many - few) // count
 
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dialect, int]]:
-    """Every entry of the log that is encoded from now on, and for which dialect."""
+    """Every entry of the log that is told from now on, and in which dialect."""
     seen = []
-    encode_entry = Dialect.encode_entry
 
-    def counted(dialect: Dialect, entry: Entry) -> bytes:
+    def counted(dialect: Dialect, entry: Entry) -> Incoming | IncomingBroadcast | Raw:
         seen.append((dialect, entry.id))
-        return encode_entry(dialect, entry)
+        return told[dialect](entry)
 
-    monkeypatch.setattr(Dialect, "encode_entry", counted)
+    told = {dialect: dialect.tell for dialect in DIALECTS}
+    for dialect in DIALECTS:
+        monkeypatch.setattr(dialect, "tell", partial(counted, dialect))
     return seen
 
 
@@ -124,6 +147,24 @@ async def _calls_with_members(house: House, author: Client, members: int, count:
     return await calls_for(author, *[HEY] * count)
 
 
+async def test_an_author_more_in_a_turn_costs_the_same_however_many_there_are() -> None:
+    async with House() as house:
+        members = [await house.member(f"m{n}") for n in range(120)]
+        few = await _lines_for_authors(members[:20])
+        more = await _lines_for_authors(members[:70])
+        many = await _lines_for_authors(members)
+        assert one_more(few, more, 50) == one_more(more, many, 50)
+
+
+async def _lines_for_authors(authors: Sequence[Client]) -> int:
+    """Return the lines of code that run when each of `authors` says something in the same turn."""
+    with counted_lines() as lines:
+        for author in authors:
+            author.feed(json.dumps(HEY).encode() + b"\n")
+        await quiet()
+    return lines.total()
+
+
 async def test_direct_messages_of_one_turn_are_one_write_and_encoded_once_each(
     encoded: list[tuple[Dialect, int]],
 ) -> None:
@@ -141,7 +182,7 @@ async def test_a_direct_message_more_in_a_chunk_costs_few_calls() -> None:
         author, _ = await house.member("ann"), await house.member("bob")
         few = await calls_for(author, *[_to("bob")] * 100)
         many = await calls_for(author, *[_to("bob")] * 400)
-        assert one_more(few, many, 300) <= 17
+        assert one_more(few, many, 300) <= 13
 
 
 def _to(name: str) -> Json:

@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from chatd.excerpt import LONGEST, excerpt
-from chatd.outbox import Outbox
 from chatd.router import PrintingRouter, Router
 from chatd.routes import Route, route
 from chatd.session import Session
@@ -15,10 +14,13 @@ from common.messages.base import Error
 from common.messages.basic import Ping
 from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast
 from common.messages.request import BareRequest
+from tests.chatd.stage import lone_outbox
 
 
 class Nobody:
     """A carrier without a connection, and a service that takes every message."""
+
+    local_host = "192.0.2.254"
 
     routes: tuple[Route, ...] = tuple(
         route(kind, lambda _session, _message: None) for kind in FROM_CLIENT.kinds
@@ -36,7 +38,7 @@ class Nobody:
 
 @pytest.fixture
 def session() -> Session:
-    return Session("192.0.2.1:40000", 0.0, Outbox(lambda _outbox: None, lambda: None), Nobody())
+    return Session("192.0.2.1:40000", 0.0, lone_outbox(), Nobody())
 
 
 def test_a_message_is_shown_as_the_line_that_it_is() -> None:

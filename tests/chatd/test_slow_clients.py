@@ -6,6 +6,7 @@ import json
 import pytest
 
 from chatd.connection import LINGER, MAX_INFLIGHT
+from chatd.log.memory import MemoryLog
 from chatd.outbox import BUSY_BYTES
 from tests.chatd.house import House
 from tests.chatd.stage import Json, Stage
@@ -105,7 +106,7 @@ async def test_a_replay_is_sent_as_fast_as_it_is_taken() -> None:
 
 
 async def test_a_client_with_too_many_answers_due_is_not_read_from() -> None:
-    stage = Stage()
+    stage = Stage(lambda keep, end_turn: MemoryLog(keep, end_turn, batch=2 * MAX_INFLIGHT))
     async with House(stage=stage) as house:
         ann = await house.member("ann", version=1)
         said = [

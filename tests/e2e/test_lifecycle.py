@@ -49,6 +49,23 @@ def test_a_signal_says_goodbye_to_everyone_and_exits_with_0(
         assert daemon.process.wait(10) == 0
 
 
+def test_the_kernel_is_to_notice_that_the_host_of_a_client_is_gone(start: Start) -> None:
+    daemon = start()
+    with Wire(daemon.address) as client:
+        ends = [address[1] for address in (daemon.address, client.socket.getsockname())]
+        assert _timer(*ends) == "keep-alive"
+
+
+def _timer(local_port: int, remote_port: int) -> str:
+    """Return what the kernel waits for on a connection that has both ends here (proc(5))."""
+    timers = {"00": "nothing", "01": "an acknowledgement", "02": "keep-alive"}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _state, _queues, timer, *_ = line.split()
+        if local.endswith(f":{local_port:04X}") and remote.endswith(f":{remote_port:04X}"):
+            return timers[timer[:2]]
+    raise LookupError("there is no such connection")
+
+
 def test_it_stops_within_5_seconds_whatever_clients_do(start: Start) -> None:
     daemon = start(is_debugged=False)
     with Wire(daemon.address) as deaf, Wire(daemon.address) as idle, Wire(daemon.address) as loud:
