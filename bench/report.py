@@ -81,13 +81,15 @@ class Subject(Struct, frozen=True):
 class Recovery(Struct, frozen=True):
     """How long (s) chatd took from its start on a large log to the first acknowledgement.
 
-    `size` is that of the file in bytes; `warm` with it in the kernel's memory, `cold` without.
+    `size` is that of the file in bytes; `warm` with it in the kernel's memory, `cold` without,
+    `killed` after a kill that left a long write-ahead log.
     """
 
     messages: int
     size: int
     warm: Sequence[float]
     cold: Sequence[float]
+    killed: Sequence[float]
 
 
 class Report(Struct, frozen=True):

@@ -127,11 +127,13 @@ def test_who_was_the_limit_is_told() -> None:
 
 def test_how_long_a_start_takes_is_kept_beside_the_jobs(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    took = Recovery(2_000_000, 500_000_000, warm=[0.5, 0.2, 0.3], cold=[1.0])
+    took = Recovery(2_000_000, 500_000_000, warm=[0.5, 0.2, 0.3], cold=[1.0], killed=[1.5])
     write(structs.replace(report(result(run(0.1))), recovery=took), file)
     told = fill("{{recovery}}", report(result(run(0.2))).with_earlier(read(file)), {})
     assert "2,000,000 messages in the log (500 MB, 250 bytes each)" in told
-    assert "0.30 s after chatd was started, 1.00 s when" in told.replace("\n", " ")
+    told = told.replace("\n", " ")
+    assert "0.30 s after chatd was started, 1.00 s when" in told
+    assert "1.50 s after a kill" in told
 
 
 def test_every_contest_names_candidates_that_there_are() -> None:
