@@ -74,8 +74,8 @@ from common.addresses import HOST, PORT, Address
 from common.messages.base import Error
 from common.messages.chat import (
     VERSION,
+    Gap,
     Hello,
-    History,
     HistoryPage,
     Incoming,
     IncomingBroadcast,
@@ -101,6 +101,7 @@ __all__ = [
     "Delivered",
     "Error",
     "Event",
+    "Gap",
     "HistoryPage",
     "Incoming",
     "IncomingBroadcast",
@@ -258,10 +259,7 @@ class Client(Visitor):
 
         Without `before` the newest; one's own are among them. `more` says whether to go on.
         """
-        ref = next(self._refs)
-        message = History(UNSET if before is None else before, limit, ref)
-        page, _ = await self._session.ask(message, ref, HistoryPage, self._timeout)
-        return page
+        return await self._page(before, limit)
 
     def __aiter__(self) -> Self:
         return self

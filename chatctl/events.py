@@ -7,6 +7,7 @@ from msgspec import Struct
 from common.entities import Entities
 from common.messages.base import Error
 from common.messages.chat import (
+    Gap,
     Incoming,
     IncomingBroadcast,
     Joined,
@@ -26,18 +27,23 @@ class Reconnecting(Struct, frozen=True, gc=False, tag_field="code", tag="reconne
 
 
 class Reconnected(Struct, frozen=True, gc=False, tag_field="code", tag="reconnected"):
-    """The server is back after `away` s; what was missed follows, then `Resumed`."""
+    """The server is back after `away` s; what was missed follows, then `Resumed`.
+
+    Where some of that is not kept any more a `Gap` comes before what is.
+    """
 
     away: float
 
 
 class LogStartedOver(Struct, frozen=True, gc=False, tag_field="code", tag="log_started_over"):
-    """The server counts in another log by now, named `log`; all that is in it follows.
+    """The server counts in another log by now, named `log`; what is in it after `after` follows.
 
-    Ids begin again, and messages from before may be missing.
+    Up to there (0: nowhere) it is the same as the old one. Ids begin again from there, and messages
+    of the old log may be missing.
     """
 
     log: str
+    after: int = 0
 
 
 class Delivered(Struct, frozen=True, gc=False, tag_field="code", tag="delivered"):
@@ -67,6 +73,7 @@ Event: TypeAlias = (
     | IncomingBroadcast
     | Joined
     | Left
+    | Gap
     | Resumed
     | Error
     | Reconnecting

@@ -68,6 +68,13 @@ class Identities:
         finally:
             os.close(file)
 
+    def token_of(self, name: str) -> str:
+        """Return our token for `name`, which another program may be using; "" if there is none."""
+        try:
+            return self._path(name).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     def holds(self, name: str) -> bool:
         """Tell whether there is a token for `name`."""
         return self._path(name).is_file()

@@ -9,6 +9,7 @@ from chatctl.events import Event, LogStartedOver
 from chatctl.inbox import Inbox
 from chatctl.place import Place
 from common.messages.chat import (
+    Gap,
     Hello,
     Incoming,
     IncomingBroadcast,
@@ -34,6 +35,7 @@ class Intake:
             IncomingBroadcast: self._deliver,
             Joined: self._inbox.put,
             Left: self._inbox.put,
+            Gap: self._note_gap,
             Resumed: self._resume,
         }
 
@@ -49,7 +51,7 @@ class Intake:
     def welcomed(self, welcome: Welcome) -> None:
         """Note that a hello was accepted."""
         if self.place.welcomed(welcome):
-            self._inbox.put(LogStartedOver(welcome.log or ""))
+            self._inbox.put(LogStartedOver(welcome.log or "", self.place.last))
 
     def _deliver(self, delivery: Incoming | IncomingBroadcast) -> None:
         if not self.place.accepts(delivery):
@@ -57,6 +59,11 @@ class Intake:
         if self._inbox.put(delivery):
             self.place.saw(delivery)
         else:
+            self.place.leave_to_log()
+
+    def _note_gap(self, gap: Gap) -> None:
+        # Without room for it, it is told again with what is left to the log.
+        if not self.place.is_behind and not self._inbox.put(gap):
             self.place.leave_to_log()
 
     def _resume(self, resumed: Resumed) -> None:

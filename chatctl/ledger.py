@@ -152,7 +152,7 @@ class Ledger:
         for event in events:
             match event:
                 case LogStartedOver():
-                    log, last = event.log, 0
+                    log, last = event.log, event.after
                 case Incoming(id=int(number)) | IncomingBroadcast(id=int(number)):
                     last = max(last, number)
                 case Resumed():

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from chatctl.bystander import Bystander
 from chatctl.client import MAX_REQUESTS, Client
 from chatctl.errors import ClientError
 from chatctl.events import Event
@@ -69,6 +70,22 @@ async def signed_in(
             await telling
         finally:
             telling.cancel()
+
+
+@asynccontextmanager
+async def looking_back(settings: Settings, name: str | None) -> AsyncIterator["Client | Bystander"]:
+    """Connect for a command that reads what was said; raises like `signed_in`.
+
+    Where another program of ours has the name it is left there.
+    """
+    wanted = name or settings.name
+    identities = Identities(settings.server, default_directory(os.environ))
+    if identities.is_free(wanted):
+        async with signed_in(settings, wanted, exactly=True) as client:
+            yield client
+    else:
+        async with connect(settings) as visitor:
+            yield Bystander(visitor, wanted, identities.token_of(wanted))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ class Place:
     """The hello that was accepted, the log it was said to, and the last id seen there.
 
     Ids of one log mean nothing in another: when the server comes back with a new log, the last id
-    seen starts over.
+    seen is the last that both have in common.
     """
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ class Place:
     def welcomed(self, welcome: Welcome) -> bool:
         """Note that the hello was accepted; return whether the log is another than it spoke of.
 
-        The server then sends all that the new log holds.
+        The server then sends all that the new log holds after what is the same in both.
         """
         said = self._said
         is_another_log = said.log is not UNSET and said.log != welcome.log
         if is_another_log:
-            self.last = 0
+            self.last = welcome.after or 0
         elif not self.is_known:
             # Without `after` nothing is replayed: what came before this moment was not missed.
             self.last = said.after if said.after is not UNSET else welcome.last or 0

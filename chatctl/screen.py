@@ -111,7 +111,7 @@ class Screen:
                 self._lost = ""
                 self._remark(str(describe(event)))
             case LogStartedOver():
-                self._logs, self._newest = self._logs + 1, 0
+                self._logs, self._newest = self._logs + 1, event.after
                 self._remark(str(describe(event)))
             case _:
                 if text := describe(event):

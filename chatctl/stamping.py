@@ -30,8 +30,8 @@ class Rows(Protocol):
     def start_block(self) -> None:
         """Begin a block."""
 
-    def add(self, columns: str, at_ns: int) -> None:
-        """Write a stamp soon."""
+    def add(self, row: str) -> None:
+        """Write a stamp soon; see `common.timefile.format_rows`."""
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
@@ -79,14 +79,15 @@ class Stamping:
     def send(self, now_ns: int, late_ns: int) -> None:
         """Send the next stamp at `now_ns`, `late_ns` after its deadline (monotonic)."""
         sent_ns = self._clock.wall_ns(now_ns)
-        line = b"%b%b%b" % (self._head, format_time(sent_ns).encode(), self._tail)
+        sent = format_time(sent_ns)
+        line = b"%b%b%b" % (self._head, sent.encode(), self._tail)
         before_ns = self._clock.monotonic_ns()
         self._wire.write(line)
         record = self._record
         record.send_call_ns.append(self._clock.monotonic_ns() - before_ns)
         record.timer_error_ns.append(late_ns)
         record.sent_ns.append(sent_ns)
-        self._rows.add(self._outgoing, sent_ns)
+        self._rows.add(self._outgoing + sent)
         self.sent += 1
         self._prepare()
 
@@ -102,7 +103,7 @@ class Stamping:
         except ValueError as fault:
             raise ProtocolError(f"the server sent a stamp that cannot be: {fault}") from None
         self._record.arrivals.append(arrival)
-        self._rows.add(self._incoming, sent_ns)
+        self._rows.add(self._incoming + stamp.sent)
         self.received += 1
         if stamp.n > self._heard:
             self._heard, self._heard_ns = stamp.n, arrived_ns

@@ -12,7 +12,7 @@ from chatctl.events import (
 )
 from chatctl.ledger import Chat
 from common.messages.base import Error
-from common.messages.chat import Outgoing, Resumed
+from common.messages.chat import Gap, Outgoing
 from common.text import visible
 from common.units import format_duration
 
@@ -27,9 +27,11 @@ def describe(event: Event) -> str | None:
             return f"{visible(reason)}; trying again in {format_duration(round(delay, 1))}"
         case Reconnected(away=away):
             return f"connected again after {format_duration(round(away, 1))}"
+        case LogStartedOver(after=after) if after:
+            return f"the server lost some messages after number {after}; what it has there follows"
         case LogStartedOver():
             return "the server's log started over: messages from before it may be missing"
-        case Resumed(gap=True, first=int(first)) if first > 1:
+        case Gap(first=first):
             return f"messages before number {first} are no longer kept, some were missed"
         case Delivered(message=message, duplicate=duplicate):
             how = "had arrived before" if duplicate else "has arrived now"

@@ -36,7 +36,7 @@ class TimeFile:
             self._file.close()
             raise UsageError(f"cannot use {path}: {_why(fault)}") from None
         # Both ends of a deque may be used by two threads at once.
-        self._queue: deque[tuple[str, int] | _Work] = deque()
+        self._queue: deque[str | _Work] = deque()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="time file")
 
@@ -63,9 +63,9 @@ class TimeFile:
         """Begin a block."""
         self._queue.append(Recorder.start_block)
 
-    def add(self, columns: str, at_ns: int) -> None:
-        """Write a stamp: a `common.timefile.direction` and ns since the Unix epoch."""
-        self._queue.append((columns, at_ns))
+    def add(self, row: str) -> None:
+        """Write a stamp; see `common.timefile.format_rows`."""
+        self._queue.append(row)
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block, which took `duration_ns`."""
@@ -81,7 +81,7 @@ class TimeFile:
         rows = []
         while self._queue:
             item = self._queue.popleft()
-            if isinstance(item, tuple):
+            if isinstance(item, str):
                 rows.append(item)
                 continue
             self._recorder.write(rows)

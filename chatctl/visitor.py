@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypedDict
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from chatctl import window
 from chatctl.backoff import Backoff
@@ -19,6 +20,7 @@ from chatctl.link import Link
 from chatctl.session import Session
 from common.addresses import HOST, PORT
 from common.messages.basic import Echo, Ping, Pong
+from common.messages.chat import History, HistoryPage
 from common.messages.feed import TOPICS, Array, Block, Subscribe, Topic, User
 from common.messages.request import Request, Response
 from common.timestamps import parse_time
@@ -120,6 +122,27 @@ class Visitor:
         message = Echo(msgspec.Raw(msgspec.json.encode(content)), ref)
         echo, _ = await self._session.ask(message, ref, Echo, self._timeout)
         return msgspec.json.decode(echo.content or b"null")
+
+    async def history_of(
+        self, name: str, token: str, before: int | None = None, limit: int = 50
+    ) -> HistoryPage:
+        """Return a page of what the holder of `name` may see, like `Client.history`.
+
+        The name is not taken: it may be in use elsewhere. Raises RefusedError: `unauthorized`.
+        """
+        return await self._page(before, limit, name, token)
+
+    async def _page(
+        self,
+        before: int | None,
+        limit: int,
+        name: str | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> HistoryPage:
+        ref = next(self._refs)
+        message = History(UNSET if before is None else before, limit, ref, name, token)
+        page, _ = await self._session.ask(message, ref, HistoryPage, self._timeout)
+        return page
 
     async def request(self, data: str) -> Answer:
         """Have the server read the entities in `data` (`common.entities`).

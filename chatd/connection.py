@@ -13,7 +13,7 @@ from chatd.dialects import Dialect
 from chatd.outbox import Outbox
 from chatd.router import Router
 from chatd.session import Session
-from chatd.turn import Turn
+from chatd.turn import CHUNK, Turn
 from common.addresses import Address
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
@@ -22,9 +22,6 @@ from common.text import TextDecoder
 from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
-
-CHUNK: Final = 256 * 1024
-"""Bytes that one write takes, about."""
 
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
@@ -57,7 +54,6 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_clock",
         "_decoder",
         "_ended",
         "_is_eof_read",
@@ -71,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_transport",
         "_waiting",
+        "_wall_ns",
         "_writer",
         "session",
     )
@@ -88,12 +85,13 @@ class Connection(asyncio.Protocol):
         self._writer = writer  # which would close the transport if it were let go of
         self._transport = cast(asyncio.Transport, writer.transport)
         self._router = router
-        self._clock = clock
+        self._wall_ns = clock.wall_ns
         self._terms = terms
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
-        self._outbox = Outbox(turn.wake, self._flush)
+        self._outbox = Outbox(turn.wake, self._flush, self._transport.write)
+        self._outbox.descriptor = writer.get_extra_info("socket").fileno()
         self._waiting: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_eof_read = False
@@ -122,6 +120,7 @@ class Connection(asyncio.Protocol):
         """Write what is queued, then close; the session calls this when it is over."""
         logger.info("%s: disconnected: %s", self.session, self.session.how_it_ended)
         self._router.closed(self.session)
+        self._outbox.descriptor = None
         self._rearm(LINGER, self._transport.abort)
         self._flush()
 
@@ -146,7 +145,8 @@ class Connection(asyncio.Protocol):
         if session.is_closing:
             return
         self._last_read = self._loop.time()
-        session.read_ns = self._clock.wall_ns()
+        wall_ns = self._wall_ns
+        session.read_ns = wall_ns()
         try:
             messages = iter(self._decoder.feed(chunk))
             halt = self._serve(messages)
@@ -179,6 +179,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, fault: Exception | None) -> None:
         """Let go of everything."""
+        self._outbox.descriptor = None  # which the next connection may get
         self._let_write()
         reason = getattr(fault, "strerror", None) or fault
         self.session.close(f"connection lost ({reason})" if fault else "connection lost")
@@ -191,12 +192,12 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
         """Serve messages up to the first after which there is something to wait for."""
-        session, outbox, dispatch = self.session, self._outbox, self._router.dispatch
+        session, outbox = self.session, self._outbox
         session.moment = None
         for message in messages:
             if session.is_closing:
                 return None
-            rest = dispatch(session, message)
+            rest = self._router.dispatch(session, message)
             if rest is not None or outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
                 return _Halt(message, rest)
         return None

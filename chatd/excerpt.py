@@ -6,7 +6,7 @@ from msgspec import UNSET, structs
 
 from common.codec import BadLine, encode
 from common.messages import ClientMessage
-from common.messages.chat import Hello
+from common.messages.chat import Hello, History
 from common.text import visible
 
 LONGEST: Final = 200
@@ -17,7 +17,7 @@ def excerpt(message: ClientMessage | BadLine) -> str:
     """Return `message` as JSON, escaped and cut; of what is no message, what is wrong with it."""
     if isinstance(message, BadLine):
         return f"not a message: {visible(message.error.detail)}"
-    if isinstance(message, Hello) and message.token is not UNSET:
+    if isinstance(message, Hello | History) and message.token is not UNSET:
         message = structs.replace(message, token="(not shown)")  # noqa: S106 - it hides one
     text = encode(message)[:-1].decode()
     rest = len(text) - LONGEST

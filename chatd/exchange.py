@@ -1,6 +1,6 @@
 """Deadlines that many exchanges share, and how punctual each of them was."""
 
-from collections import Counter
+from collections import defaultdict
 from itertools import accumulate
 from typing import Final
 
@@ -55,7 +55,7 @@ class Lateness:
 
     def __init__(self) -> None:
         # Few steps ever occur, so that this stays small however long the exchange.
-        self._steps: Counter[int] = Counter()
+        self._steps: defaultdict[int, int] = defaultdict(int)
 
     def note(self, tick: int, now: float) -> None:
         """Count what was due at `tick` and is sent at `now` (s), no earlier."""

@@ -55,6 +55,11 @@ class Identities:
             self._known.setdefault(key, holder.identity)
         return self._known[key]
 
+    async def recognise(self, key: str, token: str) -> int | None:
+        """Return the identity that holds the name of this key, if `token` is theirs."""
+        holder = await self._log.holder(key)
+        return holder.identity if holder is not None and _matches(token, holder) else None
+
     async def is_reserved(self, key: str) -> bool:
         """Tell whether the holder of the name was here within the reserve."""
         holder = await self._log.holder(key)

@@ -26,7 +26,9 @@ class TimeJournal:
         self.lost = 0
         """Rows that could not be written so far."""
         self._path = path
-        self._rows: list[tuple[str, int]] = []
+        self._rows: list[str] = []
+        self.add: Callable[[str], None] = self._rows.append
+        """Writes a row with the next batch; see `common.timefile.format_rows`."""
         self._file: BinaryIO | None = None
         self._recorder: Recorder | None = None
         # One thread, so that everything is written in the order in which it was asked for.
@@ -42,30 +44,34 @@ class TimeJournal:
     def start_block(self) -> None:
         """Begin a block."""
         self._submit(lambda recorder: recorder.start_block())
-
-    def add(self, columns: str, at_ns: int) -> None:
-        """Write a stamp with the next batch."""
-        if not self._rows:
-            self._timer = self._loop.call_later(BATCH, self._flush)
-        self._rows.append((columns, at_ns))
+        self._timer = self._loop.call_later(BATCH, self._write_batch)
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block, after the rows that were added to it."""
+        self._stop_timer()
         self._flush()
         self._submit(lambda recorder: recorder.end_block(duration_ns, broken_off=broken_off))
 
     async def close(self) -> None:
         """Write what is left and let go of the file."""
+        self._stop_timer()
         self._flush()
         await self._loop.run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
-    def _flush(self) -> None:
+    def _write_batch(self) -> None:
+        self._flush()
+        self._timer = self._loop.call_later(BATCH, self._write_batch)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _flush(self) -> None:
         if self._rows:
-            rows, self._rows = self._rows, []
+            rows = self._rows.copy()
+            self._rows.clear()
             self._submit(lambda recorder: _write(recorder, rows))
 
     def _submit(self, write: Callable[[Recorder], None]) -> None:

@@ -1,7 +1,7 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chatd.dialects import Dialect
@@ -23,13 +23,15 @@ class Outbox:
     """A queue of replies (messages for this connection alone) and parts.
 
     `wake` is called when the first of either is queued after `is_awake` was reset; whoever it wakes
-    resets that and calls `flush`, which takes until nothing comes.
+    resets that and calls `flush`, which takes until nothing comes and writes it with `write`. Where
+    there is a `descriptor` it may also take once and write there what it got.
     """
 
     __slots__ = (
         "_parts",
         "_replies",
         "_wake",
+        "descriptor",
         "dialect",
         "flush",
         "is_awake",
@@ -38,11 +40,20 @@ class Outbox:
         "refill",
         "size",
         "taken_id",
+        "write",
     )
 
-    def __init__(self, wake: Callable[["Outbox"], None], flush: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wake: Callable[["Outbox"], None],
+        flush: Callable[[], None],
+        write: Callable[[bytes], None],
+    ) -> None:
+        self.descriptor: int | None = None
+        """Of the socket, as long as what is taken has only to be written to it."""
         self.dialect = Dialect.BARE
         self.flush = flush
+        self.write = write
         self.is_awake = False
         self.is_busy = False
         """Whether there is so much to write that nothing more should be asked for."""
@@ -73,11 +84,6 @@ class Outbox:
         if not self.is_awake:
             self.is_awake = True
             self._wake(self)
-
-    def send_now(self, messages: Iterable[Message]) -> None:
-        """Queue replies and have all that is queued written at once, not at the end of the turn."""
-        self._replies += messages
-        self.flush()
 
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""

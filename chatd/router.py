@@ -39,7 +39,8 @@ class Router:
             row = self._table[type(message)]
             if row.needs_welcome and not session.is_welcome:
                 raise Refusal(_say_hello(message))
-            return row.handler(session, message)
+            handler = row.handler
+            return handler(session, message)
         except Exception as failure:
             _answer(session, message, failure)
             return None

@@ -96,6 +96,7 @@ class Server:
                     self._clock,
                     self._journal,
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
+                    self._turn.flush,
                 ),
                 Feeds(self._generator, wheel, self._clock),
             ]

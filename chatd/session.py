@@ -1,6 +1,5 @@
 """One connection as the services see it: who it is and how to answer. No sockets."""
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from msgspec import Struct
@@ -99,11 +98,6 @@ class Session:
         """Queue a message for this session alone."""
         if not self.is_closing:
             self.outbox.send(message)
-
-    def send_now(self, messages: Iterable[Message]) -> None:
-        """Send messages that tell when they were sent: behind what is queued, in this turn."""
-        if not self.is_closing:
-            self.outbox.send_now(messages)
 
     def send_long(self, message: Message) -> None:
         """Queue a message that may be long: its bytes count at once."""

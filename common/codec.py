@@ -52,12 +52,13 @@ class Decoder(Generic[M]):
     What comes out does not depend on how the bytes were cut into chunks.
     """
 
-    __slots__ = ("_block", "_catalogue", "_consumed", "_framer", "_max_line")
+    __slots__ = ("_block", "_catalogue", "_consumed", "_framer", "_is_idle", "_max_line")
 
     def __init__(self, catalogue: Catalogue[M], max_line: int = MAX_LINE) -> None:
         self._catalogue = catalogue
         self._max_line = max_line
         self._framer = Framer(max_line)
+        self._is_idle = True
         # The whole lines that are being looked at one by one, and how far a consumer got in them.
         self._block = b""
         self._consumed = 0
@@ -67,8 +68,14 @@ class Decoder(Generic[M]):
 
         A consumer that stops in the middle finds the bytes it did not get to in `take_rest`.
         """
-        if (message := self._decode_single(chunk)) is not None:
-            return (message,)
+        # Most chunks are one whole line, which needs no framing.
+        if not self._is_idle:
+            self._is_idle = self._framer.is_idle
+        if self._is_idle and chunk.find(b"\n") == len(chunk) - 1 <= self._max_line:
+            message = self._catalogue.decode(chunk)
+            if message is not None:
+                return (message,)
+        self._is_idle = False
         block = self._framer.feed(chunk)
         messages = self._decode_block(block) if block else []
         if messages is None:
@@ -87,14 +94,6 @@ class Decoder(Generic[M]):
         self._block = b""
         self._consumed = 0
         return rest
-
-    def _decode_single(self, chunk: bytes) -> M | None:
-        """Decode what most chunks are: one whole line, for which framing is not needed."""
-        if not self._framer.is_idle or len(chunk) > self._max_line + 1:
-            return None
-        if chunk.find(b"\n") != len(chunk) - 1 or _FORMAT_CHANGE in chunk or b"\\" in chunk:
-            return None
-        return self._catalogue.decode(chunk)
 
     def _decode_block(self, block: bytes) -> list[M] | None:
         """Decode whole lines at once, or return None where they must be looked at one by one."""

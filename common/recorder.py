@@ -10,8 +10,8 @@ from typing import Final, Protocol, TypeAlias
 
 from common.timefile import block_end, block_start, broken_end, continue_after, format_rows
 
-Rows: TypeAlias = Sequence[tuple[str, int]]
-"""Stamps to write: `common.timefile.direction` and ns since the Unix epoch."""
+Rows: TypeAlias = Sequence[str]
+"""Stamps to write, as `common.timefile.format_rows` takes them."""
 
 _TAIL: Final = 4096
 

@@ -63,7 +63,7 @@ def render(message: Message, *, nameless: bool = False) -> str | None:
             return f"* {visible(name)} joined"
         case chat.Left(name=name):
             return f"* {visible(name)} left"
-        case chat.Resumed(gap=True, first=first):
+        case chat.Gap(first=first):
             return f"! messages before number {first} are no longer kept"
         case Error(detail=detail):
             return f"! {visible(detail)}"

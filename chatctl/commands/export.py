@@ -24,12 +24,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def run(args: Namespace, settings: Settings) -> int:
     """Collect the whole log, then print it: what comes out is all of it, or nothing."""
     from chatctl import past
-    from chatctl.oneshot import signed_in
+    from chatctl.oneshot import looking_back
     from chatctl.output import print_lines, say
     from chatctl.progress import Progress
 
     with past.Spool() as spool:
-        async with signed_in(settings, args.name_given, exactly=True) as client:
+        async with looking_back(settings, args.name_given) as client:
             with Progress(None) as progress:
                 await spool.fill(_counted(past.pages(client), progress), past.everything())
         for page in spool:

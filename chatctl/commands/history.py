@@ -45,13 +45,13 @@ async def run(args: Namespace, settings: Settings) -> int:
     import msgspec
 
     from chatctl import past
-    from chatctl.oneshot import signed_in
+    from chatctl.oneshot import looking_back
     from chatctl.output import print_line, print_lines
 
     most = args.limit or (LIMIT if args.since is None else sys.maxsize)
     oldest_ns = 0 if args.since is None else time.time_ns() - int(args.since * 1e9)
     with past.Spool() as spool:
-        async with signed_in(settings, args.name_given, exactly=True) as client:
+        async with looking_back(settings, args.name_given) as client:
             me, accepts, size = client.name, past.everything(), min(most, past.PAGE)
             if args.other is not None:
                 accepts, size = past.between(me, args.other), past.PAGE

@@ -7,6 +7,7 @@ from typing import Final
 
 import apsw
 
+from chatd.log import lineage
 from chatd.log.opening import open_to_read, sync_directory
 from chatd.log.port import UnusableLogError
 
@@ -16,8 +17,8 @@ _STEP_PAGES: Final = 4_096
 def back_up(source: Path, target: Path) -> int:
     """Copy the log at `source` as it is at one moment to a new file; return its size in bytes.
 
-    The daemon may go on writing. The copy has a name of its own: whoever goes on from it is told
-    that ids since then may mean other messages. Raises UnusableLogError, OSError and apsw.Error.
+    The daemon may go on writing. The copy has a name of its own, since ids that are given here and
+    there from now on mean other messages. Raises UnusableLogError, OSError and apsw.Error.
     """
     if target.exists():
         raise UnusableLogError(f"{target} is there already; name a new file, or move it away")
@@ -33,7 +34,8 @@ def back_up(source: Path, target: Path) -> int:
             while not progress.done:
                 progress.step(_STEP_PAGES)
         copy.execute("PRAGMA journal_mode = DELETE")
-        copy.execute("UPDATE log SET name = lower(hex(randomblob(8)))")
+        with copy:
+            lineage.branch(copy)
     unfinished.rename(target)
     sync_directory(target.parent)
     return target.stat().st_size

@@ -1,7 +1,7 @@
 """From the write-ahead log to the database, beside the commits and not in their way."""
 
 import logging
-from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final
 
 import apsw
@@ -29,20 +29,30 @@ class Checkpointer:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._moved = 0
-        self._running: Future[None] | None = None
+        self._is_running = False
         self._is_failing = False
 
     def look(self, writer: Database) -> None:
         """Do what is to be done after a commit; called in the writer's thread."""
         if writer.wal_pages < self._moved:
             self._moved = 0  # it began anew
-        is_running = self._running is not None and not self._running.done()
-        if is_running or writer.wal_pages - self._moved < FEW_PAGES:
+        if self._is_running or writer.wal_pages - self._moved < FEW_PAGES:
             return
+        self._is_running = True
         if writer.wal_pages > MANY_PAGES:
             self._move(writer)
         else:
-            self._running = self._worker.submit(self._move)
+            self._worker.submit(self._move)
+
+    def make_room(self, writer: Database) -> None:
+        """Move what can be moved, after a commit that found none; called in the writer's thread.
+
+        On a full disk the write-ahead log can begin anew in the room that it has, and messages fit
+        into what was forgotten in the database.
+        """
+        if not self._is_running:
+            with suppress(apsw.Error):  # whoever could not commit says so
+                self._moved = writer.checkpoint()
 
     def _move(self, database: Database) -> None:
         try:
@@ -53,3 +63,4 @@ class Checkpointer:
             self._is_failing = True
         else:
             self._is_failing = False
+        self._is_running = False

@@ -10,12 +10,15 @@ import apsw
 
 from chatd.log.batch import Batch, Claim, Stored
 from chatd.log.checkpointer import Checkpointer
-from chatd.log.database import MAX_ROWS, Database
+from chatd.log.database import Database
 from chatd.log.port import Committed, Draft, Entry, Holder, Origin, Outcome, StorageError
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
 logger: Final = logging.getLogger(__name__)
+
+MAX_DRAFTS: Final = 4_096
+"""Messages that one commit stores at most, so that it takes some 0.1 s and no second."""
 
 MAX_SEEN: Final = 256
 """Sightings that one commit stores at most, so that nobody waits for long."""
@@ -114,9 +117,9 @@ class Committer(Generic[Origin]):
 
     def _commit(self) -> None:
         seen = dict(islice(self.seen.items(), MAX_SEEN))
-        batch = Batch(self._drafts[:MAX_ROWS], self._claims, seen)
+        batch = Batch(self._drafts[:MAX_DRAFTS], self._claims, seen)
         answers = self._answers
-        self._drafts = self._drafts[MAX_ROWS:]
+        self._drafts = self._drafts[MAX_DRAFTS:]
         self._claims, self._answers = [], []
         self._writer.submit(lambda database: self._store(database, batch, answers))
 
@@ -124,13 +127,20 @@ class Committer(Generic[Origin]):
         """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
         tell = self._loop.call_soon_threadsafe
         try:
-            stored = database.store(batch)
+            stored = self._store_in(database, batch)
         except Exception as fault:
             tell(self._failed, batch, answers, fault)
         else:
             tell(self._stored, batch, answers, stored)
             self._checkpointer.look(database)
             self._trim(database, at_least=len(batch.drafts))
+
+    def _store_in(self, database: Database, batch: Batch[Origin]) -> Stored[Origin]:
+        try:
+            return database.store(batch)
+        except apsw.FullError:
+            self._checkpointer.make_room(database)
+            return database.store(batch)
 
     def _stored(self, batch: Batch[Origin], answers: _Answers, stored: Stored[Origin]) -> None:
         if self._is_failing:
@@ -179,6 +189,7 @@ class Committer(Generic[Origin]):
             has_more = database.trim(self._retention, self._wall_ns(), at_least)
         except apsw.Error as fault:
             logger.warning("cannot forget old messages: %s; trying again in a while", fault)
+            self._checkpointer.make_room(database)
         else:
             if database.first != first:
                 self._loop.call_soon_threadsafe(self._trimmed, database.first, has_more)

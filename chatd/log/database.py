@@ -1,7 +1,7 @@
 """The log's statements, as plain calls that block; one object for one thread."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain, repeat
@@ -10,9 +10,11 @@ from typing import Any, Final, TypeAlias
 import apsw
 from msgspec import structs
 
+from chatd.log import lineage
 from chatd.log.batch import Batch, Claim, Stored
 from chatd.log.port import Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
 from chatd.log.retention import Retention
+from chatd.log.syncing import synchronous
 
 TRIM_STEP: Final = 0.002
 """Seconds (s) after which a step of trimming lets others come first."""
@@ -74,7 +76,7 @@ class Database:
     def store(self, batch: Batch[Origin]) -> Stored[Origin]:
         """Store all of `batch` in one transaction; when that fails, nothing of it is stored."""
         try:
-            if not (batch.claims or batch.seen):
+            if not (batch.claims or batch.seen or len(batch.drafts) > MAX_ROWS):
                 # A statement is a transaction of its own. To wait but once for the interpreter,
                 # which the event loop has meanwhile, is worth 20 %.
                 return Stored(self._insert_all(batch.drafts), (), self.first, self.last)
@@ -91,7 +93,8 @@ class Database:
         if self._first_to_keep(retention, now_ns) == self.first:
             return False
         deadline, goal = time.monotonic() + TRIM_STEP, self.first + at_least
-        with self._unhurried(), self._transaction():
+        # These do not wait for the disk; the next commit that does waits for them too.
+        with synchronous(self._connection, "NORMAL"), self._transaction():
             while (kept := self._first_to_keep(retention, now_ns)) > self.first:
                 self._execute("DELETE FROM entry WHERE id < ?", (kept,))
                 self.first = kept
@@ -132,6 +135,14 @@ class Database:
         moved: Any = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()[0][2]
         return int(moved)
 
+    def ancestors(self) -> Mapping[str, int]:
+        """Return the newest common id by the name of each log that this one goes on from."""
+        return lineage.ancestors(self._connection)
+
+    def conclude(self) -> None:
+        """Have the disk take all that was committed, after which nothing more may be stored."""
+        lineage.end(self._connection)
+
     def close(self) -> None:
         """Let go of the file; the last to do so folds the write-ahead log into it."""
         self._connection.close()
@@ -147,9 +158,11 @@ class Database:
         return Stored(outcomes, granted, self.first, self.last)
 
     def _insert_all(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
-        """Insert up to `MAX_ROWS` drafts none of which is known, or raise ConstraintError."""
-        if not drafts:
-            return []
+        """Insert drafts none of which is known, or raise ConstraintError."""
+        slices = (drafts[start : start + MAX_ROWS] for start in range(0, len(drafts), MAX_ROWS))
+        return [outcome for one in slices for outcome in self._insert_together(one)]
+
+    def _insert_together(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
         numbered = list(enumerate(drafts, self.last + 1))
         room = 1 << (len(drafts) - 1).bit_length()
         values = [
@@ -199,16 +212,6 @@ class Database:
             too_old = self._value(_LAST_TOO_OLD, *bounds)
             return self.first if too_old is None else int(too_old) + 1
         return self.first
-
-    @contextmanager
-    def _unhurried(self) -> Iterator[None]:
-        """Let commits inside not wait for the disk; the next one outside waits for them too."""
-        level = self._connection.pragma("synchronous")
-        self._execute("PRAGMA synchronous = NORMAL")
-        try:
-            yield
-        finally:
-            self._execute(f"PRAGMA synchronous = {level}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """A log that lives as long as the daemon."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Final, Generic
 
@@ -30,6 +30,7 @@ class MemoryLog(Generic[Origin]):
         batch: int = _BATCH,
     ) -> None:
         self.name = secrets.token_hex(8)
+        self.ancestors: Mapping[str, int] = {}
         self.first = 1
         self.last = 0
         self._keep = keep_messages

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import apsw
 
-from chatd.log import schema, soundness
+from chatd.log import lineage, schema, soundness
 from chatd.log.port import UnusableLogError
 
 FILE: Final = "log.sqlite"
@@ -22,10 +22,14 @@ _WRITTEN_BY: Final = 18
 
 
 def open_database(
-    path: Path, durability: Durability, migrations: Sequence[str] = schema.MIGRATIONS
+    path: Path,
+    durability: Durability,
+    migrations: Sequence[str] = schema.MIGRATIONS,
+    boot: str | None = None,
 ) -> apsw.Connection:
     """Open the log at `path` for writing, made new where there is none, old tables migrated.
 
+    It has another name where the machine, in its present `boot`, has not all that was committed.
     Raises UnusableLogError when it is damaged, of a newer chatd, no log at all, or cannot be read
     or written. Nobody else may write to it.
     """
@@ -40,6 +44,8 @@ def open_database(
                 raise _damaged(path, finding)
             schema.migrate(database, migrations)
             database.execute("PRAGMA journal_mode = WAL")
+            boot = boot or lineage.this_boot()
+            lineage.begin(database, boot, is_patient=durability == "power")
         except BaseException:
             database.close()
             raise
@@ -50,8 +56,7 @@ def open_database(
 
 def connect(path: Path, durability: Durability) -> apsw.Connection:
     """Return a connection that writes to a log that exists. Raises apsw.Error."""
-    database = apsw.Connection(os.fspath(path), apsw.SQLITE_OPEN_READWRITE)
-    database.set_busy_timeout(5_000)
+    database = _connect(path, apsw.SQLITE_OPEN_READWRITE)
     database.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
     # Checkpoints are not made by whoever commits: see `chatd.log.checkpointer`.
     database.execute("PRAGMA wal_autocheckpoint = 0")
@@ -60,8 +65,15 @@ def connect(path: Path, durability: Durability) -> apsw.Connection:
 
 def connect_to_read(path: Path) -> apsw.Connection:
     """Return a connection that changes nothing. Raises apsw.Error."""
-    database = apsw.Connection(os.fspath(path), apsw.SQLITE_OPEN_READONLY)
+    return _connect(path, apsw.SQLITE_OPEN_READONLY)
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    database = apsw.Connection(os.fspath(path), flags)
     database.set_busy_timeout(5_000)
+    # Else SQLite looks at each bound LIMIT to plan with it, and so compiles the statement anew each
+    # time: a third of what it takes to store one message.
+    database.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return database
 
 

@@ -4,7 +4,7 @@ A message is appended first and delivered when the log says that it is committed
 which it was committed. There is no other way to a recipient.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -105,7 +105,8 @@ class StorageError(Exception):
 class Log(Protocol[Origin]):
     """Keeps messages in one order, and the holders of names.
 
-    `name` is random and changes when the log does not continue an older one. `first` is the oldest
+    `name` is random and changes when ids may be given again to other messages; `ancestors` has, for
+    each earlier name, the newest id that means the same in both. `first` is the oldest
     id that is kept (`last` + 1 when there is none), `last` the newest reported. What is awaited
     may raise StorageError.
     """
@@ -113,6 +114,10 @@ class Log(Protocol[Origin]):
     @property
     def name(self) -> str:
         """Which log it is."""
+
+    @property
+    def ancestors(self) -> Mapping[str, int]:
+        """The newest common id by the name of each log that it goes on from."""
 
     @property
     def first(self) -> int:

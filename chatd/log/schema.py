@@ -39,7 +39,15 @@ CREATE TABLE log (name TEXT NOT NULL, first INTEGER NOT NULL) STRICT;
 INSERT INTO log VALUES (lower(hex(randomblob(8))), 1);
 """
 
-MIGRATIONS: Final[Sequence[str]] = (_VERSION_1,)
+# Which logs it goes on from, and in which boot of the machine ids were given that the disk need not
+# have: see `chatd.log.lineage`.
+_VERSION_2: Final = """
+CREATE TABLE ancestor (name TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+ALTER TABLE log ADD COLUMN boot TEXT;
+"""
+WITH_ANCESTORS: Final = 2
+
+MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
 """Script n leads from version n to n + 1; a new file takes them all, from 0 on.
 
 What has been released stays as it is: a change of the tables is one more script.

@@ -1,6 +1,7 @@
 """A log that lasts: a database, and threads that write, read and tidy up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Generic
 
@@ -9,8 +10,18 @@ from msgspec import structs
 from chatd.files import open_locked
 from chatd.log.checkpointer import Checkpointer
 from chatd.log.committer import Committer
+from chatd.log.database import Database
 from chatd.log.opening import FILE, Durability, connect, connect_to_read, open_database
-from chatd.log.port import Committed, Draft, Excerpt, Holder, Origin, Page, UnusableLogError
+from chatd.log.port import (
+    Committed,
+    Draft,
+    Excerpt,
+    Holder,
+    Origin,
+    Page,
+    StorageError,
+    UnusableLogError,
+)
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
@@ -20,7 +31,8 @@ _LOCK: Final = "log.lock"
 class SqliteLog(Generic[Origin]):
     """Keeps messages and the holders of names in a database in `directory`.
 
-    `wall_ns` tells ns since the Unix epoch.
+    `wall_ns` tells ns since the Unix epoch, `boot` which boot of the machine it is if not the one
+    that the kernel tells.
     """
 
     def __init__(
@@ -29,10 +41,13 @@ class SqliteLog(Generic[Origin]):
         durability: Durability,
         retention: Retention,
         wall_ns: Callable[[], int],
+        boot: str | None = None,
     ) -> None:
         self.name = ""
+        self.ancestors: Mapping[str, int] = {}
         self._directory = directory
         self._durability: Durability = durability
+        self._boot = boot
         self._lock: BinaryIO | None = None
         self._writer = Worker("log-writer")
         self._reader = Worker("log-reader")
@@ -57,12 +72,13 @@ class SqliteLog(Generic[Origin]):
         self._lock = _lock(self._directory)
         path = self._directory / FILE
         try:
-            await self._writer.open(lambda: open_database(path, self._durability))
+            await self._writer.open(lambda: open_database(path, self._durability, boot=self._boot))
             await self._tidier.open(lambda: connect(path, self._durability))
             await self._reader.open(lambda: connect_to_read(path))
         except BaseException:
             await self._let_go()
             raise
+        self.ancestors = await self._writer.run(Database.ancestors)
         self.name, first, last = await self._writer.run(
             lambda database: (database.name, database.first, database.last)
         )
@@ -110,6 +126,9 @@ class SqliteLog(Generic[Origin]):
         """Flush, and let go of the files; once closed, closing again does nothing."""
         if self._lock is not None:
             await self._committer.stop()
+            # Where the disk does not take it, the next start finds out whether anything was lost.
+            with suppress(StorageError):
+                await self._writer.run(Database.conclude)
             await self._let_go()
 
     async def _let_go(self) -> None:

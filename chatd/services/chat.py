@@ -50,7 +50,7 @@ class Chat:
             route(Who, self.who, needs_welcome=True),
             route(Outgoing, self.outgoing, needs_welcome=True),
             route(OutgoingBroadcast, self.outgoing_broadcast, needs_welcome=True),
-            route(History, self.history, needs_welcome=True),
+            route(History, self.history),
         )
 
     def who(self, session: Session, message: Who) -> None:
@@ -75,17 +75,38 @@ class Chat:
 
     async def history(self, session: Session, message: History) -> None:
         """Answer with a page of what was said before, of at most 256 KiB."""
-        if session.outbox.dialect is not Dialect.FULL:
-            detail = 'history needs version 1: say hello with "version":1'
-            raise Refusal(Error("unsupported", detail, ref=message.ref))
+        reader = await self._reader(session, message)
         before = _NEWEST if message.before is UNSET else message.before
-        excerpt = await self._log.history(session.identity, before, message.limit)
+        excerpt = await self._log.history(reader, before, message.limit)
         messages = _fitting([_told(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
         session.send_long(HistoryPage(messages, more, message.ref))
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""
+
+    async def _reader(self, session: Session, message: History) -> int:
+        """Return the identity whose history it is: of the session, or of who is named with token.
+
+        That needs no hello, and takes the name from nobody.
+        """
+        name, token, ref = message.name, message.token, message.ref
+        if name is not UNSET and token is not UNSET:
+            holder = await self._identities.recognise(names.key(name), token)
+            if holder is None:
+                detail = "there is no such name, or this is not its token"
+                raise Refusal(Error("unauthorized", detail, ref=ref, name=name))
+            return holder
+        if name is not UNSET or token is not UNSET:
+            detail = "in history: name and token belong together; give both or neither"
+            raise Refusal(Error("bad_field", detail, ref=ref))
+        if not session.is_welcome:
+            detail = 'say {"code":"hello","name":"…"} before history, or give it a name and a token'
+            raise Refusal(Error("not_welcome", detail, ref=ref))
+        if session.outbox.dialect is not Dialect.FULL:
+            detail = 'history needs version 1: say hello with "version":1'
+            raise Refusal(Error("unsupported", detail, ref=ref))
+        return session.identity
 
     async def _outgoing_to_absent(
         self, session: Session, message: Outgoing, ref: str | None

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Sequence
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, UnsetType, structs
 
 from chatd.dialects import Dialect
 from chatd.fanout import Fanout
@@ -14,7 +14,7 @@ from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
 from common.messages.base import Error, Message, Reason, Refusal
-from common.messages.chat import VERSION, Hello, Joined, Left, Quit, Resumed, Welcome
+from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
 
 
 class Reception:
@@ -60,12 +60,13 @@ class Reception:
         session.wants_presence = message.presence
         session.outbox.speak(dialect)
         self._roster.join(session)
-        session.send(self._welcome(name, token) if dialect is Dialect.FULL else Welcome())
+        moved = self._moved(message)
+        session.send(self._welcome(name, token, moved) if dialect is Dialect.FULL else Welcome())
         if not is_takeover:
             self._announce(Joined(name), but=session)
         if message.after is not UNSET:
-            is_same_log = message.log is UNSET or message.log == self._log.name
-            await self._replay(session, message.after if is_same_log else 0, gap=not is_same_log)
+            after = message.after if moved is UNSET else moved
+            await self._replay(session, after, gap=moved is not UNSET)
         else:
             self._roster.go_live(session)
 
@@ -147,7 +148,13 @@ class Reception:
     async def _is_free(self, key: str) -> bool:
         return self._roster.find(key) is None and not await self._identities.is_reserved(key)
 
-    def _welcome(self, name: str, token: str | None) -> Welcome:
+    def _moved(self, message: Hello) -> int | UnsetType:
+        """Return after which id of this log goes on who stood in another one."""
+        if message.after is UNSET or message.log is UNSET or message.log == self._log.name:
+            return UNSET
+        return min(message.after, self._log.ancestors.get(message.log, 0))
+
+    def _welcome(self, name: str, token: str | None, moved: int | UnsetType) -> Welcome:
         return structs.replace(
             self._limits,
             version=VERSION,
@@ -155,12 +162,14 @@ class Reception:
             token=UNSET if token is None else token,
             log=self._log.name,
             last=self._fanout.last,
+            after=moved,
         )
 
     async def _replay(self, session: Session, after: int, *, gap: bool) -> None:
         """Send what the log holds for the session, then go live without a seam.
 
-        `gap` says that something is missing before the first of it.
+        `gap` says that something is missing before the first of it. What the log has forgotten is
+        told before what follows: who is cut off in the middle goes on after that.
         Commits go on meanwhile and are read from the log too, until there is none that was not
         read; then, in the same turn of the loop, the session joins those who get them live.
         """
@@ -169,7 +178,9 @@ class Reception:
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
             # The log forgets meanwhile too, perhaps what was still to be read.
-            gap = gap or position < self._log.first - 1
+            if position < self._log.first - 1:
+                gap = True
+                session.send(Gap(self._log.first))
             await _deliver(session, page.entries)
             if session.is_closing:
                 return

@@ -1,10 +1,10 @@
 """Timestamp exchange: a stamp each way at every interval, and a file of both."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from chatd.clock import Clock
 from chatd.exchange import TICK_NS, Grid, Lateness
@@ -15,13 +15,16 @@ from common.exchange import check_id
 from common.messages.base import Error, Refusal
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 from common.timefile import direction
-from common.timestamps import format_time, parse_time
+from common.timestamps import check_time, format_time
 from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
 
 GRACE: Final = 5.0
 """Seconds (s) after the last stamp in which the other side may still send its own."""
+
+_WRITTEN_AT_ONCE: Final = 32
+"""Stamps that are made before the first of them is written: the last has waited some 0.05 ms."""
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -39,8 +42,8 @@ class Journal(Protocol):
     def start_block(self) -> None:
         """Begin a block."""
 
-    def add(self, columns: str, at_ns: int) -> None:
-        """Write a stamp soon: a `common.timefile.direction` and ns since the Unix epoch."""
+    def add(self, row: str, /) -> None:
+        """Write a stamp soon; see `common.timefile.format_rows`."""
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
@@ -63,10 +66,11 @@ class _Run:
         "first",
         "grace",
         "heard",
-        "heard_ns",
+        "heard_at",
         "incoming",
         "lateness",
         "lost_before",
+        "outbox",
         "outgoing",
         "phase",
         "received",
@@ -80,6 +84,7 @@ class _Run:
     ) -> None:
         self._service = service
         self.session = session
+        self.outbox = session.outbox
         self.wish = wish
         self.lost_before = lost_before
         self.outgoing = direction(session.local_host, session.host)
@@ -87,8 +92,8 @@ class _Run:
         self.count = max(1, round(wish.duration_s * 1000 / wish.interval_ms))
         self.sent = 0
         self.received = 0
-        self.heard = 0
-        self.heard_ns = 0
+        self.heard: int | UnsetType = UNSET
+        self.heard_at: str | UnsetType = UNSET
         self.lateness = Lateness()
         self.phase: _Phase | None = None
         self.first = 0
@@ -97,13 +102,6 @@ class _Run:
     def fire(self) -> None:
         """Give up waiting for the other side; the wheel calls this."""
         self._service.finish(self)
-
-    def stamp(self, sent_ns: int) -> Stamp:
-        """Return the next stamp."""
-        self.sent += 1
-        if not self.heard:
-            return Stamp(self.sent, format_time(sent_ns))
-        return Stamp(self.sent, format_time(sent_ns), self.heard, format_time(self.heard_ns))
 
 
 class _Phase:
@@ -134,14 +132,23 @@ class Exchanges:
     """Runs all exchanges on one wheel, spread over the phases of their interval.
 
     A loop that was held up sends what is overdue at once: nothing is skipped and no deadline moves.
-    All exchanges share one file. A block of it lasts as long as any of them runs.
+    All exchanges share one file. A block of it lasts as long as any of them runs. `flush` writes
+    what was sent, at once.
     """
 
-    def __init__(self, wheel: Wheel, clock: Clock, journal: Journal, terms: Terms) -> None:
+    def __init__(
+        self,
+        wheel: Wheel,
+        clock: Clock,
+        journal: Journal,
+        terms: Terms,
+        flush: Callable[[], None],
+    ) -> None:
         self._wheel = wheel
         self._clock = clock
         self._journal = journal
         self._terms = terms
+        self._flush = flush
         self._runs: dict[Session, _Run] = {}
         self._phases: dict[tuple[int, int], _Phase] = {}
         self._ended: dict[Session, ExchangeEnd] = {}
@@ -189,16 +196,17 @@ class Exchanges:
             detail = "no exchange runs here; ask for one with exchange before you send stamps"
             raise Refusal(Error("unsupported", detail))
         try:
-            sent_ns = parse_time(message.sent)
+            check_time(message.sent)
         except ValueError as fault:
             raise Refusal(Error("bad_field", f"in stamp: {fault}")) from None
         if run.received >= run.count:
             detail = f"all {run.count} stamps of this exchange have come; send exchange_end"
             raise Refusal(Error("too_many_requests", detail))
         run.received += 1
-        if message.n > run.heard:
-            run.heard, run.heard_ns = message.n, session.read_ns
-        self._journal.add(run.incoming, sent_ns)
+        if run.heard is UNSET or message.n > run.heard:
+            run.heard, run.heard_at = message.n, format_time(session.read_ns)
+        keep = self._journal.add
+        keep(run.incoming + message.sent)
 
     def exchange_end(self, session: Session, _message: ExchangeEnd) -> None:
         """End the exchange, if it still runs, and answer with the counts."""
@@ -219,10 +227,22 @@ class Exchanges:
 
     def advance(self, phase: _Phase) -> None:
         """Send every stamp of `phase` that is due, and wait for the next."""
-        due = phase.grid.pass_due(self._clock.monotonic())
+        monotonic, wall_ns, keep = self._clock.monotonic, self._clock.wall_ns, self._journal.add
+        due = phase.grid.pass_due(monotonic())
         # In a copy, since whoever turns out to be gone leaves the phase.
-        for run in tuple(phase.runs):
-            self._send_due(run, due)
+        for number, run in enumerate(tuple(phase.runs), 1):
+            now, sent = monotonic(), format_time(wall_ns())
+            for tick in due:
+                if run.first <= tick and run.sent < run.count:
+                    run.sent += 1
+                    run.outbox.send(Stamp(run.sent, sent, run.heard, run.heard_at))
+                    run.lateness.note(tick, now)
+                    keep(run.outgoing + sent)
+            if not number % _WRITTEN_AT_ONCE:
+                self._flush()
+            if run.sent == run.count and run.phase is not None:
+                self._wait_for_rest(run)
+        self._flush()
         if phase.runs:
             self._wheel.add(phase.grid.tick, phase)
 
@@ -256,20 +276,11 @@ class Exchanges:
             late.max,
         )
 
-    def _send_due(self, run: _Run, due: list[int]) -> None:
-        """Send a stamp for each of the ticks in `due`, several in one write."""
-        now, sent_ns = self._clock.monotonic(), self._clock.wall_ns()
-        stamps = []
-        for tick in due:
-            if run.first <= tick and run.sent < run.count:
-                stamps.append(run.stamp(sent_ns))
-                run.lateness.note(tick, now)
-                self._journal.add(run.outgoing, sent_ns)
-        run.session.send_now(stamps)
-        if run.sent == run.count and run.phase is not None:
-            self._leave_phase(run)
-            run.grace = self._wheel.tick_in(GRACE)
-            self._wheel.add(run.grace, run)
+    def _wait_for_rest(self, run: _Run) -> None:
+        """Give the other side time to send what it has still to send."""
+        self._leave_phase(run)
+        run.grace = self._wheel.tick_in(GRACE)
+        self._wheel.add(run.grace, run)
 
     def _join_phase(self, run: _Run) -> None:
         """Spread those who begin at once over the ticks of an interval."""

@@ -18,8 +18,9 @@ class Hello(Message, frozen=True):
     """Takes a name. Bare, it gets the original protocol; each further field asks for more.
 
     `version` 1 adds ids, acknowledgements and a token; `token` reclaims the name; `after` asks for
-    every message since that id of the log named `log`, and for all where the log is another one by
-    now; `presence` for `joined` and `left`; `format` turns to plain text.
+    every message since that id of the log named `log`, and where the log is another one by now for
+    all that is not common to both; `presence` for `joined` and `left`; `format` turns to plain
+    text.
     """
 
     name: str | UnsetType = UNSET
@@ -53,11 +54,16 @@ class OutgoingBroadcast(Message, frozen=True):
 
 
 class History(Message, frozen=True):
-    """Asks for the newest `limit` messages (1 to 1000) whose id is below `before`."""
+    """Asks for the newest `limit` messages (1 to 1000) whose id is below `before`.
+
+    With the `name` and `token` of somebody it is their history, whoever has the name right now.
+    """
 
     before: Id | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=1000)] = 50
     ref: Ref | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    token: Token | UnsetType = UNSET
 
 
 class Quit(Message, frozen=True):
@@ -68,8 +74,10 @@ class Welcome(Message, frozen=True):
     """The name is yours. All fields but `code` are for version 1.
 
     `last` is the newest id in the log, and `log` names that log: ids of another one mean nothing
-    here. `max_line` is in bytes; `max_inflight` counts messages with a `ref`
-    that may be unacknowledged at once, beyond which the server stops reading.
+    here. `after` is there when the `after` of the hello was such an id: what follows begins behind
+    this one instead, up to which both logs are the same. `max_line` is in bytes; `max_inflight`
+    counts messages with a `ref` that may be unacknowledged at once, beyond which the server stops
+    reading.
     """
 
     version: int | UnsetType = UNSET
@@ -78,6 +86,7 @@ class Welcome(Message, frozen=True):
     token: str | UnsetType = UNSET
     log: str | UnsetType = UNSET
     last: int | UnsetType = UNSET
+    after: int | UnsetType = UNSET
     max_line: int | UnsetType = UNSET
     max_inflight: int | UnsetType = UNSET
 
@@ -122,6 +131,12 @@ class Ack(Message, frozen=True):
     duplicate: bool | UnsetType = UNSET
 
 
+class Gap(Message, frozen=True):
+    """Some of what was missed is not kept: what follows in the replay begins at `first`."""
+
+    first: int
+
+
 class Resumed(Message, frozen=True):
     """The replay is over: `count` messages up to `last`; with `gap` all before `first` are gone."""
 
@@ -158,6 +173,7 @@ FROM_SERVER: Final = (
     Incoming,
     IncomingBroadcast,
     Ack,
+    Gap,
     Resumed,
     HistoryPage,
     Joined,

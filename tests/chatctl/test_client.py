@@ -170,6 +170,20 @@ async def test_history_is_asked_for_by_page(server: Server) -> None:
         assert [message.content for message in answer.messages] == ["hi"]
 
 
+async def test_the_history_of_a_name_is_asked_for_with_its_token_and_without_a_hello(
+    server: Server,
+) -> None:
+    async with server.client() as client:
+        peer = await server.accept()
+
+        call = asyncio.create_task(client.history_of("ann", "t" * 24, before=10))
+        asked = await peer.expect("history")
+        peer.say("history", messages=[], more=False, ref=asked["ref"])
+
+        assert not (await call).more
+        assert (asked["name"], asked["token"], asked["before"]) == ("ann", "t" * 24, 10)
+
+
 async def test_no_more_messages_are_unacknowledged_than_the_server_allows(server: Server) -> None:
     async with server.client() as client:
         peer = await sign_in(server, client, max_inflight=2)

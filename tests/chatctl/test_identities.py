@@ -119,3 +119,9 @@ def test_where_only_the_ledger_cannot_be_kept_the_name_is_ours_still(
         assert second.token == first.token
         assert second.ledger is None
         assert second.fault
+
+
+def test_a_token_can_be_read_while_a_program_has_the_name(identities: Identities) -> None:
+    assert identities.token_of("ann") == ""
+    with identities.borrow("ann") as identity:
+        assert identities.token_of("ANN") == identity.token

@@ -98,6 +98,9 @@ def test_in_another_log_the_place_begins_anew(ledger: Ledger) -> None:
     ledger.see(IncomingBroadcast("bob", "hi", 1))
     assert (ledger.log, ledger.last) == ("log-2", 1)
 
+    ledger.see(IncomingBroadcast("bob", "hi", 9), LogStartedOver("log-3", 4))
+    assert (ledger.log, ledger.last) == ("log-3", 4)
+
 
 @pytest.mark.parametrize(
     ("hello", "resume", "after"),

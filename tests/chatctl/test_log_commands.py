@@ -85,17 +85,19 @@ def test_history_is_narrowed_down(daemon: Daemon, bob: Wire) -> None:
     assert history("--since", "0") == []
 
 
-def test_history_is_of_nobody_else(daemon: Daemon) -> None:
-    tail = begin("tail", "--as", "ann", daemon=daemon)
+def test_history_is_there_for_who_has_a_chat_open_which_goes_on(daemon: Daemon, bob: Wire) -> None:
+    tail = begin("tail", "--as", "ann", "--json", "--count", "2", daemon=daemon)
     assert tail.stderr is not None
     assert "listening" in tail.stderr.readline()
+    bob.say("outgoing", to="ann", content="one")
 
-    refused = run("history", "--as", "ann", daemon=daemon)
-    tail.send_signal(signal.SIGINT)
-    tail.communicate(timeout=PATIENCE)
+    told = run("history", "--as", "Ann", "--json", daemon=daemon)
+    exported = run("export", "--as", "ann", daemon=daemon)
+    bob.say("outgoing", to="ann", content="two")
 
-    assert (refused.code, refused.out) == (4, "")
-    assert "ann is in use by another chatctl here" in refused.err
+    assert (told.code, told.err, contents(told.out)) == (0, "", ["one"])
+    assert (exported.code, exported.out) == (0, told.out)
+    assert contents(finish(tail).out) == ["one", "two"]
 
 
 def test_a_history_that_is_not_there_is_nothing(daemon: Daemon) -> None:

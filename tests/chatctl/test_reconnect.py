@@ -8,6 +8,7 @@ import pytest
 from chatctl.backoff import Backoff
 from chatctl.client import (
     CannotConnectError,
+    Gap,
     LogStartedOver,
     Reconnected,
     Reconnecting,
@@ -126,11 +127,15 @@ async def test_a_gap_in_the_replay_is_told(server: Server) -> None:
         peer.hang_up()
         peer = await server.accept()
         await peer.welcome(last=90)
+        peer.say("gap", first=90)
         peer.deliver(90)
-        peer.say("resumed", count=1, last=90, gap=True, first=80)
+        peer.say("resumed", count=1, last=90, gap=True, first=90)
 
+        assert isinstance(await next_event(client), Reconnecting)
+        assert isinstance(await next_event(client), Reconnected)
+        assert await next_event(client) == Gap(90)
         assert await next_contents(client, 1) == ["m90"]
-        assert await next_event(client) == Resumed(1, 90, gap=True, first=80)
+        assert await next_event(client) == Resumed(1, 90, gap=True, first=90)
 
 
 async def test_a_log_that_started_over_is_read_from_its_beginning_after_one_hello(

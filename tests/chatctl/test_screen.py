@@ -10,6 +10,7 @@ from chatctl.lines import WRONG
 from chatctl.screen import CROWD, Screen
 from common.messages.base import Error
 from common.messages.chat import (
+    Gap,
     Incoming,
     IncomingBroadcast,
     Joined,
@@ -146,7 +147,7 @@ def test_a_lost_connection_is_one_line_however_often_it_is_tried(screen: Screen)
 
 
 def test_what_is_lost_for_good_is_told(screen: Screen) -> None:
-    screen.heard(Resumed(0, 7, gap=True, first=5))
+    screen.heard(Gap(5))
     screen.heard(Error("rate_limited", "slow down"))
     assert lines(screen) == [
         "10:00:00         * messages before number 5 are no longer kept, some were missed",

@@ -5,7 +5,7 @@ import pytest
 from chatctl.events import Delivered, Event, LogStartedOver, Undelivered
 from chatctl.talk import describe, describe_kept
 from common.messages.base import Error
-from common.messages.chat import Outgoing, OutgoingBroadcast, Resumed
+from common.messages.chat import Gap, Outgoing, OutgoingBroadcast, Resumed
 
 HI = Outgoing("b\x1bb", "hi\nyou", "r1")
 FULL = Error("storage_failed", "the disk is full", ref="r1")
@@ -38,10 +38,14 @@ FULL = Error("storage_failed", "the disk is full", ref="r1")
             "the server's log started over: messages from before it may be missing",
         ),
         (
-            Resumed(0, 9, gap=True, first=5),
+            LogStartedOver("b", 7),
+            "the server lost some messages after number 7; what it has there follows",
+        ),
+        (
+            Gap(5),
             "messages before number 5 are no longer kept, some were missed",
         ),
-        (Resumed(0, 9, gap=True, first=1), None),
+        (Resumed(0, 9, gap=True, first=5), None),
         (Resumed(4, 9, gap=False), None),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from chatctl.errors import UsageError
 from chatctl.timefile import TimeFile
 from common.timefile import Block, direction, parse_blocks
+from common.timestamps import format_time
 
 EPOCH = 1_795_245_060_000_000_000
 THERE = direction("192.0.2.1", "192.0.2.254")
@@ -25,7 +26,7 @@ def write_block(path: Path, rows: int, *, is_ended: bool = True) -> tuple[TimeFi
     with TimeFile(path, told.append) as file:
         file.start_block()
         for n in range(rows):
-            file.add(THERE, EPOCH + n)
+            file.add(THERE + format_time(EPOCH + n))
         if is_ended:
             file.end_block(1_000_000_000, broken_off=False)
     return file, told

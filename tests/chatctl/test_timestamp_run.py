@@ -44,7 +44,7 @@ class Rows:
     def start_block(self) -> None:
         self.blocks.append(0)
 
-    def add(self, _columns: str, _at_ns: int) -> None:
+    def add(self, _row: str) -> None:
         self.blocks[-1] += 1
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:

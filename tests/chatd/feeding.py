@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, Self
 
-from chatd.outbox import Outbox
 from chatd.services.feed import Feeds
 from chatd.session import Session
 from chatd.stock import Item
 from chatd.wheel import Wheel
 from common.messages.feed import Person, Subscribe, Unsubscribe
 from tests.chatd.fake_time import FakeTime
+from tests.chatd.stage import lone_outbox
 
 ANN: Final = Person("Ann", "ann", "ann@example.com", "1 Way", "Ann & Co", "1990-12-31", "555-1")
 EPOCH_NS: Final = 1_795_245_060_000_000_000
@@ -74,7 +74,7 @@ class Visitor:
     local_host = "192.0.2.254"
 
     def __init__(self, house: House) -> None:
-        self.outbox = Outbox(lambda _outbox: None, lambda: None)
+        self.outbox = lone_outbox()
         self.session = Session("192.0.2.1:40000", 0.0, self.outbox, self)
         self._house = house
 

@@ -18,6 +18,16 @@ PLENTY: Final = 10**12
 READER_LIMIT: Final = 128 * 1024
 
 
+class Socket:
+    """Has a descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
 class Cable(asyncio.Transport):
     """The server's end of a connection; `room` is how many bytes the other side still takes."""
 
@@ -27,8 +37,9 @@ class Cable(asyncio.Transport):
         writes: list["Cable"],
         peer: tuple[str, int] | None,
         room: int,
+        descriptor: int,
     ) -> None:
-        super().__init__({"peername": peer})
+        super().__init__({"peername": peer, "socket": Socket(descriptor)})
         self.taken = bytearray()
         """What arrived at the other side."""
         self.is_eof_written = False
@@ -56,6 +67,21 @@ class Cable(asyncio.Transport):
         if self.how_it_ended is None:
             self._buffer += data
             self._push()
+
+    def write_directly(self, encoded: bytes) -> int:
+        """Take what there is room for, as the kernel does, or raise OSError."""
+        assert not self.is_eof_written, "written after the end of file"
+        assert not self._buffer, "written before what the transport holds"
+        assert self.how_it_ended != "closed", "written to a descriptor that is closed"
+        if self.how_it_ended is not None:
+            raise BrokenPipeError
+        size = min(self._room, len(encoded))
+        if not size:
+            raise BlockingIOError
+        self._writes.append(self)
+        self._room -= size
+        self.taken += encoded[:size]
+        return size
 
     def write_eof(self) -> None:
         self.is_eof_written = True
@@ -115,7 +141,9 @@ class Cable(asyncio.Transport):
 class Client:
     """One client and the connection that serves it."""
 
-    def __init__(self, house: "House", peer: tuple[str, int] | None, room: int) -> None:
+    def __init__(
+        self, house: "House", peer: tuple[str, int] | None, room: int, descriptor: int
+    ) -> None:
         reader = asyncio.StreamReader(limit=READER_LIMIT)
         streams = asyncio.StreamReaderProtocol(reader, self._accept)
         self._house = house
@@ -123,7 +151,7 @@ class Client:
         self._seen = 0
         self.served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the server has let go of the connection."""
-        self.cable = Cable(streams, house.writes, peer, room)
+        self.cable = Cable(streams, house.writes, peer, room, descriptor)
         streams.connection_made(self.cable)
 
     def _accept(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -213,7 +241,7 @@ class House:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.stage = stage or Stage(lambda keep, _turn: MemoryLog(keep, loop.call_soon))
-        self._turn = Turn(loop.call_soon)
+        self._turn = Turn(loop.call_soon, self._write)
         self._terms = Terms(max_line, outbox_limit, idle_timeout)
         self._clients: list[Client] = []
         self.writes: list[Cable] = []
@@ -233,7 +261,7 @@ class House:
         self, *, room: int = PLENTY, peer: tuple[str, int] | None = ("192.0.2.1", 40000)
     ) -> Client:
         """Let a client connect that takes `room` bytes before it stops reading."""
-        self._clients.append(Client(self, peer, room))
+        self._clients.append(Client(self, peer, room, len(self._clients)))
         return self._clients[-1]
 
     async def member(self, name: str, **fields: Any) -> Client:
@@ -241,6 +269,9 @@ class House:
         client = self.connect()
         await client.hello(name, **fields)
         return client
+
+    def _write(self, descriptor: int, encoded: bytes) -> int:
+        return self._clients[descriptor].cable.write_directly(encoded)
 
     def make_connection(
         self, writer: asyncio.StreamWriter, served: asyncio.Future[None]

@@ -84,7 +84,7 @@ class Paper:
 
     def __init__(self) -> None:
         self.lost = 0
-        self.rows: list[tuple[str, int]] = []
+        self.rows: list[str] = []
         self.ends: list[tuple[int, bool]] = []
         self.blocks = 0
 
@@ -95,9 +95,9 @@ class Paper:
         """Begin a block."""
         self.blocks += 1
 
-    def add(self, columns: str, at_ns: int) -> None:
+    def add(self, row: str) -> None:
         """Write a stamp."""
-        self.rows.append((columns, at_ns))
+        self.rows.append(row)
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
@@ -136,7 +136,7 @@ class Stage:
             self.reception,
             Chat(self.log, self.roster, identities, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES),
+            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
             Feeds(NothingToFeed(), self.wheel, self.clock),
         ]
         self.router = Router(services)
@@ -278,9 +278,13 @@ class Nowhere:
         """Return at once: nothing is ever written."""
 
 
+def drop(_encoded: bytes) -> None:
+    """Be written to, for nobody."""
+
+
 def lone_outbox() -> Outbox:
     """Return an outbox that nobody flushes."""
-    return Outbox(lambda _outbox: None, lambda: None)
+    return Outbox(lambda _outbox: None, lambda: None, drop)
 
 
 def lone_session(identity: int, dialect: Dialect = Dialect.BARE) -> Session:

@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from chatd.connection import CHUNK, LINGER
+from chatd.connection import LINGER
+from chatd.turn import CHUNK
 from common.messages.base import Error
 from tests.chatd.house import House, reason
 from tests.chatd.stage import Stage

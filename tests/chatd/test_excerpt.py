@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from chatd.excerpt import LONGEST, excerpt
-from chatd.outbox import Outbox
 from chatd.router import PrintingRouter, Router
 from chatd.routes import Route, route
 from chatd.session import Session
@@ -13,8 +12,9 @@ from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
 from common.messages.base import Error
 from common.messages.basic import Ping
-from common.messages.chat import Hello, Outgoing, OutgoingBroadcast
+from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast
 from common.messages.request import BareRequest
+from tests.chatd.stage import lone_outbox
 
 
 class Nobody:
@@ -38,7 +38,7 @@ class Nobody:
 
 @pytest.fixture
 def session() -> Session:
-    return Session("192.0.2.1:40000", 0.0, Outbox(lambda _outbox: None, lambda: None), Nobody())
+    return Session("192.0.2.1:40000", 0.0, lone_outbox(), Nobody())
 
 
 def test_a_message_is_shown_as_the_line_that_it_is() -> None:
@@ -60,8 +60,15 @@ def test_long_content_is_cut() -> None:
     assert len(shown) < 2 * LONGEST
 
 
-def test_a_token_is_not_shown() -> None:
-    shown = excerpt(Hello("ann", 1, token="a secret of ann's"))
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello("ann", 1, token="a secret of ann's"),
+        History(name="ann", token="a secret of ann's"),
+    ],
+)
+def test_a_token_is_not_shown(message: Hello | History) -> None:
+    shown = excerpt(message)
     assert "secret" not in shown
     assert '"name":"ann"' in shown
 

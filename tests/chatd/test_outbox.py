@@ -8,7 +8,7 @@ from chatd.dialects import Dialect
 from chatd.outbox import BUSY_BYTES, BUSY_REPLIES, Outbox, Part
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import Joined
-from tests.chatd.stage import lone_outbox
+from tests.chatd.stage import drop, lone_outbox
 
 PING = b'{"code":"ping"}\n'
 
@@ -150,7 +150,7 @@ def test_what_a_dialect_has_no_words_for_is_not_written() -> None:
 
 def test_it_wakes_once_for_all_that_is_queued_until_it_is_reset() -> None:
     woken: list[Outbox] = []
-    outbox = Outbox(woken.append, lambda: None)
+    outbox = Outbox(woken.append, lambda: None, drop)
     outbox.send(Ping())
     outbox.put(Part(b"x"))
     outbox.send(Ping())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from common.recorder import Recorder
 from common.timefile import Block, direction, parse_blocks
+from common.timestamps import format_time
 
 SECOND = 1_000_000_000
 START = 1_795_245_060 * SECOND
@@ -49,8 +50,8 @@ class Disk(io.BytesIO):
         return [row.number for block in self.blocks() for row in block.rows]
 
 
-def stamps(count: int, *, since: int = 0) -> list[tuple[str, int]]:
-    return [(THERE, START + n * 10_000_000) for n in range(since, since + count)]
+def stamps(count: int, *, since: int = 0) -> list[str]:
+    return [THERE + format_time(START + n * 10_000_000) for n in range(since, since + count)]
 
 
 def record(disk: Disk, *counts: int) -> Recorder:

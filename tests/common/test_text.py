@@ -14,6 +14,7 @@ from common.messages import Error, Message
 from common.messages.basic import Pong
 from common.messages.chat import (
     Ack,
+    Gap,
     Incoming,
     IncomingBroadcast,
     Joined,
@@ -182,7 +183,7 @@ LINES: list[Any] = [
     (Users([]), "current users:\n"),
     (Joined("ann"), "* ann joined"),
     (Left("ann"), "* ann left"),
-    (Resumed(2, 9, gap=True, first=7), "! messages before number 7 are no longer kept"),
+    (Gap(7), "! messages before number 7 are no longer kept"),
     (Error("bad_name", "a name may not contain |"), "! a name may not contain |"),
 ]
 
@@ -198,7 +199,7 @@ def test_a_broadcast_of_someone_who_gave_no_name_shows_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [Welcome(), Ack("1", 1), Resumed(2, 9, gap=False), Pong("", "")], ids=repr
+    "message", [Welcome(), Ack("1", 1), Resumed(2, 9, gap=True, first=7), Pong("", "")], ids=repr
 )
 def test_what_only_programs_need_is_not_shown(message: Message) -> None:
     assert render(message) is None

@@ -17,6 +17,7 @@ from common.timefile import (
     format_rows,
     parse_blocks,
 )
+from common.timestamps import format_time
 
 SECOND = 1_000_000_000
 AT = 1_795_245_060 * SECOND + 123_456_789
@@ -41,17 +42,17 @@ def parse(text: str) -> list[Block]:
     return list(parse_blocks(text.splitlines(keepends=True)))
 
 
+def row(sender: str, receiver: str, at_ns: int) -> str:
+    return direction(sender, receiver) + format_time(at_ns)
+
+
 def one_block(first: int, count: int) -> str:
-    rows = [(direction(HERE, "::1"), AT + n * 10_000_000) for n in range(count)]
+    rows = [row(HERE, "::1", AT + n * 10_000_000) for n in range(count)]
     return format_rows(first, rows)
 
 
 def test_a_block_is_laid_out_as_specified() -> None:
-    text = (
-        block_start(first=True)
-        + format_rows(1, [(direction(HERE, HERE), AT)])
-        + block_end(300 * SECOND)
-    )
+    text = block_start(first=True) + format_rows(1, [row(HERE, HERE, AT)]) + block_end(300 * SECOND)
     assert text == SPECIFIED
 
 
@@ -61,9 +62,9 @@ def test_blocks_stand_a_line_apart() -> None:
 
 def test_rows_count_on_and_cut_times_to_microseconds() -> None:
     rows = [
-        (direction("10.0.0.1", "fe80::1%eth0"), AT + 999),
-        (direction("fe80::1%eth0", "10.0.0.1"), AT + 10 * SECOND),
-        (direction("10.0.0.1", "fe80::1%eth0"), AT // SECOND * SECOND),
+        row("10.0.0.1", "fe80::1%eth0", AT + 999),
+        row("fe80::1%eth0", "10.0.0.1", AT + 10 * SECOND),
+        row("10.0.0.1", "fe80::1%eth0", AT // SECOND * SECOND),
     ]
     assert format_rows(41, rows) == (
         "| 41 | 10.0.0.1 | fe80::1%eth0 | 2026-11-21 | 07:11:00.123457 |\n"
@@ -73,8 +74,8 @@ def test_rows_count_on_and_cut_times_to_microseconds() -> None:
 
 
 def test_the_first_moment_of_all_is_a_moment() -> None:
-    (row,) = format_rows(1, [(direction("a", "b"), 0)]).splitlines()
-    assert row == "| 1 | a | b | 1970-01-01 | 00:00:00.000000 |"
+    (line,) = format_rows(1, [row("a", "b", 0)]).splitlines()
+    assert line == "| 1 | a | b | 1970-01-01 | 00:00:00.000000 |"
 
 
 @pytest.mark.parametrize("address", ["", "a b", "a|b", "a\n", "zürich"])
@@ -134,7 +135,7 @@ def test_what_is_written_is_read_back(blocks: list[Written]) -> None:
     text, expected, number = "", [], 1
     for written in blocks:
         text += block_start(first=not text)
-        text += format_rows(number, [(direction(*way), at) for way, at in written.rows])
+        text += format_rows(number, [row(*way, at) for way, at in written.rows])
         end = broken_end if written.broken_off else block_end
         text += end(written.ms * 1_000_000)
         rows = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.chatd.log.files import doctor
 from tests.e2e.daemon import Daemon, command
 from tests.e2e.test_lifecycle import refused
 from tests.e2e.wire import Wire
@@ -103,6 +104,29 @@ def test_a_name_belongs_to_its_token_after_a_restart(
         ann_on(daemon).close()
 
 
+def test_who_saw_what_a_power_cut_took_is_told_and_misses_nothing_of_what_follows(
+    restart: Restart, tmp_path: Path
+) -> None:
+    cut = restart("--durability", "process")
+    with ann_on(cut) as ann, Wire(cut.address) as bob:
+        log = bob.hello("bob", version=1, token="a secret of bob's")["log"]
+        for number in range(1, 5):
+            ann.ask("outgoing_broadcast", content=f"number {number}", ref=str(number))
+            assert bob.hear()["id"] == number
+        cut.kill()
+    # The machine starts anew, and of the last two messages nothing had reached the disk.
+    doctor(tmp_path / "log.sqlite", "DELETE FROM entry WHERE id > 2", "UPDATE log SET boot = 'old'")
+    daemon = restart("--durability", "process")
+    with ann_on(daemon) as ann, Wire(daemon.address) as bob:
+        ann.ask("outgoing_broadcast", content="another third", ref="5")
+        welcome = bob.hello("bob", version=1, token="a secret of bob's", after=4, log=log)
+        assert (welcome["last"], welcome["after"]) == (3, 2)
+        assert welcome["log"] != log
+        again = bob.hear()
+        assert (again["id"], again["content"]) == (3, "another third")
+        assert bob.hear() == {"code": "resumed", "count": 1, "last": 3, "gap": True, "first": 1}
+
+
 def test_a_log_in_memory_begins_anew(restart: Restart) -> None:
     first = restart("--log", "memory")
     with ann_on(first) as ann:
@@ -194,6 +218,7 @@ def test_what_is_not_kept_is_a_gap_for_who_comes_back(restart: Restart) -> None:
         for number in range(30):
             assert bob.ask("outgoing_broadcast", content="hi", ref=f"{number}")["code"] == "ack"
         with ann_on(daemon, after=1) as again:
+            assert again.hear() == {"code": "gap", "first": 21}
             replayed = [again.hear() for _ in range(11)]
     assert [message["id"] for message in replayed[:-1]] == list(range(21, 31))
     assert replayed[-1] == {"code": "resumed", "count": 10, "last": 30, "gap": True, "first": 21}
@@ -215,7 +240,7 @@ class TestErrands:
             ann.ask("outgoing_broadcast", content="one", ref="1")
             checked = self.run("--check", str(tmp_path))
             assert (checked.returncode, checked.stderr) == (0, "")
-            assert checked.stdout.startswith(f"{tmp_path / 'log.sqlite'}: version 1, 1 messages, ")
+            assert checked.stdout.startswith(f"{tmp_path / 'log.sqlite'}: version 2, 1 messages, ")
             assert checked.stdout.endswith("\nsound\n")
             backed_up = self.run("--data", str(tmp_path), "--backup", str(backup))
             assert (backed_up.returncode, backed_up.stdout) == (0, "")

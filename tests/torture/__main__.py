@@ -24,27 +24,39 @@ DURABILITIES: Final[Mapping[str, Sequence[Durability]]] = {
     "both": ["process", "power"],
 }
 
+KEEP: Final = 400
+"""Messages kept in the run with retention: who is away for a few seconds misses some."""
+
 
 def main() -> int:
     """Do what the command line asks for; return the exit code."""
     options = _parser().parse_args()
     verdicts = []
     try:
-        for durability in DURABILITIES[options.durability]:
-            plan = Plan(
-                durability=durability,
-                seed=options.seed,
-                kills=options.kills,
-                clients=options.clients,
-                patience=options.patience,
-                limit=options.limit,
-                log_fault=options.log_fault,
-            )
+        for plan in _plans(options):
             verdicts.append(_torture(plan, options.keep))
             _tell(verdicts[-1], as_json=options.json)
     except asyncio.CancelledError:
         return 130
     return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+def _plans(options: argparse.Namespace) -> Iterator[Plan]:
+    """Yield each durability with all messages kept, and one with retention, unless told other."""
+    runs = [(each, options.keep_messages or 0) for each in DURABILITIES[options.durability]]
+    if options.keep_messages is None and options.durability == "both":
+        runs.append(("process", KEEP))
+    for durability, keep_messages in runs:
+        yield Plan(
+            durability=durability,
+            seed=options.seed,
+            kills=options.kills,
+            clients=options.clients,
+            patience=options.patience,
+            limit=options.limit,
+            log_fault=options.log_fault,
+            keep_messages=keep_messages,
+        )
 
 
 def _torture(plan: Plan, keep: Path | None) -> Verdict:
@@ -66,7 +78,7 @@ def _folder(plan: Plan, keep: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="torture-") as name:
             yield Path(name)
     else:
-        folder = keep / f"{plan.durability}-{plan.seed}"
+        folder = keep / f"{plan.durability}-{plan.keep_messages or 'all'}-{plan.seed}"
         folder.mkdir(parents=True)
         yield folder
 
@@ -102,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=random.randrange(10**6), metavar="N",
         help="the same draws again; when each comes to pass is up to the machine",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-messages", type=_count, metavar="N",
+        help="have the log keep the newest N only, at least 17 for each client "
+        f"(all; with both durabilities a third run follows, with {KEEP})",
     )  # fmt: skip
     parser.add_argument(
         "--patience", type=parse_duration, default=60.0, metavar="TIME",

@@ -1,15 +1,20 @@
 """Reads the journals of all clients and tells which promises were broken; no sockets, no files.
 
 A message is identified by its ref, which is its text too; its place in the one order is its id.
+
+A log that keeps the newest so many messages may have lost older ones, if it told each reader who
+missed one of them: a gap. And as it forgets a ref with its message, one that is sent again as much
+later may be there twice.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
-from tests.torture.journal import Acked, Began, Row, Seen, Sent, Troubled
+from tests.torture.journal import Acked, Began, CaughtUp, Gapped, Row, Seen, Sent, Troubled
 
 EXAMPLES: Final = 3
 """Broken cases of a promise that are told in words."""
@@ -37,21 +42,34 @@ class Sighting(Struct, frozen=True):
     is_repeat: bool
 
 
-class Facts:
-    """What the journals say, by message."""
+class Told(Struct, frozen=True):
+    """A gap that `reader` was told of: of what comes after id `after`, `first` is the oldest."""
 
-    def __init__(self, journals: Mapping[str, Sequence[Row]]) -> None:
+    reader: str
+    after: int
+    first: int
+
+
+class Facts:
+    """What the journals say, by message, of a log that keeps the newest `keep` (0: all)."""
+
+    def __init__(self, journals: Mapping[str, Sequence[Row]], keep: int = 0) -> None:
+        self.keep = keep
         self.members = list(journals)
         self.lives = 0
         self.authors: dict[str, str] = {}
         self.recipients: dict[str, str | None] = {}
         self.acks: list[Acked] = []
         self.sightings: list[Sighting] = []
+        self.gaps: list[Told] = []
         self.troubles: list[str] = []
         for member, rows in journals.items():
             self._take(member, rows)
         self.acked = {ack.ref: ack.id for ack in reversed(self.acks)}
         """The id that each message was first acknowledged with."""
+        ids = [*(ack.id for ack in self.acks), *(one.seen.id for one in self.sightings)]
+        self.first_kept = max(ids, default=0) - keep + 1 if keep else 1
+        """The oldest id that the log must have in the end."""
         self.places: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
         """By message and reader, the ids under which it came, repeats aside."""
         for sighting in self.sightings:
@@ -61,6 +79,7 @@ class Facts:
 
     def _take(self, member: str, rows: Sequence[Row]) -> None:
         last: Seen | None = None
+        position = 0
         is_first = False
         for row in rows:
             match row:
@@ -76,6 +95,13 @@ class Facts:
                     before = last.id if last is not None else 0
                     self.sightings.append(Sighting(member, row, before, is_repeat))
                     last, is_first = row, False
+                    position = max(position, row.id)
+                case Gapped():
+                    self.gaps.append(Told(member, position, row.first))
+                case CaughtUp():
+                    position = max(position, row.last)
+                    if row.gap and not self.keep:
+                        self.troubles.append(f"{member}: a gap before {row.last}")
                 case Troubled():
                     self.troubles.append(f"{member}: {row.what}")
 
@@ -91,6 +117,18 @@ class Facts:
         to = self.recipients[ref]
         return [to] if to else [member for member in self.members if member != self.authors[ref]]
 
+    def was_told(self, reader: str, number: int) -> bool:
+        """Whether `reader` need not have seen the message with this id, and knows that."""
+        return number < self.first_kept and any(
+            gap.reader == reader and gap.after < number < gap.first for gap in self.gaps
+        )
+
+    def are_apart(self, ids: Collection[int]) -> bool:
+        """Whether a message may have all these ids: each time its ref had been forgotten."""
+        return all(
+            self.keep and later - earlier > self.keep for earlier, later in pairwise(sorted(ids))
+        )
+
 
 def check(facts: Facts) -> list[Promise]:
     """Return every promise with what became of it."""
@@ -104,7 +142,8 @@ def check(facts: Facts) -> list[Promise]:
         promise("what was acknowledged came, under the id in the ack", acks, _phantom(facts)),
         promise("nobody saw what is not for him, or was never sent", came, _strayed(facts)),
         promise("all that was sent is acknowledged in the end", sent, _open(facts)),
-        promise("nobody met a gap, a refusal or a new log", facts.lives, facts.troubles),
+        promise("nobody met a refusal or another log", facts.lives, facts.troubles),
+        promise("no gap is of what must be kept", facts.lives, _overstepped(facts)),
     ]
 
 
@@ -117,14 +156,14 @@ def promise(text: str, checked: int, broken: Iterable[str]) -> Promise:
 def _lost(facts: Facts) -> Iterator[str]:
     for ref, number in facts.acked.items():
         for reader in facts.readers(ref):
-            if reader not in facts.places[ref]:
+            if reader not in facts.places[ref] and not facts.was_told(reader, number):
                 yield f"{ref}, acknowledged as {number}, never came to {reader}"
 
 
 def _duplicated(facts: Facts) -> Iterator[str]:
     for ref, by_reader in facts.places.items():
         for reader, ids in by_reader.items():
-            if len(ids) > 1:
+            if not facts.are_apart(ids):
                 yield f"{ref} came to {reader} {len(ids)} times, as {', '.join(map(str, ids))}"
 
 
@@ -136,7 +175,7 @@ def _reordered(facts: Facts) -> Iterator[str]:
     refs: defaultdict[int, set[str]] = defaultdict(set)
     for ref, by_reader in facts.places.items():
         ids = {number for numbers in by_reader.values() for number in numbers}
-        if len(ids) > 1:
+        if not facts.are_apart(ids):
             yield f"{ref} is {' and '.join(map(str, sorted(ids)))}"
         for number in ids:
             refs[number].add(ref)
@@ -149,8 +188,9 @@ def _phantom(facts: Facts) -> Iterator[str]:
     for ack in facts.acks:
         ids = {number for ids in facts.places[ack.ref].values() for number in ids}
         if not ids:
-            yield f"{ack.ref} was acknowledged as {ack.id}, and nobody saw it"
-        elif ids != {ack.id}:
+            if not all(facts.was_told(reader, ack.id) for reader in facts.readers(ack.ref)):
+                yield f"{ack.ref} was acknowledged as {ack.id}, and nobody saw it"
+        elif not facts.are_apart({*ids, ack.id}):
             seen = " and ".join(map(str, sorted(ids)))
             yield f"{ack.ref} was acknowledged as {ack.id}, and came as {seen}"
 
@@ -171,3 +211,9 @@ def _open(facts: Facts) -> Iterator[str]:
     for ref, author in facts.authors.items():
         if ref not in facts.acked:
             yield f"{author} sent {ref} and never got an acknowledgement"
+
+
+def _overstepped(facts: Facts) -> Iterator[str]:
+    for gap in facts.gaps:
+        if not facts.keep or gap.first > facts.first_kept:
+            yield f"{gap.reader} was told of a gap from {gap.after} to {gap.first}"

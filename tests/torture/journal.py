@@ -42,13 +42,26 @@ class Seen(Struct, frozen=True, array_like=True, tag="seen"):
     is_direct: bool
 
 
+class Gapped(Struct, frozen=True, array_like=True, tag="gap"):
+    """Some of what was missed is not kept; what comes next begins at `first`."""
+
+    first: int
+
+
+class CaughtUp(Struct, frozen=True, array_like=True, tag="caught up"):
+    """All up to `last` that is for the client has come, or, with `gap`, what is left of it."""
+
+    last: int
+    gap: bool
+
+
 class Troubled(Struct, frozen=True, array_like=True, tag="troubled"):
-    """Something came that never should: a gap, a refusal, another log."""
+    """Something came that never should: a refusal, another log."""
 
     what: str
 
 
-Row: TypeAlias = Began | Sent | Acked | Seen | Troubled
+Row: TypeAlias = Began | Sent | Acked | Seen | Gapped | CaughtUp | Troubled
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Row).decode

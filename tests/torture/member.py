@@ -20,6 +20,7 @@ from chatctl.client import (
     Delivered,
     Error,
     Event,
+    Gap,
     Incoming,
     IncomingBroadcast,
     LogStartedOver,
@@ -27,7 +28,7 @@ from chatctl.client import (
     Resumed,
     Undelivered,
 )
-from tests.torture.journal import Acked, Began, Journal, Seen, Sent, Troubled
+from tests.torture.journal import Acked, Began, CaughtUp, Gapped, Journal, Seen, Sent, Troubled
 
 BURST: Final = 8
 """Messages sent at once, at most: some are on their way at any moment."""
@@ -103,9 +104,11 @@ class Member:
                 self._note_farewell(seen)
             case Delivered(message=message, id=number, duplicate=duplicate):
                 self._acknowledged(message.ref or "", number, duplicate=duplicate)
-            case Resumed(gap=False):
-                pass
-            case Resumed() | LogStartedOver() | Undelivered() | Error() | Incoming():
+            case Gap(first=first):
+                self._journal.write(Gapped(first))
+            case Resumed(last=last, gap=gap):
+                self._journal.write(CaughtUp(last, gap))
+            case LogStartedOver() | Undelivered() | Error() | Incoming():
                 self._journal.write(Troubled(repr(event)))
 
     def _note_farewell(self, seen: Seen) -> None:

@@ -28,16 +28,18 @@ def show(verdict: Verdict, console: Console) -> None:
 
 def _story(verdict: Verdict) -> list[str]:
     plan, deeds = verdict.plan, verdict.deeds
+    kept = f"the newest {plan.keep_messages} kept" if plan.keep_messages else "all kept"
     return [
-        f"torture: {plan.clients} clients, durability {plan.durability}, seed {plan.seed}, "
-        f"{verdict.seconds:.0f} s",
+        f"torture: {plan.clients} clients, durability {plan.durability}, {kept}, "
+        f"seed {plan.seed}, {verdict.seconds:.0f} s",
         f"the daemon was killed {deeds.daemon_kills} times, {deeds.stillborn} of them as "
         "soon as it was started",
         f"clients were killed {deeds.client_kills} times and stopped {deeds.client_stops} times; "
         f"{deeds.cuts} connections were cut within a line",
         f"{verdict.messages} messages were sent; {verdict.resent} acknowledgements were of one "
         "that was sent again",
-        f"{verdict.repeats} messages were seen again by a client that was killed as it saw them",
+        f"{verdict.repeats} messages were seen again by a client that was killed as it saw them; "
+        f"{verdict.gaps} gaps were told",
     ]
 
 

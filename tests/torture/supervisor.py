@@ -34,13 +34,17 @@ LONGEST_LINK: Final = 6.0
 
 LONGEST_STOP: Final = 1.5
 
+LONGEST_ABSENCE: Final = 6.0
+"""The same where the log does not keep all: so long that some of what is missed is gone."""
+
 Durability = Literal["process", "power"]
 
 
 class Plan(Struct, frozen=True):
     """What to do to whom. Same `seed`, same draws; what each hits is up to the machine.
 
-    `patience` (s) is for everyone to finish in peace, `limit` (s) for all of it.
+    `patience` (s) is for everyone to finish in peace, `limit` (s) for all of it. The log keeps the
+    newest `keep_messages` (0: all).
     """
 
     durability: Durability
@@ -50,6 +54,7 @@ class Plan(Struct, frozen=True):
     patience: float
     limit: float
     log_fault: str = "none"
+    keep_messages: int = 0
 
 
 class Deeds(Struct):
@@ -71,6 +76,7 @@ class Verdict(Struct, frozen=True):
     messages: int
     resent: int
     repeats: int
+    gaps: int
     promises: list[Promise]
 
     @property
@@ -123,6 +129,7 @@ class Supervisor:
             "--durability": self._plan.durability,
             "--log-level": "warning",
             "--log-fault": self._plan.log_fault,
+            "--keep-messages": str(self._plan.keep_messages),
         }
         command = [
             sys.executable,
@@ -205,10 +212,11 @@ class Supervisor:
 
     async def _stop_members(self, members: list[Charge]) -> None:
         draw = self._draw("stops")
+        longest = LONGEST_ABSENCE if self._plan.keep_messages else LONGEST_STOP
         while await self._peace(draw.uniform(0, LONGEST_PEACE)):
             victim = draw.choice(members)
             self._deeds.client_stops += victim.pause()
-            await asyncio.sleep(draw.uniform(0, LONGEST_STOP))
+            await asyncio.sleep(draw.uniform(0, longest))
             victim.go_on()
 
     async def _cut(self, proxy: Proxy) -> None:
@@ -230,7 +238,8 @@ class Supervisor:
         await daemon.end(signal.SIGTERM, self._plan.patience)
 
     async def _judge(self, seconds: float) -> Verdict:
-        facts = Facts({name: journal.read(self._journal(name)) for name in self._names})
+        journals = {name: journal.read(self._journal(name)) for name in self._names}
+        facts = Facts(journals, self._plan.keep_messages)
         code, said = await run(sys.executable, "-m", "chatd", "--check", str(self._data))
         lives = facts.lives + self._deeds.daemon_kills + 1
         promises = [
@@ -245,6 +254,7 @@ class Supervisor:
             messages=len(facts.authors),
             resent=sum(ack.duplicate for ack in facts.acks),
             repeats=sum(sighting.is_repeat for sighting in facts.sightings),
+            gaps=len(facts.gaps),
             promises=promises,
         )
 

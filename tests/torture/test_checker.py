@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from tests.torture.checker import Facts, check
-from tests.torture.journal import Acked, Began, Row, Seen, Sent, Troubled
+from tests.torture.journal import Acked, Began, CaughtUp, Gapped, Row, Seen, Sent, Troubled
 
 Journals = Mapping[str, Sequence[Row]]
 
@@ -15,7 +15,8 @@ ORDER = "all saw the same order"
 PHANTOM = "what was acknowledged came, under the id in the ack"
 STRAYED = "nobody saw what is not for him, or was never sent"
 OPEN = "all that was sent is acknowledged in the end"
-TROUBLE = "nobody met a gap, a refusal or a new log"
+TROUBLE = "nobody met a refusal or another log"
+GAP = "no gap is of what must be kept"
 
 BEGAN = Began()
 ANN_1 = Seen(1, "ann", "ann.1", is_direct=False)
@@ -37,9 +38,10 @@ SOUND: Journals = {"ann": ANN, "bob": BOB, "eve": EVE}
 """Ann says 1 to all and 2 to Bob, Bob says 3 to all."""
 
 
-def broken(journals: Journals) -> dict[str, Sequence[str]]:
+def broken(journals: Journals, keep: int = 0) -> dict[str, Sequence[str]]:
     """Return the examples of each promise that was broken."""
-    return {promise.text: promise.examples for promise in check(Facts(journals)) if promise.broken}
+    promises = check(Facts(journals, keep))
+    return {promise.text: promise.examples for promise in promises if promise.broken}
 
 
 def test_sound_journals_break_no_promise_and_each_is_put_to_the_test() -> None:
@@ -53,6 +55,7 @@ def test_sound_journals_break_no_promise_and_each_is_put_to_the_test() -> None:
         STRAYED: (5, 0),
         OPEN: (3, 0),
         TROUBLE: (3, 0),
+        GAP: (3, 0),
     }
 
 
@@ -151,8 +154,13 @@ def test_sound_journals_break_no_promise_and_each_is_put_to_the_test() -> None:
             id="a message is never acknowledged",
         ),
         pytest.param(
-            "eve", [BEGAN, Troubled("a gap"), *EVE[1:]], {TROUBLE: ["eve: a gap"]},
-            id="a gap is told",
+            "eve", [BEGAN, Troubled("a refusal"), *EVE[1:]], {TROUBLE: ["eve: a refusal"]},
+            id="a refusal is met",
+        ),
+        pytest.param(
+            "eve", [BEGAN, ANN_1, Gapped(3), BOB_1, CaughtUp(3, gap=True)],
+            {TROUBLE: ["eve: a gap before 3"], GAP: ["eve was told of a gap from 1 to 3"]},
+            id="a gap is told where all is kept",
         ),
     ],
 )  # fmt: skip
@@ -182,3 +190,64 @@ def test_every_broken_case_counts_and_some_are_told() -> None:
     (promise,) = (promise for promise in promises if promise.text == OPEN)
     assert promise.broken == 9
     assert len(promise.examples) < 9
+
+
+class TestRetention:
+    """Ann says 20 things to Bob and Eve; the log keeps the newest 5."""
+
+    KEEP = 5
+    SAID = 20
+
+    def seen(self, *ids: int) -> list[Row]:
+        return [Seen(number, "ann", f"ann.{number}", is_direct=False) for number in ids]
+
+    def judged(self, eve: list[Row]) -> dict[str, Sequence[str]]:
+        everything = range(1, self.SAID + 1)
+        ann: list[Row] = [BEGAN, *(Sent(f"ann.{number}", None) for number in everything)]
+        ann += (Acked(f"ann.{number}", number, duplicate=False) for number in everything)
+        return broken({"ann": ann, "bob": [BEGAN, *self.seen(*everything)], "eve": eve}, self.KEEP)
+
+    def test_what_a_gap_was_told_of_may_be_missing(self) -> None:
+        eve = [BEGAN, *self.seen(1, 2), Gapped(16), *self.seen(16, 17), CaughtUp(17, gap=True)]
+        assert self.judged([*eve, *self.seen(18, 19, 20)]) == {}
+
+    def test_a_gap_that_was_told_in_an_earlier_life_is_not_told_again(self) -> None:
+        eve = [BEGAN, *self.seen(1), Gapped(10), *self.seen(10), BEGAN, CaughtUp(10, gap=False)]
+        assert self.judged([*eve, *self.seen(*range(11, 21))]) == {}
+
+    def test_without_a_gap_nothing_may_be_missing(self) -> None:
+        assert self.judged([BEGAN, *self.seen(1, 2), *self.seen(*range(4, 21))]) == {
+            LOST: ["ann.3, acknowledged as 3, never came to eve"]
+        }
+
+    def test_a_gap_is_no_excuse_for_what_was_missing_before_or_comes_after(self) -> None:
+        eve = [BEGAN, *self.seen(1, 3, 4), Gapped(10), *self.seen(11, 12), CaughtUp(12, gap=True)]
+        assert self.judged([*eve, *self.seen(*range(13, 21))]) == {
+            LOST: [
+                "ann.10, acknowledged as 10, never came to eve",
+                "ann.2, acknowledged as 2, never came to eve",
+            ]
+        }
+
+    def test_nor_for_what_had_been_caught_up_with(self) -> None:
+        eve = [BEGAN, *self.seen(1), CaughtUp(4, gap=False), Gapped(10), *self.seen(*range(10, 21))]
+        assert LOST in self.judged(eve)
+
+    def test_a_gap_in_what_must_be_kept_is_a_fault(self) -> None:
+        eve = [BEGAN, *self.seen(*range(1, 15)), Gapped(17), *self.seen(17, 18, 19, 20)]
+        assert self.judged(eve) == {
+            LOST: ["ann.16, acknowledged as 16, never came to eve"],
+            GAP: ["eve was told of a gap from 14 to 17"],
+        }
+
+    @pytest.mark.parametrize(("second", "is_fine"), [(21, True), (6, False)])
+    def test_a_message_may_be_there_twice_once_it_was_forgotten(
+        self, second: int, is_fine: bool
+    ) -> None:
+        again = Seen(second, "eve", "eve.1", is_direct=False)
+        first = Seen(1, "eve", "eve.1", is_direct=False)
+        end = Seen(30, "eve", "eve.2", is_direct=False)
+        eve: list[Row] = [BEGAN, Sent("eve.1", None), Sent("eve.2", None)]
+        eve += [Acked("eve.1", second, duplicate=False), Acked("eve.2", 30, duplicate=False)]
+        found = broken({"eve": eve, "bob": [BEGAN, first, again, end]}, self.KEEP)
+        assert found == {} if is_fine else TWICE in found

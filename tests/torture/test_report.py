@@ -21,6 +21,7 @@ def verdict(*broken: str) -> Verdict:
         messages=12478,
         resent=903,
         repeats=5,
+        gaps=2,
         promises=[promise("all is well", 3, []), promise("all is done", 124906, broken)],
     )
 
@@ -36,7 +37,7 @@ def test_off_a_terminal_the_verdict_is_plain_text() -> None:
     lines = [line.rstrip() for line in shown(verdict()).splitlines()]
 
     assert lines[:2] == [
-        "torture: 20 clients, durability power, seed 7, 65 s",
+        "torture: 20 clients, durability power, all kept, seed 7, 65 s",
         "the daemon was killed 100 times, 18 of them as soon as it was started",
     ]
     assert lines[-4:] == [

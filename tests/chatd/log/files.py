@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 
+from chatd.log import schema
 from chatd.log.batch import Batch, Claim
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database
@@ -30,6 +31,18 @@ def long_log(directory: Path, count: int = 3_000) -> Path:
     """Make a log of `count` messages, in the table and in every index."""
     drafts = [draft(ANN, "x" * 200, BOB, f"ref {number:05}") for number in range(count)]
     return make_log(directory, drafts)
+
+
+def old_log(directory: Path) -> Path:
+    """Make a log as the first version of the tables had it, with one message."""
+    path = directory / FILE
+    connection = apsw.Connection(os.fspath(path))
+    schema.migrate(connection, schema.MIGRATIONS[:1])
+    connection.execute(
+        "INSERT INTO entry VALUES (1, 7, 'ann', 'old', 0, 3, NULL, NULL, 'a ref', 0)"
+    )
+    connection.close()
+    return path
 
 
 def doctor(path: Path, *statements: str) -> None:

@@ -60,11 +60,15 @@ class SqliteHarness:
     """A `SqliteLog` in a directory where another one was or will be; `now_ns` is its clock."""
 
     def __init__(
-        self, directory: Path, retention: Retention = ALL, durability: Durability = "process"
+        self,
+        directory: Path,
+        retention: Retention = ALL,
+        durability: Durability = "process",
+        boot: str | None = None,
     ) -> None:
         self.now_ns = EPOCH_NS
         self.reported: list[Outcome[str]] = []
-        self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns)
+        self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns, boot)
 
     async def commit(self) -> None:
         await self.log.flush()
@@ -72,10 +76,13 @@ class SqliteHarness:
 
 @asynccontextmanager
 async def open_sqlite(
-    directory: Path, retention: Retention = ALL, durability: Durability = "process"
+    directory: Path,
+    retention: Retention = ALL,
+    durability: Durability = "process",
+    boot: str | None = None,
 ) -> AsyncIterator[SqliteHarness]:
-    """Open the `SqliteLog` in `directory`."""
-    harness = SqliteHarness(directory, retention, durability)
+    """Open the `SqliteLog` in `directory`, in this boot of the machine or another one."""
+    harness = SqliteHarness(directory, retention, durability, boot)
     await harness.log.open(harness.reported.extend)
     try:
         yield harness

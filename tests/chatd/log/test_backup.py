@@ -1,14 +1,16 @@
 """A copy of a log that is in use."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from chatd.log.backup import back_up
-from chatd.log.opening import FILE
+from chatd.log.opening import FILE, open_to_read
 from chatd.log.port import UnusableLogError
-from tests.chatd.log.files import long_log
+from tests.chatd.log.files import long_log, old_log
 from tests.chatd.log.harness import BOB, draft, fill, open_sqlite, replayed
 
 
@@ -20,8 +22,10 @@ async def test_it_holds_what_was_committed_and_goes_on_from_there(tmp_path: Path
         assert back_up(tmp_path / FILE, copy) == copy.stat().st_size
         await fill(bench, draft(content="after the backup"))
         assert bench.log.last == 51
-    async with open_sqlite(copy.parent) as restored:
+        name = bench.log.name
+    async with open_sqlite(copy.parent, boot="another") as restored:
         assert restored.log.last == 50
+        assert restored.log.ancestors == {name: 50}
         await fill(restored, draft(ref="7"), draft(ref="new"))
         assert [(o.kind, o.entry.id) for o in restored.reported] == [
             ("duplicate", 8),
@@ -40,6 +44,20 @@ async def test_what_goes_on_from_it_is_another_log(tmp_path: Path) -> None:
         assert restored.log.name != name
     async with open_sqlite(tmp_path) as bench:
         assert bench.log.name == name
+
+
+def test_one_of_an_older_log_stays_as_old_as_that(tmp_path: Path) -> None:
+    """Whoever wants to go back to the older chatd needs one that it can read."""
+    (tmp_path / "backup").mkdir()
+    path, copy = old_log(tmp_path), tmp_path / "backup" / FILE
+    back_up(path, copy)
+    with closing(open_to_read(path)) as original, closing(open_to_read(copy)) as backup:
+        assert backup.pragma("user_version") == original.pragma("user_version") == 1
+        assert names(backup) != names(original)
+
+
+def names(log: apsw.Connection) -> object:
+    return log.execute("SELECT name FROM log").fetchall()
 
 
 def test_it_is_one_file_and_nothing_is_left_beside_it(tmp_path: Path) -> None:

@@ -14,9 +14,13 @@ from tests.chatd.stage import EPOCH_NS
 
 
 class _Disk(apsw.VFS):
-    """The file system of this machine, on which `fault` can be had of every write or sync."""
+    """The file system of this machine, on which `fault` can be had of every write or sync.
+
+    No file can have more than `longest` bytes.
+    """
 
     def __init__(self) -> None:
+        self.longest = 2**60
         self.fault: type[apsw.Error] | None = None
         self.operation = "write"
         super().__init__("faulty disk", "unix", makedefault=True)
@@ -26,7 +30,9 @@ class _Disk(apsw.VFS):
     ) -> apsw.VFSFile:
         return _File(self, name, flags)
 
-    def look(self, operation: str) -> None:
+    def look(self, operation: str, end: int = 0) -> None:
+        if end > self.longest:
+            raise apsw.FullError(f"no room for {end} bytes")
         if self.fault is not None and operation == self.operation:
             raise self.fault(f"no {operation} possible")
 
@@ -37,7 +43,7 @@ class _File(apsw.VFSFile):
         super().__init__("unix", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        self._disk.look("write")
+        self._disk.look("write", offset + len(data))
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
@@ -141,3 +147,14 @@ async def test_old_messages_stay_until_they_can_be_forgotten(tmp_path: Path, dis
         disk.fault = None
         await fill(bench, draft())
         assert (bench.log.first, bench.log.last) == (8, 10)
+
+
+async def test_on_a_full_disk_what_is_forgotten_makes_room_for_what_comes(
+    tmp_path: Path, disk: _Disk
+) -> None:
+    disk.longest = 400_000
+    async with open_sqlite(tmp_path, Retention(messages=20)) as bench:
+        while bench.log.last < 500:
+            await fill(bench, draft(content="x" * 4_000))
+            assert bench.reported[-1].kind == "stored"
+        assert bench.log.first == 481

@@ -71,10 +71,21 @@ async def test_what_is_appended_while_a_commit_runs_is_one_batch(tmp_path: Path)
     await bench.log.open(lambda outcomes: sizes.append(len(outcomes)))
     bench.log.append(draft(), "first")
     await asyncio.sleep(0)  # the commit of the first is under way
-    for number in range(500):
+    for number in range(2_000):
         bench.log.append(draft(), f"{number}")
     await bench.log.close()
-    assert sizes == [1, 500]
+    assert sizes == [1, 2_000]
+
+
+async def test_of_many_in_one_commit_each_ref_is_looked_up_if_one_is_known(tmp_path: Path) -> None:
+    async with open_sqlite(tmp_path) as bench:
+        await fill(bench, draft(ref="1200"))
+        await fill(bench, *[draft(ref=f"{number}") for number in range(2_000)])
+        acks = [(outcome.kind, outcome.entry.id) for outcome in bench.reported[1:]]
+    before, known, *rest = acks[1_199:]
+    assert acks[:1_200] == [("stored", number) for number in range(2, 1_202)]
+    assert (before, known) == (("stored", 1_201), ("duplicate", 1))
+    assert rest == [("stored", number) for number in range(1_202, 2_001)]
 
 
 async def test_a_directory_is_used_by_one_log_at_a_time(tmp_path: Path) -> None:

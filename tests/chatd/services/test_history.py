@@ -116,3 +116,45 @@ async def test_a_page_counts_as_queued_as_soon_as_it_is_asked_for(stage: Stage) 
     assert ann.session.outbox.size > 4 * 60_000
     await ann.say("history")
     assert ann.session.outbox.is_busy
+
+
+async def test_with_name_and_token_it_is_for_the_holder_who_keeps_the_name(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.member("bob")
+    await bob.broadcast("to all")
+    await bob.say("outgoing", to="ann", content="to ann")
+    await ann.say("outgoing", to="bob", content="to bob")
+    for member in (ann, bob):
+        member.lines()
+    page = await stage.enter().ask("history", name="ANN", token=ann.token, ref="h1")
+    assert ([message["content"] for message in page["messages"]], page["ref"]) == (
+        ["to all", "to ann", "to bob"],
+        "h1",
+    )
+    assert {"id", "sent", "since"} <= page["messages"][0].keys()
+    assert (await bob.ask("who"))["users"] == ["ann", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, "not_welcome"),
+        ({"name": "ann"}, "bad_field"),
+        ({"token": "a guess of eve's!"}, "bad_field"),
+        ({"name": "ann", "token": "a guess of eve's!"}, "unauthorized"),
+        ({"name": "nobody", "token": "a guess of eve's!"}, "unauthorized"),
+    ],
+)
+async def test_without_a_hello_it_is_for_nobody_else(
+    stage: Stage, fields: Json, reason: str
+) -> None:
+    await stage.member("ann")
+    error = await stage.enter().ask("history", ref="h1", **fields)
+    assert (error["code"], error["reason"], error["ref"]) == ("error", reason, "h1")
+
+
+async def test_a_token_opens_one_name_only(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.member("bob")
+    error = await bob.ask("history", name="ann", token=bob.token)
+    assert error["reason"] == "unauthorized"
+    page = await bob.ask("history", name="ann", token=ann.token)
+    assert page["code"] == "history"

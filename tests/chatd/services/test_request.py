@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pytest
 
-from chatd.outbox import Outbox
 from chatd.services.request import Requests, Terms
 from chatd.session import Session
 from chatd.wheel import Wheel
@@ -16,6 +15,7 @@ from common.codec import BadLine, Decoder
 from common.messages.base import Refusal
 from common.messages.request import BareRequest, Request
 from tests.chatd.fake_time import FakeTime
+from tests.chatd.stage import lone_outbox
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 BARE: Final = (
@@ -32,7 +32,7 @@ class Visitor:
     local_host = "192.0.2.254"
 
     def __init__(self, house: "House") -> None:
-        outbox = Outbox(lambda _outbox: None, lambda: None)
+        outbox = lone_outbox()
         self.session = Session("192.0.2.1:40000", 0.0, outbox, self)
         self._house = house
         self._decoder = Decoder(FROM_CLIENT)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chatd.log.memory import MemoryLog
 from tests.chatd.stage import Json, Stage
 
 
@@ -94,7 +95,8 @@ async def test_a_gap_is_told_with_the_oldest_id_that_is_kept() -> None:
     bob = await stage.hello("bob")
     await bob.broadcast("one", "two", "three", "four", "five")
     ann = await stage.member("ann", after=1)
-    *replay, resumed = ann.heard()
+    gap, *replay, resumed = ann.heard()
+    assert gap == {"code": "gap", "first": 3}
     assert contents(replay) == ["three", "four", "five"]
     assert resumed == {"code": "resumed", "count": 3, "last": 5, "gap": True, "first": 3}
 
@@ -174,6 +176,7 @@ async def test_what_retention_drops_during_a_replay_is_a_gap() -> None:
     await resuming
     *replay, resumed = ann.heard()[1:]
     assert contents(replay) == ["one", "7", "8", "9"]
+    assert replay[1] == {"code": "gap", "first": 7}
     assert resumed == {"code": "resumed", "count": 4, "last": 9, "gap": True, "first": 7}
 
 
@@ -217,6 +220,27 @@ async def test_an_id_of_another_log_means_all_of_this_one_and_is_a_gap(stage: St
     heard = again.heard()
     assert contents(heard) == ["one", "two"]
     assert heard[-1] == {"code": "resumed", "count": 2, "last": 2, "gap": True, "first": 1}
+
+
+@pytest.mark.parametrize(
+    ("after", "begins", "replayed"), [(3, 2, ["three"]), (1, 1, ["two", "three"])]
+)
+async def test_who_stood_in_a_log_that_this_one_goes_on_from_gets_what_is_not_common_to_both(
+    stage: Stage, after: int, begins: int, replayed: list[str]
+) -> None:
+    assert isinstance(stage.log, MemoryLog)
+    stage.log.ancestors = {"before": 2}
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    ann.vanish()
+    await bob.broadcast("one", "two", "three")
+    again = stage.enter()
+    await again.say("hello", name="ann", version=1, token=ann.token, after=after, log="before")
+    welcome, *heard, resumed = again.heard()
+    assert (welcome["log"], welcome["last"], welcome["after"]) == (stage.log.name, 3, begins)
+    assert contents(heard) == replayed
+    assert resumed == {
+        "code": "resumed", "count": len(replayed), "last": 3, "gap": True, "first": 1
+    }  # fmt: skip
 
 
 async def test_an_id_of_this_log_may_say_so(stage: Stage) -> None:

@@ -1,0 +1,21 @@
+"""How long commits wait for the disk."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import apsw
+
+
+@contextmanager
+def synchronous(database: apsw.Connection, level: Literal["NORMAL", "FULL"]) -> Iterator[None]:
+    """Have commits inside wait until the disk has them (FULL), or not; may raise apsw.Error.
+
+    One that waits makes those before it last, too: they are in the same write-ahead log.
+    """
+    before = database.pragma("synchronous")
+    database.execute(f"PRAGMA synchronous = {level}")
+    try:
+        yield
+    finally:
+        database.execute(f"PRAGMA synchronous = {before}")
