@@ -108,7 +108,9 @@ def _below(report: Report) -> Iterator[str]:
     if report.all_seconds is not None:
         took = format_duration(round(report.all_seconds, 3))
         yield f"              {took} until everyone had all"
-    if report.least_seconds is not None and report.ratio is not None:
+    if report.ratio is not None and report.ratio < 1:
+        yield "lower bound   not known: it was over before uplinks could show how fast they are"
+    elif report.least_seconds is not None and report.ratio is not None:
         least = format_duration(round(report.least_seconds, 3))
         yield f"lower bound   {least} with uplinks as measured: took {report.ratio:.2f} times that"
     elif report.seconds is not None:

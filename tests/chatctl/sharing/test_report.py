@@ -66,6 +66,13 @@ def test_what_is_not_known_is_said_to_be_so() -> None:
     assert "lower bound   not known: not every uplink was seen at work" in shown
 
 
+def test_a_bound_that_cannot_be_true_is_not_shown() -> None:
+    shown = render(structs.replace(REPORT, all_seconds=0.004, least_seconds=0.008, ratio=0.5))
+    assert (
+        "lower bound   not known: it was over before uplinks could show how fast they are" in shown
+    )
+
+
 def test_what_did_not_come_has_no_time() -> None:
     unfinished = structs.replace(
         REPORT,
