@@ -192,12 +192,12 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
         """Serve messages up to the first after which there is something to wait for."""
-        session, outbox = self.session, self._outbox
+        session, outbox, router = self.session, self._outbox, self._router
         session.moment = None
         for message in messages:
             if session.is_closing:
                 return None
-            rest = self._router.dispatch(session, message)
+            rest = router.dispatch(session, message)
             if rest is not None or outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
                 return _Halt(message, rest)
         return None
