@@ -12,6 +12,8 @@ logger: Final = logging.getLogger(__name__)
 CHUNK: Final = 256 * 1024
 """Bytes that one write takes, about."""
 
+_FAILED: Final = "an outbox could not be flushed"
+
 
 class Turn:
     """Collects the outboxes that have something to write and flushes them all at once.
@@ -43,30 +45,35 @@ class Turn:
         when the CPU no longer went from Python to the kernel by way of the transport for each.
         """
         awake, self._awake = self._awake, []
-        taken = []
+        taken, left = [], []
         for outbox in awake:
             outbox.is_awake = False
             descriptor = outbox.descriptor
+            if descriptor is None or outbox.is_blocked or outbox.refill is not None:
+                left.append((outbox, b""))
+                continue
             try:
-                if descriptor is None or outbox.is_blocked or outbox.refill is not None:
-                    outbox.flush()
-                elif encoded := outbox.take(CHUNK):
+                if encoded := outbox.take(CHUNK):
                     taken.append((descriptor, encoded, outbox))
             except Exception:
-                logger.exception("an outbox could not be flushed")
-        self._write_all(taken)
-
-    def _write_all(self, taken: list[tuple[int, bytes, Outbox]]) -> None:
-        write, unfinished = self._write, []
+                logger.exception(_FAILED)
+        write = self._write
         for descriptor, encoded, outbox in taken:
             try:
                 written = write(descriptor, encoded)
             except OSError:
                 written = 0
             if written != len(encoded) or outbox.size:
-                unfinished.append((outbox, encoded[written:]))
-        for outbox, rest in unfinished:
-            # The transport waits until the kernel takes more, or finds out what is wrong.
-            if rest:
-                outbox.write(rest)
-            outbox.flush()
+                left.append((outbox, encoded[written:]))
+        for outbox, rest in left:
+            _finish(outbox, rest)
+
+
+def _finish(outbox: Outbox, rest: bytes) -> None:
+    """Have the transport wait until the kernel takes `rest`, or find out what is wrong."""
+    try:
+        if rest:
+            outbox.write(rest)
+        outbox.flush()
+    except Exception:
+        logger.exception(_FAILED)

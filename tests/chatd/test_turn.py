@@ -154,3 +154,20 @@ def test_where_there_is_more_to_do_than_to_write_the_connection_does_it(
     turn.flush()
     assert kernel.flushed == 1
     assert not kernel.taken
+
+
+def test_a_transport_that_fails_keeps_no_other_from_what_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_encoded: bytes) -> None:
+        raise RuntimeError("the transport is broken")
+
+    kernel = Kernel(room=1)
+    turn = Turn(Deferred(), kernel.write)
+    broken, sound = kernel.outbox(turn, 7), kernel.outbox(turn, 8)
+    broken.write = fail
+    for outbox in (broken, sound):
+        outbox.put(Part(b"hello"))
+    turn.flush()
+    assert kernel.left == [b"ello"]
+    assert "RuntimeError: the transport is broken" in caplog.text
