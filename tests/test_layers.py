@@ -28,7 +28,7 @@ ORDER: Final = {
         {"connection"},
         {"router"},
         {"services"},
-        {"routes", "fanout", "identities"},
+        {"routes", "runs", "fanout", "identities"},
         {"roster"},
         {"session", "turn"},
         {"outbox"},

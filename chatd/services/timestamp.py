@@ -4,17 +4,17 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from chatd.clock import Clock
-from chatd.exchange import TICK_NS, Grid, Lateness
+from chatd.exchange import TICK_NS, Grid
 from chatd.routes import Route, route
+from chatd.runs import Phase, Run
 from chatd.session import Session
 from chatd.wheel import Wheel
 from common.exchange import check_id
 from common.messages.base import Error, Refusal
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
-from common.timefile import direction
 from common.timestamps import check_time, format_time
 from common.units import format_duration
 
@@ -24,7 +24,10 @@ GRACE: Final = 5.0
 """Seconds (s) after the last stamp in which the other side may still send its own."""
 
 _WRITTEN_AT_ONCE: Final = 32
-"""Stamps that are made before the first of them is written: the last has waited some 0.05 ms."""
+"""Stamps that are made before the first of them is written, at 1 us to make and 4 to write each.
+
+So the last is dated some 0.1 ms early, where that many are due at once.
+"""
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -57,69 +60,6 @@ class Terms(Struct, frozen=True):
     max_exchanges: int
 
 
-class _Run:
-    """One exchange under way; `first` is the tick of its first deadline."""
-
-    __slots__ = (
-        "_service",
-        "count",
-        "first",
-        "grace",
-        "heard",
-        "heard_at",
-        "incoming",
-        "lateness",
-        "lost_before",
-        "outbox",
-        "outgoing",
-        "phase",
-        "received",
-        "sent",
-        "session",
-        "wish",
-    )
-
-    def __init__(
-        self, service: "Exchanges", session: Session, wish: Exchange, lost_before: int
-    ) -> None:
-        self._service = service
-        self.session = session
-        self.outbox = session.outbox
-        self.wish = wish
-        self.lost_before = lost_before
-        self.outgoing = direction(session.local_host, session.host)
-        self.incoming = direction(session.host, session.local_host)
-        self.count = max(1, round(wish.duration_s * 1000 / wish.interval_ms))
-        self.sent = 0
-        self.received = 0
-        self.heard: int | UnsetType = UNSET
-        self.heard_at: str | UnsetType = UNSET
-        self.lateness = Lateness()
-        self.phase: _Phase | None = None
-        self.first = 0
-        self.grace = 0
-
-    def fire(self) -> None:
-        """Give up waiting for the other side; the wheel calls this."""
-        self._service.finish(self)
-
-
-class _Phase:
-    """The exchanges whose deadlines coincide: one entry on the wheel for all of them."""
-
-    __slots__ = ("_service", "grid", "key", "runs")
-
-    def __init__(self, service: "Exchanges", key: tuple[int, int], grid: Grid) -> None:
-        self._service = service
-        self.key = key
-        self.grid = grid
-        self.runs: list[_Run] = []
-
-    def fire(self) -> None:
-        """Do what is due; the wheel calls this."""
-        self._service.advance(self)
-
-
 class _Block(Struct):
     """The block of the file that is being written; `start` in s, monotonic."""
 
@@ -149,8 +89,8 @@ class Exchanges:
         self._journal = journal
         self._terms = terms
         self._flush = flush
-        self._runs: dict[Session, _Run] = {}
-        self._phases: dict[tuple[int, int], _Phase] = {}
+        self._runs: dict[Session, Run] = {}
+        self._phases: dict[tuple[int, int], Phase] = {}
         self._ended: dict[Session, ExchangeEnd] = {}
         self._granted = 0
         self._block = _Block(0.0)
@@ -179,7 +119,7 @@ class Exchanges:
             self._journal.start_block()
             self._block = _Block(self._clock.monotonic())
         self._block.runs += 1
-        run = _Run(self, session, message, self._journal.lost)
+        run = Run(session, message, self._journal.lost, self.finish)
         self._runs[session] = run
         self._ended.pop(session, None)
         session.send(message)
@@ -225,7 +165,7 @@ class Exchanges:
             self.finish(run)
         self._ended.pop(session, None)
 
-    def advance(self, phase: _Phase) -> None:
+    def advance(self, phase: Phase) -> None:
         """Send every stamp of `phase` that is due, and wait for the next."""
         monotonic, wall_ns, keep = self._clock.monotonic, self._clock.wall_ns, self._journal.add
         due = phase.grid.pass_due(monotonic())
@@ -246,7 +186,7 @@ class Exchanges:
         if phase.runs:
             self._wheel.add(phase.grid.tick, phase)
 
-    def finish(self, run: _Run) -> None:
+    def finish(self, run: Run) -> None:
         """End `run`, broken off if not all was sent."""
         del self._runs[run.session]
         is_broken = run.sent < run.count
@@ -276,13 +216,13 @@ class Exchanges:
             late.max,
         )
 
-    def _wait_for_rest(self, run: _Run) -> None:
+    def _wait_for_rest(self, run: Run) -> None:
         """Give the other side time to send what it has still to send."""
         self._leave_phase(run)
         run.grace = self._wheel.tick_in(GRACE)
         self._wheel.add(run.grace, run)
 
-    def _join_phase(self, run: _Run) -> None:
+    def _join_phase(self, run: Run) -> None:
         """Spread those who begin at once over the ticks of an interval."""
         interval_ns = round(run.wish.interval_ms * 1e6)
         ticks = max(1, interval_ns // TICK_NS)
@@ -293,11 +233,11 @@ class Exchanges:
         key = interval_ns, start_ns % interval_ns
         run.phase = self._phases.get(key)
         if run.phase is None:
-            run.phase = self._phases[key] = _Phase(self, key, grid)
+            run.phase = self._phases[key] = Phase(key, grid, self.advance)
             self._wheel.add(grid.tick, run.phase)
         run.phase.runs.append(run)
 
-    def _leave_phase(self, run: _Run) -> None:
+    def _leave_phase(self, run: Run) -> None:
         """Have no more stamps sent; a phase without runs is over."""
         phase, run.phase = run.phase, None
         if phase is None:
