@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from bench.command_line import count, say
 from bench.failures import BenchError
 from bench.generator import measure
 from bench.jobs import CONTESTS
@@ -39,7 +40,7 @@ def main() -> int:
     try:
         return _bench(_chosen(options), runs, timing, options.json)
     except BenchError as failure:
-        _say(str(failure))
+        say(str(failure))
         return failure.exit_code
     except KeyboardInterrupt:
         return 130
@@ -81,9 +82,9 @@ def _run_each(pairs: Runs, turn: str, timing: Timing, cores: Cores) -> int:
         where = f"{turn}: {job.name} on {candidate.name}"
         try:
             measured.append(_measure_once(job, candidate, timing, cores))
-            _say(f"{where}: {measured[-1].rate:,.0f} {job.unit}/s")
+            say(f"{where}: {measured[-1].rate:,.0f} {job.unit}/s")
         except BenchError as failure:
-            _say(f"{where}: {failure}")
+            say(f"{where}: {failure}")
             exit_code = failure.exit_code
     return exit_code
 
@@ -101,11 +102,11 @@ def _keep(report: Report, file: Path) -> None:
 def _chosen(options: argparse.Namespace) -> Runs:
     """Return what is to be run, and say what was asked for and cannot be."""
     if why := why_not_native():
-        _say(f"the load is not compiled and too slow for others than {MEASURED}: {why}")
+        say(f"the load is not compiled and too slow for others than {MEASURED}: {why}")
     able = {one.name: one for one in CANDIDATES if not why or one.name == MEASURED}
     for candidate in CANDIDATES:
         if candidate.name in able and (obstacle := candidate.obstacle()):
-            _say(f"{candidate.name} is left out: {obstacle}")
+            say(f"{candidate.name} is left out: {obstacle}")
             del able[candidate.name]
     contests = [one for one in CONTESTS if _matches(one.job.name, options.jobs)]
     runs: Runs = {
@@ -116,7 +117,7 @@ def _chosen(options: argparse.Namespace) -> Runs:
     }
     if not runs:
         jobs = ", ".join(contest.job.name for contest in CONTESTS)
-        _say(f"nothing to run; the jobs are {jobs}; the candidates here are {', '.join(able)}")
+        say(f"nothing to run; the jobs are {jobs}; the candidates here are {', '.join(able)}")
     return runs
 
 
@@ -135,10 +136,6 @@ def _subject(candidate: Candidate) -> Subject:
     )
 
 
-def _say(line: str) -> None:
-    print(f"bench: {line}", file=sys.stderr, flush=True)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -152,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "--on", nargs="+", default=["*"], metavar="CANDIDATE", help="name or pattern; all"
     )
     parser.add_argument("--quick", action="store_true", help="one run of half a second each")
-    parser.add_argument("--runs", type=_count, metavar="N", help="of each job (3)")
+    parser.add_argument("--runs", type=count, metavar="N", help="of each job (3)")
     parser.add_argument(
         "--seconds", type=_some_time, metavar="TIME", help=f"measured per run ({_FULL.seconds:g}s)"
     )
@@ -166,12 +163,6 @@ def _parser() -> argparse.ArgumentParser:
         help="keep every run as JSON, beside what the file holds of other jobs",
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs: write 1 or more")
-    return int(text)
 
 
 def _some_time(text: str) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
+from bench.command_line import count, say
 from bench.failures import BenchError
 from bench.machine import describe, pick_cores
 from bench.shares.candidates import CANDIDATES
@@ -32,13 +33,13 @@ def main() -> int:
         cases = _chosen("case", CASES, options.cases)
         candidates = _chosen("candidate", CANDIDATES, options.candidates)
     except ValueError as fault:
-        _say(str(fault))
+        say(str(fault))
         return 2
     try:
         require_network()
         return _bench(cases, candidates, options.size, options.runs, options.json)
     except BenchError as failure:
-        _say(str(failure))
+        say(str(failure))
         return failure.exit_code
     except KeyboardInterrupt:
         return 130
@@ -71,9 +72,9 @@ def _bench(
             where = f"run {number} of {count}: {case.name}, {candidate.name}"
             try:
                 measured.append(measure(candidate, case, size))
-                _say(f"{where}: {measured[-1].ratio:.2f} times the optimum")
+                say(f"{where}: {measured[-1].ratio:.2f} times the optimum")
             except BenchError as failure:
-                _say(f"{where}: {failure}")
+                say(f"{where}: {failure}")
                 exit_code = failure.exit_code
     results = [
         summarize(case, candidate.name, size, measured)
@@ -103,10 +104,6 @@ def _chosen(kind: str, known: Sequence[_T], patterns: Sequence[str]) -> list[_T]
     return chosen
 
 
-def _say(line: str) -> None:
-    print(f"bench: {line}", file=sys.stderr, flush=True)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.shares",
@@ -122,15 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=_size, default=2_000_000, metavar="SIZE", help="of each file (2MB)"
     )
-    parser.add_argument("--runs", type=_count, default=3, metavar="N", help="of each (3)")
+    parser.add_argument("--runs", type=count, default=3, metavar="N", help="of each (3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every run as JSON")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs: write 1 or more")
-    return int(text)
 
 
 def _size(text: str) -> int:
