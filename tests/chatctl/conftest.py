@@ -1,12 +1,13 @@
-"""A real daemon, and a home of its own for what chatctl keeps."""
+"""A real daemon, a scripted server, and a home of its own for what chatctl keeps."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from chatctl import settings
+from tests.chatctl.scripted import Server, scripted
 from tests.e2e.daemon import Daemon
 
 
@@ -16,6 +17,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     running = Daemon(tmp_path_factory.mktemp("chatd"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """A server that does what the test says."""
+    async with scripted() as running:
+        yield running
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Where a client keeps what the next one goes on with."""
+    return tmp_path / "state"
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Calls and their answers, over a real socket to a scripted server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -20,15 +19,8 @@ from tests.chatctl.scripted import (
     both,
     next_contents,
     next_event,
-    scripted,
     sign_in,
 )
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
 
 
 async def test_hello_asks_for_version_1_and_brings_its_own_token(server: Server) -> None:

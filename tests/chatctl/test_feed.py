@@ -1,24 +1,18 @@
 """Feeds of a client, over a real socket to a scripted server; how they are counted and shown."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
 import pytest
 
 from chatctl.client import Array, Client, Reconnected, Reconnecting, RefusedError, User
-from tests.chatctl.scripted import PATIENCE, Peer, Server, next_event, scripted
+from tests.chatctl.scripted import PATIENCE, Peer, Server, next_event
 
 SENT: Final = "2026-11-21T07:11:00.123456Z"
 SENT_NS: Final = 1_795_245_060_123_456_000
 Feed = AsyncGenerator[User | Array, None]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
 
 
 def send(peer: Peer, *numbers: int) -> None:

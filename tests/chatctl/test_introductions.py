@@ -1,25 +1,19 @@
 """Groups of peers as a client sees them, over a real socket to a scripted server."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import pytest
 
 from chatctl.client import Client, PeerJoined, PeerLeft, PeerList, RefusedError
 from common.messages.peers import Peer as Entry
-from tests.chatctl.scripted import PATIENCE, Peer, Server, both, scripted
+from tests.chatctl.scripted import PATIENCE, Peer, Server, both
 
 ANN: Final[dict[str, Any]] = {"id": "1", "host": "h", "port": 4000, "size": 5, "digest": "d"}
 BOB: Final[dict[str, Any]] = {**ANN, "id": "2"}
 
 News = AsyncGenerator[PeerList | PeerJoined | PeerLeft, None]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
 
 
 def share(client: Client) -> News:

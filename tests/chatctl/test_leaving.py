@@ -1,18 +1,11 @@
 """The end of a client, over a real socket to a scripted server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from chatctl.client import CannotConnectError, Reconnecting
-from tests.chatctl.scripted import Server, next_event, scripted, sign_in
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
+from tests.chatctl.scripted import Server, next_event, sign_in
 
 
 async def test_quit_says_goodbye_and_takes_the_acknowledgements_on_their_way(

@@ -1,7 +1,6 @@
 """What a client does when its connection is lost, over a real socket to a scripted server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,13 +14,7 @@ from chatctl.client import (
     RefusedError,
     Resumed,
 )
-from tests.chatctl.scripted import Server, both, next_contents, next_event, scripted, sign_in
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
+from tests.chatctl.scripted import Server, both, next_contents, next_event, sign_in
 
 
 async def test_it_comes_back_with_its_token_from_the_last_id_seen(server: Server) -> None:

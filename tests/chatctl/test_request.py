@@ -11,13 +11,7 @@ from chatctl.client import Answer, AnswerTimeoutError, Client, ProtocolError, Re
 from chatctl.errors import CannotConnectError, Exit
 from chatctl.requesting import Outcome, Summary, send_requests
 from common.messages.base import Error
-from tests.chatctl.scripted import PATIENCE, Peer, Server, scripted
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
+from tests.chatctl.scripted import PATIENCE, Peer, Server
 
 
 def respond(peer: Peer, request: dict[str, Any], **data: Any) -> None:

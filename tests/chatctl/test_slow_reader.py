@@ -1,9 +1,7 @@
 """A program that does not take its events: bounded memory, no lost message, no waiting for ever."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-
-import pytest
+from collections.abc import Iterable
 
 from chatctl.backoff import Backoff
 from chatctl.client import IncomingBroadcast
@@ -13,13 +11,7 @@ from chatctl.session import Session
 from common.codec import BadLine
 from common.messages.base import Message
 from common.messages.chat import Users, Who
-from tests.chatctl.scripted import Server, next_contents, scripted, sign_in
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
+from tests.chatctl.scripted import Server, next_contents, sign_in
 
 
 async def test_an_answer_comes_through_a_full_inbox_and_no_message_is_lost(server: Server) -> None:

@@ -1,25 +1,11 @@
 """Where one client under a name stopped reading, the next one goes on; a scripted server."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from chatctl.client import Client
 from tests.chatctl.lives import Killed, live
-from tests.chatctl.scripted import Peer, Server, next_contents, scripted
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+from tests.chatctl.scripted import Peer, Server, next_contents
 
 
 async def test_it_goes_on_after_the_last_event_that_the_program_was_done_with(

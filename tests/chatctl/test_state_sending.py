@@ -1,7 +1,6 @@
 """Messages that one client leaves to the next under the same name, to a scripted server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,7 @@ from chatctl.client import (
 from common.messages.base import Error
 from common.messages.chat import Outgoing, OutgoingBroadcast
 from tests.chatctl.lives import Killed, die_with_an_open_question, live
-from tests.chatctl.scripted import Peer, Server, both, next_contents, next_event, scripted
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+from tests.chatctl.scripted import Peer, Server, both, next_contents, next_event
 
 
 async def test_what_was_not_acknowledged_is_sent_again_by_the_next_client_before_all_else(

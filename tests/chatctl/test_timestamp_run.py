@@ -22,16 +22,10 @@ from chatctl.run import Run, ServerCounts
 from chatctl.stamplink import StampLink
 from common.addresses import Address
 from common.exchange import Exchange
-from tests.chatctl.scripted import PATIENCE, Peer, Server, scripted
+from tests.chatctl.scripted import PATIENCE, Peer, Server
 
 NOW = "2026-11-21T07:11:00.000000Z"
 MS = 1_000_000
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with scripted() as running:
-        yield running
 
 
 class Rows:
