@@ -1,9 +1,9 @@
 """Requests: parsed at once, answered after a random delay, each on its own."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, field
 
@@ -26,6 +26,13 @@ logger: Final = logging.getLogger(__name__)
 
 _MIB: Final = 2**20
 
+_PERIOD: Final = 2
+"""Ticks from one round of answers to the next.
+
+To wake up costs as much as some answers. Twice as seldom made 0.9 of the CPU of 100,000 requests in
+flight and 0.85 of 10,000, for 1 ms more that one in a hundred is late.
+"""
+
 
 class Terms(Struct, frozen=True):
     """What is granted: `delay` is the range (s) drawn from; the rest is per connection.
@@ -38,28 +45,52 @@ class Terms(Struct, frozen=True):
     max_bytes: int
 
 
-class _Queue(Struct, gc=False):
-    """What one session waits for; `size` is in bytes."""
+class _Queue(Struct, gc=False, eq=False):
+    """What one session waits for: the round of each request, and the bytes of all answers."""
 
     session: Session
-    pending: dict[RequestId, "_Answer"] = field(default_factory=dict)
+    pending: dict[RequestId, "_Round"] = field(default_factory=dict)
     size: int = 0
 
 
-class _Answer(Struct, frozen=True, gc=False):
-    """An answer that waits for its time; it is kept encoded, which is smaller than parsed."""
+class _Round:
+    """All answers that are due at one tick: one entry on the wheel for all of them.
 
-    queue: _Queue
-    request_id: RequestId
-    encoded: bytes
-    tick: int
+    Each takes three cells of one list: for whom, to which request, and encoded, which is smaller
+    than parsed. As an object of its own with its tick a request took 1.18 times the memory.
+    """
+
+    __slots__ = ("_cells", "_rounds", "tick")
+
+    def __init__(self, tick: int, rounds: dict[int, "_Round"]) -> None:
+        self.tick = tick
+        self._rounds = rounds
+        self._cells: list[Any] = []
+
+    def add(self, queue: _Queue, request_id: RequestId, answer: bytes) -> None:
+        """Take an answer."""
+        self._cells += (queue, request_id, answer)
+        queue.pending[request_id] = self
+
+    def drop(self, queue: _Queue) -> bool:
+        """Forget what is due for `queue`; tell whether nothing is left."""
+        self._cells = [cell for entry in self._entries() if entry[0] is not queue for cell in entry]
+        return not self._cells
 
     def fire(self) -> None:
-        queue = self.queue
-        del queue.pending[self.request_id]
-        queue.size -= len(self.encoded)
-        queue.session.owed.done()
-        queue.session.outbox.put(Part(self.encoded))
+        """Send them; the wheel calls this."""
+        del self._rounds[self.tick]
+        for queue, request_id, answer in self._entries():
+            del queue.pending[request_id]
+            queue.size -= len(answer)
+            session = queue.session
+            session.outbox.put(Part(answer))
+            if not queue.pending:
+                session.owed.done()
+
+    def _entries(self) -> Iterable[tuple[_Queue, RequestId, bytes]]:
+        cells = iter(self._cells)
+        return zip(cells, cells, cells, strict=True)
 
 
 class Requests:
@@ -70,6 +101,7 @@ class Requests:
         self._random = random
         self._terms = terms
         self._queues: dict[Session, _Queue] = {}
+        self._rounds: dict[int, _Round] = {}
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -87,10 +119,14 @@ class Requests:
     def closed(self, session: Session) -> None:
         """Forget what the session still waits for."""
         queue = self._queues.pop(session, None)
-        if queue is not None:
-            self._wheel.remove((answer.tick, answer) for answer in queue.pending.values())
-            session.owed.done(len(queue.pending))
-            queue.pending.clear()
+        if queue is None or not queue.pending:
+            return
+        empty = [due for due in set(queue.pending.values()) if due.drop(queue)]
+        for due in empty:
+            del self._rounds[due.tick]
+        self._wheel.remove((due.tick, due) for due in empty)
+        queue.pending.clear()
+        session.owed.done()
 
     def _take(
         self,
@@ -98,31 +134,39 @@ class Requests:
         message: Request | BareRequest,
         kind: type[Response] | type[BareResponse],
     ) -> None:
-        request_id = message.request_id
+        request_id, terms = message.request_id, self._terms
         queue = self._queues.get(session)
         if queue is None:
             queue = self._queues[session] = _Queue(session)
-        self._check(queue, request_id)
-        encoded = encode(kind(request_id, parse_entities(message.data)))
-        if queue.size + len(encoded) > self._terms.max_bytes:
-            raise _too_many(f"answers of {queue.size / _MIB:.1f} MiB are pending", request_id)
-        delay = self._random.uniform(*self._terms.delay)
-        logger.info("Timeout %.1f seconds for this one.", delay)
-        if delay == 0:
-            session.outbox.put(Part(encoded))
-            return
-        answer = _Answer(queue, request_id, encoded, self._wheel.tick_in(delay))
-        queue.pending[request_id] = answer
-        queue.size += len(encoded)
-        session.owed.add()
-        self._wheel.add(answer.tick, answer)
-
-    def _check(self, queue: _Queue, request_id: RequestId) -> None:
-        if request_id in queue.pending:
+        pending = queue.pending
+        if request_id in pending:
             detail = f"the request {request_id!r} is still pending here; choose another id"
             raise Refusal(Error("duplicate_request", detail, request_id=request_id))
-        if len(queue.pending) >= self._terms.max_pending:
-            raise _too_many(f"{len(queue.pending)} requests are pending", request_id)
+        if len(pending) >= terms.max_pending:
+            raise _too_many(f"{len(pending)} requests are pending", request_id)
+        answer = encode(kind(request_id, parse_entities(message.data)))
+        size = queue.size + len(answer)
+        if size > terms.max_bytes:
+            raise _too_many(f"answers of {queue.size / _MIB:.1f} MiB are pending", request_id)
+        delay = self._random.uniform(*terms.delay)
+        logger.info("Timeout %.1f seconds for this one.", delay)
+        if delay == 0:
+            session.outbox.put(Part(answer))
+            return
+        if not pending:
+            session.owed.add()
+        queue.size = size
+        self._round_in(delay).add(queue, request_id, answer)
+
+    def _round_in(self, delay: float) -> _Round:
+        """Return the first round that is due `delay` s from now or later."""
+        tick = self._wheel.tick_in(delay)
+        tick += -tick % _PERIOD
+        due = self._rounds.get(tick)
+        if due is None:
+            due = self._rounds[tick] = _Round(tick, self._rounds)
+            self._wheel.add(tick, due)
+        return due
 
 
 def _too_many(what: str, request_id: RequestId) -> Refusal:

@@ -22,15 +22,5 @@ async def test_waiting_ends_when_the_count_is_low_enough() -> None:
     assert tally.count == 0
 
 
-async def test_several_may_be_done_at_once() -> None:
-    tally = Tally()
-    for _ in range(3):
-        tally.add()
-    none_left = asyncio.create_task(tally.below(1))
-    await quiet()
-    tally.done(3)
-    await none_left
-
-
 async def test_there_is_nothing_to_wait_for_at_0() -> None:
     await Tally().below(1)
