@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from msgspec import Struct, structs
 
 from bench import proc
-from bench.dialects import ANY, ChatdDialect
+from bench.dialects import ChatdDialect
 from bench.failures import TimedOut, WrongAnswer
 from bench.jobs.job import Goal
 from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
 from bench.sockets import CHUNK, Poller, connect, fence, send_whole
 
 _GROUP = 100  # requests sent together
+_REFUSED = b'{"code":"error","reason":"duplicate_request",'
 
 
 class PendingRequests(Struct, frozen=True):
     """Fill the server with requests, then take every answer as it falls due.
 
-    The server draws its delays from a known seed, and a pong behind each group shows that the
-    requests before it were taken: so it is known which request drew what. Lateness is from the
+    The server draws its delays from a known seed, and of each group the last request comes twice:
+    that it is refused at once shows that those before it were taken. So it is known which request
+    drew what, and a group is all requests, as clients send them. Lateness is from the
     moment before the group was sent, plus the delay, to the moment the answer was read; the way
     there and back is part of it. `bytes_each` is the growth of the server's resident memory per
     request that waits, its answer included.
@@ -81,16 +83,15 @@ class _Waiter:
         self._sock = sock
         self._answers = answers
         self._dialect = dialect
-        self._pong = dialect.pong.partition(ANY)[0]
         self._lateness = lateness
         self._due: dict[int, int] = {}
         self._carry = b""
 
     def ask(self, numbers: range, delays: Iterator[float]) -> None:
-        requests = b"".join(self._dialect.request(n) for n in numbers)
+        requests = [self._dialect.request(n) for n in numbers]
         self.is_unheard = True
         now = time.perf_counter_ns()
-        send_whole(self._sock, requests + self._dialect.ping())
+        send_whole(self._sock, b"".join(requests) + requests[-1])
         for n in numbers:
             self._due[n] = now + round(next(delays) * 1e9)
 
@@ -104,10 +105,10 @@ class _Waiter:
             number = self._answers.get(line)
             if number is not None:
                 self._note(now - self._due.pop(number))
-            elif line.startswith(self._pong):
+            elif line.startswith(_REFUSED):
                 self.is_unheard = False
             else:
-                raise WrongAnswer(f"expected an answer or a pong, heard {line[:200]!r}")
+                raise WrongAnswer(f"expected an answer or a refusal, heard {line[:200]!r}")
 
     def _note(self, lateness: int) -> None:
         if lateness < 0:
