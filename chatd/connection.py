@@ -14,6 +14,7 @@ from chatd.outbox import Outbox
 from chatd.router import Router
 from chatd.session import Session
 from chatd.turn import CHUNK, Turn
+from chatd.wheel import Wheel
 from common.addresses import Address
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_is_eof_sent",
         "_last_read",
         "_loop",
+        "_monotonic",
         "_outbox",
         "_room",
         "_router",
@@ -68,6 +70,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_waiting",
         "_wall_ns",
+        "_wheel",
         "_writer",
         "session",
     )
@@ -78,6 +81,7 @@ class Connection(asyncio.Protocol):
         *,
         router: Router,
         turn: Turn,
+        wheel: Wheel,
         clock: Clock,
         terms: Terms,
         ended: Callable[["Connection"], None],
@@ -86,6 +90,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, writer.transport)
         self._router = router
         self._wall_ns = clock.wall_ns
+        self._monotonic = clock.monotonic
+        self._wheel = wheel
         self._terms = terms
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -138,15 +144,19 @@ class Connection(asyncio.Protocol):
             await self._room
 
     def data_received(self, chunk: bytes) -> None:
-        """Serve what became complete with `chunk`."""
+        """Serve what became complete with `chunk`, behind what is due."""
         session = self.session
+        wall_ns, monotonic = self._wall_ns, self._monotonic
+        session.read_ns = wall_ns()
+        # Where a thousand connections have something to read, what has a deadline would wait for
+        # all of them: at 500 exchanges of 10 ms its p99 was 9 ms instead of 2.
+        if monotonic() >= self._wheel.due:
+            self._wheel.turn()
         # Once closing, what still comes is read and dropped: to close with unread bytes would
         # reset the connection and could destroy the last answer on its way.
         if session.is_closing:
             return
         self._last_read = self._loop.time()
-        wall_ns = self._wall_ns
-        session.read_ns = wall_ns()
         try:
             messages = iter(self._decoder.feed(chunk))
             halt = self._serve(messages)

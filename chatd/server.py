@@ -74,7 +74,7 @@ class Server:
         self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
-        wheel = Wheel(self._clock.monotonic, self._alarm.call_later)
+        self._wheel = Wheel(self._clock.monotonic, self._alarm.call_later, self._turn.flush)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
@@ -89,18 +89,18 @@ class Server:
                 self._reception,
                 Chat(self._log, roster, identities, self._clock),
                 Requests(
-                    wheel,
+                    self._wheel,
                     Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
                     request.Terms(config.delay, config.max_pending, config.outbox_limit),
                 ),
                 Exchanges(
-                    wheel,
+                    self._wheel,
                     self._clock,
                     self._journal,
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
                     self._turn.flush,
                 ),
-                Feeds(self._generator, wheel, self._clock),
+                Feeds(self._generator, self._wheel, self._clock),
                 Introductions(
                     peers.Terms(config.max_groups, config.max_peers), secrets.token_urlsafe
                 ),
@@ -171,6 +171,7 @@ class Server:
             writer,
             router=self._router,
             turn=self._turn,
+            wheel=self._wheel,
             clock=self._clock,
             terms=self._terms,
             ended=self._let_go,

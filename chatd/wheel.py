@@ -3,7 +3,7 @@
 import heapq
 import logging
 from collections.abc import Callable, Iterable
-from math import ceil
+from math import ceil, inf
 from typing import Final, Protocol
 
 logger: Final = logging.getLogger(__name__)
@@ -31,20 +31,26 @@ class Wheel:
 
     Entries of the same millisecond share a bucket: adding one costs a dictionary look-up and an
     append, where a timer of the loop would cost three times the CPU and five times the memory.
-    `monotonic` tells seconds (s); `call_later` runs a function after some seconds.
+    `monotonic` tells seconds (s); `call_later` runs a function after some seconds. Whoever is about
+    to hold up the loop may look at `due` and `turn` the wheel first. `flush` is called behind that,
+    for what entries have to say to leave at once.
     """
 
     def __init__(
         self,
         monotonic: Callable[[], float],
         call_later: Callable[[float, Callable[[], None]], Timer],
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         self._monotonic = monotonic
         self._call_later = call_later
         self._buckets: dict[int, list[Due]] = {}
         self._order: list[int] = []
+        self._flush = flush
         self._timer: Timer | None = None
-        self._armed = 0
+        self._armed: float = inf
+        self.due = inf
+        """When the next entry is due: monotonic, in s; infinity while there is none."""
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
@@ -68,7 +74,7 @@ class Wheel:
             return
         self._buckets[tick] = [entry]
         heapq.heappush(self._order, tick)
-        if self._timer is None or tick < self._armed:
+        if tick < self._armed:
             self._arm()
 
     def remove(self, entries: Iterable[tuple[int, Due]]) -> None:
@@ -83,16 +89,9 @@ class Wheel:
             else:
                 self._buckets.pop(tick, None)
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed = self._order[0]
-        delay = self._armed / TICKS - self._monotonic()
-        # Not nothing: a timer that came early in the last digit would come again and again.
-        self._timer = self._call_later(max(delay, 1e-6), self._turn)
-
-    def _turn(self) -> None:
-        self._timer = None
+    def turn(self) -> None:
+        """Fire what is due."""
+        self._armed = 0  # once, at the end
         now = self.now()
         while self._order and self._order[0] <= now:
             for entry in self._buckets.pop(heapq.heappop(self._order), ()):
@@ -100,5 +99,20 @@ class Wheel:
                     entry.fire()
                 except Exception:
                     logger.exception("a timer failed")
-        if self._order and self._timer is None:
-            self._arm()
+        self._arm()
+        self._flush()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed = self._order[0] if self._order else inf
+        self.due = self._armed / TICKS
+        if self._order:
+            delay = self.due - self._monotonic()
+            # Not nothing: a timer that came early in the last digit would come again and again.
+            self._timer = self._call_later(max(delay, 1e-6), self._go_off)
+
+    def _go_off(self) -> None:
+        self._timer = None
+        self.turn()
