@@ -74,7 +74,7 @@ class Server:
         self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
-        self._wheel = Wheel(self._clock.monotonic, self._alarm.call_later, self._turn.flush)
+        self._wheel = Wheel(self._clock.monotonic, self._alarm.set, self._turn.flush)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)

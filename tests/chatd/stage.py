@@ -130,7 +130,7 @@ class Stage:
         self.clock = FakeClock()
         self.end_turn = Deferred()
         self.log = make_log(keep_messages, self.end_turn)
-        self.wheel = Wheel(self.clock.monotonic, self.clock.call_later)
+        self.wheel = Wheel(self.clock.monotonic, self.clock.set_alarm)
         self.journal = Paper()
         self.roster = Roster()
         self.fanout = Fanout(self.roster)
