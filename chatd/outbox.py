@@ -1,7 +1,7 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -79,17 +79,19 @@ class Outbox:
 
     def send(self, message: Message) -> None:
         """Queue a reply."""
-        self.send_all((message,))
-
-    def send_all(self, messages: Iterable[Message]) -> None:
-        """Queue replies."""
         replies = self._replies
-        replies.extend(messages)
+        replies.append(message)
         if len(replies) > BUSY_REPLIES:
             self.is_busy = True
         if not self.is_awake:
             self.is_awake = True
             self._wake(self)
+
+    def send_all(self, messages: Sequence[Message]) -> None:
+        """Queue replies, at least one."""
+        *most, last = messages
+        self._replies.extend(most)
+        self.send(last)
 
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""
