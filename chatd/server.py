@@ -16,7 +16,7 @@ from typing import Final
 from chatd.alarm import LoopAlarm
 from chatd.clock import SystemClock
 from chatd.config import Config
-from chatd.connection import MAX_INFLIGHT, Connection, Terms
+from chatd.connection import Connection, Terms
 from chatd.fanout import Fanout
 from chatd.generator import Generator
 from chatd.identities import Identities
@@ -33,7 +33,7 @@ from chatd.services.hello import Reception
 from chatd.services.peers import Introductions
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
-from chatd.session import Session
+from chatd.session import MAX_INFLIGHT, Session
 from chatd.tally import Tally
 from chatd.turn import Turn
 from chatd.wheel import Wheel
