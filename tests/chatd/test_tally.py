@@ -22,5 +22,16 @@ async def test_waiting_ends_when_the_count_is_low_enough() -> None:
     assert tally.count == 0
 
 
+async def test_several_may_be_added_at_once() -> None:
+    tally = Tally()
+    tally.add(3)
+    none_left = asyncio.create_task(tally.below(1))
+    for _ in range(3):
+        await quiet()
+        assert not none_left.done()
+        tally.done()
+    await none_left
+
+
 async def test_there_is_nothing_to_wait_for_at_0() -> None:
     await Tally().below(1)
