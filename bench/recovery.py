@@ -27,6 +27,7 @@ from chatd.log.checkpointer import MANY_PAGES
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database
 from chatd.log.port import Draft
+from chatd.log.schema import FILE_ALL
 
 GOAL_S: Final = 1.0
 """Seconds (s) that may go by until the first message is acknowledged."""
@@ -89,14 +90,8 @@ def _make_log(path: Path, messages: int) -> int:
     """Return the size of the file in bytes."""
     database = open_database(path, "process")
     database.execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
-    indexes = database.execute(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
-    ).fetchall()
-    for name, _ in indexes:
-        database.execute(f"DROP INDEX {name}")
     database.execute(_FILL, {"messages": messages, "people": _PEOPLE})
-    for _, statement in indexes:
-        database.execute(str(statement))
+    database.execute(FILE_ALL)
     database.close()
     return path.stat().st_size
 
@@ -143,6 +138,7 @@ def _die(path: Path) -> None:
             to = (anyone.randrange(1, _PEOPLE) * 4611686018427387 for _ in range(20))
             drafts = [Draft(1, "user", "x" * 100, 0, 0, each, "somebody") for each in to]
             database.store(Batch([(draft, None) for draft in drafts], (), {}))
+            database.file()
         os._exit(0)
     os.waitpid(child, 0)
 

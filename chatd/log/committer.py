@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Final, Generic, TypeAlias
 
@@ -34,7 +35,8 @@ _Answers: TypeAlias = Sequence[asyncio.Future[bool]]
 class Committer(Generic[Origin]):
     """Has batches stored by the thread of `writer`, one at a time, and reports them in order.
 
-    After each, and now and then, it has a step of what `retention` does not keep forgotten.
+    After each, and now and then, it has a step of what is behind filed, and a step of what
+    `retention` does not keep forgotten.
     `wall_ns` tells ns since the Unix epoch.
     """
 
@@ -54,6 +56,7 @@ class Committer(Generic[Origin]):
         self._retention = retention
         self._wall_ns = wall_ns
         self._loop = asyncio.get_running_loop()
+        self._tell: Callable[[Callable[[], None]], None] = lambda _call: None
         self._report: Committed[Origin] = lambda _outcomes: None
         self._drafts: list[tuple[Draft, Origin]] = []
         self._claims: list[Claim] = []
@@ -66,8 +69,18 @@ class Committer(Generic[Origin]):
         self._has_news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, first: int, last: int, report: Committed[Origin]) -> None:
-        """Begin with a log that keeps `first` to `last`; outcomes go to `report`."""
+    def start(
+        self,
+        first: int,
+        last: int,
+        tell: Callable[[Callable[[], None]], None],
+        report: Committed[Origin],
+    ) -> None:
+        """Begin with a log that keeps `first` to `last`; outcomes go to `report`.
+
+        `tell` has the loop call a function for another thread.
+        """
+        self._tell = tell
         self.first, self.last = first, last
         self._report = report
         self._tend()
@@ -125,15 +138,14 @@ class Committer(Generic[Origin]):
 
     def _store(self, database: Database, batch: Batch[Origin], answers: _Answers) -> None:
         """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
-        tell = self._loop.call_soon_threadsafe
         try:
             stored = self._store_in(database, batch)
         except Exception as fault:
-            tell(self._failed, batch, answers, fault)
+            self._tell(partial(self._failed, batch, answers, fault))
         else:
-            tell(self._stored, batch, answers, stored)
+            self._tell(partial(self._stored, batch, answers, stored))
             self._checkpointer.look(database)
-            self._trim(database, at_least=len(batch.drafts))
+            self._tidy(database, at_least=len(batch.drafts))
 
     def _store_in(self, database: Database, batch: Batch[Origin]) -> Stored[Origin]:
         try:
@@ -180,21 +192,23 @@ class Committer(Generic[Origin]):
     def _tend(self) -> None:
         if self.seen:
             self._wake()
-        self._writer.submit(self._trim)
+        is_idle = not self._is_busy
+        self._writer.submit(lambda database: self._tidy(database, is_idle=is_idle))
         self._come_back(ROUND)
 
-    def _trim(self, database: Database, at_least: int = 0) -> None:
+    def _tidy(self, database: Database, *, at_least: int = 0, is_idle: bool = False) -> None:
         first = database.first
         try:
             has_more = database.trim(self._retention, self._wall_ns(), at_least)
+            has_more = (database.file(is_idle=is_idle) and is_idle) or has_more
         except apsw.Error as fault:
-            logger.warning("cannot forget old messages: %s; trying again in a while", fault)
+            logger.warning("cannot tidy the log up: %s; trying again in a while", fault)
             self._checkpointer.make_room(database)
         else:
-            if database.first != first:
-                self._loop.call_soon_threadsafe(self._trimmed, database.first, has_more)
+            if database.first != first or has_more:
+                self._tell(partial(self._tidied, database.first, has_more))
 
-    def _trimmed(self, first: int, has_more: bool) -> None:
+    def _tidied(self, first: int, has_more: bool) -> None:
         self.first = first
         self._come_back(_PAUSE if has_more else ROUND)
 

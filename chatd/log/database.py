@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain, repeat
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +12,7 @@ from msgspec import structs
 
 from chatd.log import lineage
 from chatd.log.batch import Batch, Claim, Stored
+from chatd.log.filing import Filing
 from chatd.log.port import Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
 from chatd.log.retention import Retention
 from chatd.log.syncing import synchronous
@@ -29,20 +30,24 @@ _COLUMNS: Final = 'id, author, name, content, sent_ns, since, recipient, "to", r
 _ROW: Final = "(?,?,?,?,?,?,?,?,?,?)"
 _INSERT: Final = f"INSERT INTO entry ({_COLUMNS}) VALUES {_ROW}"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM entry"
-_BY_REF: Final = f"{_SELECT} WHERE author = ? AND ref = ?"
-# One range of the table and one of the index, merged: no row of others' direct messages is sorted.
+_BY_ID: Final = f"{_SELECT} WHERE id = ?"
+_ID_OF: Final = "SELECT id FROM known_ref WHERE author = ? AND ref = ?"
 _REPLAY: Final = f"""
-{_SELECT} WHERE id > :after AND id <= :through AND recipient IS NULL AND author <> :reader
-UNION ALL
-{_SELECT} WHERE recipient = :reader AND id > :after AND id <= :through
+{_SELECT} WHERE id > :after AND id <= :through
+AND CASE WHEN recipient IS NULL THEN author <> :reader ELSE recipient = :reader END
 ORDER BY id
 """
+# Broadcasts are found in the table, and direct messages by their readers, but the newest of them,
+# which are not filed yet.
 _HISTORY: Final = f"""
 SELECT * FROM ({_SELECT} WHERE id < :before AND recipient IS NULL ORDER BY id DESC LIMIT :limit)
 UNION ALL
-SELECT * FROM ({_SELECT} WHERE id < :before AND recipient = :reader ORDER BY id DESC LIMIT :limit)
+SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
+               AND recipient IS NOT NULL AND :reader IN (author, recipient)
+               ORDER BY id DESC LIMIT :limit)
 UNION ALL
-SELECT * FROM ({_SELECT} WHERE id < :before AND author = :reader AND recipient <> :reader
+SELECT * FROM (SELECT {_COLUMNS} FROM letter CROSS JOIN entry USING (id)
+               WHERE reader = :reader AND id < :before AND id <= (SELECT filed FROM log)
                ORDER BY id DESC LIMIT :limit)
 ORDER BY id DESC LIMIT :limit
 """
@@ -53,6 +58,11 @@ WHERE key = ? AND identity = ? AND token_hash = ?
 """
 _SEEN: Final = "UPDATE holder SET seen_ns = ? WHERE key = ? AND identity = ?"
 _LAST_TOO_OLD: Final = "SELECT max(id) FROM entry WHERE id < ? AND sent_ns < ?"
+
+
+class _KnownRefError(Exception):
+    """A ref was used before."""
+
 
 _Drafts: TypeAlias = Sequence[tuple[Draft, Origin]]
 
@@ -81,7 +91,7 @@ class Database:
                 # which the event loop has meanwhile, is worth 20 %.
                 return Stored(self._insert_all(batch.drafts), (), self.first, self.last)
             return self._store(batch, self._insert_all)
-        except apsw.ConstraintError:
+        except (_KnownRefError, apsw.ConstraintError):
             # Some were stored before. That is rare, so only now each is looked up.
             return self._store(batch, self._insert_each)
 
@@ -96,12 +106,20 @@ class Database:
         # These do not wait for the disk; the next commit that does waits for them too.
         with synchronous(self._connection, "NORMAL"), self._transaction():
             while (kept := self._first_to_keep(retention, now_ns)) > self.first:
+                self._filing.forget(before=kept)
                 self._execute("DELETE FROM entry WHERE id < ?", (kept,))
                 self.first = kept
                 if self.first >= goal and time.monotonic() > deadline:
                     break
             self._execute("UPDATE log SET first = ?", (self.first,))
         return self._first_to_keep(retention, now_ns) > self.first
+
+    def file(self, *, is_idle: bool = False) -> bool:
+        """Do a step of what the indexes are behind; return whether there is more to do.
+
+        Who `is_idle` does not wait for more to come.
+        """
+        return self._filing.step(self.last, is_idle=is_idle)
 
     def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` of the next ids after `after`, up to `through`."""
@@ -164,6 +182,9 @@ class Database:
 
     def _insert_together(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
         numbered = list(enumerate(drafts, self.last + 1))
+        refs = [(draft.author, draft.ref) for draft, _ in drafts if draft.ref is not None]
+        if len(set(refs)) < len(refs) or self._filing.knows_any(refs):
+            raise _KnownRefError
         room = 1 << (len(drafts) - 1).bit_length()
         values = [
             *chain.from_iterable(
@@ -174,6 +195,8 @@ class Database:
         ]
         self._execute(_insert_up_to(room), values)
         self.last += len(drafts)
+        for number, (draft, _) in numbered:
+            self._filing.add(number, draft)
         return [
             Outcome("stored", Entry(number, draft), origin) for number, (draft, origin) in numbered
         ]
@@ -182,13 +205,20 @@ class Database:
         return [self._insert_one(draft, origin) for draft, origin in drafts]
 
     def _insert_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
-        if draft.ref is not None:
-            first = self._execute(_BY_REF, (draft.author, draft.ref)).fetchone()
-            if first is not None:
-                return Outcome("duplicate", _entry(first), origin)
+        if draft.ref is not None and (first := self._find(draft.author, draft.ref)) is not None:
+            return Outcome("duplicate", first, origin)
         self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
         self.last += 1
+        self._filing.add(self.last, draft)
         return Outcome("stored", Entry(self.last, draft), origin)
+
+    def _find(self, author: int, ref: str) -> Entry | None:
+        number = self._filing.find(author, ref)
+        if number is None:
+            number = self._execute(_ID_OF, (author, ref)).get
+        # What is not filed may be forgotten already.
+        row = self._execute(_BY_ID, (number,)).fetchone()
+        return None if row is None else _entry(row)
 
     def _grant(self, claim: Claim) -> bool:
         new, old = claim.holder, claim.instead_of
@@ -213,6 +243,11 @@ class Database:
             return self.first if too_old is None else int(too_old) + 1
         return self.first
 
+    @cached_property
+    def _filing(self) -> Filing:
+        # Only for who writes; those who read have no use for it.
+        return Filing(self._connection)
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Commit what is done inside, or nothing of it."""
@@ -225,6 +260,7 @@ class Database:
             self.first, self.last = first, last
             if self._connection.in_transaction:
                 self._execute("ROLLBACK")
+            self._filing.take_back(last)
             raise
 
     def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:

@@ -14,6 +14,9 @@ from chatd.log.port import UnusableLogError
 FILE: Final = "log.sqlite"
 """What the database is called in the data directory."""
 
+CACHE_KIB: Final = 16_000
+"""KiB of pages that the writer keeps at most: the ends of what thousands of authors have said."""
+
 Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process (kill -9), or a power cut too."""
 
@@ -58,6 +61,7 @@ def connect(path: Path, durability: Durability) -> apsw.Connection:
     """Return a connection that writes to a log that exists. Raises apsw.Error."""
     database = _connect(path, apsw.SQLITE_OPEN_READWRITE)
     database.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
+    database.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
     # Checkpoints are not made by whoever commits: see `chatd.log.checkpointer`.
     database.execute("PRAGMA wal_autocheckpoint = 0")
     return database

@@ -47,7 +47,43 @@ ALTER TABLE log ADD COLUMN boot TEXT;
 """
 WITH_ANCESTORS: Final = 2
 
-MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2)
+FILE_ALL: Final = """
+INSERT INTO known_ref SELECT author, ref, id FROM entry WHERE ref IS NOT NULL ORDER BY author, ref;
+INSERT INTO letter
+    SELECT author, id FROM entry WHERE recipient IS NOT NULL
+    UNION SELECT recipient, id FROM entry WHERE recipient IS NOT NULL ORDER BY 1, 2;
+UPDATE log SET filed = (SELECT coalesce(max(id), 0) FROM entry);
+"""
+"""Fills the indexes of a log that has nothing in them."""
+
+# What the indexes had is in tables of their own, since an index cannot be filled later: see
+# `chatd.log.filing`. They know all up to `filed`, and maybe some behind it. A letter is a direct
+# message, of which its author and its recipient are the readers.
+_VERSION_3: Final = f"""
+DROP INDEX entry_by_ref;
+DROP INDEX entry_by_recipient;
+DROP INDEX direct_by_author;
+CREATE TABLE known_ref (
+    author INTEGER NOT NULL,
+    ref    TEXT    NOT NULL,
+    id     INTEGER NOT NULL,
+    PRIMARY KEY (author, ref)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE letter (
+    reader INTEGER NOT NULL,
+    id     INTEGER NOT NULL,
+    PRIMARY KEY (reader, id)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER ref_is_new BEFORE INSERT ON entry
+WHEN EXISTS (SELECT 1 FROM known_ref WHERE author = new.author AND ref = new.ref)
+BEGIN
+    SELECT RAISE(ABORT, 'the ref is known');
+END;
+ALTER TABLE log ADD COLUMN filed INTEGER NOT NULL DEFAULT 0;
+{FILE_ALL}"""
+WITH_FILING: Final = 3
+
+MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Script n leads from version n to n + 1; a new file takes them all, from 0 on.
 
 What has been released stays as it is: a change of the tables is one more script.

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import apsw
 
+from chatd.log import schema
+
 BUDGET: Final = 0.25
 """Seconds (s) that SQLite's own check may take at the start; it reads about 70 MB in that."""
 
@@ -45,7 +47,8 @@ def findings(database: apsw.Connection) -> Iterator[str]:
         yield str(fault)
     if not is_sound:
         return
-    for rule in (_ONE_LOG, *_RULES):
+    is_filed = schema.version_of(database) >= schema.WITH_FILING
+    for rule in (_ONE_LOG, *_RULES, *(_FILING_RULES if is_filed else ())):
         yield from _broken(database, rule)
 
 
@@ -77,6 +80,31 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     ("SELECT key FROM holder WHERE length(token_hash) <> 32", "the token of {} is no SHA-256"),
 )
+# What is behind `filed` may be in the indexes or not.
+_FILING_RULES: Final[Sequence[_Rule]] = (
+    (
+        "SELECT id FROM entry, log WHERE id <= filed AND ref IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM known_ref AS known "
+        "WHERE (known.author, known.ref, known.id) = (entry.author, entry.ref, entry.id))",
+        "message {} is not found by its ref",
+    ),
+    (
+        "SELECT author, ref, id FROM known_ref AS known WHERE NOT EXISTS (SELECT 1 FROM entry "
+        "WHERE (entry.author, entry.ref, entry.id) = (known.author, known.ref, known.id))",
+        "the index has for identity {} the ref {} of message {}, which has another or is missing",
+    ),
+    (
+        "SELECT id FROM entry, log WHERE id <= filed AND recipient IS NOT NULL AND "
+        "(SELECT count(*) FROM letter WHERE letter.id = entry.id AND reader IN (author, recipient))"
+        " <> iif(author = recipient, 1, 2)",
+        "message {} is not found by who said it or who is to read it",
+    ),
+    (
+        "SELECT reader, id FROM letter WHERE NOT EXISTS (SELECT 1 FROM entry "
+        "WHERE entry.id = letter.id AND recipient IS NOT NULL AND reader IN (author, recipient))",
+        "the index has for identity {} message {}, which is no direct one of theirs or is missing",
+    ),
+)
 _BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"
 
 
@@ -104,12 +132,16 @@ def _sample(database: apsw.Connection) -> str | None:
         return finding
     bounds: Any = database.execute(_BOUNDS).fetchone()
     first, last = bounds
+    by_ref, filed = "SELECT id FROM entry WHERE author = ? AND ref = ?", last
+    if schema.version_of(database) >= schema.WITH_FILING:
+        by_ref = "SELECT id FROM known_ref WHERE author = ? AND ref = ?"
+        filed = database.execute("SELECT filed FROM log").get
     step = max(1, (last - first) // _SAMPLES)
     for number in {*range(first, last + 1, step), *range(max(first, last - _SAMPLES), last + 1)}:
         row = database.execute("SELECT author, ref FROM entry WHERE id = ?", (number,)).fetchone()
         if row is None:
             return f"message {number} is missing"
-        by_ref = database.execute("SELECT id FROM entry WHERE author = ? AND ref = ?", row)
-        if row[1] is not None and by_ref.fetchone() != (number,):
+        is_filed = number <= filed and row[1] is not None
+        if is_filed and database.execute(by_ref, row).fetchone() != (number,):
             return f"message {number} is not found by its ref"
     return None

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final, Generic
 from msgspec import structs
 
 from chatd.files import open_locked
+from chatd.log.bell import Caller
 from chatd.log.checkpointer import Checkpointer
 from chatd.log.committer import Committer
 from chatd.log.database import Database
@@ -49,6 +50,7 @@ class SqliteLog(Generic[Origin]):
         self._durability: Durability = durability
         self._boot = boot
         self._lock: BinaryIO | None = None
+        self._caller: Caller | None = None
         self._writer = Worker("log-writer")
         self._reader = Worker("log-reader")
         self._tidier = Worker("log-checkpointer")
@@ -82,7 +84,8 @@ class SqliteLog(Generic[Origin]):
         self.name, first, last = await self._writer.run(
             lambda database: (database.name, database.first, database.last)
         )
-        self._committer.start(first, last, committed)
+        self._caller = Caller()
+        self._committer.start(first, last, self._caller.call, committed)
 
     def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
         """Take drafts; their outcomes come after the commit that stores them."""
@@ -136,6 +139,9 @@ class SqliteLog(Generic[Origin]):
         await self._reader.close()
         await self._tidier.close()
         await self._writer.close()
+        if self._caller is not None:
+            self._caller.close()
+            self._caller = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None

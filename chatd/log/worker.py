@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from threading import Thread
 from typing import Final, Generic, TypeVar
 
 import apsw
 
+from chatd.log.bell import Bell
 from chatd.log.database import Database
 from chatd.log.port import StorageError
 
@@ -20,13 +21,14 @@ T = TypeVar("T")
 class Worker:
     """Does one thing after the other, in the order in which it was asked, on its own connection.
 
-    A queue and a thread: an executor makes a future of everything, which is a fifth of what it
+    A deque and a thread: an executor makes a future of everything, which is a fifth of what it
     takes to store a message alone.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._tasks: SimpleQueue[Callable[[Database], None] | None] = SimpleQueue()
+        self._tasks: deque[Callable[[Database], None] | None] = deque()
+        self._bell: Bell
         self._thread: Thread | None = None
 
     async def open(self, connect: Callable[[], apsw.Connection]) -> None:
@@ -42,13 +44,15 @@ class Worker:
             opened.give(None)
             self._serve(database)
 
+        self._bell = Bell()
         self._thread = Thread(target=live, name=self._name, daemon=True)
         self._thread.start()
         await opened.future
 
     def submit(self, task: Callable[[Database], None]) -> None:
         """Have `task` done; nobody hears of it."""
-        self._tasks.put(task)
+        self._tasks.append(task)
+        self._bell.ring()
 
     async def run(self, work: Callable[[Database], T]) -> T:
         """Return what `work` returns; raises StorageError for a fault of the database."""
@@ -62,7 +66,7 @@ class Worker:
             except Exception as fault:
                 answer.fail(fault)
 
-        self._tasks.put(task)
+        self.submit(task)
         return await answer.future
 
     async def settle(self) -> None:
@@ -74,11 +78,13 @@ class Worker:
         if self._thread is None:
             return
         thread, self._thread = self._thread, None
-        self._tasks.put(None)
+        self._tasks.append(None)
+        self._bell.ring()
         await asyncio.to_thread(thread.join)
+        self._bell.close()
 
     def _serve(self, database: Database) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next()) is not None:
             try:
                 task(database)
             except Exception:
@@ -88,6 +94,11 @@ class Worker:
         except apsw.Error as fault:
             # What a broken disk does not let be folded into the database now stays beside it.
             logger.warning("%s: the database was not closed cleanly: %s", self._name, fault)
+
+    def _next(self) -> Callable[[Database], None] | None:
+        while not self._tasks:
+            self._bell.wait()
+        return self._tasks.popleft()
 
 
 class _Answer(Generic[T]):

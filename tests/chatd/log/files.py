@@ -15,7 +15,7 @@ from tests.chatd.log.harness import ANN, BOB, draft
 
 
 def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -> Path:
-    """Make a log that holds `drafts` and who has `name`; return its file."""
+    """Make a log that holds `drafts`, all of them filed, and who has `name`; return its file."""
     path = directory / FILE
     database = Database(open_database(path, "process"))
     claim = Claim(Holder(name, ANN, b"a" * 32, 0), None)
@@ -23,6 +23,8 @@ def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -
     for start in range(0, len(drafts), 500):
         part = drafts[start : start + 500]
         database.store(Batch([(one, None) for one in part], (), {}))
+    while database.file(is_idle=True):
+        pass
     database.close()
     return path
 

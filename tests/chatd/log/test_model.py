@@ -1,11 +1,13 @@
 """Whatever is said, every log answers like the plainest one there is."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatd.log import filing
 from chatd.log.port import Draft, Entry
 from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
 
@@ -32,6 +34,14 @@ class Question(NamedTuple):
     after: int
     before: int
     limit: int
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few() -> Iterator[None]:
+    """Have messages filed in the indexes that soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filing, "WINDOW", 4)
+        yield
 
 
 QUESTIONS = st.builds(

@@ -1,0 +1,186 @@
+"""The indexes of the log, which learn of messages later: many at a time, grouped by author.
+
+A row of an index goes to the page of an author. Where a hundred authors say one message each, that
+is two hundred pages of 4 KiB to rewrite beside 20 KiB of messages, and took two thirds of what it
+cost to store them. So they are stored without; thousands later, their rows are brought in page by
+page. What is not filed yet is known here, and found at the end of the table by those who read.
+(Deferred as in a log-structured merge tree: O'Neil and others, 1996.)
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, repeat
+from typing import Any, Final, TypeAlias
+
+import apsw
+
+from chatd.log.port import Draft
+from chatd.log.syncing import synchronous
+
+WINDOW: Final = 8_192
+"""Messages that are filed together: of each of 1,000 authors, eight for one page."""
+
+SLICE: Final = 512
+"""Rows that one statement files; the next commit waits some 2 ms for it."""
+
+_UNFILED: Final = """
+SELECT id, author, ref, recipient FROM entry
+WHERE id > (SELECT filed FROM log) AND (ref IS NOT NULL OR recipient IS NOT NULL)
+"""
+# What was forgotten meanwhile is left out, and so are the empty rows that fill a slice up.
+_FILE_REFS: Final = f"""
+INSERT OR IGNORE INTO known_ref SELECT * FROM (VALUES {",".join(["(?,?,?)"] * SLICE)})
+WHERE column3 >= (SELECT first FROM log)
+"""
+_FILE_LETTERS: Final = f"""
+INSERT OR IGNORE INTO letter SELECT * FROM (VALUES {",".join(["(?,?)"] * SLICE)})
+WHERE column2 >= (SELECT first FROM log)
+"""
+_FILED: Final = "UPDATE log SET filed = ?"
+_FORGET: Final = (
+    """
+    DELETE FROM known_ref WHERE (author, ref) IN
+    (SELECT author, ref FROM entry WHERE id < ? AND ref IS NOT NULL)
+    """,
+    """
+    DELETE FROM letter WHERE (reader, id) IN
+    (SELECT author, id FROM entry WHERE id < ? AND recipient IS NOT NULL)
+    """,
+    """
+    DELETE FROM letter WHERE (reader, id) IN
+    (SELECT recipient, id FROM entry WHERE id < ? AND recipient IS NOT NULL)
+    """,
+)
+
+_Statement: TypeAlias = tuple[str, Sequence[object]]
+"""Its text and its bindings."""
+
+
+class _Window:
+    """Messages that are filed together: ids by author and ref, and those of direct ones by reader.
+
+    They are grouped as they come: to group 8,192 at once would take 5 ms.
+    """
+
+    def __init__(self) -> None:
+        self.refs: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        self.letters: defaultdict[int, list[int]] = defaultdict(list)
+
+    def note(self, number: int, author: int, ref: str | None, recipient: int | None) -> None:
+        if ref is not None:
+            self.refs[author][ref] = number
+        if recipient is not None:
+            self.letters[author].append(number)
+            self.letters[recipient].append(number)
+
+    def find(self, author: int, ref: str) -> int | None:
+        refs = self.refs.get(author)
+        return None if refs is None else refs.get(ref)
+
+    def take_back(self, last: int) -> None:
+        for author, refs in self.refs.items():
+            self.refs[author] = {ref: number for ref, number in refs.items() if number <= last}
+        for reader, numbers in self.letters.items():
+            self.letters[reader] = [number for number in numbers if number <= last]
+
+    def statements(self) -> Iterator[_Statement]:
+        """Yield what files it; each group of rows is for one page, or a few that are neighbours."""
+        refs = ((author, *row) for author, refs in self.refs.items() for row in refs.items())
+        yield from _slices(_FILE_REFS, 3 * SLICE, refs)
+        letters = (
+            (reader, number) for reader, numbers in self.letters.items() for number in numbers
+        )
+        yield from _slices(_FILE_LETTERS, 2 * SLICE, letters)
+
+    def count(self) -> int:
+        """Return how many statements these are."""
+        refs, letters = (sum(map(len, groups.values())) for groups in (self.refs, self.letters))
+        return -(-refs // SLICE) - (-letters // SLICE)
+
+
+def _slices(statement: str, size: int, rows: Iterable[Iterable[object]]) -> Iterator[_Statement]:
+    values = chain.from_iterable(rows)
+    while part := list(islice(values, size)):
+        yield statement, (*part, *repeat(None, size - len(part)))
+
+
+class Filing:
+    """Files the newest messages, and knows those that are not filed yet.
+
+    For the one who writes to the log. What touches the database may raise apsw.Error.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._fresh = _Window()
+        self._closed = _Window()
+        self._end = self._filed()
+        """The newest id in the closed window; those behind it are fresh."""
+        self._statements: Iterator[_Statement] = iter(())
+        self._next: _Statement | None = None
+        self._size = 0
+        self._left = 0
+        """Statements that file the closed window, and those of them that are still to be done."""
+        rows: Any = connection.execute(_UNFILED)
+        for row in rows:
+            self._fresh.note(*row)
+
+    def find(self, author: int, ref: str) -> int | None:
+        """Return the id of the message of this ref, if there is one that is not filed."""
+        return self._fresh.find(author, ref) or self._closed.find(author, ref)
+
+    def knows_any(self, refs: Iterable[tuple[int, str]]) -> bool:
+        """Tell whether one of these authors and refs is of a message that is not filed."""
+        fresh, closed, nothing = self._fresh.refs, self._closed.refs, ()
+        return any(
+            ref in fresh.get(author, nothing) or ref in closed.get(author, nothing)
+            for author, ref in refs
+        )
+
+    def add(self, number: int, draft: Draft) -> None:
+        """Note a message that was stored."""
+        self._fresh.note(number, draft.author, draft.ref, draft.recipient)
+
+    def take_back(self, last: int) -> None:
+        """Forget what was noted behind `last`: it was not stored after all."""
+        self._fresh.take_back(last)
+
+    def forget(self, before: int) -> None:
+        """Take the messages with id < before out of the indexes; they are still in the table."""
+        for statement in _FORGET:
+            self._connection.execute(statement, (before,))
+
+    def step(self, last: int, *, is_idle: bool) -> bool:
+        """File as much as came since the last step; return whether there is more to file.
+
+        `last` is the newest id. A window is filed while the next one fills; who `is_idle` does not
+        wait for that.
+        """
+        if not self._left and last - self._end >= (1 if is_idle else WINDOW):
+            self._close(last)
+        grown = last - self._end
+        goal = self._left - 1 if is_idle else self._size - self._size * grown // WINDOW
+        while self._left > max(goal, 0):
+            self._file()
+        return bool(self._left) or last > self._end
+
+    def _close(self, last: int) -> None:
+        self._closed, self._fresh = self._fresh, _Window()
+        self._end = last
+        self._statements = chain(self._closed.statements(), [(_FILED, (last,))])
+        self._size = self._left = self._closed.count() + 1
+
+    def _file(self) -> None:
+        if self._next is None:
+            self._next = next(self._statements)
+        # This does not wait for the disk; the next commit that does waits for it too.
+        with synchronous(self._connection, "NORMAL"):
+            self._connection.execute(*self._next)
+        self._next = None
+        self._left -= 1
+        if not self._left:
+            self._closed = _Window()
+
+    def _filed(self) -> int:
+        row: Any = self._connection.execute("SELECT filed FROM log").fetchall()[0]
+        return int(row[0])

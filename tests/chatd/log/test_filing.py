@@ -1,0 +1,152 @@
+"""Messages come into the indexes long after they are stored, and nobody can tell."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chatd.log import committer, filing
+from chatd.log.batch import Batch
+from chatd.log.database import Database
+from chatd.log.opening import FILE, open_database, open_to_read
+from chatd.log.port import Draft, Outcome
+from chatd.log.retention import Retention
+from chatd.log.soundness import findings
+from tests.chatd.log.harness import ANN, BOB, CAROL, draft, fill, ids, open_sqlite
+from tests.chatd.stage import EPOCH_NS
+
+WINDOW = 10
+
+
+@pytest.fixture(autouse=True)
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "WINDOW", WINDOW)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty log."""
+    opened = Database(open_database(tmp_path / FILE, "process"))
+    yield opened
+    opened.close()
+
+
+def store(database: Database, *drafts: Draft) -> list[Outcome[str]]:
+    """Commit `drafts`, and file what is due, as the log's thread does."""
+    outcomes = database.store(Batch([(one, "") for one in drafts], (), {})).outcomes
+    database.file()
+    return list(outcomes)
+
+
+def letter(number: int) -> Draft:
+    """Return a direct message from or to ann, who says some of them to herself."""
+    author, recipient = ((ANN, BOB), (CAROL, ANN), (ANN, ANN))[number % 3]
+    return draft(author, f"{number}", recipient, f"ref {number}")
+
+
+def counts(path: Path) -> dict[str, int]:
+    """Return the newest id that is filed, and how many rows the indexes have."""
+    with closing(open_to_read(path)) as log:
+        return {
+            "filed": log.execute("SELECT filed FROM log").get,
+            "refs": log.execute("SELECT count(*) FROM known_ref").get,
+            "letters": log.execute("SELECT count(*) FROM letter").get,
+        }
+
+
+def test_a_window_is_filed_while_the_next_one_fills(database: Database, tmp_path: Path) -> None:
+    rows = []
+    for number in range(2 * WINDOW):
+        store(database, draft(recipient=BOB, ref=f"{number}"))
+        rows.append(tuple(counts(tmp_path / FILE).values()))
+    nothing, refs, both, done = (0, 0, 0), (0, 10, 0), (0, 10, 20), (10, 10, 20)
+    assert rows[WINDOW - 1] == nothing
+    assert rows[2 * WINDOW - 1] == done
+    assert list(dict.fromkeys(rows)) == [nothing, refs, both, done]
+
+
+@pytest.mark.parametrize("later", range(0, 3 * WINDOW, 2))
+def test_a_ref_is_known_however_long_ago_it_was_used(database: Database, later: int) -> None:
+    first = draft(ref="r")
+    store(database, first, *[letter(number) for number in range(later)])
+    (outcome,) = store(database, draft(content="again", ref="r"))
+    assert (outcome.kind, outcome.entry.id, outcome.entry.draft) == ("duplicate", 1, first)
+    (outcome,) = store(database, draft(BOB, ref="r"))
+    assert (outcome.kind, outcome.entry.id) == ("stored", later + 2)
+
+
+def test_a_ref_that_is_used_twice_in_one_batch_is_stored_once(database: Database) -> None:
+    outcomes = store(database, draft(ref="r"), draft(ref="s"), draft(ref="r"))
+    assert [(one.kind, one.entry.id) for one in outcomes] == [
+        ("stored", 1),
+        ("stored", 2),
+        ("duplicate", 1),
+    ]
+
+
+@pytest.mark.parametrize("count", range(3, 4 * WINDOW, 5))
+def test_direct_messages_are_found_wherever_they_are(database: Database, count: int) -> None:
+    for number in range(count):
+        store(database, letter(number), draft(CAROL, "to all"), draft(BOB, "for carol", CAROL))
+    told = database.history(ANN, 3 * count + 1, 10 * count)
+    assert ids(told.entries) == [n for n in range(1, 3 * count + 1) if n % 3]
+    assert not told.more
+    heard = database.replay(ANN, 0, 3 * count).entries
+    assert ids(heard) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
+
+
+@pytest.mark.parametrize("count", range(0, 3 * WINDOW, 4))
+def test_a_log_goes_on_in_the_middle_of_filing(tmp_path: Path, count: int) -> None:
+    for half in range(2):
+        database = Database(open_database(tmp_path / FILE, "process"))
+        for number in range(half * count, count + half * count):
+            store(database, letter(number))
+        kinds = {one.kind for n in range(count) for one in store(database, letter(n))}
+        assert kinds <= {"duplicate"}
+        database.close()
+    with closing(open_to_read(tmp_path / FILE)) as log:
+        assert list(findings(log)) == []
+
+
+@pytest.mark.parametrize("kept", [1, WINDOW // 2, WINDOW, 3 * WINDOW // 2, 3 * WINDOW])
+def test_what_is_forgotten_leaves_the_indexes_too(
+    database: Database, tmp_path: Path, kept: int
+) -> None:
+    for number in range(5 * WINDOW):
+        store(database, letter(number))
+        database.trim(Retention(messages=kept), EPOCH_NS)
+    while database.file(is_idle=True):
+        pass
+    rows = counts(tmp_path / FILE)
+    assert (rows["filed"], rows["refs"]) == (5 * WINDOW, kept)
+    with closing(open_to_read(tmp_path / FILE)) as log:
+        assert list(findings(log)) == []
+    (outcome,) = store(database, letter(0))
+    assert (outcome.kind, outcome.entry.id) == ("stored", 5 * WINDOW + 1)
+
+
+def test_what_could_not_be_stored_is_not_known(database: Database, tmp_path: Path) -> None:
+    store(database, *[letter(number) for number in range(WINDOW)])
+    while database.file(is_idle=True):
+        pass
+    # The first 512 are inserted before it turns out that the last is known.
+    outcomes = store(database, *[letter(number) for number in range(700, 0, -1)])
+    assert [one.kind for one in outcomes] == ["stored"] * 691 + ["duplicate"] * 9
+    assert [one.entry.id for one in outcomes[:691]] == [*range(WINDOW + 1, WINDOW + 692)]
+    while database.file(is_idle=True):
+        pass
+    with closing(open_to_read(tmp_path / FILE)) as log:
+        assert list(findings(log)) == []
+
+
+async def test_all_is_filed_when_nobody_says_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committer, "ROUND", 0.01)
+    async with open_sqlite(tmp_path) as bench, asyncio.timeout(30):
+        await fill(bench, *[letter(number) for number in range(WINDOW - 1)])
+        while counts(tmp_path / FILE)["filed"] < WINDOW - 1:
+            await bench.commit()
+    assert counts(tmp_path / FILE)["refs"] == WINDOW - 1
