@@ -3,7 +3,8 @@
 from chatd.session import Session
 from common.messages.base import Error
 from common.messages.basic import Ping
-from tests.chatd.stage import Stage, lone_session
+from tests.chatd.lone import lone_session
+from tests.chatd.stage import Stage
 
 
 async def test_a_session_says_who_it_is_and_from_where(stage: Stage) -> None:

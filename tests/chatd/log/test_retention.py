@@ -11,7 +11,7 @@ from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database
 from chatd.log.retention import DAY_NS, Retention
 from tests.chatd.log.harness import BOB, CAROL, draft, fill, ids, open_sqlite, replayed
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 
 @pytest.fixture
