@@ -110,7 +110,7 @@ def test_a_closed_pipe_ends_it_quietly(feed: subprocess.Popen[str]) -> None:
     assert feed.stderr is not None
     feed.stdout.readline()
     feed.stdout.close()
-    assert feed.wait(20.0) == 0
+    assert feed.wait(20.0) == 141
     assert "Traceback" not in feed.stderr.read()
 
 
