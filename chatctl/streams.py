@@ -15,10 +15,11 @@ def open_closed() -> None:
 
     Otherwise `print` would take stdout for a missing stderr, and a socket the number of either.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8", closefd=False))
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def write(text: str) -> None:

@@ -8,19 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatd import logs, sources
+from chatd import logs, sources, streams
 from chatd.config import PROGRAM, Config
 from chatd.log.port import UnusableLogError
+from chatd.streams import OutputError, UnreadError
 
 USAGE: Final = 2
 CANNOT_LISTEN: Final = 3
 UNUSABLE_LOG: Final = 4
+BROKEN_PIPE: Final = 141
+"""What a shell tells of a program that SIGPIPE has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop, or do its errand; return the exit code."""
+    streams.open_closed()
     try:
-        settings = sources.load(sys.argv[1:] if arguments is None else arguments, os.environ)
+        settings = _settings(sys.argv[1:] if arguments is None else arguments)
         if settings.check is not None or settings.backup is not None:
             return _run_errand(settings)
         _prepare(settings.data)
@@ -29,6 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(fault, USAGE)
     except UnusableLogError as fault:
         return _complain(fault, UNUSABLE_LOG)
+    except UnreadError:
+        return BROKEN_PIPE
+    except OutputError as fault:
+        return _complain(fault, USAGE)
+
+
+def _settings(arguments: Sequence[str]) -> Config:
+    try:
+        return sources.load(arguments, os.environ)
+    finally:
+        streams.flush()  # the help, if that was asked for
 
 
 def _run_errand(settings: Config) -> int:
