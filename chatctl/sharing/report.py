@@ -70,7 +70,8 @@ def bound(size: int, upload_rate: float, peers: Sequence[PeerFigures]) -> float 
 
 def render(report: Report) -> str:
     """Return the report for people: a table of peers, and lines below it."""
-    return "\n".join([*_table(report), *_below(report)])
+    table = [*_table(report), ""] if report.peers else []
+    return "\n".join([*table, *_below(report)])
 
 
 def _table(report: Report) -> Iterator[str]:
@@ -98,10 +99,11 @@ def _row(peer: PeerFigures) -> tuple[str, ...]:
 
 
 def _below(report: Report) -> Iterator[str]:
-    yield ""
     rates = f"{_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
     yield f"this peer     {visible(report.id)}: {_mb(report.size)} MB shared, at best {rates}"
-    if report.seconds is None:
+    if not report.peers:
+        yield "time          nobody came"
+    elif report.seconds is None:
         yield f"time          not all of it came; {_mb(report.received)} MB did"
     elif report.seconds == 0:
         yield "time          none: an earlier run had fetched everything"

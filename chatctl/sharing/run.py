@@ -146,6 +146,9 @@ class Run:
         self._looked_at = 0.0
         self._is_stranded = False
         view.tell(events.Listening(host or "*", port))
+        expected = wish.terms.peers
+        others = None if expected is None else expected - 1
+        view.tell(events.Awaiting(others, wish.terms.wait))
 
     async def __aenter__(self) -> Self:
         return self
