@@ -1,8 +1,8 @@
 """One timer for an event loop that is more exact than the loop's own."""
 
 import asyncio
-import time
 from collections.abc import Callable
+from math import ceil
 
 from common.alarm import Alarm
 
@@ -18,16 +18,10 @@ class LoopAlarm:
         self._call: Callable[[], None] | None = None
         asyncio.get_running_loop().add_reader(self._alarm, self._go_off)
 
-    def call_later(self, delay: float, call: Callable[[], None]) -> "LoopAlarm":
-        """Have `call`, and no earlier one, run `delay` s (>= 0) from now."""
+    def set(self, at: float, call: Callable[[], None]) -> None:
+        """Have `call`, and no earlier one, run at `at` (s, monotonic), or soon if that is over."""
         self._call = call
-        self._alarm.set(time.monotonic_ns() + round(delay * 1e9))
-        return self
-
-    def cancel(self) -> None:
-        """Have nothing run."""
-        self._call = None
-        self._alarm.off()
+        self._alarm.set(ceil(at * 1e9))
 
     def close(self) -> None:
         """Let go of it."""

@@ -1,33 +1,28 @@
-"""One TCP connection: bytes in and out, nothing of what they mean."""
+"""One TCP connection: how it begins, is written to and ends; `reader` serves what comes in."""
 
 import asyncio
 import logging
 from asyncio import StreamWriter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Final, NamedTuple, cast
+from collections.abc import Callable
+from typing import Final, cast
 
 from msgspec import Struct
 
 from chatd.clock import Clock
-from chatd.dialects import Dialect
 from chatd.outbox import Outbox
+from chatd.reader import Reader
 from chatd.router import Router
 from chatd.session import Session
 from chatd.turn import CHUNK, Turn
+from chatd.wheel import Wheel
 from common.addresses import Address
-from common.catalogue import FROM_CLIENT
-from common.codec import BadLine, Decoder
-from common.messages import ClientMessage, Error
-from common.text import TextDecoder
+from common.messages import Error
 from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
 
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
-
-MAX_INFLIGHT: Final = 1_024
-"""Messages of one connection that may wait for the log; at that number it is not read from."""
 
 
 class Terms(Struct, frozen=True):
@@ -38,36 +33,29 @@ class Terms(Struct, frozen=True):
     idle_timeout: float
 
 
-class _Halt(NamedTuple):
-    """Where to wait before the rest of a chunk: for `rest`, what is left to do of `message`."""
-
-    message: ClientMessage | BadLine
-    rest: Awaitable[None] | None
-
-
 class Connection(asyncio.Protocol):
-    """Takes chunks as they come, has each message served, and writes once per turn of the loop.
+    """Hands on chunks as they come, and writes once per turn of the loop.
 
     It takes the place of the stream reader that it is given with `writer`: to wake a task for each
-    chunk took a fifth of the time of a ping. A task is started only for what has to be waited for;
-    until that is done nothing more is read.
+    chunk took a fifth of the time of a ping.
     """
 
     __slots__ = (
-        "_decoder",
         "_ended",
         "_is_eof_read",
         "_is_eof_sent",
         "_last_read",
         "_loop",
+        "_monotonic",
         "_outbox",
+        "_reader",
         "_room",
         "_router",
         "_terms",
         "_timer",
         "_transport",
-        "_waiting",
         "_wall_ns",
+        "_wheel",
         "_writer",
         "session",
     )
@@ -78,6 +66,7 @@ class Connection(asyncio.Protocol):
         *,
         router: Router,
         turn: Turn,
+        wheel: Wheel,
         clock: Clock,
         terms: Terms,
         ended: Callable[["Connection"], None],
@@ -86,19 +75,20 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, writer.transport)
         self._router = router
         self._wall_ns = clock.wall_ns
+        self._monotonic = clock.monotonic
+        self._wheel = wheel
         self._terms = terms
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, terms.max_line)
         self._outbox = Outbox(turn.wake, self._flush, self._transport.write)
         self._outbox.descriptor = writer.get_extra_info("socket").fileno()
-        self._waiting: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._is_eof_read = False
         self._is_eof_sent = False
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self.session = Session(_address(writer), clock.monotonic(), self._outbox, self)
+        self._reader = Reader(self.session, router, self._transport, terms.max_line)
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the outbox, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)
@@ -138,24 +128,20 @@ class Connection(asyncio.Protocol):
             await self._room
 
     def data_received(self, chunk: bytes) -> None:
-        """Serve what became complete with `chunk`."""
+        """Serve what became complete with `chunk`, behind what is due."""
         session = self.session
+        wall_ns, monotonic = self._wall_ns, self._monotonic
+        session.read_ns = wall_ns()
+        # Where a thousand connections have something to read, what has a deadline would wait for
+        # all of them: at 500 exchanges of 10 ms its p99 was 9 ms instead of 2.
+        if monotonic() >= self._wheel.due:
+            self._wheel.turn()
         # Once closing, what still comes is read and dropped: to close with unread bytes would
         # reset the connection and could destroy the last answer on its way.
         if session.is_closing:
             return
         self._last_read = self._loop.time()
-        wall_ns = self._wall_ns
-        session.read_ns = wall_ns()
-        try:
-            messages = iter(self._decoder.feed(chunk))
-            halt = self._serve(messages)
-        except Exception:
-            self._fail()
-            return
-        if halt is not None:
-            self._transport.pause_reading()
-            self._waiting = self._loop.create_task(self._catch_up(halt, messages))
+        self._reader.feed(chunk)
 
     def eof_received(self) -> bool:
         """Serve what the end of input completes; answers are still written."""
@@ -163,7 +149,7 @@ class Connection(asyncio.Protocol):
         if self.session.is_closing:
             self._flush()
         else:
-            self._waiting = self._loop.create_task(self._finish())
+            self._reader.finish()
         return True
 
     def pause_writing(self) -> None:
@@ -185,64 +171,10 @@ class Connection(asyncio.Protocol):
         self.session.close(f"connection lost ({reason})" if fault else "connection lost")
         if self._timer is not None:
             self._timer.cancel()
-        if self._waiting is None:
+        if self._reader.task is None:
             self._ended(self)
         else:
-            self._waiting.add_done_callback(lambda _task: self._ended(self))
-
-    def _serve(self, messages: Iterator[ClientMessage | BadLine]) -> _Halt | None:
-        """Serve messages up to the first after which there is something to wait for."""
-        session, outbox, router = self.session, self._outbox, self._router
-        session.moment = None
-        for message in messages:
-            if session.is_closing:
-                return None
-            rest = router.dispatch(session, message)
-            if rest is not None or outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
-                return _Halt(message, rest)
-        return None
-
-    async def _catch_up(self, halt: _Halt, messages: Iterator[ClientMessage | BadLine]) -> None:
-        try:
-            await self._serve_all(halt, messages)
-        except Exception:
-            self._fail()
-        self._waiting = None
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    async def _serve_all(
-        self, halt: _Halt | None, messages: Iterator[ClientMessage | BadLine]
-    ) -> None:
-        session, outbox = self.session, self._outbox
-        while halt is not None:
-            if halt.rest is not None:
-                await self._router.settle(session, halt.message, halt.rest)
-                if outbox.dialect is Dialect.TEXT and isinstance(self._decoder, Decoder):
-                    messages = iter(self._read_as_text(self._decoder.take_rest()))
-            if outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
-                await self.drained()
-                await session.inflight.below(MAX_INFLIGHT)
-            halt = self._serve(messages)
-
-    def _read_as_text(self, unread: bytes) -> Iterable[ClientMessage | BadLine]:
-        self._decoder = TextDecoder(self._terms.max_line)
-        return self._decoder.feed(unread)
-
-    async def _finish(self) -> None:
-        session = self.session
-        try:
-            messages = iter(self._decoder.finish())
-            await self._serve_all(self._serve(messages), messages)
-            await session.inflight.below(1)
-            await session.owed.below(1)
-        except Exception:
-            self._fail()
-        session.close("end of input")
-
-    def _fail(self) -> None:
-        logger.exception("%s: failed", self.session)
-        self.session.close("a fault of the server")
+            self._reader.task.add_done_callback(lambda _task: self._ended(self))
 
     def _flush(self) -> None:
         """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""

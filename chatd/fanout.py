@@ -29,26 +29,23 @@ class Fanout:
 
     def deliver(self, outcomes: Sequence[Outcome[Session]]) -> None:
         """Queue what `outcomes` mean for everyone who is live; the log calls this."""
-        batch = _Batch(self._roster.live)
+        batch, session_of = _Batch(self._roster.live), self._roster.of
         for outcome in outcomes:
-            outcome.origin.inflight.done()
+            entry, origin = outcome.entry, outcome.origin
+            draft = entry.draft
+            origin.inflight.done()
             if outcome.kind == "stored":
-                self.last = outcome.entry.id
-                self._deliver_entry(outcome, batch)
-            if outcome.entry.draft.ref is not None or outcome.kind == "failed":
-                batch.lines(outcome.origin).append(_answer(outcome))
+                self.last = entry.id
+                if draft.recipient is None:
+                    # The author may have come back on another connection since.
+                    batch.add_broadcast(entry, session_of(draft.author) or origin)
+                else:
+                    recipient = session_of(draft.recipient)
+                    if recipient is not None and recipient.is_live:
+                        batch.lines(recipient).append(recipient.outbox.dialect.tell(entry))
+            if draft.ref is not None or outcome.kind == "failed":
+                batch.lines(origin).append(_answer(outcome))
         batch.queue(self.last)
-
-    def _deliver_entry(self, outcome: Outcome[Session], batch: "_Batch") -> None:
-        entry = outcome.entry
-        if entry.draft.recipient is None:
-            # The author may have come back on another connection since.
-            author = self._roster.of(entry.draft.author)
-            batch.add_broadcast(entry, author or outcome.origin)
-            return
-        recipient = self._roster.of(entry.draft.recipient)
-        if recipient is not None and recipient.is_live:
-            batch.lines(recipient).append(recipient.outbox.dialect.tell(entry))
 
 
 class _Batch:
@@ -85,8 +82,8 @@ class _Batch:
     def queue(self, last: int) -> None:
         """Put everything into the outboxes; `last` is the newest id in the batch."""
         encoded = {dialect: bytes(shared) for dialect, shared in self._shared.items()}
-        for dialect, everything in encoded.items():
-            if everything:
+        if self._is_shared:
+            for dialect, everything in encoded.items():
                 part = Part(everything, last)
                 for session in self._live[dialect]:
                     if session not in self._apart:

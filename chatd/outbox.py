@@ -1,8 +1,10 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
 
 from chatd.dialects import Dialect
 from common.messages.base import Message
@@ -12,7 +14,7 @@ BUSY_REPLIES: Final = 512
 """Past either, the connection is not read from until its outbox has been written."""
 
 
-class Part(NamedTuple):
+class Part(Struct, frozen=True, gc=False):
     """Encoded messages that many outboxes may share; `last_id` is the newest log id in them."""
 
     encoded: bytes
@@ -85,6 +87,12 @@ class Outbox:
             self.is_awake = True
             self._wake(self)
 
+    def send_all(self, messages: Sequence[Message]) -> None:
+        """Queue replies, at least one."""
+        *most, last = messages
+        self._replies.extend(most)
+        self.send(last)
+
     def put(self, part: Part) -> None:
         """Queue what is already encoded, behind everything queued before."""
         if self._replies:
@@ -122,7 +130,8 @@ class Outbox:
             self.pack()
         if not parts:
             return b""
-        encoded, last_id = parts.popleft()
+        part = parts.popleft()
+        encoded, last_id = part.encoded, part.last_id
         if parts:
             taken, size = [encoded], len(encoded)
             while parts and size < limit:

@@ -1,6 +1,6 @@
 """Who is online, under which name, and who is to get what the log commits."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from chatd.dialects import DIALECTS, Dialect
 from chatd.outbox import Part
@@ -18,6 +18,10 @@ class Roster:
         self._live: dict[Dialect, dict[Session, None]] = {dialect: {} for dialect in DIALECTS}
         self._watchers: dict[Session, None] = {}
         self._lists: dict[Dialect, Part] = {}
+        self.find: Callable[[str], Session | None] = self._by_key.get
+        """Returns the session with the name of this key (`common.names.key`)."""
+        self.of: Callable[[int], Session | None] = self._by_identity.get
+        """Returns the session of this identity."""
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -34,14 +38,6 @@ class Roster:
     def watchers(self) -> Iterable[Session]:
         """Those who asked for presence."""
         return self._watchers
-
-    def find(self, key: str) -> Session | None:
-        """Return the session with the name of this key (`common.names.key`)."""
-        return self._by_key.get(key)
-
-    def of(self, identity: int) -> Session | None:
-        """Return the session of this identity."""
-        return self._by_identity.get(identity)
 
     def join(self, session: Session) -> None:
         """Take in a session that has a name and an identity; it is not live yet."""

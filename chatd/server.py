@@ -16,7 +16,7 @@ from typing import Final
 from chatd.alarm import LoopAlarm
 from chatd.clock import SystemClock
 from chatd.config import Config
-from chatd.connection import MAX_INFLIGHT, Connection, Terms
+from chatd.connection import Connection, Terms
 from chatd.fanout import Fanout
 from chatd.generator import Generator
 from chatd.identities import Identities
@@ -33,7 +33,7 @@ from chatd.services.hello import Reception
 from chatd.services.peers import Introductions
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
-from chatd.session import Session
+from chatd.session import MAX_INFLIGHT, Session
 from chatd.streams import OutputError, write
 from chatd.tally import Tally
 from chatd.turn import Turn
@@ -75,7 +75,7 @@ class Server:
         self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
-        wheel = Wheel(self._clock.monotonic, self._alarm.call_later)
+        self._wheel = Wheel(self._clock.monotonic, self._alarm.set, self._turn.flush)
         roster = Roster()
         self._fanout = Fanout(roster)
         identities = Identities(self._log, self._clock, config.reserve)
@@ -90,18 +90,18 @@ class Server:
                 self._reception,
                 Chat(self._log, roster, identities, self._clock),
                 Requests(
-                    wheel,
+                    self._wheel,
                     Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
                     request.Terms(config.delay, config.max_pending, config.outbox_limit),
                 ),
                 Exchanges(
-                    wheel,
+                    self._wheel,
                     self._clock,
                     self._journal,
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
                     self._turn.flush,
                 ),
-                Feeds(self._generator, wheel, self._clock),
+                Feeds(self._generator, self._wheel, self._clock),
                 Introductions(
                     peers.Terms(config.max_groups, config.max_peers), secrets.token_urlsafe
                 ),
@@ -173,6 +173,7 @@ class Server:
             writer,
             router=self._router,
             turn=self._turn,
+            wheel=self._wheel,
             clock=self._clock,
             terms=self._terms,
             ended=self._let_go,

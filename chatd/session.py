@@ -1,12 +1,13 @@
 """One connection as the services see it: who it is and how to answer. No sockets."""
 
-from typing import Protocol
-
-from msgspec import Struct
+from typing import Final, Protocol
 
 from chatd.outbox import Outbox
 from chatd.tally import Tally
 from common.messages.base import Error, Message
+
+MAX_INFLIGHT: Final = 1_024
+"""Messages of one session that may wait for the log, about; at that number it is not read from."""
 
 
 class Carrier(Protocol):
@@ -23,13 +24,6 @@ class Carrier(Protocol):
         """Wait until there is little left to write."""
 
 
-class Moment(Struct, frozen=True, gc=False):
-    """A time: in ns since the Unix epoch, and in whole seconds (s) since somebody connected."""
-
-    wall_ns: int
-    since: int
-
-
 class Session:
     """The state of one connection, shared by the services; `connected` is monotonic, in s."""
 
@@ -44,7 +38,6 @@ class Session:
         "is_live",
         "is_nameless",
         "key",
-        "moment",
         "name",
         "outbox",
         "owed",
@@ -58,8 +51,6 @@ class Session:
         self.outbox = outbox
         self.read_ns = 0
         """When the bytes being handled were read, ns since the Unix epoch."""
-        self.moment: Moment | None = None
-        """When the messages being handled were taken up, once somebody has asked for it."""
         self.identity = 0
         """Who it is in the log; 0 before the welcome."""
         self.name = ""
@@ -71,7 +62,7 @@ class Session:
         self.is_closing = False
         self.how_it_ended = ""
         self.inflight = Tally()
-        """Messages that wait for the log; a bounded number, then nothing more is read."""
+        """Messages that wait for the log; from `MAX_INFLIGHT` on nothing more is read."""
         self.owed = Tally()
         """Answers that are due later; a connection at the end of its input stays open for them."""
         self._carrier = carrier
@@ -93,6 +84,11 @@ class Session:
     def is_welcome(self) -> bool:
         """Whether it said hello and was accepted."""
         return self.identity != 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is under way for it that nothing more should be asked of the server."""
+        return self.outbox.is_busy or self.inflight.count >= MAX_INFLIGHT
 
     def send(self, message: Message) -> None:
         """Queue a message for this session alone."""

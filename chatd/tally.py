@@ -12,9 +12,9 @@ class Tally:
         self.count = 0
         self._went_down: asyncio.Event | None = None
 
-    def add(self) -> None:
-        """Count one more."""
-        self.count += 1
+    def add(self, number: int = 1) -> None:
+        """Count `number` more."""
+        self.count += number
 
     def done(self, number: int = 1) -> None:
         """Count `number` fewer."""

@@ -3,20 +3,13 @@
 import heapq
 import logging
 from collections.abc import Callable, Iterable
-from math import ceil
+from math import ceil, inf
 from typing import Final, Protocol
 
 logger: Final = logging.getLogger(__name__)
 
 TICKS: Final = 1_000
 """Buckets in a second: 1 ms each, the resolution of the loop's own timers."""
-
-
-class Timer(Protocol):
-    """What the loop hands out for a delayed call."""
-
-    def cancel(self) -> None:
-        """Have the call not happen."""
 
 
 class Due(Protocol):
@@ -31,20 +24,24 @@ class Wheel:
 
     Entries of the same millisecond share a bucket: adding one costs a dictionary look-up and an
     append, where a timer of the loop would cost three times the CPU and five times the memory.
-    `monotonic` tells seconds (s); `call_later` runs a function after some seconds.
+    `monotonic` tells seconds (s); `set_alarm` has a function run at a moment of it, and no more at
+    the one before. Whoever is about to hold up the loop may look at `due` and `turn` the wheel
+    first. `flush` is called behind that, for what entries have to say to leave at once.
     """
 
     def __init__(
         self,
         monotonic: Callable[[], float],
-        call_later: Callable[[float, Callable[[], None]], Timer],
+        set_alarm: Callable[[float, Callable[[], None]], None],
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         self._monotonic = monotonic
-        self._call_later = call_later
+        self._set_alarm = set_alarm
+        self._flush = flush
         self._buckets: dict[int, list[Due]] = {}
         self._order: list[int] = []
-        self._timer: Timer | None = None
-        self._armed = 0
+        self.due = inf
+        """When the next entry is due, or the alarm set: monotonic, in s; infinity for never."""
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
@@ -68,7 +65,7 @@ class Wheel:
             return
         self._buckets[tick] = [entry]
         heapq.heappush(self._order, tick)
-        if self._timer is None or tick < self._armed:
+        if tick / TICKS < self.due:
             self._arm()
 
     def remove(self, entries: Iterable[tuple[int, Due]]) -> None:
@@ -83,16 +80,9 @@ class Wheel:
             else:
                 self._buckets.pop(tick, None)
 
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed = self._order[0]
-        delay = self._armed / TICKS - self._monotonic()
-        # Not nothing: a timer that came early in the last digit would come again and again.
-        self._timer = self._call_later(max(delay, 1e-6), self._turn)
-
-    def _turn(self) -> None:
-        self._timer = None
+    def turn(self) -> None:
+        """Fire what is due."""
+        self.due = 0.0  # so that the alarm is set once, at the end
         now = self.now()
         while self._order and self._order[0] <= now:
             for entry in self._buckets.pop(heapq.heappop(self._order), ()):
@@ -100,5 +90,11 @@ class Wheel:
                     entry.fire()
                 except Exception:
                     logger.exception("a timer failed")
-        if self._order and self._timer is None:
+        self.due = inf
+        if self._order:
             self._arm()
+        self._flush()
+
+    def _arm(self) -> None:
+        self.due = self._order[0] / TICKS
+        self._set_alarm(self.due, self.turn)

@@ -61,15 +61,14 @@ class Catalogue(Generic[M]):
         return None
 
     def decode_lines(self, block: bytes) -> list[M] | None:
-        """Return the messages of `block`, in one call, or None where not all of it is messages.
-
-        Objects that share a line, or span several, are taken too.
-        """
+        """Return the messages of `block`, or None where not each of its lines is one message."""
         if not (block.isascii() or _is_utf8(block)):
             return None
+        lines = block.split(b"\n")
+        lines.pop()  # what is behind the last newline: nothing
         for decoder in self._decoders:
             try:
-                return decoder.decode_lines(block)
+                return [*map(decoder.decode, lines)]
             except _FAULTS:
                 continue
         return None

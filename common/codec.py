@@ -1,7 +1,7 @@
 """Bytes to messages and back.
 
-One chunk of bytes becomes many messages in one call of msgspec. Only when that fails, or when the
-bytes are not one object a line, are they taken apart one by one.
+The lines of a chunk become messages all at once. Only where not each line is one message are they
+taken apart one by one.
 """
 
 import re
@@ -99,15 +99,7 @@ class Decoder(Generic[M]):
         """Decode whole lines at once, or return None where they must be looked at one by one."""
         if _may_change_format(block) or exceeds(block, self._max_line):
             return None
-        messages = self._catalogue.decode_lines(block)
-        if messages is None:
-            return None
-        # decode_lines also takes objects that share a line or span several. With "}\n{" around
-        # every inner newline (no JSON value contains that) each line was one object.
-        inner_newlines = len(messages) - 1
-        if block.count(b"}\n{") == inner_newlines and block.count(b"\n") == inner_newlines + 1:
-            return messages
-        return None
+        return self._catalogue.decode_lines(block)
 
     def _decode_lines(self, block: bytes) -> Iterator[M | BadLine]:
         self._block = block

@@ -5,10 +5,12 @@ them in the same few milliseconds: so these are cached, and their ends are looke
 """
 
 import time
-from calendar import timegm
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+_EPOCH: Final = datetime(1970, 1, 1)
+_MS: Final = timedelta(milliseconds=1)
 _MS_NS: Final = 1_000_000
 _NOT_A_TIME: Final = "{!r} is not a UTC time like 2026-11-21T07:11:00.123456Z"
 
@@ -31,22 +33,19 @@ def format_time(ns: int) -> str:
 
 def check_time(text: str) -> None:
     """Raise ValueError unless `parse_time` takes `text`."""
-    if text[23:] not in _US_OF or not _is_ms(text[:23]):
+    if text[23:] not in _US_OF or _parse_ms(text[:23]) is None:
         raise ValueError(_NOT_A_TIME.format(text))
 
 
 def parse_time(text: str) -> int:
     """Return the ns since the Unix epoch of a moment that `format_time` wrote.
 
-    Raises ValueError when `text` has any other form.
+    Raises ValueError when `text` has any other form, or is before the epoch.
     """
-    us = _US_OF.get(text[23:])
-    if us is None:
+    us, ms_ns = _US_OF.get(text[23:]), _parse_ms(text[:23])
+    if us is None or ms_ns is None:
         raise ValueError(_NOT_A_TIME.format(text))
-    try:
-        return _parse_ms(text[:23]) + us * 1_000
-    except ValueError:
-        raise ValueError(_NOT_A_TIME.format(text)) from None
+    return ms_ns + us * 1_000
 
 
 _latest: tuple[int, str] = (0, "1970-01-01T00:00:00.000")
@@ -60,18 +59,13 @@ def _format_ms(ms: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_ms(text: str) -> bool:
+def _parse_ms(text: str) -> int | None:
+    """Return the ns of a moment without its microseconds, or None when that is not one."""
     try:
-        _parse_ms(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=256)
-def _parse_ms(text: str) -> int:
-    seconds = timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
-    ms = seconds * 1_000 + int(text[20:])
-    if _format_ms(ms) != text:  # strptime takes blanks for zeros, and leap seconds
-        raise ValueError(text)
-    return ms * _MS_NS
+        return None
+    # There are other forms that it takes.
+    if moment.isoformat(timespec="milliseconds") != text or moment < _EPOCH:
+        return None
+    return (moment - _EPOCH) // _MS * _MS_NS

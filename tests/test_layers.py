@@ -26,6 +26,7 @@ ORDER: Final = {
         {"__main__"},
         {"server", "errands"},
         {"connection"},
+        {"reader"},
         {"router"},
         {"services"},
         {"routes", "runs", "fanout", "identities"},

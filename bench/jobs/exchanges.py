@@ -26,7 +26,9 @@ class Exchanges(Struct, frozen=True):
     The load spreads its stamps over the interval, a tenth of them each ms. Lateness is that of the
     server's stamps by its own account of when it sent them: stamp n of an exchange is due at n x
     interval, and its most punctual stamp counts as on time. In the end both sides must have sent
-    and taken every stamp. `ping_p99_us` is the round trip of pings beside them, one at a time.
+    and taken every stamp. `read_p99_us` is how long stamps of the load take until the server has
+    read them, by its account of when it heard the newest, and `ping_p99_us` the round trip of pings
+    beside them, one at a time.
     """
 
     name: str
@@ -45,8 +47,15 @@ class Exchanges(Struct, frozen=True):
         measured = watch.stop(self.count * (each - first))
         load.finish()
         late = [ns for exchange in load.exchanges for ns in exchange.lateness(first)]
-        pings = percentiles(load.pinger.round_trips)
-        figures = percentiles(late) | {f"ping_{name}": pings[name] for name in ("p50_us", "p99_us")}
+        beside = {
+            "read": percentiles(load.reading_times(first)),
+            "ping": percentiles(load.pinger.round_trips),
+        }
+        figures = percentiles(late) | {
+            f"{what}_{name}": figure[name]
+            for what, figure in beside.items()
+            for name in ("p50_us", "p99_us")
+        }
         return structs.replace(measured, figures=figures)
 
 
@@ -63,6 +72,7 @@ class _Load:
         self._poller = Poller(end.sock for end in ends)
         self._start = time.perf_counter()
         self._ms = 0
+        self._sent_ns: list[int] = []
 
     def run_until(self, number: int) -> None:
         """Send stamps up to `number` of each exchange, and take what comes meanwhile."""
@@ -72,9 +82,11 @@ class _Load:
                 self._take(left)
                 continue
             number_of_this, phase = divmod(self._ms, _INTERVAL_MS)
+            now = time.time_ns()
+            self._sent_ns.append(now)
             line = b'{"code":"stamp","n":%d,"sent":"%b"}\n' % (
                 number_of_this + 1,
-                format_time(time.time_ns()).encode(),
+                format_time(now).encode(),
             )
             for exchange in self.exchanges[phase::_INTERVAL_MS]:
                 exchange.sock.send(line)
@@ -91,6 +103,16 @@ class _Load:
                 raise TimedOut(f"stamps are missing {PATIENCE:g} s after the last was due")
         for exchange in self.exchanges:
             exchange.end()
+
+    def reading_times(self, first: int) -> list[int]:
+        """Return how long (ns) stamps after number `first` were on their way, where it was told."""
+        times = []
+        for index, exchange in enumerate(self.exchanges):
+            sent_ns = self._sent_ns[index % _INTERVAL_MS :: _INTERVAL_MS]
+            for number, heard_ns in exchange.heard():
+                if number > first:
+                    times.append(heard_ns - sent_ns[number - 1])
+        return times
 
     def _take(self, within: float) -> None:
         for descriptor in self._poller.within(within):
@@ -134,10 +156,18 @@ class _Exchange:
 
     def lateness(self, first: int) -> Iterator[int]:
         """Yield how late (ns) each stamp after number `first` was sent."""
-        lines = b"".join(self._heard).split(b"\n")[1:-1]
-        stamps = [_stamps.decode(line) for line in lines]
-        phases = list(_phases(stamps))
+        phases = list(_phases(self._stamps()))
         return (phase - min(phases) for phase in phases[first:])
+
+    def heard(self) -> Iterator[tuple[int, int]]:
+        """Yield the numbers of stamps that the server heard, and when (ns since the Unix epoch)."""
+        for stamp in self._stamps():
+            if isinstance(stamp, Stamp) and stamp.heard and stamp.heard_at:
+                yield stamp.heard, parse_time(stamp.heard_at)
+
+    def _stamps(self) -> list[Stamp | ExchangeEnd]:
+        lines = b"".join(self._heard).split(b"\n")[1:-1]
+        return [_stamps.decode(line) for line in lines]
 
 
 def _phases(stamps: Sequence[Stamp | ExchangeEnd]) -> Iterator[int]:

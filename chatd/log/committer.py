@@ -72,10 +72,10 @@ class Committer(Generic[Origin]):
         self._report = report
         self._tend()
 
-    def append(self, draft: Draft, origin: Origin) -> None:
-        """Have a draft stored."""
-        self._drafts.append((draft, origin))
-        self._asked += 1
+    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
+        """Have drafts stored."""
+        self._drafts.extend((draft, origin) for draft in drafts)
+        self._asked += len(drafts)
         self._wake()
 
     async def claim(self, holder: Holder, instead_of: Holder | None) -> bool:

@@ -28,13 +28,13 @@ class AckBeforeCommit(SqliteLog[Any]):
         self._report = committed
         self._promised = self.last
 
-    def append(self, draft: Draft, origin: Any) -> None:
-        """Promise the next id."""
-        self._promised += 1
-        promise = Outcome("stored", Entry(self._promised, draft), origin)
+    def append(self, drafts: Sequence[Draft], origin: Any) -> None:
+        """Promise the next ids."""
+        entries = [Entry(number, draft) for number, draft in enumerate(drafts, self._promised + 1)]
+        self._promised += len(entries)
         loop = asyncio.get_running_loop()
-        loop.call_soon(self._report, [promise])
-        loop.call_later(BEHIND, super().append, draft, origin)
+        loop.call_soon(self._report, [Outcome("stored", entry, origin) for entry in entries])
+        loop.call_later(BEHIND, super().append, drafts, origin)
 
 
 class ForgetRefs(SqliteLog[Any]):
@@ -48,9 +48,10 @@ class ForgetRefs(SqliteLog[Any]):
 
         await super().open(report)
 
-    def append(self, draft: Draft, origin: Any) -> None:
-        """Take a draft without its ref."""
-        super().append(structs.replace(draft, ref=None), (draft, origin))
+    def append(self, drafts: Sequence[Draft], origin: Any) -> None:
+        """Take drafts without their refs."""
+        for draft in drafts:
+            super().append([structs.replace(draft, ref=None)], (draft, origin))
 
 
 def _with_ref(outcome: Outcome[tuple[Draft, Any]]) -> Outcome[Any]:

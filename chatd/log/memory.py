@@ -1,7 +1,7 @@
 """A log that lives as long as the daemon."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final, Generic
 
@@ -36,36 +36,40 @@ class MemoryLog(Generic[Origin]):
         self._keep = keep_messages
         self._defer = defer
         self._batch = batch
-        self._entries: dict[int, Entry] = {}
+        # Up to the one with the id `last`. What is forgotten stays in front until it is enough to
+        # be worth moving the others.
+        self._entries: list[Entry] = []
         self._refs: dict[tuple[int, str], Entry] = {}
         self._holders: dict[str, Holder] = {}
-        self._appended: list[tuple[Draft, Origin]] = []
+        self._appended: list[tuple[Sequence[Draft], Origin]] = []
+        self._waiting = 0
         self._committed: Committed[Origin] = lambda _outcomes: None
 
     async def open(self, committed: Committed[Origin]) -> None:
         """Make ready; outcomes go to `committed` from now on."""
         self._committed = committed
 
-    def append(self, draft: Draft, origin: Origin) -> None:
-        """Take a draft; its outcome comes at the end of the turn, or earlier if there are many."""
-        if len(self._appended) == self._batch:
+    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
+        """Take drafts; their outcomes come at the end of the turn, or earlier if there are many."""
+        if self._waiting + len(drafts) > self._batch:
             self._commit()
         if not self._appended:
             self._defer(self._commit)
-        self._appended.append((draft, origin))
+        self._appended.append((drafts, origin))
+        self._waiting += len(drafts)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""
         start = max(after + 1, self.first)
         position = min(through, start + _REPLAY_STEP - 1)
-        candidates = (self._entries[number] for number in range(start, position + 1))
-        return Page([entry for entry in candidates if entry.draft.reaches(reader)], position)
+        page = self._between(start, position + 1)
+        return Page([entry for entry in page if entry.draft.reaches(reader)], position)
 
     async def history(self, reader: int, before: int, limit: int) -> Excerpt:
         """Return the newest `limit` entries that concern `reader` with id < before."""
-        newest = range(min(before - 1, self.last), self.first - 1, -1)
-        candidates = (self._entries[number] for number in newest)
-        concerning = (entry for entry in candidates if entry.draft.concerns(reader))
+        newer, kept = max(0, self.last - before + 1), self.last - self.first + 1
+        newest = islice(reversed(self._entries), newer, kept)
+        concerning = (entry for entry in newest if entry.draft.concerns(reader))
         found = list(islice(concerning, limit + 1))
         return Excerpt(found[:limit][::-1], more=len(found) > limit)
 
@@ -96,30 +100,41 @@ class MemoryLog(Generic[Origin]):
         self._commit()
 
     def _commit(self) -> None:
-        appended, self._appended = self._appended, []
+        appended, self._appended, self._waiting = self._appended, [], 0
         if appended:
             outcomes = self._store(appended)
             self._forget_what_is_too_much()
             self._committed(outcomes)
 
-    def _store(self, appended: Iterable[tuple[Draft, Origin]]) -> list[Outcome[Origin]]:
-        outcomes, entries, refs = [], self._entries, self._refs
-        for draft, origin in appended:
-            signed = None if draft.ref is None else (draft.author, draft.ref)
-            if signed is not None and signed in refs:
-                outcomes.append(Outcome("duplicate", refs[signed], origin))
-                continue
-            self.last += 1
-            entry = entries[self.last] = Entry(self.last, draft)
-            if signed is not None:
-                refs[signed] = entry
-            outcomes.append(Outcome("stored", entry, origin))
+    def _store(self, appended: Iterable[tuple[Sequence[Draft], Origin]]) -> list[Outcome[Origin]]:
+        outcomes: list[Outcome[Origin]] = []
+        entries, refs, last = self._entries, self._refs, self.last
+        for drafts, origin in appended:
+            for draft in drafts:
+                entry = Entry(last + 1, draft)
+                if draft.ref is not None:
+                    first = refs.setdefault((draft.author, draft.ref), entry)
+                    if first is not entry:
+                        outcomes.append(Outcome("duplicate", first, origin))
+                        continue
+                last += 1
+                entries.append(entry)
+                outcomes.append(Outcome("stored", entry, origin))
+        self.last = last
         return outcomes
 
     def _forget_what_is_too_much(self) -> None:
-        entries = self._entries
-        while len(entries) > self._keep:
-            draft = entries.pop(self.first).draft
-            self.first += 1
-            if draft.ref is not None:
-                del self._refs[draft.author, draft.ref]
+        first = max(self.first, self.last - self._keep + 1)
+        if self._refs:
+            for draft in (entry.draft for entry in self._between(self.first, first)):
+                if draft.ref is not None:
+                    del self._refs[draft.author, draft.ref]
+        self.first = first
+        forgotten = len(self._entries) - (self.last - first + 1)
+        if forgotten > self._keep // 64:
+            del self._entries[:forgotten]
+
+    def _between(self, start: int, end: int) -> list[Entry]:
+        """Return the entries with start <= id < end."""
+        before = self.last - len(self._entries) + 1
+        return self._entries[start - before : end - before]

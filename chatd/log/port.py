@@ -130,8 +130,8 @@ class Log(Protocol[Origin]):
     async def open(self, committed: Committed[Origin]) -> None:
         """Make ready; outcomes go to `committed` from now on."""
 
-    def append(self, draft: Draft, origin: Origin) -> None:
-        """Take a draft; its outcome comes later. The same author and `ref` are stored once."""
+    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
+        """Take drafts; their outcomes come later. The same author and `ref` are stored once."""
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""

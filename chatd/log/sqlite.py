@@ -1,6 +1,6 @@
 """A log that lasts: a database, and threads that write, read and tidy up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Generic
@@ -84,9 +84,9 @@ class SqliteLog(Generic[Origin]):
         )
         self._committer.start(first, last, committed)
 
-    def append(self, draft: Draft, origin: Origin) -> None:
-        """Take a draft; its outcome comes after the commit that stores it."""
-        self._committer.append(draft, origin)
+    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
+        """Take drafts; their outcomes come after the commit that stores them."""
+        self._committer.append(drafts, origin)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""

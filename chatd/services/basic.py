@@ -1,9 +1,9 @@
 """Echo and ping: open to anyone, and all that a stranger needs to see that the server lives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from chatd.clock import Clock
-from chatd.routes import Route, route
+from chatd.routes import Route, route, stream
 from chatd.session import Session
 from common.messages.basic import Echo, Ping, Pong
 from common.timestamps import format_time
@@ -14,27 +14,34 @@ class Basic:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # Pings of one read share their times: formatting them costs more than all the rest.
+        # Pings of one read share their times.
         self._read_ns = -1
-        self._received = ""
-        self._sent = ""
+        self._written = "", ""
 
     @property
     def routes(self) -> Sequence[Route]:
         """The messages it serves."""
-        return (route(Echo, self.echo), route(Ping, self.ping))
+        return (route(Echo, self.echo), stream(Ping, self.pings, one=self.ping))
 
     def echo(self, session: Session, message: Echo) -> None:
         """Send the same object back."""
         session.send(message)
 
-    def ping(self, session: Session, message: Ping) -> None:
+    def ping(self, session: Session, ping: Ping) -> None:
         """Tell when the ping was read and when it was answered."""
+        received, sent = self._times(session)
+        session.outbox.send(Pong(received, sent, ping.ref))
+
+    def pings(self, session: Session, pings: Iterator[Ping]) -> None:
+        """Do the same for many."""
+        received, sent = self._times(session)
+        session.outbox.send_all([Pong(received, sent, ping.ref) for ping in pings])
+
+    def _times(self, session: Session) -> tuple[str, str]:
         if session.read_ns != self._read_ns:
             self._read_ns = session.read_ns
-            self._received = format_time(session.read_ns)
-            self._sent = format_time(self._clock.wall_ns())
-        session.send(Pong(self._received, self._sent, message.ref))
+            self._written = format_time(session.read_ns), format_time(self._clock.wall_ns())
+        return self._written
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""

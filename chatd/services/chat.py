@@ -1,17 +1,17 @@
 """Chat: who is here, messages to one and to all, and what was said before."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Final
 
-from msgspec import UNSET, UnsetType, structs
+from msgspec import UNSET, structs
 
 from chatd.clock import Clock
 from chatd.dialects import Dialect, delivery
 from chatd.identities import Identities
 from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Roster
-from chatd.routes import Route, route
-from chatd.session import Moment, Session
+from chatd.routes import Route, route, stream
+from chatd.session import Session
 from common import codec, names
 from common.messages.base import Error, Refusal
 from common.messages.chat import (
@@ -48,8 +48,8 @@ class Chat:
         """The messages it serves."""
         return (
             route(Who, self.who, needs_welcome=True),
-            route(Outgoing, self.outgoing, needs_welcome=True),
-            route(OutgoingBroadcast, self.outgoing_broadcast, needs_welcome=True),
+            stream(Outgoing, self.directs, needs_welcome=True),
+            stream(OutgoingBroadcast, self.broadcasts, needs_welcome=True),
             route(History, self.history),
         )
 
@@ -60,17 +60,40 @@ class Chat:
         else:
             session.send_long(Users(self._roster.names(), message.ref))
 
-    def outgoing_broadcast(self, session: Session, message: OutgoingBroadcast) -> None:
-        """Take a message for everyone else."""
-        self._append(session, message.content, _ref(session, message.ref))
+    def broadcasts(self, session: Session, messages: Iterator[OutgoingBroadcast]) -> None:
+        """Take messages for everyone else."""
+        author, name, nameless, sent_ns, since = self._sign(session)
+        drafts: list[Draft] = []
+        try:
+            for message in messages:
+                content = message.content
+                ref = None if message.ref is UNSET else _checked(message.ref, session)
+                drafts.append(
+                    Draft(author, name, content, sent_ns, since, None, None, ref, nameless)
+                )
+        finally:
+            self._append(drafts, session)
 
-    def outgoing(self, session: Session, message: Outgoing) -> Awaitable[None] | None:
-        """Take a message for one, who is here or holds the name with a token."""
-        ref = None if message.ref is UNSET else _ref(session, message.ref)
-        recipient = self._roster.find(names.key(message.to))
-        if recipient is None:
-            return self._outgoing_to_absent(session, message, ref)
-        self._append(session, message.content, ref, recipient.identity, recipient.name)
+    def directs(self, session: Session, messages: Iterator[Outgoing]) -> Awaitable[None] | None:
+        """Take messages for one each, who is here or holds the name with a token."""
+        author, name, nameless, sent_ns, since = self._sign(session)
+        find = self._roster.find
+        drafts: list[Draft] = []
+        try:
+            for message in messages:
+                content = message.content
+                ref = None if message.ref is UNSET else _checked(message.ref, session)
+                # Most names are their own key.
+                to = find(message.to) or find(names.key(message.to))
+                if to is None:
+                    return self._direct_to_absent(session, message, ref)
+                drafts.append(
+                    Draft(
+                        author, name, content, sent_ns, since, to.identity, to.name, ref, nameless
+                    )
+                )
+        finally:
+            self._append(drafts, session)
         return None
 
     async def history(self, session: Session, message: History) -> None:
@@ -108,45 +131,30 @@ class Chat:
             raise Refusal(Error("unsupported", detail, ref=ref))
         return session.identity
 
-    async def _outgoing_to_absent(
-        self, session: Session, message: Outgoing, ref: str | None
-    ) -> None:
+    async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
         holder = await self._identities.find(names.key(message.to))
         if holder is None:
             detail = f"there is no {message.to[: names.MAX_LENGTH]} here; ask who is with who"
             raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
-        self._append(session, message.content, ref, holder, message.to)
+        author, name, nameless, sent_ns, since = self._sign(session)
+        content, to = message.content, message.to
+        draft = Draft(author, name, content, sent_ns, since, holder, to, ref, nameless)
+        self._append([draft], session)
 
-    def _append(
-        self,
-        session: Session,
-        content: str,
-        ref: str | None,
-        recipient: int | None = None,
-        to: str | None = None,
-    ) -> None:
-        moment = session.moment
-        if moment is None:
-            since = round(self._clock.monotonic() - session.connected)
-            moment = session.moment = Moment(self._clock.wall_ns(), since)
-        session.inflight.add()
-        draft = Draft(
-            session.identity,
-            session.name,
-            content,
-            moment.wall_ns,
-            moment.since,
-            recipient,
-            to,
-            ref,
-            session.is_nameless,
-        )
-        self._log.append(draft, session)
+    def _sign(self, session: Session) -> tuple[int, str, bool, int, int]:
+        """Return what a session's drafts of now have in common: who wrote them, and when."""
+        since = round(self._clock.monotonic() - session.connected)
+        return session.identity, session.name, session.is_nameless, self._clock.wall_ns(), since
+
+    def _append(self, drafts: Sequence[Draft], session: Session) -> None:
+        if drafts:
+            session.inflight.add(len(drafts))
+            self._log.append(drafts, session)
 
 
-def _ref(session: Session, ref: str | UnsetType) -> str | None:
+def _checked(ref: str, session: Session) -> str | None:
     """Return the ref that is to be acknowledged; only version 1 knows that."""
-    if ref is UNSET or session.outbox.dialect is not Dialect.FULL:
+    if session.outbox.dialect is not Dialect.FULL:
         return None
     if len(ref.encode()) > _MAX_REF_BYTES:
         raise Refusal(Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it"))

@@ -22,6 +22,7 @@ class FakeTime:
     def __init__(self, start: float = 1_000.0) -> None:
         self.now = start
         self._timers: list[FakeTimer] = []
+        self._alarm: FakeTimer | None = None
 
     @property
     def timers(self) -> list[FakeTimer]:
@@ -38,6 +39,12 @@ class FakeTime:
         timer = FakeTimer(_whole_ns(self.now + delay), call)
         self._timers.append(timer)
         return timer
+
+    def set_alarm(self, at: float, call: Callable[[], None]) -> None:
+        """Run `call` at `at` (s), and nothing at the moment that was set before."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self.call_later(at - self.now, call)
 
     def advance(self, seconds: float) -> None:
         """Let time pass and every timer fire on time."""

@@ -56,7 +56,7 @@ class House:
 
     def __init__(self) -> None:
         self.time = Clock()
-        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
+        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
         self.feeds = Feeds(self, self.wheel, self.time)
         self.drawn = 10**9
         self.tapes: list[Tape] = []

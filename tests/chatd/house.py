@@ -281,6 +281,7 @@ class House:
             writer,
             router=self.stage.router,
             turn=self._turn,
+            wheel=self.stage.wheel,
             clock=self.stage.clock,
             terms=self._terms,
             ended=lambda _connection: served.set_result(None),

@@ -66,7 +66,7 @@ class Stage:
         self.clock = FakeClock()
         self.end_turn = Deferred()
         self.log = make_log(keep_messages, self.end_turn)
-        self.wheel = Wheel(self.clock.monotonic, self.clock.call_later)
+        self.wheel = Wheel(self.clock.monotonic, self.clock.set_alarm)
         self.journal = Paper()
         self.roster = Roster()
         self.fanout = Fanout(self.roster)
@@ -142,11 +142,11 @@ class Visitor:
         is_text = self.session.outbox.dialect is Dialect.TEXT
         decoder = self._text if is_text else self._json
         self.session.read_ns = self._stage.clock.wall_ns()
-        self.session.moment = None
-        for message in decoder.feed(line.encode() + b"\n"):
-            rest = self._stage.router.dispatch(self.session, message)
-            if rest is not None:
-                await self._stage.router.settle(self.session, message, rest)
+        router = self._stage.router
+        halt = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
+        while halt is not None:
+            await router.settle(self.session, halt)
+            halt = halt.go_on()
 
     async def begin(self, code: str, **fields: Any) -> "asyncio.Task[None]":
         """Send one JSON object and have it served as far as that goes without waiting."""

@@ -84,6 +84,17 @@ async def test_a_client_that_asks_much_leaves_others_their_turn() -> None:
         assert house.writes.index(modest.cable) < len(house.writes) / 2
 
 
+async def test_what_is_due_goes_out_before_a_chunk_is_served() -> None:
+    async with House() as house:
+        punctual, other = house.connect(), house.connect()
+        await punctual.say({"code": "exchange", "id": "1", "interval_ms": 10, "duration_s": 1})
+        await punctual.heard()
+        house.stage.clock.now += 0.01  # and no timer had its turn meanwhile
+        before = len(house.writes)
+        await other.say(echo("a"))
+        assert house.writes[before:] == [punctual.cable, other.cable]
+
+
 async def test_a_client_that_is_gone_before_it_is_served_has_no_address() -> None:
     async with House() as house:
         assert str(house.connect(peer=None).session) == "?:0"

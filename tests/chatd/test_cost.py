@@ -76,9 +76,9 @@ async def calls_for(client: Client, *messages: Json) -> int:
     return calls.total()
 
 
-def one_more(few: int, many: int, count: int) -> int:
-    """Return what each of `count` more cost; calls that come once for all of them do not count."""
-    return (many - few) // count
+def one_more(few: int, many: int, count: int) -> float:
+    """Return what each of `count` more cost, with its share of what comes once for many."""
+    return (many - few) / count
 
 
 @pytest.fixture
@@ -104,12 +104,12 @@ async def test_a_chunk_of_pings_is_answered_with_one_write() -> None:
         assert house.writes == [client.cable]
 
 
-async def test_a_ping_more_in_a_chunk_costs_few_calls() -> None:
+async def test_a_ping_more_in_a_chunk_costs_no_call_of_its_own() -> None:
     async with House() as house:
         client = house.connect()
         few = await calls_for(client, *[PING] * 100)
         many = await calls_for(client, *[PING] * 400)
-        assert one_more(few, many, 300) <= 4
+        assert one_more(few, many, 300) < 0.1
 
 
 @pytest.mark.parametrize("count", [1, 32])
@@ -138,7 +138,7 @@ async def test_a_member_more_costs_few_calls_however_much_is_said() -> None:
             author = await house.member("author")
             few = await _calls_with_members(house, author, 10, count)
             many = await _calls_with_members(house, author, 60, count)
-            assert one_more(few, many, 50) <= 5
+            assert one_more(few, many, 50) < 6
 
 
 async def _calls_with_members(house: House, author: Client, members: int, count: int) -> int:
@@ -182,7 +182,23 @@ async def test_a_direct_message_more_in_a_chunk_costs_few_calls() -> None:
         author, _ = await house.member("ann"), await house.member("bob")
         few = await calls_for(author, *[_to("bob")] * 100)
         many = await calls_for(author, *[_to("bob")] * 400)
-        assert one_more(few, many, 300) <= 13
+        assert one_more(few, many, 300) < 3.2
+
+
+@pytest.mark.parametrize(
+    ("to", "limit"), [("bob", 12), ("nobody", 24)], ids=["kinds that alternate", "all waited for"]
+)
+async def test_a_message_in_a_chunk_costs_the_same_however_many_there_are(
+    to: str, limit: int
+) -> None:
+    async with House() as house:
+        author, _ = await house.member("ann"), await house.member("bob")
+        said = [_to(to), PING] if to == "bob" else [_to(to), _to(to)]
+        few = await calls_for(author, *said * 50)
+        more = await calls_for(author, *said * 200)
+        many = await calls_for(author, *said * 350)
+        assert one_more(few, more, 300) == pytest.approx(one_more(more, many, 300), rel=0.05)
+        assert one_more(few, many, 600) < limit
 
 
 def _to(name: str) -> Json:

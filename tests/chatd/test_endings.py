@@ -117,7 +117,7 @@ async def test_a_fault_inside_costs_one_connection_and_is_logged(
             raise RuntimeError("something broke")
 
         with monkeypatch.context() as patch:
-            patch.setattr(house.stage.router, "dispatch", fail)
+            patch.setattr(house.stage.router, "serve", fail)
             await ann.send(PING)
         assert ann.session.how_it_ended == "a fault of the server"
         assert "RuntimeError: something broke" in caplog.text

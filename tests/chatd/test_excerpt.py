@@ -7,7 +7,7 @@ import pytest
 from chatd.excerpt import LONGEST, excerpt
 from chatd.router import PrintingRouter, Router
 from chatd.routes import Route, route
-from chatd.session import Session
+from chatd.session import MAX_INFLIGHT, Session
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
 from common.messages.base import Error
@@ -83,18 +83,31 @@ def test_a_printing_router_logs_every_message_with_who_sent_it(
 ) -> None:
     caplog.set_level(logging.INFO)
     router = PrintingRouter([Nobody()])
-    router.dispatch(session, Ping("1"))
+    router.serve(session, [Ping("1")])
     assert caplog.messages == ['192.0.2.1:40000: {"code":"ping","ref":"1"}']
     session.name = "ann"
-    router.dispatch(session, Outgoing("bob", "hi"))
+    router.serve(session, [Outgoing("bob", "hi")])
     assert caplog.messages[1:] == [
         'ann (192.0.2.1:40000): {"code":"outgoing","to":"bob","content":"hi"}'
     ]
+
+
+def test_a_printing_router_logs_each_of_many_messages_once_when_it_is_its_turn(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    session.inflight.add(MAX_INFLIGHT)
+    halt = PrintingRouter([Nobody()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
+    for count in (1, 2, 3):
+        assert halt is not None
+        assert [message[-3:-2] for message in caplog.messages] == list("123")[:count]
+        halt = halt.go_on()
+    assert halt is None
 
 
 def test_without_it_no_content_reaches_the_log(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    Router([Nobody()]).dispatch(session, Outgoing("bob", "hi"))
+    Router([Nobody()]).serve(session, [Outgoing("bob", "hi")])
     assert caplog.messages == []

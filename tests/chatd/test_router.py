@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import pytest
 
 from chatd.log.port import StorageError
+from chatd.outbox import BUSY_REPLIES
 from chatd.router import Router
-from chatd.routes import Route, route
+from chatd.routes import Route, Stream, route, stream
 from chatd.session import Session
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
@@ -30,10 +31,17 @@ class Everything:
     """A service that routes every kind of message, some of them to handlers of a test's own."""
 
     def __init__(
-        self, handlers: dict[type[ClientMessage], Handler], *, needs_welcome: bool
+        self,
+        handlers: dict[type[ClientMessage], Handler],
+        streams: dict[type[ClientMessage], Stream] | None = None,
+        *,
+        needs_welcome: bool = False,
     ) -> None:
+        streams = streams or {}
         self.routes: Sequence[Route] = [
-            route(kind, handlers.get(kind, ignore), needs_welcome=needs_welcome)
+            stream(kind, streams[kind], needs_welcome=needs_welcome)
+            if kind in streams
+            else route(kind, handlers.get(kind, ignore), needs_welcome=needs_welcome)
             for kind in FROM_CLIENT.kinds
         ]
         self.closed_sessions: list[Session] = []
@@ -54,15 +62,16 @@ class Broken:
 async def serve(
     handlers: dict[type[ClientMessage], Handler],
     *messages: ClientMessage | BadLine,
+    streams: dict[type[ClientMessage], Stream] | None = None,
     needs_welcome: bool = False,
 ) -> list[Json]:
-    """Have `messages` served and return what came of it."""
-    router = Router([Everything(handlers, needs_welcome=needs_welcome)])
+    """Have `messages` served that come in one chunk, and return what came of it."""
+    router = Router([Everything(handlers, streams, needs_welcome=needs_welcome)])
     session = lone_session(0)
-    for message in messages:
-        rest = router.dispatch(session, message)
-        if rest is not None:
-            await router.settle(session, message, rest)
+    halt = router.serve(session, list(messages))
+    while halt is not None:
+        await router.settle(session, halt)
+        halt = halt.go_on()
     return heard_by(session)
 
 
@@ -87,14 +96,14 @@ def answering(session: Session, message: ClientMessage) -> None:
 
 
 def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
-    service = Everything({}, needs_welcome=False)
+    service = Everything({})
     service.routes = [row for row in service.routes if row.kind not in (Ping, Who)]
     with pytest.raises(LookupError, match="no service routes Ping, Who"):
         Router([service])
 
 
 def test_a_message_that_two_services_route_fails_at_start_up() -> None:
-    service = Everything({}, needs_welcome=False)
+    service = Everything({})
     with pytest.raises(LookupError, match="two services route the same kind"):
         Router([service, service])
 
@@ -162,10 +171,98 @@ async def test_a_bad_line_is_answered_with_its_error() -> None:
     assert await serve({}, bad) == [{"code": "error", "reason": "bad_json", "detail": "not JSON"}]
 
 
+class Echoing:
+    """A stream that answers each message with the same; some it fails at, for some it waits."""
+
+    def __init__(self, *, fails_at: Sequence[str] = (), waits_for: Sequence[str] = ()) -> None:
+        self.calls = 0
+        self._fails_at = fails_at
+        self._waits_for = waits_for
+
+    def __call__(self, session: Session, pings: Iterator[Ping]) -> Awaitable[None] | None:
+        self.calls += 1
+        for ping in pings:
+            if ping.ref in self._fails_at:
+                raise RuntimeError("oops")
+            if ping.ref in self._waits_for:
+                return self._answer_later(session, ping)
+            session.send(ping)
+        return None
+
+    async def _answer_later(self, session: Session, ping: Ping) -> None:
+        await asyncio.sleep(1)
+        if ping.ref in self._waits_for[1:]:
+            raise RuntimeError("oops")
+        session.send(ping)
+
+
+def pings(count: int) -> list[Ping]:
+    return [Ping(str(number)) for number in range(count)]
+
+
+async def test_a_stream_takes_many_messages_with_one_call() -> None:
+    answering = Echoing()
+    heard = await serve({}, *pings(50), streams={Ping: answering})
+    assert [message["ref"] for message in heard] == [str(number) for number in range(50)]
+    assert answering.calls == 1
+
+
+@pytest.mark.parametrize("others", [[Who("w")], [BadLine(Error("bad_json", "…", ref="w"))]])
+async def test_a_stream_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
+    others: list[ClientMessage | BadLine],
+) -> None:
+    stream = Echoing()
+    said = [Ping("1"), Ping("2"), *others, Ping("3"), *others, *others]
+    heard = await serve({Who: answering}, *said, streams={Ping: stream})
+    assert [message["ref"] for message in heard] == ["1", "2", "w", "3", "w", "w"]
+    assert stream.calls == 2
+
+
+@pytest.mark.parametrize("kind", ["fails_at", "waits_for"])
+async def test_a_message_at_which_a_stream_stops_does_not_stop_those_behind_it(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answering = Echoing(**{kind: ["2", "3"]})
+    heard = await serve({}, *pings(5), Who("w"), streams={Ping: answering})
+    codes = [(message["code"], message["ref"]) for message in heard]
+    failed = ["3"] if kind == "waits_for" else ["2", "3"]
+    assert codes == [("error" if ref in failed else "ping", ref) for ref in "01234"]
+    assert len(caplog.records) == len(failed)
+
+
+async def test_a_stream_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> None:
+    router = Router([Everything({}, {Ping: Echoing()})])
+    session, said = lone_session(1), pings(2 * BUSY_REPLIES)
+    halt = router.serve(session, said)
+    heard = heard_by(session)
+    assert BUSY_REPLIES < len(heard) < BUSY_REPLIES + 100
+    while halt is not None:
+        assert halt.rest is None
+        halt = halt.go_on()
+        heard += heard_by(session)
+    assert [message["ref"] for message in heard] == [ping.ref for ping in said]
+
+
+async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
+    def close(session: Session, messages: Iterator[Ping]) -> None:
+        session.send(next(messages))
+        session.close("quit")
+
+    heard = await serve({Who: answering}, *pings(3), Who("w"), streams={Ping: close})
+    assert [message["ref"] for message in heard] == ["0"]
+
+
+async def test_a_stream_that_needs_a_welcome_is_refused_without_one_message_by_message() -> None:
+    heard = await serve({}, *pings(3), streams={Ping: Echoing()}, needs_welcome=True)
+    assert [(error["reason"], error["ref"]) for error in heard] == [
+        ("not_welcome", ref) for ref in "012"
+    ]
+
+
 def test_every_service_hears_of_an_end_even_if_another_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    one, other = [Everything({}, needs_welcome=False) for _ in range(2)]
+    one, other = [Everything({}) for _ in range(2)]
     other.routes = ()
     session = lone_session(1)
     Router([one, Broken(), other]).closed(session)

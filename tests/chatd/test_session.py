@@ -1,6 +1,11 @@
 """What a session promises the services."""
 
-from chatd.session import Session
+from collections.abc import Callable
+
+import pytest
+
+from chatd.outbox import BUSY_REPLIES
+from chatd.session import MAX_INFLIGHT, Session
 from common.messages.base import Error
 from common.messages.basic import Ping
 from tests.chatd.lone import lone_session
@@ -37,3 +42,23 @@ def test_a_session_is_welcome_once_it_has_an_identity() -> None:
     assert not lone_session(0).is_welcome
     assert lone_session(1).is_welcome
     assert isinstance(lone_session(1), Session)
+
+
+@pytest.mark.parametrize(
+    ("fill", "limit"),
+    [
+        (lambda session: session.send(Ping()), BUSY_REPLIES + 1),
+        (lambda session: session.inflight.add(), MAX_INFLIGHT),
+    ],
+    ids=["to be written", "for the log"],
+)
+def test_a_session_is_full_while_too_much_waits(
+    fill: Callable[[Session], None], limit: int
+) -> None:
+    session = lone_session(1)
+    was_full = []
+    for _ in range(limit):
+        was_full.append(session.is_full)
+        fill(session)
+    assert not any(was_full)
+    assert session.is_full

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from chatd.connection import LINGER, MAX_INFLIGHT
+from chatd.connection import LINGER
 from chatd.log.memory import MemoryLog
 from chatd.outbox import BUSY_BYTES
+from chatd.session import MAX_INFLIGHT
 from tests.chatd.house import House
 from tests.chatd.stage import Json, Stage
 

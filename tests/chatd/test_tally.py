@@ -22,10 +22,9 @@ async def test_waiting_ends_when_the_count_is_low_enough() -> None:
     assert tally.count == 0
 
 
-async def test_several_may_be_done_at_once() -> None:
+async def test_several_may_be_added_and_done_at_once() -> None:
     tally = Tally()
-    for _ in range(3):
-        tally.add()
+    tally.add(3)
     none_left = asyncio.create_task(tally.below(1))
     await quiet()
     tally.done(3)

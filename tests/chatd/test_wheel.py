@@ -2,6 +2,7 @@
 
 import logging
 import random
+from math import inf
 
 import pytest
 
@@ -30,7 +31,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.time = FakeTime()
-        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
+        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
         self.fired: list[Entry] = []
 
     def put(self, delay: float, *, fails: bool = False) -> Entry:
@@ -96,6 +97,53 @@ def test_a_busy_loop_fires_all_that_is_late_at_once_and_in_order(bench: Bench) -
     assert bench.fired == entries[:3]
     bench.time.advance(0.5)
     assert bench.fired == entries
+
+
+def test_whoever_holds_up_the_loop_may_turn_the_wheel_before_the_alarm_does(bench: Bench) -> None:
+    entries = [bench.put(delay) for delay in (0.1, 0.2, 0.3)]
+    bench.time.now += 0.2
+    assert bench.wheel.due <= bench.time.now
+    bench.wheel.turn()
+    assert bench.fired == entries[:2]
+    assert bench.wheel.due > bench.time.now
+    bench.time.advance(0.1)
+    assert bench.fired == entries
+
+
+def test_nothing_is_due_on_a_wheel_that_is_empty(bench: Bench) -> None:
+    assert bench.wheel.due == inf
+    bench.put(0.1)
+    bench.time.advance(1.0)
+    assert bench.wheel.due == inf
+
+
+def test_what_entries_have_to_say_is_flushed_behind_all_of_a_turn() -> None:
+    time, fired = FakeTime(), list[Entry]()
+    flushed = list[int]()
+    wheel = Wheel(time.monotonic, time.set_alarm, lambda: flushed.append(len(fired)))
+    for delay in (0.1, 0.1, 0.2):
+        wheel.add(wheel.tick_in(delay), Entry(time, fired))
+    time.advance(0.1)
+    assert flushed == [2]
+    time.advance(0.1)
+    assert flushed == [2, 3]
+
+
+def test_entries_that_an_entry_adds_set_the_alarm_but_once(bench: Bench) -> None:
+    alarms = list[float]()
+
+    class Renewed(Entry):
+        def fire(self) -> None:
+            super().fire()
+            for delay in (0.5, 0.4, 0.3):
+                wheel.add(wheel.tick_in(delay), self)
+
+    wheel = Wheel(bench.time.monotonic, lambda at, _call: alarms.append(at))
+    wheel.add(wheel.tick_in(0.1), Renewed(bench.time, []))
+    bench.time.now += 0.1
+    alarms.clear()
+    wheel.turn()
+    assert alarms == [pytest.approx(bench.time.now + 0.3)]
 
 
 def test_an_entry_that_fails_is_logged_and_holds_up_no_other(
@@ -195,4 +243,4 @@ def test_a_millisecond_that_was_emptied_takes_entries_again(bench: Bench) -> Non
 def test_now_has_reached_every_tick_whose_time_has_come() -> None:
     for tick in range(1, 200_000, 7):
         time = FakeTime(start=tick / TICKS)
-        assert Wheel(time.monotonic, time.call_later).now() == tick
+        assert Wheel(time.monotonic, time.set_alarm).now() == tick

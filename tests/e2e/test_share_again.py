@@ -1,5 +1,6 @@
 """``chatctl share`` started again after a kill, when those who had the files are gone."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,22 @@ WANTED: Final = ("--peers", "2", "--wait", "1h", "--key", "sesame")
 """Whoever waits for others is still waiting when the test is over."""
 
 
-async def killed(begin: Begin, file: Path, address: str) -> Sharer:
-    """Return a peer that was killed when 20 of the 30 pieces of `file` were here."""
+async def killed(begin: Begin, address: str) -> Sharer:
+    """Return a peer that was killed when 20 of the 30 pieces of a file were here."""
     peer = await begin("1", *WANTED, "--peer", address, mine=b"1")
     await peer.keeps(20)
     await peer.kill()
     return peer
+
+
+async def left_alone(begin: Begin, tmp_path: Path) -> tuple[bytes, str]:
+    """Have a peer killed when it has all of a file; return that, and where its owner was."""
+    file = make(tmp_path, "large", 30)
+    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
+        before = await killed(begin, actor.address)
+    content = await asyncio.to_thread(file.read_bytes)
+    write_the_rest(before.directory / "received", content)
+    return content, actor.address
 
 
 def write_the_rest(directory: Path, content: bytes) -> None:
@@ -34,15 +45,12 @@ def write_the_rest(directory: Path, content: bytes) -> None:
 async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_waits_for_nobody(
     begin: Begin, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        before = await killed(begin, file, actor.address)
-    write_the_rest(before.directory / "received", file.read_bytes())
+    content, address = await left_alone(begin, tmp_path)
 
-    after = await begin("1", *WANTED, "--peer", actor.address, mine=b"1")
+    after = await begin("1", *WANTED, "--peer", address, mine=b"1")
 
     assert await after.end() == 0, await after.stderr()
-    assert after.received() == {"9_large": file.read_bytes()}
+    assert after.received() == {"9_large": content}
     assert after.finished() == ["received/9_large"]
     assert after.heard("complete") == [{"code": "complete", "seconds": 0.0}]
     (peer,) = after.report["peers"]
@@ -51,16 +59,13 @@ async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_waits_
 
 
 async def test_it_stays_for_others_as_long_as_it_is_told_to(begin: Begin, tmp_path: Path) -> None:
-    file = make(tmp_path, "large", 30)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        before = await killed(begin, file, actor.address)
-    write_the_rest(before.directory / "received", file.read_bytes())
+    content, address = await left_alone(begin, tmp_path)
 
-    after = await begin("1", *WANTED, "--peer", actor.address, "--seed-after", "1h", mine=b"1")
+    after = await begin("1", *WANTED, "--peer", address, "--seed-after", "1h", mine=b"1")
 
     port = (await after.hear("listening"))["port"]
     await after.hear("complete")
-    late = await begin("9", *WANTED, "--peer", f"127.0.0.1:{port}", large=file.read_bytes())
+    late = await begin("9", *WANTED, "--peer", f"127.0.0.1:{port}", large=content)
     assert await late.end() == 0, await late.stderr()
     assert late.received() == {"1_mine": b"1"}
 
@@ -70,7 +75,7 @@ async def test_who_is_still_there_is_served_first(
 ) -> None:
     file = make(tmp_path, "large", 30)
     async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        before = await killed(begin, file, actor.address)
+        before = await killed(begin, actor.address)
         write_the_rest(before.directory / "received", file.read_bytes())
         actor.store.open()
         after = await begin("1", *WANTED, "--peer", actor.address, mine=b"1")
@@ -83,12 +88,9 @@ async def test_who_is_still_there_is_served_first(
 async def test_other_files_of_ones_own_are_another_exchange(
     begin: Begin, tmp_path: Path, changed: bytes
 ) -> None:
-    file = make(tmp_path, "large", 30)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        before = await killed(begin, file, actor.address)
-    write_the_rest(before.directory / "received", file.read_bytes())
+    _, address = await left_alone(begin, tmp_path)
 
-    wanted = ("--peers", "2", "--wait", "500ms", "--key", "sesame", "--peer", actor.address)
+    wanted = ("--peers", "2", "--wait", "500ms", "--key", "sesame", "--peer", address)
     after = await begin("1", *wanted, mine=changed)
 
     assert await after.end() == 7

@@ -120,7 +120,7 @@ def ids(entries: list[Entry]) -> list[int]:
 async def fill(bench: Harness, *drafts: Draft) -> None:
     """Append `drafts`, each with an origin of its own, and commit them."""
     for number, one in enumerate(drafts):
-        bench.log.append(one, f"origin {number}")
+        bench.log.append([one], f"origin {number}")
     await bench.commit()
 
 

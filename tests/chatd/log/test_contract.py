@@ -42,7 +42,7 @@ class TestAppending:
 
     async def test_nothing_is_reported_while_append_runs(self, open_log: OpenLog) -> None:
         async with open_log(PLENTY) as bench:
-            bench.log.append(draft(), "ann's connection")
+            bench.log.append([draft()], "ann's connection")
             assert bench.reported == []
             await bench.commit()
             assert len(bench.reported) == 1
@@ -59,12 +59,24 @@ class TestAppending:
             ]
             assert {outcome.kind for outcome in bench.reported} == {"stored"}
 
+    async def test_drafts_that_are_appended_together_are_stored_in_their_order(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as bench:
+            bench.log.append([draft(ANN, "one"), draft(ANN, "two")], "ann")
+            bench.log.append([draft(BOB, "three")], "bob")
+            await bench.commit()
+            assert [
+                (outcome.entry.id, outcome.entry.draft.content, outcome.origin)
+                for outcome in bench.reported
+            ] == [(1, "one", "ann"), (2, "two", "ann"), (3, "three", "bob")]
+
     @pytest.mark.parametrize("way", ["flush", "close"])
     async def test_flushing_and_closing_report_what_was_appended(
         self, open_log: OpenLog, way: str
     ) -> None:
         async with open_log(PLENTY) as bench:
-            bench.log.append(draft(), "ann's connection")
+            bench.log.append([draft()], "ann's connection")
             await getattr(bench.log, way)()
             assert [outcome.kind for outcome in bench.reported] == ["stored"]
 
@@ -84,11 +96,11 @@ class TestRefs:
     ) -> None:
         async with open_log(PLENTY) as bench:
             await fill(bench, draft(ref="r", content="first"))
-            bench.log.append(draft(ref="s"), "again")
+            bench.log.append([draft(ref="s")], "again")
             if not is_one_batch:
                 await bench.commit()
-            bench.log.append(draft(ref="s", content="changed"), "again")
-            bench.log.append(draft(ref="r", content="changed"), "again")
+            bench.log.append([draft(ref="s", content="changed")], "again")
+            bench.log.append([draft(ref="r", content="changed")], "again")
             await bench.commit()
             kinds = [(outcome.kind, outcome.entry.id) for outcome in bench.reported]
             assert kinds == [("stored", 1), ("stored", 2), ("duplicate", 2), ("duplicate", 1)]
@@ -101,10 +113,10 @@ class TestRefs:
         self, open_log: OpenLog, is_one_batch: bool
     ) -> None:
         async with open_log(PLENTY) as bench:
-            bench.log.append(draft(ANN, ref="r"), "ann")
+            bench.log.append([draft(ANN, ref="r")], "ann")
             if not is_one_batch:
                 await bench.commit()
-            bench.log.append(draft(BOB, ref="r"), "bob")
+            bench.log.append([draft(BOB, ref="r")], "bob")
             await bench.commit()
             assert [outcome.kind for outcome in bench.reported] == ["stored", "stored"]
 
@@ -112,10 +124,10 @@ class TestRefs:
         self, open_log: OpenLog, is_one_batch: bool
     ) -> None:
         async with open_log(PLENTY) as bench:
-            bench.log.append(draft(), "ann")
+            bench.log.append([draft()], "ann")
             if not is_one_batch:
                 await bench.commit()
-            bench.log.append(draft(), "ann")
+            bench.log.append([draft()], "ann")
             await bench.commit()
             assert [outcome.entry.id for outcome in bench.reported] == [1, 2]
 

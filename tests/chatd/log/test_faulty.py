@@ -22,8 +22,8 @@ async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path
     reported: list[Outcome[str]] = []
     log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
     await log.open(reported.extend)
-    log.append(draft(ref="r"), "ann")
-    log.append(draft(ref="s"), "ann")
+    log.append([draft(ref="r")], "ann")
+    log.append([draft(ref="s")], "ann")
     await asyncio.sleep(0)
     assert [(one.kind, one.entry.id) for one in reported] == [("stored", 1), ("stored", 2)]
     await log.close()
@@ -38,7 +38,7 @@ async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
     await bench.log.open(bench.reported.extend)
-    bench.log.append(draft(), "ann")
+    bench.log.append([draft()], "ann")
     await asyncio.sleep(0.001)  # later than a timer of no time at all
     await bench.log.flush()
     assert ids(await replayed(bench, BOB, 0, 1)) == [1]

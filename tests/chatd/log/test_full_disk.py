@@ -127,7 +127,7 @@ async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _Disk) -
     async with open_sqlite(tmp_path) as bench:
         await fill(bench, draft())
         disk.fault = apsw.FullError
-        bench.log.append(draft(), "last")
+        bench.log.append([draft()], "last")
         bench.log.touch("ann", ANN, EPOCH_NS)
     assert [outcome.kind for outcome in bench.reported] == ["stored", "failed"]
     disk.fault = None

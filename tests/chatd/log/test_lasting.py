@@ -69,10 +69,10 @@ async def test_what_is_appended_while_a_commit_runs_is_one_batch(tmp_path: Path)
     sizes: list[int] = []
     bench = SqliteHarness(tmp_path, Retention())
     await bench.log.open(lambda outcomes: sizes.append(len(outcomes)))
-    bench.log.append(draft(), "first")
+    bench.log.append([draft()], "first")
     await asyncio.sleep(0)  # the commit of the first is under way
     for number in range(2_000):
-        bench.log.append(draft(), f"{number}")
+        bench.log.append([draft()], f"{number}")
     await bench.log.close()
     assert sizes == [1, 2_000]
 

@@ -1,5 +1,7 @@
 """Chat as the original protocol has it: exactly these messages, not one field more."""
 
+import json
+
 import pytest
 
 from tests.chatd.stage import Stage
@@ -70,6 +72,28 @@ async def test_a_message_for_somebody_who_left_for_good_is_an_error(stage: Stage
     ann, bob = await stage.hello("ann"), await stage.hello("bob")
     bob.vanish()
     assert (await ann.ask("outgoing", to="bob", content="hi"))["reason"] == "no_such_user"
+
+
+async def test_messages_of_one_chunk_keep_their_order_whoever_they_are_for(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.hello("bob")
+    carol = await stage.member("carol")
+    carol.vanish()  # and may come back, so that messages for her are kept
+    said = [("bob", "1"), ("carol", "2"), ("bob", "3"), ("nobody", "4"), ("bob", "5")]
+    await ann.say_line(
+        "\n".join(
+            json.dumps({"code": "outgoing", "to": to, "content": ref, "ref": ref})
+            for to, ref in said
+        )
+    )
+    assert [message["content"] for message in bob.heard()] == ["1", "3", "5"]
+    answers = [(answer["code"], answer["ref"], answer.get("id")) for answer in ann.heard()]
+    assert answers == [
+        ("error", "4", None),
+        ("ack", "1", 1),
+        ("ack", "2", 2),
+        ("ack", "3", 3),
+        ("ack", "5", 4),
+    ]
 
 
 @pytest.mark.parametrize("spelling", ["José", "jose\u0301", "JOSÉ", "\uff4aosé"])

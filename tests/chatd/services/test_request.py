@@ -85,7 +85,7 @@ class House:
         max_bytes: int = 8 * 2**20,
     ) -> None:
         self.time = FakeTime()
-        self.wheel = Wheel(self.time.monotonic, self.time.call_later)
+        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
         terms = Terms(delay, max_pending, max_bytes)
         self.requests = Requests(self.wheel, Random(SEED), terms)
 
