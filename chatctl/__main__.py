@@ -14,7 +14,7 @@ from importlib import import_module
 from keyword import iskeyword
 from typing import Any, Final, cast
 
-from chatctl import commands, options, settings
+from chatctl import commands, options, settings, streams
 from chatctl.errors import ClientError, Exit
 
 PROGRAM: Final = "chatctl"
@@ -27,27 +27,29 @@ _EPILOG: Final = """\
 Each command explains its options with --help.
 example: chatctl --server chat.example.org:5555 send ann 'lunch?'
 Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
-7 partly done, 130 interrupted."""
+7 partly done, 130 interrupted, 141 nobody reads the output."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
+    streams.open_closed()
     try:
         try:
             return _run(_parser().parse_args(argv))
         finally:
-            sys.stdout.flush()
+            streams.flush()
     except ClientError as failure:
         from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
 
         print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201
+        if isinstance(failure, streams.OutputError):
+            streams.abandon()
         return failure.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Who reads us has seen enough. The interpreter flushes at its end and must not fail there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+        streams.abandon()
+        return Exit.BROKEN_PIPE
 
 
 def _run(args: Namespace) -> int:
@@ -127,7 +129,7 @@ class _Version(Action):
     def __call__(self, parser: ArgumentParser, *_: Any) -> None:
         from common.version import version  # noqa: PLC0415
 
-        print(f"{PROGRAM} {version()}")  # noqa: T201
+        streams.write(f"{PROGRAM} {version()}")
         parser.exit()
 
 
@@ -137,7 +139,7 @@ class _Completion(Action):
     def __call__(self, parser: ArgumentParser, _: Namespace, shell: Any, *__: Any) -> None:
         import shtab  # noqa: PLC0415
 
-        print(shtab.complete(parser, shell=shell))  # noqa: T201
+        streams.write(shtab.complete(parser, shell=shell))
         parser.exit()
 
 

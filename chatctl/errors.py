@@ -8,7 +8,11 @@ if TYPE_CHECKING:  # `chatctl --help` starts without msgspec
 
 
 class Exit(IntEnum):
-    """Exit codes of `chatctl`."""
+    """Exit codes of `chatctl`.
+
+    The last two are what a shell tells of a program that SIGINT or SIGPIPE has ended: 128 and the
+    number of the signal.
+    """
 
     OK = 0
     USAGE = 2
@@ -18,6 +22,7 @@ class Exit(IntEnum):
     TIMEOUT = 6
     PARTIAL = 7
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
 
 
 class ClientError(Exception):

@@ -1,13 +1,13 @@
 """Options that several commands share."""
 
-import re
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 from common.addresses import Address
-from common.units import parse_duration, parse_size
+from common.units import parse_duration, parse_size, parse_whole
 
 T = TypeVar("T")
 
@@ -59,18 +59,19 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     """Return what reads a whole number from `low` to `high`; for `type=`."""
 
     def parse(text: str) -> int:
-        # int() would take much that nobody types: 1_000, digits of other scripts, spaces.
-        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not low <= int(text) <= high:
-            raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
-        return int(text)
+        with suppress(ValueError):
+            if low <= (number := parse_whole(text)) <= high:
+                return number
+        raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
 
     return partial(_read, parse)
 
 
 def _parse_count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{text!r} is not a number of 1 or more")
-    return int(text)
+    with suppress(ValueError):
+        if (number := parse_whole(text)) >= 1:
+            return number
+    raise ValueError(f"{text!r} is not a whole number of 1 or more")
 
 
 def _read(parse: Callable[[str], T], text: str) -> T:

@@ -1,25 +1,28 @@
-"""Data to stdout, one line each, at once; talk to stderr."""
+"""Data to stdout, one line each, at once; talk to stderr.
+
+To write data raises BrokenPipeError when nobody reads it any more, and OutputError.
+"""
 
 import sys
 
 import msgspec
 
+from chatctl import streams
+
 
 def print_line(text: str) -> None:
-    """Write a line of data for people; may raise BrokenPipeError."""
-    print(text, flush=True)  # noqa: T201 - this is where data leaves
+    """Write a line of data for people."""
+    streams.write(text)
 
 
 def print_json(record: object) -> None:
-    """Write a line of data for programs; may raise BrokenPipeError."""
-    print_line(msgspec.json.encode(record).decode())
+    """Write a line of data for programs."""
+    streams.write(msgspec.json.encode(record).decode())
 
 
 def print_lines(lines: bytes) -> None:
-    """Write lines of data that are UTF-8 already; may raise BrokenPipeError."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(lines)
-    sys.stdout.buffer.flush()
+    """Write lines of data that are UTF-8 already."""
+    streams.write_bytes(lines)
 
 
 def say(text: str) -> None:

@@ -8,29 +8,45 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatd import config, logs
+from chatd import logs, sources, streams
+from chatd.config import PROGRAM, Config
 from chatd.log.port import UnusableLogError
+from chatd.streams import OutputError, UnreadError
 
 USAGE: Final = 2
 CANNOT_LISTEN: Final = 3
 UNUSABLE_LOG: Final = 4
+BROKEN_PIPE: Final = 141
+"""What a shell tells of a program that SIGPIPE has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop, or do its errand; return the exit code."""
+    streams.open_closed()
     try:
-        settings = config.load(sys.argv[1:] if arguments is None else arguments, os.environ)
+        settings = _settings(sys.argv[1:] if arguments is None else arguments)
         if settings.check is not None or settings.backup is not None:
             return _run_errand(settings)
         _prepare(settings.data)
         return _serve(settings)
-    except config.ConfigError as fault:
+    except sources.ConfigError as fault:
         return _complain(fault, USAGE)
     except UnusableLogError as fault:
         return _complain(fault, UNUSABLE_LOG)
+    except UnreadError:
+        return BROKEN_PIPE
+    except OutputError as fault:
+        return _complain(fault, USAGE)
 
 
-def _run_errand(settings: config.Config) -> int:
+def _settings(arguments: Sequence[str]) -> Config:
+    try:
+        return sources.load(arguments, os.environ)
+    finally:
+        streams.flush()  # the help, if that was asked for
+
+
+def _run_errand(settings: Config) -> int:
     from chatd import errands  # noqa: PLC0415 - as below
 
     if settings.check is not None:
@@ -40,7 +56,7 @@ def _run_errand(settings: config.Config) -> int:
     return 0
 
 
-def _serve(settings: config.Config) -> int:
+def _serve(settings: Config) -> int:
     logs.configure(settings.log_level, settings.log_format)
     # Imported late, so that --help and mistakes are answered at once.
     import uvloop  # noqa: PLC0415
@@ -74,13 +90,13 @@ def _prepare(data: Path) -> None:
         with tempfile.TemporaryFile(dir=data):
             pass
     except OSError as fault:
-        raise config.ConfigError(
+        raise sources.ConfigError(
             f"cannot write in {data}: {fault.strerror}; choose another with --data"
         ) from None
 
 
 def _complain(fault: Exception, code: int) -> int:
-    print(f"{config.PROGRAM}: {fault}", file=sys.stderr)  # noqa: T201
+    print(f"{PROGRAM}: {fault}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -10,24 +10,25 @@ from chatd.log import schema, soundness
 from chatd.log.backup import back_up
 from chatd.log.opening import FILE, open_to_read
 from chatd.log.port import UnusableLogError
+from chatd.streams import write
 
 
 def check(place: Path) -> bool:
     """Look at all of a log, print what is found, and return whether it is sound.
 
-    `place` is a data directory, in use or not, or a backup. Raises UnusableLogError.
+    `place` is a data directory, in use or not, or a backup. Raises UnusableLogError, OutputError.
     """
     path = place / FILE if place.is_dir() else place
     with closing(open_to_read(path)) as log:
         try:
             log.execute("BEGIN")
-            print(f"{path}: {_contents(log)}, {path.stat().st_size} bytes")  # noqa: T201
+            write(f"{path}: {_contents(log)}, {path.stat().st_size} bytes")
             findings = list(soundness.findings(log))
         except apsw.Error as fault:
             findings = [str(fault)]
     for finding in findings:
-        print(finding)  # noqa: T201
-    print("damaged: put back a backup" if findings else "sound")  # noqa: T201
+        write(finding)
+    write("damaged: put back a backup" if findings else "sound")
     return not findings
 
 

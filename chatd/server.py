@@ -34,6 +34,7 @@ from chatd.services.peers import Introductions
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import MAX_INFLIGHT, Session
+from chatd.streams import OutputError, write
 from chatd.tally import Tally
 from chatd.turn import Turn
 from chatd.wheel import Wheel
@@ -131,7 +132,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         host, port = listeners[0].sockets[0].getsockname()[:2]
-        print(f"listening on {Address(host, port)}", flush=True)  # noqa: T201 - it is data
+        with suppress(OutputError):  # who started it may not be there to read it
+            write(f"listening on {Address(host, port)}")
         await self._stopping.wait()
         for listener in listeners:
             listener.close()

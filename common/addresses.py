@@ -7,7 +7,7 @@ HOST: Final = "127.0.0.1"
 PORT: Final = 5555
 
 _FORM: Final = re.compile(
-    r"(?:\[(?P<bracketed>[^\s\[\]]+)\]|(?P<host>[^\s:\[\]]*))(?::(?P<port>\d{1,5}))?"
+    r"(?:\[(?P<bracketed>[^\s\[\]]+)\]|(?P<host>[^\s:\[\]]*))(?::(?P<port>[0-9]{1,5}))?"
 )
 
 

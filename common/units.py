@@ -1,4 +1,8 @@
-"""Durations and sizes as people write them on a command line: ``10ms``, ``1h30m``, ``64KiB``."""
+"""Numbers, durations and sizes as people write them: ``12``, ``0.5``, ``1h30m``, ``64KiB``.
+
+``int()`` and ``float()`` would take much that nobody means: ``1_000``, ``nan``, spaces, the digits
+of other scripts.
+"""
 
 import re
 from typing import Final
@@ -16,6 +20,28 @@ _BYTES: Final = {
 _TERM: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(us|ms|s|m|h|d)")
 _DURATION: Final = re.compile(rf"(?:{_TERM.pattern})+")
 _SIZE: Final = re.compile(r"([0-9]{1,15})(?: *([kMG]?B|[KMG]iB))?")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,20}")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+
+
+def parse_whole(text: str) -> int:
+    """Return the whole number that `text` stands for: ``12``, ``0``, ``-3``; of 20 digits at most.
+
+    Raises ValueError for anything else.
+    """
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a whole number: write it as 12")
+    return int(text)
+
+
+def parse_number(text: str) -> float:
+    """Return the number that `text` stands for: ``12``, ``0.5``, ``-3``; it is always finite.
+
+    Raises ValueError for anything else.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is not a number: write it as 12 or 0.5")
+    return float(text)
 
 
 def parse_duration(text: str) -> float:
@@ -54,11 +80,10 @@ def parse_range(text: str) -> tuple[float, float]:
 
     Raises ValueError unless 0 <= MIN <= MAX <= 3600.
     """
-    low, colon, high = text.partition(":")
     try:
-        numbers = float(low), float(high)
+        low, high = map(parse_number, text.split(":"))
     except ValueError:
-        numbers = -1.0, -1.0
-    if not colon or not 0 <= numbers[0] <= numbers[1] <= 3600:
+        low = high = -1.0
+    if not 0 <= low <= high <= 3600:
         raise ValueError(f"{text!r} is not a range of seconds: write it as 1:5, from 0 to 3600")
-    return numbers
+    return low, high

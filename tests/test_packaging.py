@@ -16,6 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.tools import require_library
+
 CHECKOUT = Path(__file__).parent.parent
 PACKAGES = {"chatctl", "chatd", "common"}
 
@@ -39,6 +41,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built without a network from a copy of the checkout, which stays untouched."""
+    for requirement in build_requirements():
+        require_library(requirement)
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     left_out = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
@@ -99,6 +103,13 @@ def test_an_installed_script_and_its_module_give_the_same_help(
     assert by_script == by_module
 
 
+def build_requirements() -> list[str]:
+    """Return what pyproject.toml names for building."""
+    table = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    named: list[str] = table["build-system"]["requires"]
+    return named
+
+
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 
 
@@ -141,8 +152,7 @@ def asked_for(extras: list[str]) -> list[Requirement]:
     """Return what setup.cfg and pyproject.toml name for building and running with `extras`."""
     setup = ConfigParser()
     setup.read(CHECKOUT / "setup.cfg")
-    build = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["build-system"]["requires"]
     lists = [setup["options"]["install_requires"]]
     lists += [setup["options.extras_require"][extra] for extra in extras]
     named = [line for text in lists for line in text.split("\n") if line.strip()]
-    return [Requirement(line) for line in (*build, *named)]
+    return [Requirement(line) for line in (*build_requirements(), *named)]

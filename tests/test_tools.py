@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from tests.tools import REQUIRE_TOOLS, require
+from tests.tools import REQUIRE_TOOLS, require, require_library
 
 ABSENT = "a-program-that-nobody-has"
 
@@ -21,3 +21,16 @@ def test_a_missing_program_fails_the_test_in_ci(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv(REQUIRE_TOOLS, "1")
     with pytest.raises(pytest.fail.Exception, match=ABSENT):
         require(ABSENT)
+
+
+def test_a_library_that_is_new_enough_is_there() -> None:
+    require_library("pytest >= 1")
+
+
+@pytest.mark.parametrize("requirement", [ABSENT, "pytest >= 10000"])
+def test_a_library_that_is_missing_or_too_old_fails_the_test_in_ci(
+    requirement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REQUIRE_TOOLS, "1")
+    with pytest.raises(pytest.fail.Exception, match=requirement.replace(" ", "")):
+        require_library(requirement)

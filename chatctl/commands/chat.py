@@ -1,6 +1,7 @@
 """``chatctl chat``: a conversation, on a terminal or through pipes."""
 
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from typing import Final
 
 from chatctl import options
@@ -52,11 +53,18 @@ def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:
             return settings, settings.name
         case [name]:
             return settings, name
-        case [host, port, name] if port.isdecimal() and 1 <= int(port) <= 65535:
-            return settings._replace(server=Address(host, int(port))), name
-        case [_, port, _]:
-            raise UsageError(f"{port!r} is not a port: write chat HOST PORT NAME")
+        case [host, port, name]:
+            return settings._replace(server=Address(host, _read_port(port))), name
     raise UsageError("write chat NAME or chat HOST PORT NAME")
+
+
+def _read_port(text: str) -> int:
+    from common.units import parse_whole
+
+    with suppress(ValueError):
+        if 1 <= (port := parse_whole(text)) <= 65535:
+            return port
+    raise UsageError(f"{text!r} is not a port: write chat HOST PORT NAME")
 
 
 def _on_terminal() -> bool:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from common.text import visible
+from common.units import format_duration
 
 
 class Event(
@@ -30,6 +31,18 @@ class Listening(Event, frozen=True):
 
     host: str
     port: int
+
+
+class Awaiting(Event, frozen=True):
+    """It is waited, `seconds` at most, for so many others, None for whoever comes."""
+
+    peers: int | None
+    seconds: float
+
+    def __str__(self) -> str:
+        others = "peer" if self.peers == 1 else "peers"
+        whom = "others" if self.peers is None else f"{self.peers} other {others}"
+        return f"waiting up to {format_duration(self.seconds)} for {whom}"
 
 
 class Met(Event, frozen=True):
@@ -70,9 +83,7 @@ class Dropped(Event, frozen=True):
 class OutOfReach(Event, frozen=True):
     """A peer is known of, and cannot be dialled."""
 
-    words = (
-        "{who} cannot be reached from here at {address}: {why}; nothing is relayed by the server"
-    )
+    words = "{who} cannot be reached from here at {address}: {why}; files only go directly"
 
     who: str
     address: str

@@ -148,11 +148,7 @@ class Incoming:
         FalseDigestError, DiskError, DiskFullError, Stopped.
         """
         with disk.explained(self.path):
-            part = self._part()
-            if disk.sha256(part, self.file.size, self._stop) == self.file.digest:
-                if self.file.size:
-                    os.fsync(part.fileno())
-                self._publish()
+            if self.seal():
                 return []
             spoilt = self._spoilt()
         if not spoilt:
@@ -161,6 +157,19 @@ class Incoming:
                 f"not the SHA-256 {self.file.digest}, which it announced too: the owner is wrong"
             )
         return spoilt
+
+    def seal(self) -> bool:
+        """Give the file its final name, for good, if it is right as a whole; return whether it is.
+
+        Raises OSError, Stopped.
+        """
+        part = self._part()
+        if disk.sha256(part, self.file.size, self._stop) != self.file.digest:
+            return False
+        if self.file.size:
+            os.fsync(part.fileno())
+        self._publish()
+        return True
 
     def open(self) -> Handle:
         """Return it open, for reading; raises OSError."""

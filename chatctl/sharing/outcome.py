@@ -8,6 +8,7 @@ from typing import Final
 from chatctl.sharing.files import FileProgress
 from chatctl.sharing.gathering import Gathering
 from chatctl.sharing.outgoing import Traffic
+from chatctl.sharing.record import Found, Recovered
 from chatctl.sharing.report import PeerFigures, Report, bound
 from chatctl.sharing.swap import Swap
 
@@ -17,6 +18,7 @@ _MOST_LISTED: Final = 10
 def conclude(
     swap: Swap,
     gathering: Gathering,
+    recovered: Recovered,
     *,
     group: str,
     identity: str,
@@ -29,12 +31,14 @@ def conclude(
 ) -> Report:
     """Return the report of the peer `identity`, which shared `size` bytes, and took `seconds`.
 
-    Everyone was done after `all_seconds`. `expected` is how many peers were to come, this one
+    Those in `recovered` were not met, and an earlier run had fetched all of theirs. Everyone was
+    done after `all_seconds`. `expected` is how many peers were to come, this one
     included.
     """
     peers = [_figures(peer, swap, gathering) for peer in sorted(gathering.met)]
+    peers += [_recovered_figures(peer, recovered[peer]) for peer in sorted(recovered)]
     is_met = expected is None or len(peers) + 1 >= expected
-    shortfalls = list(_shortfalls(swap, gathering, expected))
+    shortfalls = list(_shortfalls(swap, gathering, len(recovered), expected))
     is_whole = seconds is not None and is_met and not shortfalls
     least = bound(size, gathering.uploads.best, peers) if is_whole else None
     ratio = all_seconds / least if all_seconds is not None and least else None
@@ -74,11 +78,18 @@ def _figures(peer: str, swap: Swap, gathering: Gathering) -> PeerFigures:
     )
 
 
-def _shortfalls(swap: Swap, gathering: Gathering, expected: int | None) -> Iterator[str]:
+def _recovered_figures(peer: str, found: Sequence[Found]) -> PeerFigures:
+    size = sum(file.size for file, _ in found)
+    return PeerFigures(peer, len(found), size, size, 0, 0, None, None, "was not needed")
+
+
+def _shortfalls(
+    swap: Swap, gathering: Gathering, recovered: int, expected: int | None
+) -> Iterator[str]:
     """Yield what was not done, one sentence each."""
     if swap.fault is not None:
         yield str(swap.fault)
-    met = 1 + len(gathering.met)
+    met = 1 + len(gathering.met) + recovered
     if met == 1:
         yield "nobody else came"
     elif expected is not None and met < expected:

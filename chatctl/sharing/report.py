@@ -33,7 +33,8 @@ class Report(Struct, frozen=True, tag_field="code", tag="report"):
     """One run, as peer `id` saw it; sizes in bytes, rates in B/s, times in s.
 
     `seconds` is the time from the first link to the moment in which all was here, `all_seconds` to
-    that in which it was also with everyone who was linked, None when that never came.
+    that in which it was also with everyone who was linked, None when that never came. It is 0 when
+    an earlier run had fetched all, and nobody was met.
     `least_seconds` is the bound of `chatctl.sharing.bound` for the uplinks that were measured: each
     counts as fast as it ever was over a second of this run. An uplink that could have done more
     makes the true bound lower than this one; downlinks are taken to be no limit.
@@ -69,7 +70,8 @@ def bound(size: int, upload_rate: float, peers: Sequence[PeerFigures]) -> float 
 
 def render(report: Report) -> str:
     """Return the report for people: a table of peers, and lines below it."""
-    return "\n".join([*_table(report), *_below(report)])
+    table = [*_table(report), ""] if report.peers else []
+    return "\n".join([*table, *_below(report)])
 
 
 def _table(report: Report) -> Iterator[str]:
@@ -97,11 +99,14 @@ def _row(peer: PeerFigures) -> tuple[str, ...]:
 
 
 def _below(report: Report) -> Iterator[str]:
-    yield ""
     rates = f"{_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
     yield f"this peer     {visible(report.id)}: {_mb(report.size)} MB shared, at best {rates}"
-    if report.seconds is None:
+    if not report.peers:
+        yield "time          nobody came"
+    elif report.seconds is None:
         yield f"time          not all of it came; {_mb(report.received)} MB did"
+    elif report.seconds == 0:
+        yield "time          none: an earlier run had fetched everything"
     else:
         took = format_duration(round(report.seconds, 3))
         yield f"time          {took} from the first link to the last file"
@@ -113,7 +118,7 @@ def _below(report: Report) -> Iterator[str]:
     elif report.least_seconds is not None and report.ratio is not None:
         least = format_duration(round(report.least_seconds, 3))
         yield f"lower bound   {least} with uplinks as measured: took {report.ratio:.2f} times that"
-    elif report.seconds is not None:
+    elif report.seconds:
         yield "lower bound   not known: not every uplink was seen at work"
     yield f"files         in {visible(report.directory)}"
 

@@ -4,32 +4,34 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from msgspec import Struct
 
-from chatctl.client import Client, PeerLeft, PeerList
-from chatctl.errors import ClientError, UsageError
+from chatctl.client import PeerLeft, PeerList
+from chatctl.errors import UsageError
 from chatctl.introductions import News
-from chatctl.oneshot import connect, tell
-from chatctl.output import say
+from chatctl.oneshot import connect
 from chatctl.settings import Settings
 from chatctl.sharing import events
 from chatctl.sharing.door import Door, listen
 from chatctl.sharing.ending import Standing, Terms, Verdict, judge
 from chatctl.sharing.gathering import Gathering
 from chatctl.sharing.handshake import Card, secret, stretch
+from chatctl.sharing.introduced import introduced
 from chatctl.sharing.manifest import Collection, collect
 from chatctl.sharing.outcome import conclude
+from chatctl.sharing.record import Record, Recovered, recover
 from chatctl.sharing.report import Report
 from chatctl.sharing.store import News as FileNews
 from chatctl.sharing.store import Store
 from chatctl.sharing.swap import CATALOGUE, Swap
 from chatctl.sharing.view import View
+from common import pieces
 from common.addresses import Address
 from common.exchange import check_id
 from common.messages.peers import check_group
@@ -80,24 +82,30 @@ async def share(wish: Wish, settings: Settings, view: View) -> Report:
         def hear(news: FileNews) -> None:
             run.swap.hear_news(news)
 
-        store = Store(wish.out, max_size=wish.max_size, tell=hear)
+        digest = pieces.digest(pieces.encode(own.manifest))
+        record = Record(wish.out, wish.group, digest)
+        store = Store(wish.out, max_size=wish.max_size, tell=hear, note=record.note)
         await stack.enter_async_context(store)
+        recovered = await recover(await asyncio.to_thread(record.load), store)
         host, within = "", settings.timeout
         if wish.asks_server:
             client = await stack.enter_async_context(connect(settings, reconnect_for=math.inf))
             host = client.local_host
-        run = Run(wish, own, store, view, host=host, within=within)
+        run = Run(wish, own, store, view, host=host, within=within, recovered=recovered)
         await stack.enter_async_context(run)
         if wish.asks_server:
             await stack.enter_async_context(introduced(run, client))
         await run.go()
+        if run.is_whole:
+            await asyncio.to_thread(record.forget)
     return run.conclude()
 
 
 class Run:
     """The rooms of one peer put together.
 
-    It listens on `host` ("" for all addresses), and waits `within` s for anyone.
+    It listens on `host` ("" for all addresses), and waits `within` s for anyone. Of those in
+    `recovered` an earlier run had fetched all.
     """
 
     def __init__(
@@ -109,10 +117,12 @@ class Run:
         *,
         host: str,
         within: float,
+        recovered: Recovered | None = None,
     ) -> None:
         listener = listen(host, wish.port)
         self.wish = wish
         self.own = own.manifest
+        self._recovered = recovered or {}
         self._view = view
         self._stretched = stretch(wish.key, wish.group)
         self.swap = Swap(own, store, wish.max_size, view.tell)
@@ -136,6 +146,9 @@ class Run:
         self._looked_at = 0.0
         self._is_stranded = False
         view.tell(events.Listening(host or "*", port))
+        expected = wish.terms.peers
+        others = None if expected is None else expected - 1
+        view.tell(events.Awaiting(others, wish.terms.wait))
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,14 +202,16 @@ class Run:
             verdict = judge(self.wish.terms, self._standing(now), now)
             self._announce()
             if verdict is Verdict.GO_ON:
+                # Not wait_for, which before Python 3.12 loses a Ctrl-C that comes with the event.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(swap.stirred.wait(), TICK)
+                    async with asyncio.timeout(TICK):
+                        await swap.stirred.wait()
 
     def _standing(self, now: float) -> Standing:
         swap = self.swap
         return Standing(
             began_at=self._began_at,
-            members=1 + len(self.gathering.met),
+            members=1 + len(self._members),
             awaited=swap.awaited,
             completed_at=swap.completed_at,
             is_needed=swap.completed_at is not None and (swap.is_needed or bool(swap.missed)),
@@ -215,20 +230,39 @@ class Run:
             self._is_stranded = not any(piece.holders for piece in planner.missing())
         return self._is_stranded
 
+    @property
+    def _members(self) -> set[str]:
+        """Those who were met, and once nobody else can be, those from whom nothing is missing."""
+        met = self.gathering.met
+        return met | self._recovered.keys() if self.gathering.contacts.are_tried(met) else met
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everyone who was expected was here, and all files of all are."""
+        return self._seconds is not None and 1 + len(self._members) >= (self.wish.terms.peers or 2)
+
     def _announce(self) -> None:
-        members, expected = 1 + len(self.gathering.met), self.wish.terms.peers
-        if not self._is_introduced and expected is not None and members >= expected:
+        met, expected = 1 + len(self.gathering.met), self.wish.terms.peers
+        if not self._is_introduced and expected is not None and met >= expected:
             self._is_introduced = True
-            self._view.tell(events.Introduced(members))
-        if self._seconds is None or not (self._is_introduced or expected is None):
+            self._view.tell(events.Introduced(met))
+        if self._seconds is None or not (self.is_whole or expected is None):
             self._is_told = False
         elif not self._is_told:
             self._is_told = True
+            for owner in self._members - self.gathering.met:
+                for file, path in self._recovered[owner]:
+                    self._view.tell(events.Received(owner, file.name, str(path), file.size))
             self._view.tell(events.Complete(round(self._seconds, 6)))
 
     @property
     def _seconds(self) -> float | None:
-        """How long it took (s) from the first link until all was here, None while it is not."""
+        """How long it took (s) from the first link until all was here, None while it is not.
+
+        0 when an earlier run had fetched all, and nobody was met.
+        """
+        if not self.gathering.met and self._members:
+            return 0.0
         return self._since_begin(self.swap.completed_at)
 
     def _since_begin(self, ended: float | None) -> float | None:
@@ -241,6 +275,7 @@ class Run:
         return conclude(
             self.swap,
             self.gathering,
+            {owner: self._recovered[owner] for owner in self._members - self.gathering.met},
             group=wish.group,
             identity=wish.id,
             size=self.own.size,
@@ -250,28 +285,3 @@ class Run:
             all_seconds=self._since_begin(self.swap.satisfied_at),
             is_interrupted=self._is_interrupted,
         )
-
-
-@asynccontextmanager
-async def introduced(run: Run, client: Client) -> AsyncIterator[None]:
-    """Have the server tell `run` of the others, for as long as the block lasts."""
-    group, card, manifest = run.wish.group, run.card, run.own
-    news = client.share(group, card.id, port=card.port, size=manifest.size, digest=card.digest)
-    run.hear(await anext(news), client.host)
-
-    async def listen_on() -> None:
-        try:
-            async for item in news:
-                run.hear(item, client.host)
-        except ClientError as failure:
-            # The others are known, and the server has no part in what they exchange.
-            say(f"{failure}; going on without the server")
-
-    tasks = [asyncio.create_task(listen_on()), asyncio.create_task(tell(client))]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await news.aclose()

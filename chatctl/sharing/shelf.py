@@ -8,7 +8,7 @@ earlier one left, whoever has tidied up meanwhile, and what is something else is
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -18,7 +18,7 @@ from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import Handle, Handles
 from chatctl.sharing.incoming import Incoming, Places, title
 from common import names
-from common.pieces import DIGEST, File, Layout, Manifest
+from common.pieces import DIGEST, Bitfield, File, Layout, Manifest, count_pieces
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
@@ -51,6 +51,20 @@ class Shelf:
             placed.append(self._place(file, own_digests, candidates, taken))
         self._taken = taken
         return placed
+
+    def find(self, owner: str, files: Sequence[File]) -> list[Path] | None:
+        """Return where files of `owner` are, None if one is not whole.
+
+        Those that have all their pieces are given their names. Raises DiskError, Stopped.
+        """
+        taken: set[str] = set()
+        found = []
+        for file in files:
+            path = self._find(filenames.local_name(owner, file.name), file, taken)
+            if path is None:
+                return None
+            found.append(path)
+        return found
 
     def unlock(self) -> None:
         """Let another run use the directory."""
@@ -91,6 +105,22 @@ class Shelf:
             return False
         return True
 
+    def _find(self, name: str, file: File, taken: set[str]) -> Path | None:
+        for candidate in filenames.variants(name):
+            key, places = names.key(candidate), Places.of(self._directory, candidate)
+            with disk.explained(places.final):
+                if key in taken:
+                    continue
+                taken.add(key)
+                if self._is_whole(places.final, file):
+                    return places.final
+                if _has_all_pieces(places, file):
+                    incoming = Incoming(places, file, memoryview(b""), self._handles, self._stop)
+                    return incoming.path if incoming.seal() else None
+                if not any(map(os.path.lexists, places)):
+                    return None
+        raise AssertionError("names never end")
+
     def _is_whole(self, path: Path, file: File) -> bool:
         if not _is_file(path) or path.lstat().st_size != file.size:
             return False
@@ -128,6 +158,16 @@ def _is_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except FileNotFoundError:
         return False
+
+
+def _has_all_pieces(places: Places, file: File) -> bool:
+    """Return whether the bitmap says that nothing of `file` is missing."""
+    line = title(file)
+    if not _begins(places.bitmap, line) or not _is_file(places.part):
+        return False
+    octets = places.bitmap.read_bytes()[len(line) :]
+    full = Bitfield.full(count_pieces(file.size))
+    return places.part.stat().st_size == file.size and octets == full.encode()
 
 
 def _begins(path: Path, line: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -22,7 +22,7 @@ from chatctl.sharing.own import OwnFile
 from chatctl.sharing.reading import ChangedFileError, Readable, read_piece
 from chatctl.sharing.shelf import Shelf
 from common import pieces
-from common.pieces import BadManifestError, Bitfield, Manifest
+from common.pieces import BadManifestError, Bitfield, File, Manifest
 
 __all__ = ["Arrived", "ChangedFileError", "Failed", "Location", "News", "Spoilt", "Store"]
 
@@ -58,13 +58,21 @@ class Store:
 
     All methods belong to the thread of the loop, and files are read, hashed and written in others.
     `max_size` (bytes) is how much one peer may have. `tell` hears, in the loop, what becomes of
-    files whose pieces have come.
+    files whose pieces have come, and `note`, in a thread, which manifests were added.
     """
 
-    def __init__(self, directory: Path, *, max_size: int, tell: Callable[[News], object]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_size: int,
+        tell: Callable[[News], object],
+        note: Callable[[Manifest], object] = lambda _manifest: None,
+    ) -> None:
         self._directory = directory
         self._max_size = max_size
         self._tell = tell
+        self._note = note
         self._stop = Event()
         self._handles = Handles()
         self._holdings: dict[str, Holding[Readable]] = {}
@@ -104,6 +112,13 @@ class Store:
         manifest = collection.manifest
         files = [OwnFile(source, self._handles) for source in collection.sources]
         self._holdings[manifest.owner] = Holding.full(manifest, files)
+
+    async def find(self, owner: str, files: Sequence[File]) -> list[Path] | None:
+        """Return where files of `owner` are that an earlier run has fetched, None if one is not.
+
+        Those that have all their pieces are given their names. Raises DiskError, DiskFullError.
+        """
+        return await self._opening.submit(partial(self._shelf.find, owner, files))
 
     async def add(self, manifest: Manifest) -> Bitfield:
         """Make room for the files of a peer; return the pieces that are there, as `held` does.
@@ -177,6 +192,7 @@ class Store:
 
     def _place(self, manifest: Manifest) -> Holding[Incoming]:
         files = self._shelf.place(manifest)
+        self._note(manifest)
         holding = Holding(manifest, files)
         for number, file in enumerate(files):
             first = holding.layout.pieces(number).start

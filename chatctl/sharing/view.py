@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from chatctl.output import print_json, say
 from chatctl.sharing.events import Event
 from chatctl.sharing.files import FileProgress, Files
+from chatctl.streams import OutputError
 from common.text import visible
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ MOST_BARS: Final = 20
 
 
 class View(Protocol):
-    """Who is told of an exchange."""
+    """Who is told of an exchange; what comes of it ends the run only where it is shown."""
 
     def tell(self, event: Event) -> None:
         """Tell what happened."""
 
     def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
-        """Show how far each file is, and how fast (B/s) it goes each way; called often."""
+        """Show how far each file is, and how fast (B/s) it goes each way; called often.
+
+        May raise BrokenPipeError, OutputError, which ends the run.
+        """
 
 
 class Lines:
@@ -43,14 +47,23 @@ class Lines:
 
 
 class Records:
-    """Lines of JSON on stdout."""
+    """Lines of JSON on stdout; once they cannot be written, the run is to end."""
+
+    def __init__(self) -> None:
+        self._fault: OutputError | BrokenPipeError | None = None
 
     def tell(self, event: Event) -> None:
-        """Print it; may raise BrokenPipeError."""
-        print_json(event)
+        """Print it."""
+        if self._fault is None:
+            try:
+                print_json(event)
+            except (OutputError, BrokenPipeError) as fault:
+                self._fault = fault
 
     def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
-        """Show nothing."""
+        """Raise what kept an event from being told: BrokenPipeError, OutputError."""
+        if self._fault is not None:
+            raise self._fault
 
 
 class Bars:

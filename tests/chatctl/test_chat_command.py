@@ -11,6 +11,7 @@ from chatctl.__main__ import main
         (["localhost", "port", "ann"], "'port' is not a port: write chat HOST PORT NAME"),
         (["localhost", "0", "ann"], "'0' is not a port"),
         (["localhost", "65536", "ann"], "'65536' is not a port"),
+        (["localhost", "٣٣", "ann"], "'٣٣' is not a port"),
         (["localhost", "5555"], "write chat NAME or chat HOST PORT NAME"),
         (["localhost", "5555", "ann", "b"], "write chat NAME or chat HOST PORT NAME"),
     ],

@@ -170,7 +170,7 @@ def test_tail_ends_quietly_when_nobody_reads_it_any_more(daemon: Daemon, ann: Wi
     tail.stdout.close()
     ann.say("outgoing_broadcast", content="two")
 
-    assert tail.wait(30) == 0
+    assert tail.wait(30) == 141
     assert tail.stderr.read() == ""
     tail.stderr.close()
 

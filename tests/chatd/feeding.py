@@ -10,7 +10,7 @@ from chatd.stock import Item
 from chatd.wheel import Wheel
 from common.messages.feed import Person, Subscribe, Unsubscribe
 from tests.chatd.fake_time import FakeTime
-from tests.chatd.stage import lone_outbox
+from tests.chatd.lone import lone_outbox
 
 ANN: Final = Person("Ann", "ann", "ann@example.com", "1 Way", "Ann & Co", "1990-12-31", "555-1")
 EPOCH_NS: Final = 1_795_245_060_000_000_000

@@ -6,7 +6,6 @@ before anyone is heard happens in one turn of the event loop, and so is one batc
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Callable
 from itertools import count
 from random import Random
@@ -17,13 +16,12 @@ from chatd.fanout import Fanout
 from chatd.identities import Identities
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Log
-from chatd.outbox import Outbox
 from chatd.roster import Roster
 from chatd.router import Router
 from chatd.routes import Service
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
-from chatd.services.feed import Feeds, Stream
+from chatd.services.feed import Feeds
 from chatd.services.hello import Reception
 from chatd.services.peers import Introductions
 from chatd.services.peers import Terms as GroupTerms
@@ -37,15 +35,12 @@ from common.catalogue import FROM_CLIENT
 from common.codec import Decoder
 from common.messages import ClientMessage
 from common.messages.chat import Welcome
-from common.messages.feed import Subscribe
 from common.text import TextDecoder
-from tests.chatd.fake_time import FakeTime
+from tests.chatd.lone import lone_outbox
+from tests.chatd.stand_ins import Deferred, FakeClock, NothingToFeed, Paper
 from tests.chatd.virtual_time import quiet
 
 Json: TypeAlias = dict[str, Any]
-
-EPOCH_NS: Final = 1_795_245_060_000_000_000
-"""2026-11-21T07:11:00Z, when every fake clock starts."""
 
 DAY: Final = 86_400.0
 
@@ -56,65 +51,6 @@ REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000
 EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
 
 GROUPS: Final = GroupTerms(max_groups=2, max_peers=3)
-
-
-class FakeClock(FakeTime):
-    """Stands still until a test advances it; timers that fall due meanwhile fire."""
-
-    def __init__(self) -> None:
-        super().__init__(start=0.0)
-
-    def wall_ns(self) -> int:
-        """Return ns since the Unix epoch."""
-        return EPOCH_NS + round(self.now * 1e9)
-
-
-class Deferred:
-    """Stands in for `loop.call_soon`: what was deferred runs when a test ends the turn."""
-
-    def __init__(self) -> None:
-        self._calls: deque[Callable[[], None]] = deque()
-
-    def __call__(self, call: Callable[[], None]) -> None:
-        self._calls.append(call)
-
-    def run(self) -> None:
-        """End the turn: run what was deferred, and what that defers."""
-        while self._calls:
-            self._calls.popleft()()
-
-
-class Paper:
-    """Stands in for the time file: keeps what was written, block by block."""
-
-    def __init__(self) -> None:
-        self.lost = 0
-        self.rows: list[str] = []
-        self.ends: list[tuple[int, bool]] = []
-        self.blocks = 0
-
-    async def open(self) -> None:
-        """Paper is always ready."""
-
-    def start_block(self) -> None:
-        """Begin a block."""
-        self.blocks += 1
-
-    def add(self, row: str) -> None:
-        """Write a stamp."""
-        self.rows.append(row)
-
-    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
-        """End the block."""
-        self.ends.append((duration_ns, broken_off))
-
-
-class NothingToFeed:
-    """Stands in for the generator where Faker is missing."""
-
-    async def open(self, _order: Subscribe, _ready: Callable[[], None]) -> Stream:
-        """Refuse."""
-        raise ImportError("no module named faker")
 
 
 class Stage:
@@ -270,39 +206,3 @@ class Visitor:
     async def drained(self) -> None:
         """Wait until this visitor reads."""
         await self._reads.wait()
-
-
-class Nowhere:
-    """Carries a session that has no connection."""
-
-    local_host = "?"
-
-    def hang_up(self) -> None:
-        """Do nothing: there is nothing to close."""
-
-    async def drained(self) -> None:
-        """Return at once: nothing is ever written."""
-
-
-def drop(_encoded: bytes) -> None:
-    """Be written to, for nobody."""
-
-
-def lone_outbox() -> Outbox:
-    """Return an outbox that nobody flushes."""
-    return Outbox(lambda _outbox: None, lambda: None, drop)
-
-
-def lone_session(identity: int, dialect: Dialect = Dialect.BARE) -> Session:
-    """Return a session that no service knows, named after its identity."""
-    session = Session("192.0.2.1:40000", 0.0, lone_outbox(), Nowhere())
-    session.outbox.speak(dialect)
-    session.identity = identity
-    session.name = session.key = f"user {identity}"
-    return session
-
-
-def heard_by(session: Session) -> list[Json]:
-    """Return the messages that are queued for `session`."""
-    taken = iter(lambda: session.outbox.take(1_000), b"")
-    return [json.loads(line) for line in b"".join(taken).splitlines()]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chatd.config import Config, ConfigError, load
+from chatd.config import Config
+from chatd.sources import ConfigError, load
 from common.codec import MAX_LINE
 
 WriteFile = Callable[[str], str]
@@ -137,7 +138,10 @@ class TestMistakes:
             ("--idle-timeout", "10", "'10' is not a duration: write it as 10ms, 4s"),
             ("--keep-messages", "-1", "expected int >= 0"),
             ("--keep-days", "week", "'week' is not a number"),
-            ("--keep-days", "nan", "'nan' is not a number"),
+            ("--keep-days", "nan", "'nan' is not a number: write it as 12 or 0.5"),
+            ("--keep-days", "1e3", "'1e3' is not a number"),
+            ("--max-pending", "1_0", "'1_0' is not a whole number: write it as 12"),
+            ("--delay", "1_0:20", "'1_0:20' is not a range of seconds: write it as 1:5"),
             ("--log", "tape", "'tape' does not fit"),
             ("--outbox-limit", "1KiB", "expected int >= 65536"),
         ],

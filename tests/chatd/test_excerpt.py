@@ -14,7 +14,7 @@ from common.messages.base import Error
 from common.messages.basic import Ping
 from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast
 from common.messages.request import BareRequest
-from tests.chatd.stage import lone_outbox
+from tests.chatd.lone import lone_outbox
 
 
 class Nobody:

@@ -17,7 +17,9 @@ from chatd.session import Session
 from common.codec import encode
 from common.messages.base import Error
 from common.messages.chat import Ack
-from tests.chatd.stage import EPOCH_NS, Stage, lone_session
+from tests.chatd.lone import lone_session
+from tests.chatd.stage import Stage
+from tests.chatd.stand_ins import EPOCH_NS
 
 PEOPLE = range(1, 7)
 

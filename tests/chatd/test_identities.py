@@ -7,7 +7,8 @@ import pytest
 from chatd.identities import Identities, NameHeldError, new_identity
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Holder
-from tests.chatd.stage import DAY, Deferred, FakeClock
+from tests.chatd.stage import DAY
+from tests.chatd.stand_ins import Deferred, FakeClock
 
 TOKEN, OTHER_TOKEN = "a" * 32, "b" * 32
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from chatd import logs
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 

@@ -8,7 +8,7 @@ from chatd.dialects import Dialect
 from chatd.outbox import BUSY_BYTES, BUSY_REPLIES, Outbox, Part
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import Joined
-from tests.chatd.stage import drop, lone_outbox
+from tests.chatd.lone import drop, lone_outbox
 
 PING = b'{"code":"ping"}\n'
 

@@ -3,7 +3,7 @@
 from chatd.dialects import Dialect
 from chatd.roster import Roster
 from chatd.session import Session
-from tests.chatd.stage import lone_session
+from tests.chatd.lone import lone_session
 
 
 def live(roster: Roster, dialect: Dialect) -> list[Session]:

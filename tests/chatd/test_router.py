@@ -17,7 +17,8 @@ from common.codec import BadLine
 from common.messages import ClientMessage, Error, Message, Refusal
 from common.messages.basic import Echo, Ping
 from common.messages.chat import Who
-from tests.chatd.stage import Json, heard_by, lone_session
+from tests.chatd.lone import heard_by, lone_session
+from tests.chatd.stage import Json
 
 Handler: TypeAlias = Callable[[Session, ClientMessage], Awaitable[None] | None]
 

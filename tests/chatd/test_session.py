@@ -8,7 +8,8 @@ from chatd.outbox import BUSY_REPLIES
 from chatd.session import MAX_INFLIGHT, Session
 from common.messages.base import Error
 from common.messages.basic import Ping
-from tests.chatd.stage import Stage, lone_session
+from tests.chatd.lone import lone_session
+from tests.chatd.stage import Stage
 
 
 async def test_a_session_says_who_it_is_and_from_where(stage: Stage) -> None:

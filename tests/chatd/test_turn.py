@@ -7,7 +7,8 @@ import pytest
 from chatd.outbox import Outbox, Part
 from chatd.turn import CHUNK, Turn
 from common.messages.basic import Ping
-from tests.chatd.stage import Deferred, drop
+from tests.chatd.lone import drop
+from tests.chatd.stand_ins import Deferred
 
 
 def test_however_much_is_queued_in_a_turn_it_is_flushed_once() -> None:

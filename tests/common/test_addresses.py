@@ -29,7 +29,20 @@ def test_what_is_left_out_is_this_machine_and_port_5555(text: str, host: str, po
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":", "host:", "host:0", "host:65536", "host:http", "[::1", "a b", "[::1]5555", "a]"],
+    [
+        "",
+        ":",
+        "host:",
+        "host:0",
+        "host:65536",
+        "host:http",
+        "[::1",
+        "a b",
+        "[::1]5555",
+        "a]",
+        "a:٣",
+        "a:+1",
+    ],
 )
 def test_anything_else_is_refused_with_the_forms_that_are_not(text: str) -> None:
     with pytest.raises(ValueError, match="write HOST:PORT"):

@@ -1,4 +1,4 @@
-"""Durations, sizes and ranges as people write them."""
+"""Numbers, durations, sizes and ranges as people write them."""
 
 import math
 from typing import Final
@@ -7,9 +7,59 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.units import format_duration, parse_duration, parse_range, parse_size
+from common.units import (
+    format_duration,
+    parse_duration,
+    parse_number,
+    parse_range,
+    parse_size,
+    parse_whole,
+)
+
+NO_NUMBERS: Final = (
+    *("", "-", "--1", "+1", " 1", "1 ", "1\n", "1 000", "1_0", "1,5", "0x10", "1e3", "nan", "inf"),
+    *("-inf", "٣", "\N{FULLWIDTH DIGIT ONE}", "\N{SUPERSCRIPT TWO}", "one", "9" * 5_000),
+)
+"""What ``int`` or ``float`` take, and nobody writes; and what they do not take."""
 
 SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", 0), ("12", 12), ("007", 7), ("-3", -3), ("9" * 20, 10**20 - 1)]
+)
+def test_a_whole_number_is_digits(text: str, number: int) -> None:
+    assert parse_whole(text) == number
+
+
+@pytest.mark.parametrize("text", [*NO_NUMBERS, "1.0", "1.", ".5"])
+def test_what_is_no_whole_number_is_told_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a whole number: write it as 12$"):
+        parse_whole(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", 0), ("12", 12), ("0.5", 0.5), ("-3.25", -3.25), ("1.0", 1)]
+)
+def test_a_number_is_digits_and_maybe_a_point_with_more(text: str, number: float) -> None:
+    assert parse_number(text) == number
+
+
+@pytest.mark.parametrize("text", [*NO_NUMBERS, "1.", ".5", "1.2.3", "1._5"])
+def test_what_is_no_number_is_told_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a number: write it as 12 or 0\.5$"):
+        parse_number(text)
+
+
+@given(st.text())
+def test_no_text_is_read_as_a_number_that_is_not_finite(text: str) -> None:
+    for parse in (parse_whole, parse_number):
+        try:
+            number = parse(text)
+        except ValueError:
+            continue
+        assert math.isfinite(number)
+        assert text.isascii()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +189,10 @@ def test_a_range_is_two_numbers_of_seconds(text: str, low_and_high: tuple[float,
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":", "1", "1:", ":5", "5:1", "-1:5", "1:3601", "nan:1", "1:nan", "0:inf", "1:2:3", "a:b"],
+    [
+        *("", ":", "1", "1:", ":5", "5:1", "-1:5", "1:3601", "1:2:3", "a:b", "1_0:20", "1:2_0"),
+        *("nan:1", "1:nan", "0:inf", " 1:5", "1: 5", "1:5 ", "1:5\n", "1e0:5", "+1:5", "٣:٤"),
+    ],
 )
 def test_what_is_no_range_is_told_how_to_write_one(text: str) -> None:
     with pytest.raises(

@@ -18,8 +18,9 @@ from chatctl.sharing.ending import Terms
 from chatctl.sharing.events import Event
 from chatctl.sharing.files import Files
 from chatctl.sharing.handles import Location
+from chatctl.sharing.introduced import introduced
 from chatctl.sharing.manifest import Collection, collect
-from chatctl.sharing.run import Run, Wish, introduced
+from chatctl.sharing.run import Run, Wish
 from chatctl.sharing.store import News, Store
 from common.addresses import Address
 from tests.e2e.daemon import Daemon

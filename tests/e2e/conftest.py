@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import Begin, Sharer
+from tests.e2e.terminals import Desk
+from tests.e2e.wire import Wire
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,29 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
         if daemon.process.poll() is None:
             daemon.stop()
         daemon.close()
+
+
+@pytest.fixture
+def bob(daemon: Daemon) -> Iterator[Wire]:
+    """Somebody with a client of the original protocol."""
+    with Wire(daemon.address) as wire:
+        wire.hello("bob")
+        yield wire
+        wire.say("quit")
+        wire.hear_all()  # until the daemon has let his name go
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A home of its own with terminals, which are closed at the end."""
+    with Desk(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a client writes the stamps of an exchange."""
+    return tmp_path / "times.txt"
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Sharer:
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
-            env={**os.environ, **server, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, **server},
         )
         return cls(process, directory)
 

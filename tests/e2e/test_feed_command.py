@@ -110,7 +110,7 @@ def test_a_closed_pipe_ends_it_quietly(feed: subprocess.Popen[str]) -> None:
     assert feed.stderr is not None
     feed.stdout.readline()
     feed.stdout.close()
-    assert feed.wait(20.0) == 0
+    assert feed.wait(20.0) == 141
     assert "Traceback" not in feed.stderr.read()
 
 
@@ -119,7 +119,7 @@ def test_a_closed_pipe_ends_it_quietly(feed: subprocess.Popen[str]) -> None:
     [
         (["--interval", "0.5ms"], "out of range: 1ms to 1h, or 0"),
         (["--size", "1001"], "not a whole number from 1 to 1000"),
-        (["--block", "0"], "not a number of 1 or more"),
+        (["--block", "0"], "not a whole number of 1 or more"),
         (["--low", "5", "--high", "4"], "low is 5 and high is 4"),
         (["--topic", "cat"], "cat"),
     ],

@@ -47,12 +47,6 @@ def valve(daemon: Daemon) -> Iterator[Valve]:
         yield opened
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk(tmp_path) as opened:
-        yield opened
-
-
 def kill(command: subprocess.Popen[str]) -> None:
     command.kill()
     command.communicate(timeout=PATIENCE)

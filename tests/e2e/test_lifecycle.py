@@ -88,10 +88,10 @@ def test_a_second_signal_exits_at_once(start: Start) -> None:
         assert daemon.process.wait(10) == 130
 
 
-def test_a_port_in_use_is_one_clear_line() -> None:
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        code, line = refused("--port", port)
+        code, line = refused("--port", port, "--data", str(tmp_path))
     assert code == 3
     assert line == (
         f"chatd: cannot listen on 127.0.0.1:{port}: the port is in use; "

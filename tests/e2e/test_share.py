@@ -15,7 +15,7 @@ from common.pieces import PIECE
 from tests.chatctl import running
 from tests.e2e.actors import acting, deaf, opened
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import LOCAL, Begin, make
+from tests.e2e.sharers import LOCAL, PATIENCE, Begin, make
 from tests.e2e.wire import Wire
 
 SECRET: Final = ("--key", "sesame")
@@ -183,6 +183,18 @@ async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(begin: Begin, tmp_pa
         assert one.report["is_interrupted"]
         await actor.until(lambda: "1" in actor.run.swap.fates)
         assert actor.run.swap.fates["1"] == "left"
+
+
+async def test_ctrl_c_is_heard_in_the_very_turn_in_which_something_else_happens(
+    tmp_path: Path,
+) -> None:
+    async with acting(tmp_path, "9", key="sesame") as actor:
+        for _ in range(10):
+            await asyncio.sleep(0)  # until it waits for what happens
+        actor.run.swap.stirred.set()
+        actor.going.cancel()
+        done, _ = await asyncio.wait([actor.going], timeout=PATIENCE)
+        assert done == {actor.going}
 
 
 async def test_a_timestamp_exchange_shares_its_file_when_it_is_over(

@@ -85,3 +85,20 @@ def test_what_did_not_come_has_no_time() -> None:
     assert "  25%" in shown
     assert "time          not all of it came; 8 MB did" in shown
     assert "lower bound" not in shown
+
+
+def test_where_nobody_came_there_is_no_table() -> None:
+    alone = structs.replace(REPORT, peers=[], seconds=None, all_seconds=None, least_seconds=None)
+    assert render(alone).splitlines() == [
+        "this peer     1: 4 MB shared, at best 3 MB/s up, 2 MB/s down",
+        "time          nobody came",
+        "files         in received",
+    ]
+
+
+def test_what_an_earlier_run_had_fetched_took_no_time() -> None:
+    again = structs.replace(REPORT, seconds=0.0, all_seconds=None, least_seconds=None, ratio=None)
+    assert render(again).splitlines()[-2:] == [
+        "time          none: an earlier run had fetched everything",
+        "files         in received",
+    ]

@@ -16,7 +16,7 @@ from chatd.log.opening import Durability
 from chatd.log.port import Draft, Entry, Log, Outcome
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
-from tests.chatd.stage import EPOCH_NS, Deferred
+from tests.chatd.stand_ins import EPOCH_NS, Deferred
 
 ANN, BOB, CAROL = 1, 2**62 - 1, 3
 

@@ -16,7 +16,7 @@ from tests.chatd.log.harness import (
     ids,
     replayed,
 )
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 PLENTY = 100_000
 

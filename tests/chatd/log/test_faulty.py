@@ -11,7 +11,7 @@ from chatd.log.port import Outcome
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
 from tests.chatd.log.harness import BOB, SqliteHarness, draft, fill, ids, open_sqlite, replayed
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 
 def test_without_a_fault_there_is_none() -> None:

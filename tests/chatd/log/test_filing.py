@@ -15,7 +15,7 @@ from chatd.log.port import Draft, Outcome
 from chatd.log.retention import Retention
 from chatd.log.soundness import findings
 from tests.chatd.log.harness import ANN, BOB, CAROL, draft, fill, ids, open_sqlite
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 WINDOW = 10
 

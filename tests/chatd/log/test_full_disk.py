@@ -10,7 +10,7 @@ import pytest
 from chatd.log.port import Holder, StorageError
 from chatd.log.retention import Retention
 from tests.chatd.log.harness import ANN, BOB, draft, fill, ids, open_sqlite, replayed
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 
 class _Disk(apsw.VFS):

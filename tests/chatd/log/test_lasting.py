@@ -10,7 +10,7 @@ from chatd.log.port import Holder, UnusableLogError
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
 from tests.chatd.log.harness import ANN, BOB, SqliteHarness, draft, fill, ids, open_sqlite, replayed
-from tests.chatd.stage import EPOCH_NS
+from tests.chatd.stand_ins import EPOCH_NS
 
 
 async def test_messages_their_order_and_the_name_of_the_log_last(tmp_path: Path) -> None:

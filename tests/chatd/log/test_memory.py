@@ -6,7 +6,7 @@ import pytest
 
 from chatd.log.memory import MemoryLog
 from tests.chatd.log.harness import BOB, draft, ids
-from tests.chatd.stage import Deferred
+from tests.chatd.stand_ins import Deferred
 
 
 async def test_much_that_comes_in_one_turn_is_reported_in_batches_of_bounded_size() -> None:

@@ -15,7 +15,7 @@ from common.codec import BadLine, Decoder
 from common.messages.base import Refusal
 from common.messages.request import BareRequest, Request
 from tests.chatd.fake_time import FakeTime
-from tests.chatd.stage import lone_outbox
+from tests.chatd.lone import lone_outbox
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 BARE: Final = (

@@ -1,0 +1,77 @@
+"""What a run has learned of who shares what, kept in its directory until all of that is there.
+
+Files that are whole tell nothing of others that never came. So a run that was killed when it had
+all, and is started again when the others are gone, would wait for them in vain; its record tells
+that nothing is missing. It belongs to one group and to files of one's own: what is shared in
+exchange for others is another exchange.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from chatctl.sharing import disk
+from chatctl.sharing.store import Store
+from common.pieces import File, Manifest
+
+_Owners: TypeAlias = dict[str, tuple[File, ...]]
+_DECODER: Final = msgspec.json.Decoder(_Owners)
+
+
+class Found(NamedTuple):
+    """A file of another peer that is here, whole, and where."""
+
+    file: File
+    path: Path
+
+
+Recovered: TypeAlias = Mapping[str, tuple[Found, ...]]
+"""The files of other peers by the id of their owner."""
+
+
+class Record:
+    """The record in `directory` of a peer of `group` whose own manifest has this `digest`.
+
+    The directory is locked by a run. All that it does blocks.
+    """
+
+    def __init__(self, directory: Path, group: str, digest: str) -> None:
+        key = hashlib.sha256(msgspec.json.encode((group, digest))).hexdigest()[:16]
+        self._path = directory / f".share-{key}"  # no file of another peer begins with a dot
+        self._owners: _Owners = {}
+
+    def load(self) -> Mapping[str, tuple[File, ...]]:
+        """Return the files of each owner that an earlier run knew; nothing if there was none."""
+        with suppress(OSError, ValueError):
+            self._owners = _DECODER.decode(self._path.read_bytes())
+        return self._owners
+
+    def note(self, manifest: Manifest) -> None:
+        """Note the files of another peer; raises DiskError, DiskFullError."""
+        self._owners[manifest.owner] = manifest.files
+        new = self._path.with_suffix(".new")
+        with disk.explained(self._path):
+            new.write_bytes(msgspec.json.encode(self._owners))
+            new.replace(self._path)
+
+    def forget(self) -> None:
+        """Remove it, since all that it speaks of is here."""
+        with suppress(OSError):
+            self._path.unlink()
+
+
+async def recover(owners: Mapping[str, tuple[File, ...]], store: Store) -> Recovered:
+    """Return the files of all `owners`, or nothing if one is not whole.
+
+    Files that have all their pieces are given their names. Raises DiskError, DiskFullError.
+    """
+    recovered = {}
+    for owner, files in owners.items():
+        if (paths := await store.find(owner, files)) is None:
+            return {}
+        recovered[owner] = tuple(map(Found, files, paths))
+    return recovered

@@ -1,0 +1,61 @@
+"""Standard output and error at their edges: closed, full, or with nobody who reads."""
+
+import os
+import sys
+
+from chatctl.errors import PartialError
+
+
+class OutputError(PartialError):
+    """What is known could not be written."""
+
+
+def open_closed() -> None:
+    """Let what the caller closed (``>&-``) lead nowhere.
+
+    Otherwise `print` would take stdout for a missing stderr, and a socket the number of either.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def write(text: str) -> None:
+    """Write a line to stdout, at once; raises BrokenPipeError when nobody reads it, OutputError."""
+    try:
+        print(text, flush=True)  # noqa: T201 - this is where data leaves
+    except OSError as fault:
+        raise _explained(fault) from None
+
+
+def write_bytes(lines: bytes) -> None:
+    """Write lines that are UTF-8 already; raises as `write` does."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+    except OSError as fault:
+        raise _explained(fault) from None
+
+
+def flush() -> None:
+    """Write what others have printed; raises as `write` does."""
+    try:
+        sys.stdout.flush()
+    except OSError as fault:
+        raise _explained(fault) from None
+
+
+def abandon() -> None:
+    """Write nothing any more: the interpreter flushes at its end, and must not fail there."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def _explained(fault: OSError) -> Exception:
+    if isinstance(fault, BrokenPipeError):
+        return fault
+    return OutputError(f"cannot write to stdout: {os.strerror(fault.errno or 0).lower()}")

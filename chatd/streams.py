@@ -1,0 +1,46 @@
+"""Standard output and error at their edges: closed, full, or with nobody who reads."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class OutputError(Exception):
+    """A line could not be written; its text says why."""
+
+
+class UnreadError(OutputError):
+    """Nobody reads stdout any more."""
+
+
+def open_closed() -> None:
+    """Let what the caller closed (``>&-``) lead nowhere, lest a socket gets its number."""
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def write(text: str) -> None:
+    """Write a line to stdout, at once; raises OutputError, and then nothing is written there."""
+    with _explained():
+        print(text, flush=True)  # noqa: T201 - it is data
+
+
+def flush() -> None:
+    """Write what others have printed; raises as `write` does."""
+    with _explained():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        # The interpreter flushes at its end, and must not fail there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        kind = UnreadError if isinstance(fault, BrokenPipeError) else OutputError
+        raise kind(f"cannot write to stdout: {os.strerror(fault.errno or 0).lower()}") from None

@@ -1,0 +1,138 @@
+"""Output that nobody reads, that finds no room, or that the caller closed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.chatctl.running import PATIENCE, begin, finish, run
+from tests.e2e.daemon import Daemon
+
+CHATCTL = (sys.executable, "-W", "error", "-m", "chatctl")
+OFFLINE = [["--help"], ["--version"], ["--print-completion", "bash"], ["ping", "--help"]]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be written to a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@contextmanager
+def abandoned() -> Iterator[int]:
+    """Give a pipe from which nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@contextmanager
+def full() -> Iterator[int]:
+    """Give a file on a full disk."""
+    with Path("/dev/full").open("wb") as file:
+        yield file.fileno()
+
+
+def show(
+    words: list[str], output: int, *, typed: str = "", is_buffered: bool = True
+) -> tuple[int, str]:
+    """Run a command that writes to `output`; return its exit code and what it said."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "" if is_buffered else "1"}
+    done = subprocess.run(
+        [*CHATCTL, *words],
+        input=typed,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", OFFLINE, ids=" ".join)
+def test_a_pipe_that_nobody_reads_ends_it_as_sigpipe_would_and_quietly(words: list[str]) -> None:
+    with abandoned() as pipe:
+        assert show(words, pipe) == (128 + signal.SIGPIPE, "")
+
+
+def test_so_it_does_without_a_buffer() -> None:
+    with abandoned() as pipe:
+        assert show(["--version"], pipe, is_buffered=False) == (141, "")
+
+
+@pytest.mark.parametrize("is_buffered", [True, False])
+def test_a_full_disk_is_one_line_with_code_7(*, is_buffered: bool) -> None:
+    with full() as file:
+        code, said = show(["--version"], file, is_buffered=is_buffered)
+    assert (code, said) == (7, "chatctl: cannot write to stdout: no space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "expected"),
+    [
+        ("--version >&-", 0, ""),
+        ("who --server 127.0.0.1:1 >&-", 3, "cannot connect to 127.0.0.1:1"),
+        # What is said goes nowhere, above all not to where data goes.
+        ("who --server 127.0.0.1:1 2>&-", 3, ""),
+        ("who --server 127.0.0.1:1 <&- >&- 2>&-", 3, ""),
+    ],
+)
+def test_what_the_caller_closed_leads_nowhere(redirection: str, code: int, expected: str) -> None:
+    script = f'"$@" {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", *CHATCTL], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(f"chatctl: {expected}" if expected else "")
+    assert done.stderr.count("\n") == bool(expected)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["history", "--json"],
+        ["export"],
+        ["ping", "-c", "3", "-i", "1ms"],
+        ["feed", "--interval", "1ms"],
+        ["request", "A&&k&&v"],
+        ["timestamp", "--live", "--duration", "30s"],
+        ["share", "--group", "streams", "--json"],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize(
+    ("lost", "code", "problem"),
+    [(abandoned, 141, ""), (full, 7, "cannot write to stdout: no space left on device\n")],
+    ids=["unread", "full"],
+)
+@pytest.mark.usefixtures("elsewhere")
+def test_a_command_ends_when_it_cannot_write(
+    lost: Callable[[], AbstractContextManager[int]],
+    code: int,
+    problem: str,
+    words: list[str],
+    daemon: Daemon,
+) -> None:
+    run("send", "*", "hello", daemon=daemon)
+    with lost() as output:
+        ended = finish(begin(*words, daemon=daemon, stdout=output))
+    assert ended.code == code
+    assert ended.err.endswith(problem)
+    assert "Traceback" not in ended.err
+    assert "Exception" not in ended.err
+
+
+def test_a_chat_whose_lines_nobody_reads_ends(daemon: Daemon) -> None:
+    with abandoned() as pipe:
+        code, said = show(["--server", f":{daemon.port}", "chat"], pipe, typed="who\n")
+    assert code == 141
+    assert said.startswith(f"connecting to server at {daemon.host}, {daemon.port}\n")
+    assert "Traceback" not in said

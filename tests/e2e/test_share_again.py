@@ -1,0 +1,97 @@
+"""``chatctl share`` started again after a kill, when those who had the files are gone."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from common.pieces import Bitfield
+from tests.e2e.actors import acting, opened
+from tests.e2e.daemon import Daemon
+from tests.e2e.sharers import Begin, Sharer, make
+
+WANTED: Final = ("--peers", "2", "--wait", "1h", "--key", "sesame")
+"""Whoever waits for others is still waiting when the test is over."""
+
+
+async def killed(begin: Begin, address: str) -> Sharer:
+    """Return a peer that was killed when 20 of the 30 pieces of a file were here."""
+    peer = await begin("1", *WANTED, "--peer", address, mine=b"1")
+    await peer.keeps(20)
+    await peer.kill()
+    return peer
+
+
+async def left_alone(begin: Begin, tmp_path: Path) -> tuple[bytes, str]:
+    """Have a peer killed when it has all of a file; return that, and where its owner was."""
+    file = make(tmp_path, "large", 30)
+    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
+        before = await killed(begin, actor.address)
+    content = await asyncio.to_thread(file.read_bytes)
+    write_the_rest(before.directory / "received", content)
+    return content, actor.address
+
+
+def write_the_rest(directory: Path, content: bytes) -> None:
+    """Do what a peer does until it gives the file its name."""
+    (part,) = directory.glob("*.part")
+    part.write_bytes(content)
+    bitmap = part.with_name(f"{part.name}.map")
+    title = bitmap.read_bytes().partition(b"\n")[0]
+    bitmap.write_bytes(title + b"\n" + Bitfield.full(30).encode())
+
+
+async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_waits_for_nobody(
+    begin: Begin, tmp_path: Path
+) -> None:
+    content, address = await left_alone(begin, tmp_path)
+
+    after = await begin("1", *WANTED, "--peer", address, mine=b"1")
+
+    assert await after.end() == 0, await after.stderr()
+    assert after.received() == {"9_large": content}
+    assert after.finished() == ["received/9_large"]
+    assert after.heard("complete") == [{"code": "complete", "seconds": 0.0}]
+    (peer,) = after.report["peers"]
+    assert (peer["id"], peer["held"], peer["received"]) == ("9", 30 * 65_536, 0)
+    assert after.report["shortfalls"] == []
+
+
+async def test_it_stays_for_others_as_long_as_it_is_told_to(begin: Begin, tmp_path: Path) -> None:
+    content, address = await left_alone(begin, tmp_path)
+
+    after = await begin("1", *WANTED, "--peer", address, "--seed-after", "1h", mine=b"1")
+
+    port = (await after.hear("listening"))["port"]
+    await after.hear("complete")
+    late = await begin("9", *WANTED, "--peer", f"127.0.0.1:{port}", large=content)
+    assert await late.end() == 0, await late.stderr()
+    assert late.received() == {"1_mine": b"1"}
+
+
+async def test_who_is_still_there_is_served_first(
+    daemon: Daemon, begin: Begin, tmp_path: Path
+) -> None:
+    file = make(tmp_path, "large", 30)
+    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
+        before = await killed(begin, actor.address)
+        write_the_rest(before.directory / "received", file.read_bytes())
+        actor.store.open()
+        after = await begin("1", *WANTED, "--peer", actor.address, mine=b"1")
+        assert await after.end() == 0, await after.stderr()
+        assert actor.run.swap.is_complete
+    assert after.heard("met")
+
+
+@pytest.mark.parametrize("changed", [b"other", b"mine, and changed"])
+async def test_other_files_of_ones_own_are_another_exchange(
+    begin: Begin, tmp_path: Path, changed: bytes
+) -> None:
+    _, address = await left_alone(begin, tmp_path)
+
+    wanted = ("--peers", "2", "--wait", "500ms", "--key", "sesame", "--peer", address)
+    after = await begin("1", *wanted, mine=changed)
+
+    assert await after.end() == 7
+    assert "nobody else came" in after.report["shortfalls"]

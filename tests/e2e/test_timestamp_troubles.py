@@ -1,0 +1,159 @@
+"""Timestamp exchanges in which somebody is killed, stalls, restarts or leaves without a word."""
+
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chatctl.running import begin, finish, run
+from tests.e2e.daemon import Daemon
+from tests.e2e.exchanges import (
+    LONG,
+    SHORT,
+    blocks,
+    measured,
+    numbers,
+    rows,
+    server_file,
+    wait_for_end,
+    wait_for_rows,
+)
+from tests.e2e.wire import Wire
+
+
+def test_after_kill_9_the_file_is_whole_and_the_next_run_closes_the_broken_block(
+    start: Callable[..., Daemon], out: Path
+) -> None:
+    daemon = start()
+    victim = begin("timestamp", "--out", str(out), *LONG, daemon=daemon)
+    wait_for_rows(out, 100)
+    victim.kill()
+    finish(victim)
+    killed = rows(out)
+    assert killed >= 100
+    assert run("timestamp", "--out", str(out), *SHORT, daemon=daemon).code == 0
+    broken, whole = blocks(out)
+    assert broken.end
+    assert broken.end.broken_off
+    assert len(broken.rows) == killed
+    assert len(whole.rows) == 120
+    assert numbers(out) == list(range(1, killed + 121))
+    wait_for_end(daemon, 2)
+    daemon.stop()
+    ends = [block.end for block in blocks(server_file(daemon))]
+    assert [end.broken_off for end in ends if end] == [True, False]
+
+
+def test_a_server_that_restarts_costs_time_but_no_stamps(
+    start: Callable[..., Daemon], out: Path
+) -> None:
+    daemon = start()
+    client = begin(
+        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
+        daemon=daemon,
+    )
+    wait_for_rows(out, 40)
+    daemon.stop()
+    start("--port", str(daemon.port))
+    code, printed, said = finish(client)
+    assert code == 7
+    assert "chatctl: connected again after" in said
+    assert re.search(
+        r"^chatctl: the connection was lost for \S+ \(the server stops", said, re.MULTILINE
+    )
+    report = measured(printed)
+    assert report["analysis"]["counts"]["sent"] == 300
+    (outage,) = report["outages"]
+    assert outage["away_ns"] > 0
+    broken, whole = blocks(out)
+    assert broken.end
+    assert broken.end.broken_off
+    assert whole.end
+    assert not whole.end.broken_off
+    assert len(broken.rows) + len(whole.rows) == report["rows"]
+    assert numbers(out) == list(range(1, report["rows"] + 1))
+
+
+def test_an_interrupted_run_closes_its_block_and_prints_its_summary(
+    start: Callable[..., Daemon], out: Path
+) -> None:
+    daemon = start()
+    client = begin("timestamp", "--out", str(out), *LONG, daemon=daemon)
+    wait_for_rows(out, 40)
+    client.send_signal(signal.SIGINT)
+    code, printed, said = finish(client)
+    assert (code, said) == (130, "")
+    assert re.search(r"^stamps +\d+ sent, \d+ received of 6000 each way$", printed, re.MULTILINE)
+    (block,) = blocks(out)
+    assert block.end
+    assert block.end.broken_off
+    assert block.end.after_ns
+    daemon.stop()
+    (theirs,) = blocks(server_file(daemon))
+    assert len(theirs.rows) == len(block.rows)
+
+
+def test_a_server_that_stalls_shows_in_its_timer_error_and_skips_nothing(
+    start: Callable[..., Daemon], out: Path
+) -> None:
+    daemon = start()
+    client = begin(
+        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
+        daemon=daemon,
+    )
+    wait_for_rows(out, 40)
+    daemon.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.3)
+    daemon.process.send_signal(signal.SIGCONT)
+    code, printed, _ = finish(client)
+    assert code == 0
+    analysis = measured(printed)["analysis"]
+    assert analysis["peer_timer_error"]["max_ns"] > 250_000_000
+    assert (analysis["counts"]["sent"], analysis["counts"]["received"]) == (300, 300)
+
+
+def test_a_client_that_stalls_catches_up_and_counts_it(daemon: Daemon, out: Path) -> None:
+    client = begin(
+        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
+        daemon=daemon,
+    )
+    wait_for_rows(out, 40)
+    client.send_signal(signal.SIGSTOP)
+    time.sleep(0.3)
+    client.send_signal(signal.SIGCONT)
+    code, printed, _ = finish(client)
+    assert code == 0
+    analysis = measured(printed)["analysis"]
+    counts = analysis["counts"]
+    assert (counts["sent"], counts["received"]) == (300, 300)
+    assert counts["stalls"] >= 1
+    assert counts["missed_deadlines"] >= 50
+    assert counts["longest_stall_ns"] > 250_000_000
+    assert analysis["receive_delay"]["max_ns"] > 250_000_000
+
+
+def test_a_client_that_resets_in_the_middle_costs_nobody_else_anything(
+    start: Callable[..., Daemon], out: Path
+) -> None:
+    daemon = start()
+    with Wire(daemon.address) as rude:
+        rude.ask("exchange", id="rude", interval_ms=1, duration_s=60)
+        rude.hear()
+        client = begin("timestamp", "--out", str(out), *SHORT, daemon=daemon)
+        wait_for_rows(out, 10)
+        rude.reset()
+    assert finish(client).code == 0
+    wait_for_end(daemon, 2)
+    assert "exchange rude broke off" in daemon.stderr
+
+
+def test_a_client_that_closes_without_a_word_ends_its_exchange_at_the_next_stamps(
+    start: Callable[..., Daemon],
+) -> None:
+    daemon = start()
+    with Wire(daemon.address) as gone:
+        gone.ask("exchange", id="gone", interval_ms=100, duration_s=600)
+    wait_for_end(daemon, 1)
+    assert "exchange gone broke off" in daemon.stderr
+    assert "disconnected: connection lost" in daemon.stderr
