@@ -85,12 +85,15 @@ class Chat:
                 ref = None if message.ref is UNSET else _checked(message.ref, session)
                 # Most names are their own key.
                 to = find(message.to) or find(names.key(message.to))
-                if to is None:
-                    return self._direct_to_absent(session, message, ref)
+                if to is not None:
+                    recipient, called = to.identity, to.name
+                else:
+                    holder = self._identities.known(names.key(message.to))
+                    if holder is None:
+                        return self._direct_to_absent(session, message, ref)
+                    recipient, called = holder, message.to
                 drafts.append(
-                    Draft(
-                        author, name, content, sent_ns, since, to.identity, to.name, ref, nameless
-                    )
+                    Draft(author, name, content, sent_ns, since, recipient, called, ref, nameless)
                 )
         finally:
             self._append(drafts, session)

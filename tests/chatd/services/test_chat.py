@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from common.messages.chat import Outgoing
 from tests.chatd.stage import Stage
 
 
@@ -135,6 +136,17 @@ async def test_a_stranger_may_quit_too(stage: Stage) -> None:
     stranger = stage.enter()
     await stranger.say("quit")
     assert stranger.is_gone()
+
+
+async def test_nobody_waits_for_a_message_to_one_who_is_away_and_known(stage: Stage) -> None:
+    ann, bob = await stage.member("ann"), await stage.member("bob")
+    bob.vanish()
+    message = Outgoing(to="bob", content="for later", ref="1")
+    assert stage.router.serve(ann.session, [message]) is None
+    assert [answer["code"] for answer in ann.heard()] == ["ack"]
+    bob = await stage.member("bob", token=bob.token, after=0)
+    (missed,) = (heard for heard in bob.heard() if heard["code"] == "incoming")
+    assert missed["content"] == "for later"
 
 
 async def test_quit_waits_until_what_was_said_before_is_in_the_log(stage: Stage) -> None:
