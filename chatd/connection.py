@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
         wall_ns, monotonic = self._wall_ns, self._monotonic
         session.read_ns = wall_ns()
         # Where a thousand connections have something to read, what has a deadline would wait for
-        # all of them: at 500 exchanges of 10 ms its p99 was 9 ms instead of 2.
+        # all of them: that doubled the p99 of the lateness of 500 exchanges of 10 ms.
         if monotonic() >= self._wheel.due:
             self._wheel.turn()
         # Once closing, what still comes is read and dropped: to close with unread bytes would

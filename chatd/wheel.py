@@ -11,6 +11,12 @@ logger: Final = logging.getLogger(__name__)
 TICKS: Final = 1_000
 """Buckets in a second: 1 ms each, the resolution of the loop's own timers."""
 
+_PATIENCE: Final = 0.02
+"""Seconds (s) in which the wheel may be turned again and again before its alarm goes off.
+
+Behind that, whoever else waits for the loop comes first: a full core would never read again.
+"""
+
 
 class Due(Protocol):
     """What is put on the wheel."""
@@ -40,8 +46,10 @@ class Wheel:
         self._flush = flush
         self._buckets: dict[int, list[Due]] = {}
         self._order: list[int] = []
+        self._armed: float = inf
         self.due = inf
-        """When the next entry is due, or the alarm set: monotonic, in s; infinity for never."""
+        """From when on to `turn` it: monotonic, in s; infinity for not before the alarm."""
+        self._since = inf
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
@@ -65,7 +73,7 @@ class Wheel:
             return
         self._buckets[tick] = [entry]
         heapq.heappush(self._order, tick)
-        if tick / TICKS < self.due:
+        if tick < self._armed:
             self._arm()
 
     def remove(self, entries: Iterable[tuple[int, Due]]) -> None:
@@ -81,8 +89,18 @@ class Wheel:
                 self._buckets.pop(tick, None)
 
     def turn(self) -> None:
-        """Fire what is due."""
-        self.due = 0.0  # so that the alarm is set once, at the end
+        """Fire what is due, before the alarm goes off."""
+        self._since = min(self._since, self._monotonic())
+        self._turn()
+        if self._monotonic() - self._since > _PATIENCE:
+            self.due = inf
+
+    def _go_off(self) -> None:
+        self._since = inf
+        self._turn()
+
+    def _turn(self) -> None:
+        self._armed = 0  # so that the alarm is set once, at the end
         now = self.now()
         while self._order and self._order[0] <= now:
             for entry in self._buckets.pop(heapq.heappop(self._order), ()):
@@ -90,11 +108,11 @@ class Wheel:
                     entry.fire()
                 except Exception:
                     logger.exception("a timer failed")
-        self.due = inf
-        if self._order:
-            self._arm()
+        self._arm()
         self._flush()
 
     def _arm(self) -> None:
-        self.due = self._order[0] / TICKS
-        self._set_alarm(self.due, self.turn)
+        self._armed = self._order[0] if self._order else inf
+        self.due = self._armed / TICKS
+        if self._order:
+            self._set_alarm(self.due, self._go_off)

@@ -110,6 +110,18 @@ def test_whoever_holds_up_the_loop_may_turn_the_wheel_before_the_alarm_does(benc
     assert bench.fired == entries
 
 
+def test_a_wheel_that_is_turned_again_and_again_leaves_the_loop_to_others(bench: Bench) -> None:
+    entries = [bench.put(delay / 1_000) for delay in range(1, 100)]
+    while bench.wheel.due < inf:
+        bench.time.now += 0.001
+        bench.wheel.turn()
+    assert 20 <= len(bench.fired) <= 22
+    bench.time.stall(0.001)  # now the loop has come round, and the alarm goes off
+    assert bench.wheel.due < inf
+    bench.time.advance(1.0)
+    assert bench.fired == entries
+
+
 def test_nothing_is_due_on_a_wheel_that_is_empty(bench: Bench) -> None:
     assert bench.wheel.due == inf
     bench.put(0.1)
