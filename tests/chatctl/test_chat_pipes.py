@@ -10,17 +10,14 @@ import pytest
 
 from tests.chatctl.running import PATIENCE, run
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import Wire, present
 
 
 @pytest.fixture
 def bob(daemon: Daemon) -> Iterator[Wire]:
     """Somebody who is there for the time of a test, in the original protocol."""
-    with Wire(daemon.address) as wire:
-        wire.hello("bob")
+    with present(daemon.address, "bob") as wire:
         yield wire
-        wire.say("quit")
-        wire.hear_all()  # until the daemon has let his name go
 
 
 @pytest.fixture

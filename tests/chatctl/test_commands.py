@@ -10,17 +10,14 @@ import pytest
 
 from tests.chatctl.running import Outcome, begin, finish, run, token_in
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import Wire, present
 
 
 @pytest.fixture
 def ann(daemon: Daemon) -> Iterator[Wire]:
     """Somebody who is there for the time of a test, in the original protocol."""
-    with Wire(daemon.address) as wire:
-        wire.hello("ann")
+    with present(daemon.address, "ann") as wire:
         yield wire
-        wire.say("quit")
-        wire.hear_all()  # until the daemon has let her name go
 
 
 def listen(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import Begin, Sharer
 from tests.e2e.terminals import Desk
-from tests.e2e.wire import Wire
+from tests.e2e.wire import Wire, present
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 @pytest.fixture
 def bob(daemon: Daemon) -> Iterator[Wire]:
     """Somebody with a client of the original protocol."""
-    with Wire(daemon.address) as wire:
-        wire.hello("bob")
+    with present(daemon.address, "bob") as wire:
         yield wire
-        wire.say("quit")
-        wire.hear_all()  # until the daemon has let his name go
 
 
 @pytest.fixture

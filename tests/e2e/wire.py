@@ -3,6 +3,8 @@
 import json
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -74,3 +76,13 @@ class Wire:
         """Let go of the connection."""
         self._lines.close()
         self.socket.close()
+
+
+@contextmanager
+def present(address: tuple[str, int], name: str) -> Iterator[Wire]:
+    """Be there with a client of the original protocol, until the daemon has let the name go."""
+    with Wire(address) as wire:
+        wire.hello(name)
+        yield wire
+        wire.say("quit")
+        wire.hear_all()
