@@ -89,7 +89,7 @@ build_requires = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"
 
 define compile
 $(bin)/python -c '$(build_requires)' | build/lock/bin/uv pip compile setup.cfg - --output-file $(1) $(2) --quiet \
-	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(ARGS)
+	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)
 endef
 
 build/lock/bin/uv: | $(venv)

@@ -160,7 +160,7 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
             raise StartFailed(f"it did not start: it ended with exit code {process.returncode}")
         if proc.is_bound(port):
             return
-        time.sleep(_PROBE_S)
+        time.sleep(_PROBE_S)  # nothing tells when a stranger's server listens
     raise StartFailed(f"it did not listen on port {port} within {_START_S:g} s")
 
 

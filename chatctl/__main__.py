@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClientError as failure:
         from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
 
-        print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201
+        print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201 - talk
         if isinstance(failure, streams.OutputError):
             streams.abandon()
         return failure.exit_code
@@ -123,11 +123,11 @@ class _Overview(_Formatter):
 class _Version(Action):
     """Looks the version up only when it is asked for: that takes 20 ms."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002 - argparse calls it so
         super().__init__(option_strings, dest, nargs=0, default=SUPPRESS, help=help)
 
     def __call__(self, parser: ArgumentParser, *_: Any) -> None:
-        from common.version import version  # noqa: PLC0415
+        from common.version import version  # noqa: PLC0415 - see above
 
         streams.write(f"{PROGRAM} {version()}")
         parser.exit()
@@ -137,7 +137,7 @@ class _Completion(Action):
     """Prints what a shell needs; shtab is imported for nothing else."""
 
     def __call__(self, parser: ArgumentParser, _: Namespace, shell: Any, *__: Any) -> None:
-        import shtab  # noqa: PLC0415
+        import shtab  # noqa: PLC0415 - see above
 
         streams.write(shtab.complete(parser, shell=shell))
         parser.exit()

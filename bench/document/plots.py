@@ -41,7 +41,7 @@ def draw(report: Report, directory: Path) -> dict[str, Path]:
     import matplotlib as mpl  # noqa: PLC0415 - only who wants pictures needs it
 
     mpl.use("svg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - it looks for a screen unless told
 
     directory.mkdir(parents=True, exist_ok=True)
     drawn = {}

@@ -47,7 +47,7 @@ class Chatctl:
         ]
         while _connections(hub, port) < len(peers):
             crew.check()
-            time.sleep(_LOOK_S)
+            time.sleep(_LOOK_S)  # the kernel tells of connections only who asks
         introduced = time.monotonic()
         crew.signal(server, signal.SIGCONT)
         return Start(introduced, peers)

@@ -44,7 +44,7 @@ def main() -> None:
     for handle in handles:
         handle.unset_flags(lt.torrent_flags.upload_mode)
     while not all(handle.status().is_seeding for handle in handles):
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # the library's status is there for who asks
     stage.say(stage.Complete())
     stage.await_end()
 
@@ -72,7 +72,7 @@ def _connect(
         for host, port in cast[:number]:  # one of each pair calls the other
             handle.connect_peer((host, port))
     while any(handle.status().num_peers < len(cast) - 1 for handle in handles):
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # the library's status is there for who asks
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,16 @@ from tests.e2e.exchanges import (
     wait_for_rows,
 )
 from tests.e2e.wire import Wire
+
+
+def begin_measuring(daemon: Daemon, out: Path) -> subprocess.Popen[str]:
+    """Start a run of 300 stamps; return when it is well under way."""
+    client = begin(
+        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
+        daemon=daemon,
+    )
+    wait_for_rows(out, 40)
+    return client
 
 
 def test_after_kill_9_the_file_is_whole_and_the_next_run_closes_the_broken_block(
@@ -49,11 +60,7 @@ def test_a_server_that_restarts_costs_time_but_no_stamps(
     start: Callable[..., Daemon], out: Path
 ) -> None:
     daemon = start()
-    client = begin(
-        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
-        daemon=daemon,
-    )
-    wait_for_rows(out, 40)
+    client = begin_measuring(daemon, out)
     daemon.stop()
     start("--port", str(daemon.port))
     code, printed, said = finish(client)
@@ -98,11 +105,7 @@ def test_a_server_that_stalls_shows_in_its_timer_error_and_skips_nothing(
     start: Callable[..., Daemon], out: Path
 ) -> None:
     daemon = start()
-    client = begin(
-        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
-        daemon=daemon,
-    )
-    wait_for_rows(out, 40)
+    client = begin_measuring(daemon, out)
     daemon.process.send_signal(signal.SIGSTOP)
     time.sleep(0.3)
     daemon.process.send_signal(signal.SIGCONT)
@@ -114,11 +117,7 @@ def test_a_server_that_stalls_shows_in_its_timer_error_and_skips_nothing(
 
 
 def test_a_client_that_stalls_catches_up_and_counts_it(daemon: Daemon, out: Path) -> None:
-    client = begin(
-        *("timestamp", "--out", str(out), "--json", "--duration", "1500ms", "--interval", "5ms"),
-        daemon=daemon,
-    )
-    wait_for_rows(out, 40)
+    client = begin_measuring(daemon, out)
     client.send_signal(signal.SIGSTOP)
     time.sleep(0.3)
     client.send_signal(signal.SIGCONT)

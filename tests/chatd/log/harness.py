@@ -18,6 +18,9 @@ from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
 from tests.chatd.stand_ins import EPOCH_NS, Deferred
 
+PLENTY: Final = 100_000
+"""Messages to keep, where a test is not about forgetting."""
+
 ANN, BOB, CAROL = 1, 2**62 - 1, 3
 
 ALL: Final = Retention()

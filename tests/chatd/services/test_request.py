@@ -1,93 +1,19 @@
 """Requests on a clock that a test moves: no sockets, no loop."""
 
-import json
 import logging
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from chatd.services.request import Requests, Terms
-from chatd.session import Session
-from chatd.wheel import Wheel
-from common.catalogue import FROM_CLIENT
-from common.codec import BadLine, Decoder
-from common.messages.base import Refusal
 from common.messages.request import BareRequest, Request
-from tests.chatd.fake_time import FakeTime
-from tests.chatd.lone import lone_outbox
+from tests.chatd.requesting import DELAY, SEED, House, Visitor
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 BARE: Final = (
     '{"request_id":"01","data":'
     '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}}'
 )
-SEED: Final = 7
-DELAY: Final = (1.0, 5.0)
-
-
-class Visitor:
-    """One connection without a socket: says lines, hears lines."""
-
-    local_host = "192.0.2.254"
-
-    def __init__(self, house: "House") -> None:
-        outbox = lone_outbox()
-        self.session = Session("192.0.2.1:40000", 0.0, outbox, self)
-        self._house = house
-        self._decoder = Decoder(FROM_CLIENT)
-
-    def say(self, line: str) -> None:
-        """Send one line that is a request and have it served."""
-        for message in self._decoder.feed(line.encode() + b"\n"):
-            assert not isinstance(message, BadLine), message
-            serve = {row.kind: row.handler for row in self._house.requests.routes}[type(message)]
-            try:
-                serve(self.session, message)
-            except Refusal as refusal:
-                self.session.send(refusal.error)
-
-    def ask(self, request_id: str | int, data: str = "a&&b&&c") -> None:
-        """Send a request without a code."""
-        self.say(json.dumps({"request_id": request_id, "data": data}))
-
-    def lines(self) -> list[str]:
-        """Return what came since the last time."""
-        taken = iter(lambda: self.session.outbox.take(1_000), b"")
-        return b"".join(taken).decode().split("\n")[:-1]
-
-    def heard(self) -> list[dict[str, Any]]:
-        """Return what came since the last time, decoded."""
-        return [json.loads(line) for line in self.lines()]
-
-    def heard_ids(self) -> list[str | int]:
-        """Return the ids of the answers that came since the last time."""
-        return [answer["request_id"] for answer in self.heard() if "data" in answer]
-
-    def leave(self) -> None:
-        """Lose the connection."""
-        self._house.requests.closed(self.session)
-
-    def hang_up(self) -> None:
-        raise AssertionError("requests close no session")
-
-    async def drained(self) -> None:
-        raise AssertionError("requests wait for no session")
-
-
-class House:
-    """The service, with a wheel on a clock of its own."""
-
-    def __init__(
-        self,
-        delay: tuple[float, float] = DELAY,
-        max_pending: int = 10_000,
-        max_bytes: int = 8 * 2**20,
-    ) -> None:
-        self.time = FakeTime()
-        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
-        terms = Terms(delay, max_pending, max_bytes)
-        self.requests = Requests(self.wheel, Random(SEED), terms)
 
 
 @pytest.fixture
