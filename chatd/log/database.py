@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
-from itertools import chain, repeat
 from typing import Any, Final, TypeAlias
 
 import apsw
@@ -12,7 +11,7 @@ from msgspec import structs
 
 from chatd.log import lineage
 from chatd.log.batch import Batch, Claim, Stored
-from chatd.log.filing import Filing
+from chatd.log.filing import Filing, KnownRefError
 from chatd.log.port import Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
 from chatd.log.retention import Retention
 from chatd.log.syncing import synchronous
@@ -37,8 +36,8 @@ _REPLAY: Final = f"""
 AND CASE WHEN recipient IS NULL THEN author <> :reader ELSE recipient = :reader END
 ORDER BY id
 """
-# Broadcasts are found in the table, and direct messages by their readers, but the newest of them,
-# which are not filed yet.
+# Broadcasts are found in the table, and direct messages by the bundles of their readers, but the
+# newest of them, which are not filed yet. All bundles up to the one around `before` may matter.
 _HISTORY: Final = f"""
 SELECT * FROM ({_SELECT} WHERE id < :before AND recipient IS NULL ORDER BY id DESC LIMIT :limit)
 UNION ALL
@@ -46,9 +45,13 @@ SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
                AND recipient IS NOT NULL AND :reader IN (author, recipient)
                ORDER BY id DESC LIMIT :limit)
 UNION ALL
-SELECT * FROM (SELECT {_COLUMNS} FROM letter CROSS JOIN entry USING (id)
-               WHERE reader = :reader AND id < :before AND id <= (SELECT filed FROM log)
-               ORDER BY id DESC LIMIT :limit)
+SELECT {_COLUMNS} FROM (
+    SELECT value AS id FROM bundle CROSS JOIN json_each(ids)
+    WHERE reader = :reader AND last <= (SELECT filed FROM log) AND value < :before
+    AND last <= coalesce((SELECT min(last) FROM bundle WHERE reader = :reader AND last >= :before),
+                         :before)
+    ORDER BY last DESC, value DESC LIMIT :limit
+) CROSS JOIN entry USING (id)
 ORDER BY id DESC LIMIT :limit
 """
 _CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"
@@ -58,10 +61,6 @@ WHERE key = ? AND identity = ? AND token_hash = ?
 """
 _SEEN: Final = "UPDATE holder SET seen_ns = ? WHERE key = ? AND identity = ?"
 _LAST_TOO_OLD: Final = "SELECT max(id) FROM entry WHERE id < ? AND sent_ns < ?"
-
-
-class _KnownRefError(Exception):
-    """A ref was used before."""
 
 
 _Drafts: TypeAlias = Sequence[tuple[Draft, Origin]]
@@ -91,7 +90,7 @@ class Database:
                 # which the event loop has meanwhile, is worth 20 %.
                 return Stored(self._insert_all(batch.drafts), (), self.first, self.last)
             return self._store(batch, self._insert_all)
-        except (_KnownRefError, apsw.ConstraintError):
+        except (KnownRefError, apsw.ConstraintError):
             # Some were stored before. That is rare, so only now each is looked up.
             return self._store(batch, self._insert_each)
 
@@ -182,21 +181,19 @@ class Database:
 
     def _insert_together(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
         numbered = list(enumerate(drafts, self.last + 1))
-        refs = [(draft.author, draft.ref) for draft, _ in drafts if draft.ref is not None]
-        if len(set(refs)) < len(refs) or self._filing.knows_any(refs):
-            raise _KnownRefError
         room = 1 << (len(drafts) - 1).bit_length()
-        values = [
-            *chain.from_iterable(
-                (number, *structs.astuple(draft)) for number, (draft, _) in numbered
-            ),
-            *repeat(None, (room - len(drafts)) * _ROW.count("?")),
-            len(drafts),
-        ]
-        self._execute(_insert_up_to(room), values)
-        self.last += len(drafts)
+        values: list[object] = []
         for number, (draft, _) in numbered:
-            self._filing.add(number, draft)
+            values += number, *structs.astuple(draft)
+        values += [None] * (room - len(drafts)) * _ROW.count("?")
+        values.append(len(drafts))
+        try:
+            self._filing.add(self.last + 1, (draft for draft, _ in drafts))
+            self._execute(_insert_up_to(room), values)
+        except BaseException:
+            self._filing.take_back(self.last)
+            raise
+        self.last += len(drafts)
         return [
             Outcome("stored", Entry(number, draft), origin) for number, (draft, origin) in numbered
         ]
@@ -209,7 +206,7 @@ class Database:
             return Outcome("duplicate", first, origin)
         self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
         self.last += 1
-        self._filing.add(self.last, draft)
+        self._filing.add_anew(self.last, draft)
         return Outcome("stored", Entry(self.last, draft), origin)
 
     def _find(self, author: int, ref: str) -> Entry | None:
@@ -276,9 +273,17 @@ class Database:
 
 @cache
 def _insert_up_to(room: int) -> str:
-    """Return what inserts the first of `room` rows, of which there are a few sizes only."""
+    """Return what inserts the first of `room` rows, of which there are a few sizes only.
+
+    It raises ConstraintError for a ref that is in the index: such a row has no author.
+    """
+    number, author, *others, ref, nameless = (f"column{one}" for one in range(1, 11))
+    is_new = f"iif(known_ref.id IS NULL, {author}, NULL)"
     return (
-        f"INSERT INTO entry ({_COLUMNS}) SELECT * FROM (VALUES {','.join([_ROW] * room)}) LIMIT ?"
+        f"INSERT INTO entry ({_COLUMNS}) "
+        f"SELECT {', '.join([number, is_new, *others, ref, nameless])} "
+        f"FROM (VALUES {','.join([_ROW] * room)}) "
+        f"LEFT JOIN known_ref ON known_ref.author = {author} AND known_ref.ref = {ref} LIMIT ?"
     )
 
 

@@ -35,14 +35,20 @@ def long_log(directory: Path, count: int = 3_000) -> Path:
     return make_log(directory, drafts)
 
 
-def old_log(directory: Path) -> Path:
-    """Make a log as the first version of the tables had it, with one message."""
+def old_log(directory: Path, version: int = 1) -> Path:
+    """Make a log with tables of an older version: a message for all, then 1,500 between two."""
     path = directory / FILE
     connection = apsw.Connection(os.fspath(path))
     schema.migrate(connection, schema.MIGRATIONS[:1])
     connection.execute(
         "INSERT INTO entry VALUES (1, 7, 'ann', 'old', 0, 3, NULL, NULL, 'a ref', 0)"
     )
+    with connection:
+        connection.executemany(
+            "INSERT INTO entry VALUES (?, ?, 'ann', 'old', 0, 3, ?, 'bob', ?, 0)",
+            ((number, 7 + number % 2, 7, f"ref {number}") for number in range(2, 1_502)),
+        )
+    schema.migrate(connection, schema.MIGRATIONS[:version])
     connection.close()
     return path
 

@@ -23,6 +23,7 @@ WINDOW = 10
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filing, "WINDOW", WINDOW)
+    monkeypatch.setattr(filing, "BUNDLE", 3)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def counts(path: Path) -> dict[str, int]:
         return {
             "filed": log.execute("SELECT filed FROM log").get,
             "refs": log.execute("SELECT count(*) FROM known_ref").get,
-            "letters": log.execute("SELECT count(*) FROM letter").get,
+            "letters": log.execute("SELECT count(*) FROM bundle, json_each(ids)").get,
         }
 
 
@@ -95,6 +96,21 @@ def test_direct_messages_are_found_wherever_they_are(database: Database, count: 
     assert not told.more
     heard = database.replay(ANN, 0, 3 * count).entries
     assert ids(heard) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
+
+
+@pytest.mark.parametrize("kept", [WINDOW // 2, 2 * WINDOW, 5 * WINDOW])
+@pytest.mark.parametrize("limit", [1, 4, WINDOW])
+def test_history_is_read_page_by_page(database: Database, kept: int, limit: int) -> None:
+    for number in range(5 * WINDOW - 3):
+        store(database, letter(number), draft(BOB, "for carol", CAROL))
+        database.trim(Retention(messages=2 * kept), EPOCH_NS)
+    read, before, more = list[int](), database.last + 1, True
+    while more:
+        page = database.history(BOB, before, limit)
+        assert len(page.entries) == limit or not page.more
+        read, before, more = [*ids(page.entries), *read], page.entries[0].id, page.more
+    every = range(database.first, database.last + 1)
+    assert read == [number for number in every if number % 2 == 0 or number % 6 == 1]
 
 
 @pytest.mark.parametrize("count", range(0, 3 * WINDOW, 4))
