@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import apsw
 import msgspec
 
-from chatd.log.port import Draft
+from chatd.log.port import Entry
 from chatd.log.schema import BUNDLE
 from chatd.log.syncing import synchronous
 
@@ -59,6 +59,11 @@ _Message: TypeAlias = tuple[int, int, str | None, int | None]
 """Its id, author, ref and recipient."""
 _Refs: TypeAlias = Mapping[int, Mapping[str, int]]
 """Ids by author and ref."""
+
+
+def _message(entry: Entry) -> _Message:
+    draft = entry.draft
+    return entry.id, draft.author, draft.ref, draft.recipient
 
 
 class KnownRefError(Exception):
@@ -161,22 +166,18 @@ class Filing:
         """Return the id of the message of this ref, if there is one that is not filed."""
         return self._fresh.find(author, ref) or self._closed.find(author, ref)
 
-    def add(self, first: int, drafts: Iterable[Draft]) -> None:
-        """Note messages that are stored as `first` and what follows.
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Note messages that are about to be stored.
 
         Raises KnownRefError at one whose ref is not new; then those before it are noted.
         """
-        messages = (
-            (number, draft.author, draft.ref, draft.recipient)
-            for number, draft in enumerate(drafts, first)
-        )
-        self._fresh.note(messages, self._closed.refs)
+        self._fresh.note(map(_message, entries), self._closed.refs)
 
-    def add_anew(self, number: int, draft: Draft) -> None:
-        """Note a message that is stored, whose ref is only still known of one that is forgotten."""
-        if draft.ref is not None:
-            self._fresh.refs[draft.author].pop(draft.ref, None)
-        self._fresh.note([(number, draft.author, draft.ref, draft.recipient)], {})
+    def add_anew(self, entry: Entry) -> None:
+        """Note a message that was stored; whichever had its ref before is forgotten."""
+        if entry.draft.ref is not None:
+            self._fresh.refs[entry.draft.author].pop(entry.draft.ref, None)
+        self._fresh.note([_message(entry)], {})
 
     def take_back(self, last: int) -> None:
         """Forget what was noted behind `last`: it was not stored after all."""

@@ -13,7 +13,7 @@ from chatd.log.port import UnusableLogError
 from chatd.log.schema import MIGRATIONS, WITH_FILING
 from chatd.log.soundness import findings
 from tests.chatd.log.files import doctor, long_log, make_log, old_log, overwrite
-from tests.chatd.log.harness import BOB, draft, ids
+from tests.chatd.log.harness import BOB, draft, each, ids
 
 
 def refusal(path: Path) -> str:
@@ -176,8 +176,8 @@ class TestVersions:
         newer = Database(open_database(path, "power"))
         assert (newer.last, newer.ancestors()) == (1_501, {})
         drafts = [draft(7, ref="a ref"), draft(8, ref="ref 1"), draft(7, ref="ref 1500")]
-        stored = newer.store(Batch([(one, "") for one in drafts], (), {}))
-        assert [(one.kind, one.entry.id) for one in stored.outcomes] == [
+        stored = newer.store(Batch([(drafts, "")], (), {}))
+        assert [(one.kind, one.entry.id) for one in each(stored.outcomes)] == [
             ("duplicate", 1),
             ("stored", 1_502),
             ("duplicate", 1_500),
