@@ -121,9 +121,9 @@ _BUNDLE_RULES: Final[Sequence[_Rule]] = (
         "the index has message {} for identity {} more than once",
     ),
     (
-        "SELECT last, reader FROM bundle WHERE last IS NOT "
+        "SELECT last, reader FROM bundle, log WHERE last < first OR last IS NOT "
         "(SELECT max(value) FROM json_each(iif(json_valid(ids), ids, '[]')))",
-        "the bundle of messages up to {} of identity {} does not end with that",
+        "the bundle of messages up to {} of identity {} does not end with that, or is of no use",
     ),
 )
 _BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"

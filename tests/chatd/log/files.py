@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -9,8 +10,9 @@ import apsw
 from chatd.log import schema
 from chatd.log.batch import Batch, Claim
 from chatd.log.database import Database
-from chatd.log.opening import FILE, open_database
+from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import Draft, Holder
+from chatd.log.soundness import findings
 from tests.chatd.log.harness import ANN, BOB, draft
 
 
@@ -50,6 +52,12 @@ def old_log(directory: Path, version: int = 1) -> Path:
     schema.migrate(connection, schema.MIGRATIONS[:version])
     connection.close()
     return path
+
+
+def found(path: Path) -> list[str]:
+    """Return all that is wrong with a log."""
+    with closing(open_to_read(path)) as log:
+        return list(findings(log))
 
 
 def doctor(path: Path, *statements: str) -> None:

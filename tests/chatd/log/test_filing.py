@@ -13,7 +13,7 @@ from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import Draft
 from chatd.log.retention import Retention
-from chatd.log.soundness import findings
+from tests.chatd.log.files import found
 from tests.chatd.log.harness import (
     ANN,
     BOB,
@@ -132,8 +132,7 @@ def test_a_log_goes_on_in_the_middle_of_filing(tmp_path: Path, count: int) -> No
         kinds = {one.kind for n in range(count) for one in store(database, letter(n))}
         assert kinds <= {"duplicate"}
         database.close()
-    with closing(open_to_read(tmp_path / FILE)) as log:
-        assert list(findings(log)) == []
+    assert found(tmp_path / FILE) == []
 
 
 @pytest.mark.parametrize("kept", [1, WINDOW // 2, WINDOW, 3 * WINDOW // 2, 3 * WINDOW])
@@ -147,8 +146,7 @@ def test_what_is_forgotten_leaves_the_indexes_too(
         pass
     rows = counts(tmp_path / FILE)
     assert (rows["filed"], rows["refs"]) == (5 * WINDOW, kept)
-    with closing(open_to_read(tmp_path / FILE)) as log:
-        assert list(findings(log)) == []
+    assert found(tmp_path / FILE) == []
     (outcome,) = store(database, letter(0))
     assert (outcome.kind, outcome.entry.id) == ("stored", 5 * WINDOW + 1)
 
@@ -163,8 +161,7 @@ def test_what_could_not_be_stored_is_not_known(database: Database, tmp_path: Pat
     assert [one.entry.id for one in outcomes[:691]] == [*range(WINDOW + 1, WINDOW + 692)]
     while database.file(is_idle=True):
         pass
-    with closing(open_to_read(tmp_path / FILE)) as log:
-        assert list(findings(log)) == []
+    assert found(tmp_path / FILE) == []
 
 
 async def test_all_is_filed_when_nobody_says_anything(

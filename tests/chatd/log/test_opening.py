@@ -11,8 +11,7 @@ from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import UnusableLogError
 from chatd.log.schema import MIGRATIONS, WITH_FILING
-from chatd.log.soundness import findings
-from tests.chatd.log.files import doctor, long_log, make_log, old_log, overwrite
+from tests.chatd.log.files import doctor, found, long_log, make_log, old_log, overwrite
 from tests.chatd.log.harness import BOB, draft, each, ids
 
 
@@ -172,7 +171,7 @@ class TestVersions:
         path = old_log(tmp_path, version)
         if version >= WITH_FILING:
             doctor(path, "UPDATE log SET filed = 1300", "DELETE FROM letter WHERE id > 1400")
-        assert list(findings(open_to_read(path))) == []
+        assert found(path) == []
         newer = Database(open_database(path, "power"))
         assert (newer.last, newer.ancestors()) == (1_501, {})
         drafts = [draft(7, ref="a ref"), draft(8, ref="ref 1"), draft(7, ref="ref 1500")]
@@ -185,7 +184,7 @@ class TestVersions:
         assert ids(newer.history(8, 2_000, 1_000).entries) == [1, *range(3, 1_502, 2), 1_502]
         assert ids(newer.history(7, 1_000, 10).entries) == [*range(990, 1_000)]
         newer.close()
-        assert list(findings(open_to_read(path))) == []
+        assert found(path) == []
 
     def test_a_migration_that_fails_changes_nothing(self, tmp_path: Path) -> None:
         path = make_log(tmp_path, [draft()])

@@ -4,18 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chatd.log.opening import open_to_read
-from chatd.log.soundness import findings
-from tests.chatd.log.files import doctor, long_log, overwrite
+from tests.chatd.log.files import doctor, found, long_log, overwrite
 from tests.chatd.log.harness import BOB
-
-
-def found(path: Path) -> list[str]:
-    log = open_to_read(path)
-    try:
-        return list(findings(log))
-    finally:
-        log.close()
 
 
 @pytest.mark.parametrize("count", [0, 1, 1_000])
@@ -79,11 +69,18 @@ def test_a_log_whose_newest_are_not_filed_is_sound(tmp_path: Path) -> None:
         ),
         (
             "UPDATE bundle SET last = last - 1",
-            "the bundle of messages up to 511 of identity 1 does not end with that",
+            "the bundle of messages up to 511 of identity 1 does not end with that, "
+            "or is of no use",
+        ),
+        (
+            "DELETE FROM entry WHERE id < 514; UPDATE log SET first = 514",
+            "the bundle of messages up to 512 of identity 1 does not end with that, "
+            "or is of no use",
         ),
         (
             "UPDATE bundle SET ids = '[1'",
-            "the bundle of messages up to 512 of identity 1 does not end with that",
+            "the bundle of messages up to 512 of identity 1 does not end with that, "
+            "or is of no use",
         ),
         ("UPDATE holder SET token_hash = 'x'", "the token of ann is no SHA-256"),
     ],
