@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import apsw
 
-from chatd.log import lineage, schema, soundness
+from chatd.log import filing, lineage, schema, soundness
 from chatd.log.port import UnusableLogError
 
 FILE: Final = "log.sqlite"
@@ -47,6 +47,7 @@ def open_database(
                 raise _damaged(path, finding)
             schema.migrate(database, migrations)
             database.execute("PRAGMA journal_mode = WAL")
+            filing.take_back_unfinished(database)
             boot = boot or lineage.this_boot()
             lineage.begin(database, boot, is_patient=durability == "power")
         except BaseException:
