@@ -61,7 +61,8 @@ def _serve(settings: Config) -> int:
     # Imported late, so that --help and mistakes are answered at once.
     import uvloop  # noqa: PLC0415
 
-    from chatd.server import ListenError, Server  # noqa: PLC0415
+    from chatd.listening import ListenError  # noqa: PLC0415
+    from chatd.server import Server  # noqa: PLC0415
 
     async def serve() -> None:
         await Server(settings).run()

@@ -1,15 +1,12 @@
 """Puts the rooms together, listens, and stops without losing what it promised."""
 
 import asyncio
-import errno
 import logging
 import os
 import resource
 import secrets
 import signal
-import socket
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterator
 from contextlib import suppress
 from random import Random
 from typing import Final
@@ -22,6 +19,7 @@ from chatd.fanout import Fanout
 from chatd.generator import Generator
 from chatd.identities import Identities
 from chatd.journal import TimeJournal
+from chatd.listening import listen
 from chatd.log.choice import make_log
 from chatd.log.port import Log
 from chatd.roster import Roster
@@ -53,15 +51,8 @@ PRESENCE: Final = 600.0
 """Seconds (s) after which the log is told again who is here."""
 
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
-_BACKLOG: Final = 4096
 _SPARE_DESCRIPTORS: Final = 64
 _MANY_DESCRIPTORS: Final = 2**20
-_ACCEPTS_PER_TURN: Final = 16
-_READER_LIMIT: Final = 128 * 1024
-
-
-class ListenError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
 
 
 class Server:
@@ -127,7 +118,7 @@ class Server:
             await self._log.close()
 
     async def _serve(self) -> None:
-        listeners = await self._listen()
+        listeners = await listen(self._accept, self._config.host, self._config.port)
         self._note_presence()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -139,35 +130,6 @@ class Server:
         for listener in listeners:
             listener.close()
         await self._drain()
-
-    async def _listen(self) -> list[asyncio.Server]:
-        host, port = self._config.host, self._config.port
-        try:
-            first = await self._start_server(host, port)
-            beside = [
-                await self._start_server(sock=twin)
-                for listening in first.sockets
-                for twin in _twins(listening)
-            ]
-            listeners = [first, *beside]
-            for listener in listeners:
-                for listening in listener.sockets:
-                    _keep_alive(listening)
-            return listeners
-        except OSError as fault:
-            where = Address(host, port)
-            if fault.errno == errno.EADDRINUSE:
-                why = "the port is in use; stop who uses it or choose another with --port"
-            else:
-                why = f"{fault.strerror or fault}; choose another with --host and --port"
-            raise ListenError(f"cannot listen on {where}: {why}") from None
-
-    async def _start_server(
-        self, host: str | None = None, port: int | None = None, sock: socket.socket | None = None
-    ) -> asyncio.Server:
-        return await asyncio.start_server(
-            self._accept, host, port, sock=sock, limit=_READER_LIMIT, backlog=_BACKLOG
-        )
 
     def _accept(self, _reader: StreamReader, writer: StreamWriter) -> None:
         connection = Connection(
@@ -219,40 +181,6 @@ class Server:
     async def _all_closed(self, within: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._open.below(1), within)
-
-
-def _twins(listening: socket.socket) -> Iterator[socket.socket]:
-    """Yield more sockets for the address of `listening`, each with a queue of its own.
-
-    libuv accepts one connection per socket and turn of the loop, so that a crowd that came while
-    the loop was busy would wait a turn for each of its members. The kernel deals those who come out
-    to the queues and wakes only the one that somebody stands in: copies of one descriptor all woke
-    for each, and to accept nobody 15 times was 20 % of the CPU for a client who came alone.
-
-    `listening` shares its address from now on, and not from the start: a chatd of the same user
-    that has the address already would go unnoticed.
-    """
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    for _ in range(_ACCEPTS_PER_TURN - 1):
-        twin = socket.socket(listening.family, listening.type)
-        twin.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        twin.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if twin.family == socket.AF_INET6:
-            twin.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does
-        twin.bind(listening.getsockname())
-        yield twin
-
-
-def _keep_alive(listening: socket.socket) -> None:
-    """Have the kernel find out, in about two minutes, that the host of a client is gone.
-
-    Connections inherit it from the socket that listens. To ask for it on each of them, and for the
-    address that few need to know, took 15 % of the time in which 5,000 clients are welcomed.
-    """
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):
-            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 def _affordable_connections() -> int:
