@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chatctl.errors import PartialError
 
@@ -40,10 +42,14 @@ def write_bytes(lines: bytes) -> None:
         raise _explained(fault) from None
 
 
-def flush() -> None:
-    """Write what others have printed; raises as `write` does."""
+@contextmanager
+def printed() -> Iterator[None]:
+    """Have written what argparse prints in the block, before it exits; raises as `write` does."""
     try:
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except OSError as fault:
         raise _explained(fault) from None
 

@@ -40,10 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(arguments: Sequence[str]) -> Config:
-    try:
+    with streams.printed():
         return sources.load(arguments, os.environ)
-    finally:
-        streams.flush()  # the help, if that was asked for
 
 
 def _run_errand(settings: Config) -> int:
