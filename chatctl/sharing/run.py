@@ -146,6 +146,8 @@ class Run:
         self._looked_at = 0.0
         self._is_stranded = False
         view.tell(events.Listening(host or "*", port))
+        if self._recovered:
+            view.tell(events.Recovered(tuple(sorted(self._recovered))))
         expected = wish.terms.peers
         others = None if expected is None else expected - 1
         view.tell(events.Awaiting(others, wish.terms.wait))
@@ -232,9 +234,13 @@ class Run:
 
     @property
     def _members(self) -> set[str]:
-        """Those who were met, and once nobody else can be, those from whom nothing is missing."""
+        """Those who were met, and once it was waited for the others, those whose files are here.
+
+        Before that one cannot know whether they are done and gone, or about to begin another round.
+        """
         met = self.gathering.met
-        return met | self._recovered.keys() if self.gathering.contacts.are_tried(met) else met
+        has_waited = time.monotonic() - self._began_at >= self.wish.terms.wait
+        return met | self._recovered.keys() if has_waited else met
 
     @property
     def is_whole(self) -> bool:
