@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatctl.errors import ClientError, Exit
+from chatctl.errors import ClientError, Exit, why
 from chatctl.ledger import Ledger
 from common import names
 from common.addresses import Address
@@ -94,9 +94,8 @@ class Identities:
         return True
 
     def _explain(self, failure: OSError) -> str:
-        why = os.strerror(failure.errno or 0).lower()
         return (
-            f"nothing can be kept in {self.directory}: {why}; "
+            f"nothing can be kept in {self.directory}: {why(failure)}; "
             "what is not acknowledged when this ends is lost"
         )
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chatctl.errors import PartialError
+from chatctl.errors import PartialError, why
 
 
 class OutputError(PartialError):
@@ -64,4 +64,4 @@ def abandon() -> None:
 def _explained(fault: OSError) -> Exception:
     if isinstance(fault, BrokenPipeError):
         return fault
-    return OutputError(f"cannot write to stdout: {os.strerror(fault.errno or 0).lower()}")
+    return OutputError(f"cannot write to stdout: {why(fault)}")
