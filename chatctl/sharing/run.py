@@ -148,9 +148,9 @@ class Run:
         view.tell(events.Listening(host or "*", port))
         if self._recovered:
             view.tell(events.Recovered(tuple(sorted(self._recovered))))
-        expected = wish.terms.peers
-        others = None if expected is None else expected - 1
-        view.tell(events.Awaiting(others, wish.terms.wait))
+        expected, wait = wish.terms.peers, wish.terms.wait
+        if wait:
+            view.tell(events.Awaiting(None if expected is None else expected - 1, wait))
 
     async def __aenter__(self) -> Self:
         return self
