@@ -137,7 +137,7 @@ def _die(path: Path) -> None:
         while database.wal_pages < MANY_PAGES:
             to = (anyone.randrange(1, _PEOPLE) * 4611686018427387 for _ in range(20))
             drafts = [Draft(1, "user", "x" * 100, 0, 0, each, "somebody") for each in to]
-            database.store(Batch([(draft, None) for draft in drafts], (), {}))
+            database.store(Batch([(drafts, None)], (), {}))
             database.file()
         os._exit(0)
     os.waitpid(child, 0)

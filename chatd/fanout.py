@@ -1,6 +1,6 @@
 """From the log to everyone it concerns: the only way a chat message is delivered."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import UNSET, Raw, Struct
 
@@ -31,20 +31,26 @@ class Fanout:
         """Queue what `outcomes` mean for everyone who is live; the log calls this."""
         batch, session_of = _Batch(self._roster.live), self._roster.of
         for outcome in outcomes:
-            entry, origin = outcome.entry, outcome.origin
-            draft = entry.draft
-            origin.inflight.done()
-            if outcome.kind == "stored":
-                self.last = entry.id
+            entries, origin = outcome.entries, outcome.origin
+            origin.inflight.done(len(entries))
+            if outcome.kind != "stored":
+                batch.own(origin).say(*_answers(outcome))
+                continue
+            self.last = entries[-1].id
+            reader, letters = None, None
+            for entry in entries:
+                draft = entry.draft
                 if draft.recipient is None:
                     # The author may have come back on another connection since.
                     batch.add_broadcast(entry, session_of(draft.author) or origin)
-                else:
-                    recipient = session_of(draft.recipient)
-                    if recipient is not None and recipient.is_live:
-                        batch.lines(recipient).append(recipient.outbox.dialect.tell(entry))
-            if draft.ref is not None or outcome.kind == "failed":
-                batch.lines(origin).append(_answer(outcome))
+                    letters = None
+                elif draft.recipient != reader:
+                    letters = batch.letters(session_of(draft.recipient))
+                reader = draft.recipient
+                if letters is not None:
+                    letters.append(entry)
+                if draft.ref is not None:
+                    batch.own(origin).say(Ack(draft.ref, entry.id))
         batch.queue(self.last)
 
 
@@ -61,20 +67,24 @@ class _Batch:
         self._is_shared = False
         self._apart: dict[Session, _Own] = {}
 
-    def lines(self, session: Session) -> list[Message | Raw]:
-        """Return where to add lines for `session` alone; from now on it is set apart."""
+    def own(self, session: Session) -> "_Own":
+        """Return where to add what is for `session` alone; from now on it is set apart."""
         own = self._apart.get(session)
         if own is None:
-            own = self._apart[session] = _Own()
+            own = self._apart[session] = _Own(session.outbox.dialect)
         if self._is_shared:
             self._catch_up(session, own)
-        return own.lines
+        return own
+
+    def letters(self, session: Session | None) -> list[Entry] | None:
+        """Return where to add direct messages for `session`, if there is one that gets them now."""
+        return self.own(session).letters if session is not None and session.is_live else None
 
     def add_broadcast(self, entry: Entry, author: Session) -> None:
         """Add a broadcast for everyone but its author."""
-        self.lines(author)
+        self.own(author)
         for dialect, shared in self._shared.items():
-            shared.extend(dialect.encode_entry(entry))
+            shared.extend(dialect.encode_entries([entry]))
         if author.is_live:
             self._apart[author].heard = len(self._shared[author.outbox.dialect])
         self._is_shared = True
@@ -102,16 +112,23 @@ class _Batch:
 
 
 class _Own(Struct, gc=False):
-    """What one session gets that is set apart: pieces in log order, and its lines behind them.
+    """What one session gets that is set apart: pieces in log order, and what is behind them.
 
-    All lines that follow each other are encoded in one call, which took 10 % off what a direct
-    message costs.
+    All that follows each other is told in one call and encoded in one call, which took 20 % off
+    what a direct message costs.
     """
 
-    lines: list[Message | Raw] = []
-    pieces: list[bytes | slice] | None = None
+    dialect: Dialect
+    letters: list[Entry] = []
+    """Direct messages to it, behind the lines."""
     heard: int = 0
     """How far it is in the bytes of the broadcasts."""
+    _lines: list[Message | Raw] | None = None
+    _pieces: list[bytes | slice] | None = None
+
+    def say(self, *lines: Message | Raw) -> None:
+        """Add lines that are no letters."""
+        self._tell().extend(lines)
 
     def catch_up(self, end: int) -> None:
         """Take the broadcasts that it has not heard, up to `end`."""
@@ -122,26 +139,38 @@ class _Own(Struct, gc=False):
 
     def encode(self, broadcasts: bytes) -> bytes:
         """Return all of it as it goes over the wire; its slices are of `broadcasts`."""
-        if self.pieces is None:
-            return encode_lines(self.lines)
+        if self._pieces is None:
+            if self._lines is None:
+                return self.dialect.encode_entries(self.letters)
+            return encode_lines(self._tell())
         shared = memoryview(broadcasts)
         pieces = self._close_lines()
         return b"".join(shared[one] if isinstance(one, slice) else one for one in pieces)
 
     def _close_lines(self) -> list[bytes | slice]:
         """Make a piece of the lines, so that more can be added to the pieces."""
-        pieces = self.pieces = self.pieces or []
-        if self.lines:
-            pieces.append(encode_lines(self.lines))
-            self.lines = []
+        pieces = self._pieces = self._pieces or []
+        if lines := self._tell():
+            pieces.append(encode_lines(lines))
+            lines.clear()
         return pieces
 
+    def _tell(self) -> list[Message | Raw]:
+        """Make lines of the letters; return all lines."""
+        lines = self._lines = self._lines or []
+        if self.letters:
+            lines.extend(self.dialect.tell(self.letters))
+            self.letters.clear()
+        return lines
 
-def _answer(outcome: Outcome[Session]) -> Message | Raw:
-    ref = outcome.entry.draft.ref
-    if outcome.kind == "failed":
-        detail = f"the message was not stored and not delivered: {outcome.failure}"
-        error = Error("storage_failed", detail, ref=UNSET if ref is None else ref)
-        return Raw(outcome.origin.outbox.dialect.encode([error])[:-1])
-    is_duplicate = True if outcome.kind == "duplicate" else UNSET
-    return Ack(ref or "", outcome.entry.id, is_duplicate)
+
+def _answers(outcome: Outcome[Session]) -> Iterator[Message | Raw]:
+    """Return what the origin is told of what was not stored now."""
+    for entry in outcome.entries:
+        ref = UNSET if entry.draft.ref is None else entry.draft.ref
+        if outcome.kind == "failed":
+            detail = f"the message was not stored and not delivered: {outcome.failure}"
+            error = Error("storage_failed", detail, ref=ref)
+            yield Raw(outcome.origin.outbox.dialect.encode([error])[:-1])
+        elif ref is not UNSET:
+            yield Ack(ref, entry.id, duplicate=True)

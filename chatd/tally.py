@@ -16,9 +16,9 @@ class Tally:
         """Count `number` more."""
         self.count += number
 
-    def done(self) -> None:
-        """Count one fewer."""
-        self.count -= 1
+    def done(self, number: int = 1) -> None:
+        """Count `number` fewer."""
+        self.count -= number
         if self._went_down is not None:
             self._went_down.set()
 

@@ -5,7 +5,7 @@ from typing import Generic
 
 from msgspec import Struct
 
-from chatd.log.port import Draft, Holder, Origin, Outcome
+from chatd.log.port import Appended, Holder, Origin, Outcome
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -16,18 +16,23 @@ class Claim(Struct, frozen=True, gc=False):
 
 
 class Batch(Struct, Generic[Origin], frozen=True):
-    """Messages, claims to names, and when holders were seen.
+    """Messages and their origins, claims to names, and when holders were seen.
 
     `seen` has the identity and ns since the Unix epoch by the key of the name.
     """
 
-    drafts: Sequence[tuple[Draft, Origin]]
+    appended: Appended[Origin]
     claims: Sequence[Claim]
     seen: Mapping[str, tuple[int, int]]
 
+    @property
+    def size(self) -> int:
+        """How many messages there are."""
+        return sum(len(drafts) for drafts, _ in self.appended)
+
 
 class Stored(Struct, Generic[Origin], frozen=True):
-    """What came of a batch: an outcome for each draft, and whether each claim was granted.
+    """What came of a batch: outcomes of all drafts, and whether each claim was granted.
 
     `first` and `last` are the log's after it.
     """

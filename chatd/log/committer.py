@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
@@ -19,7 +20,7 @@ from chatd.log.worker import Worker
 logger: Final = logging.getLogger(__name__)
 
 MAX_DRAFTS: Final = 4_096
-"""Messages that one commit stores at most, so that it takes some 0.1 s and no second."""
+"""Messages that one commit stores, about, at most, so that it takes some 0.1 s and no second."""
 
 MAX_SEEN: Final = 256
 """Sightings that one commit stores at most, so that nobody waits for long."""
@@ -58,7 +59,7 @@ class Committer(Generic[Origin]):
         self._loop = asyncio.get_running_loop()
         self._tell: Callable[[Callable[[], None]], None] = lambda _call: None
         self._report: Committed[Origin] = lambda _outcomes: None
-        self._drafts: list[tuple[Draft, Origin]] = []
+        self._appended: deque[tuple[Sequence[Draft], Origin]] = deque()
         self._claims: list[Claim] = []
         self._answers: list[asyncio.Future[bool]] = []
         self._asked = 0
@@ -87,7 +88,7 @@ class Committer(Generic[Origin]):
 
     def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
         """Have drafts stored."""
-        self._drafts.extend((draft, origin) for draft in drafts)
+        self._appended.append((drafts, origin))
         self._asked += len(drafts)
         self._wake()
 
@@ -130,11 +131,18 @@ class Committer(Generic[Origin]):
 
     def _commit(self) -> None:
         seen = dict(islice(self.seen.items(), MAX_SEEN))
-        batch = Batch(self._drafts[:MAX_DRAFTS], self._claims, seen)
+        batch = Batch(self._take(), self._claims, seen)
         answers = self._answers
-        self._drafts = self._drafts[MAX_DRAFTS:]
         self._claims, self._answers = [], []
         self._writer.submit(lambda database: self._store(database, batch, answers))
+
+    def _take(self) -> list[tuple[Sequence[Draft], Origin]]:
+        taken, size = [], 0
+        while self._appended and size < MAX_DRAFTS:
+            appended = self._appended.popleft()
+            taken.append(appended)
+            size += len(appended[0])
+        return taken
 
     def _store(self, database: Database, batch: Batch[Origin], answers: _Answers) -> None:
         """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
@@ -145,7 +153,7 @@ class Committer(Generic[Origin]):
         else:
             self._tell(partial(self._stored, batch, answers, stored))
             self._checkpointer.look(database)
-            self._tidy(database, at_least=len(batch.drafts))
+            self._tidy(database, at_least=batch.size)
 
     def _store_in(self, database: Database, batch: Batch[Origin]) -> Stored[Origin]:
         try:
@@ -176,15 +184,18 @@ class Committer(Generic[Origin]):
                 answer.set_exception(StorageError(str(fault)))
         why = str(fault)
         self._go_on(
-            [Outcome("failed", Entry(0, draft), origin, why) for draft, origin in batch.drafts]
+            [
+                Outcome("failed", [Entry(0, draft) for draft in drafts], origin, why)
+                for drafts, origin in batch.appended
+            ]
         )
 
     def _go_on(self, outcomes: Sequence[Outcome[Origin]]) -> None:
         """Report a batch, after the next is under way: the disk works while it is delivered."""
-        self._is_busy = bool(self._drafts or self._claims)
+        self._is_busy = bool(self._appended or self._claims)
         if self._is_busy:
             self._commit()
-        self._told += len(outcomes)
+        self._told += sum(len(outcome.entries) for outcome in outcomes)
         self._has_news.set()
         if outcomes:
             self._report(outcomes)

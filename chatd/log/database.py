@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from itertools import chain, repeat
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import apsw
 from msgspec import structs
@@ -13,7 +13,18 @@ from msgspec import structs
 from chatd.log import lineage
 from chatd.log.batch import Batch, Claim, Stored
 from chatd.log.filing import Filing
-from chatd.log.port import Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
+from chatd.log.port import (
+    Appended,
+    Draft,
+    Entry,
+    Excerpt,
+    Holder,
+    Origin,
+    Outcome,
+    Page,
+    enter,
+    stored,
+)
 from chatd.log.retention import Retention
 from chatd.log.syncing import synchronous
 
@@ -64,9 +75,6 @@ class _KnownRefError(Exception):
     """A ref was used before."""
 
 
-_Drafts: TypeAlias = Sequence[tuple[Draft, Origin]]
-
-
 class Database:
     """Reads and writes the tables of `chatd.log.schema`; every call may raise apsw.Error."""
 
@@ -86,10 +94,10 @@ class Database:
     def store(self, batch: Batch[Origin]) -> Stored[Origin]:
         """Store all of `batch` in one transaction; when that fails, nothing of it is stored."""
         try:
-            if not (batch.claims or batch.seen or len(batch.drafts) > MAX_ROWS):
+            if not (batch.claims or batch.seen or batch.size > MAX_ROWS):
                 # A statement is a transaction of its own. To wait but once for the interpreter,
                 # which the event loop has meanwhile, is worth 20 %.
-                return Stored(self._insert_all(batch.drafts), (), self.first, self.last)
+                return Stored(self._insert_all(batch.appended), (), self.first, self.last)
             return self._store(batch, self._insert_all)
         except (_KnownRefError, apsw.ConstraintError):
             # Some were stored before. That is rare, so only now each is looked up.
@@ -166,51 +174,48 @@ class Database:
         self._connection.close()
 
     def _store(
-        self, batch: Batch[Origin], insert: Callable[[_Drafts[Origin]], list[Outcome[Origin]]]
+        self, batch: Batch[Origin], insert: Callable[[Appended[Origin]], list[Outcome[Origin]]]
     ) -> Stored[Origin]:
         with self._transaction():
-            outcomes = insert(batch.drafts)
+            outcomes = insert(batch.appended)
             granted = [self._grant(claim) for claim in batch.claims]
             for key, (identity, seen_ns) in batch.seen.items():
                 self._execute(_SEEN, (seen_ns, key, identity))
         return Stored(outcomes, granted, self.first, self.last)
 
-    def _insert_all(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
+    def _insert_all(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
         """Insert drafts none of which is known, or raise ConstraintError."""
-        slices = (drafts[start : start + MAX_ROWS] for start in range(0, len(drafts), MAX_ROWS))
-        return [outcome for one in slices for outcome in self._insert_together(one)]
+        entries = enter(appended, self.last)
+        for start in range(0, len(entries), MAX_ROWS):
+            self._insert_together(entries[start : start + MAX_ROWS])
+        return stored(appended, entries)
 
-    def _insert_together(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
-        numbered = list(enumerate(drafts, self.last + 1))
-        refs = [(draft.author, draft.ref) for draft, _ in drafts if draft.ref is not None]
+    def _insert_together(self, entries: Sequence[Entry]) -> None:
+        drafts = [entry.draft for entry in entries]
+        refs = [(draft.author, draft.ref) for draft in drafts if draft.ref is not None]
         if len(set(refs)) < len(refs) or self._filing.knows_any(refs):
             raise _KnownRefError
-        room = 1 << (len(drafts) - 1).bit_length()
+        room = 1 << (len(entries) - 1).bit_length()
         values = [
-            *chain.from_iterable(
-                (number, *structs.astuple(draft)) for number, (draft, _) in numbered
-            ),
-            *repeat(None, (room - len(drafts)) * _ROW.count("?")),
-            len(drafts),
+            *chain.from_iterable((one.id, *structs.astuple(one.draft)) for one in entries),
+            *repeat(None, (room - len(entries)) * _ROW.count("?")),
+            len(entries),
         ]
         self._execute(_insert_up_to(room), values)
-        self.last += len(drafts)
-        for number, (draft, _) in numbered:
-            self._filing.add(number, draft)
-        return [
-            Outcome("stored", Entry(number, draft), origin) for number, (draft, origin) in numbered
-        ]
+        self.last += len(entries)
+        for entry in entries:
+            self._filing.add(entry.id, entry.draft)
 
-    def _insert_each(self, drafts: _Drafts[Origin]) -> list[Outcome[Origin]]:
-        return [self._insert_one(draft, origin) for draft, origin in drafts]
+    def _insert_each(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
+        return [self._insert_one(draft, origin) for drafts, origin in appended for draft in drafts]
 
     def _insert_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
         if draft.ref is not None and (first := self._find(draft.author, draft.ref)) is not None:
-            return Outcome("duplicate", first, origin)
+            return Outcome("duplicate", [first], origin)
         self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
         self.last += 1
         self._filing.add(self.last, draft)
-        return Outcome("stored", Entry(self.last, draft), origin)
+        return Outcome("stored", [Entry(self.last, draft)], origin)
 
     def _find(self, author: int, ref: str) -> Entry | None:
         number = self._filing.find(author, ref)

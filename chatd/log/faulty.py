@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from chatd.log.port import Committed, Draft, Entry, Outcome
+from chatd.log.port import Committed, Draft, Entry, Outcome, enter, stored
 from chatd.log.sqlite import SqliteLog
 
 BEHIND: Final = 0.05
@@ -30,10 +30,10 @@ class AckBeforeCommit(SqliteLog[Any]):
 
     def append(self, drafts: Sequence[Draft], origin: Any) -> None:
         """Promise the next ids."""
-        entries = [Entry(number, draft) for number, draft in enumerate(drafts, self._promised + 1)]
-        self._promised += len(entries)
         loop = asyncio.get_running_loop()
-        loop.call_soon(self._report, [Outcome("stored", entry, origin) for entry in entries])
+        appended = [(drafts, origin)]
+        loop.call_soon(self._report, stored(appended, enter(appended, self._promised)))
+        self._promised += len(drafts)
         loop.call_later(BEHIND, super().append, drafts, origin)
 
 
@@ -43,20 +43,22 @@ class ForgetRefs(SqliteLog[Any]):
     async def open(self, committed: Committed[Any]) -> None:
         """Make ready; outcomes go to `committed` from now on."""
 
-        def report(outcomes: Sequence[Outcome[tuple[Draft, Any]]]) -> None:
-            committed([_with_ref(outcome) for outcome in outcomes])
+        def report(outcomes: Sequence[Outcome[tuple[Sequence[Draft], Any]]]) -> None:
+            committed([_with_refs(outcome) for outcome in outcomes])
 
         await super().open(report)
 
     def append(self, drafts: Sequence[Draft], origin: Any) -> None:
         """Take drafts without their refs."""
-        for draft in drafts:
-            super().append([structs.replace(draft, ref=None)], (draft, origin))
+        without = [structs.replace(draft, ref=None) for draft in drafts]
+        super().append(without, (drafts, origin))
 
 
-def _with_ref(outcome: Outcome[tuple[Draft, Any]]) -> Outcome[Any]:
-    draft, origin = outcome.origin
-    return Outcome(outcome.kind, Entry(outcome.entry.id, draft), origin, outcome.failure)
+def _with_refs(outcome: Outcome[tuple[Sequence[Draft], Any]]) -> Outcome[Any]:
+    drafts, origin = outcome.origin
+    numbers = [entry.id for entry in outcome.entries]
+    entries = [*map(Entry, numbers, drafts)]
+    return Outcome(outcome.kind, entries, origin, outcome.failure)
 
 
 FAULTS: Final[Mapping[str, type[SqliteLog[Any]]]] = {

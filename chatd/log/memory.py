@@ -1,13 +1,25 @@
 """A log that lives as long as the daemon."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final, Generic
 
 from msgspec import structs
 
-from chatd.log.port import Committed, Draft, Entry, Excerpt, Holder, Origin, Outcome, Page
+from chatd.log.port import (
+    Appended,
+    Committed,
+    Draft,
+    Entry,
+    Excerpt,
+    Holder,
+    Origin,
+    Outcome,
+    Page,
+    enter,
+    stored,
+)
 
 _REPLAY_STEP: Final = 1_000
 
@@ -39,7 +51,7 @@ class MemoryLog(Generic[Origin]):
         # Up to the one with the id `last`. What is forgotten stays in front until it is enough to
         # be worth moving the others.
         self._entries: list[Entry] = []
-        self._refs: dict[tuple[int, str], Entry] = {}
+        self._refs: dict[tuple[int, str | None], Entry] = {}
         self._holders: dict[str, Holder] = {}
         self._appended: list[tuple[Sequence[Draft], Origin]] = []
         self._waiting = 0
@@ -106,22 +118,25 @@ class MemoryLog(Generic[Origin]):
             self._forget_what_is_too_much()
             self._committed(outcomes)
 
-    def _store(self, appended: Iterable[tuple[Sequence[Draft], Origin]]) -> list[Outcome[Origin]]:
-        outcomes: list[Outcome[Origin]] = []
-        entries, refs, last = self._entries, self._refs, self.last
-        for drafts, origin in appended:
-            for draft in drafts:
-                entry = Entry(last + 1, draft)
-                if draft.ref is not None:
-                    first = refs.setdefault((draft.author, draft.ref), entry)
-                    if first is not entry:
-                        outcomes.append(Outcome("duplicate", first, origin))
-                        continue
-                last += 1
-                entries.append(entry)
-                outcomes.append(Outcome("stored", entry, origin))
-        self.last = last
-        return outcomes
+    def _store(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
+        entries = enter(appended, self.last)
+        with_ref = [entry for entry in entries if entry.draft.ref is not None]
+        refs = {(entry.draft.author, entry.draft.ref): entry for entry in with_ref}
+        if len(refs) < len(with_ref) or not self._refs.keys().isdisjoint(refs):
+            return [
+                self._store_one(draft, origin) for drafts, origin in appended for draft in drafts
+            ]
+        self._entries += entries
+        self._refs |= refs
+        self.last += len(entries)
+        return stored(appended, entries)
+
+    def _store_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
+        first = self._refs.get((draft.author, draft.ref))
+        if first is not None:
+            return Outcome("duplicate", [first], origin)
+        (outcome,) = self._store([([draft], origin)])
+        return outcome
 
     def _forget_what_is_too_much(self) -> None:
         first = max(self.first, self.last - self._keep + 1)

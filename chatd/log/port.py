@@ -5,6 +5,7 @@ which it was committed. There is no other way to a recipient.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, count
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -48,15 +49,34 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct, Generic[Origin], frozen=True, gc=False):
-    """What became of a draft: `entry` holds its id, the first one when it was a duplicate.
+    """What became of drafts that one origin appended, one after the other; at least one.
 
-    A failed one is not in the log; `failure` says why, and its id is 0.
+    `entries` hold their ids; that of a duplicate is the first one's. Failed ones are not in the
+    log; `failure` says why, and their ids are 0.
     """
 
     kind: Literal["stored", "duplicate", "failed"]
-    entry: Entry
+    entries: Sequence[Entry]
     origin: Origin
     failure: str = ""
+
+
+Appended: TypeAlias = Sequence[tuple[Sequence[Draft], Origin]]
+"""Drafts in the order in which they were appended, each time by one origin."""
+
+
+def enter(appended: Appended[Origin], last: int) -> list[Entry]:
+    """Return the drafts with the ids behind `last`."""
+    return [*map(Entry, count(last + 1), chain.from_iterable(drafts for drafts, _ in appended))]
+
+
+def stored(appended: Appended[Origin], entries: Sequence[Entry]) -> list[Outcome[Origin]]:
+    """Return the outcomes of drafts that are stored as `entries`."""
+    outcomes, end = [], 0
+    for drafts, origin in appended:
+        start, end = end, end + len(drafts)
+        outcomes.append(Outcome("stored", entries[start:end], origin))
+    return outcomes
 
 
 Committed: TypeAlias = Callable[[Sequence[Outcome[Origin]]], None]

@@ -204,7 +204,7 @@ async def _deliver(session: Session, entries: Sequence[Entry]) -> None:
             await session.drained()
         if session.is_closing:
             return
-        outbox.put(Part(outbox.dialect.encode_entry(entry), entry.id))
+        outbox.put(Part(outbox.dialect.encode_entries([entry]), entry.id))
     await session.drained()
 
 

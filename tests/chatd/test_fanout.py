@@ -1,7 +1,7 @@
 """From the log to everyone it concerns: in log order, and encoded as seldom as possible."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -25,10 +25,10 @@ PEOPLE = range(1, 7)
 
 
 class Said(NamedTuple):
-    """What somebody said and what the log made of it."""
+    """What somebody said, to several one after the other, and what the log made of it."""
 
     author: int
-    recipient: int | None
+    recipients: list[int | None]
     ref: str | None
     kind: str
     is_from_lost_connection: bool
@@ -37,7 +37,7 @@ class Said(NamedTuple):
 SAID = st.builds(
     Said,
     st.sampled_from(PEOPLE),
-    st.none() | st.sampled_from(PEOPLE),
+    st.lists(st.none() | st.sampled_from(PEOPLE), min_size=1, max_size=4),
     st.sampled_from([None, "r"]),
     st.sampled_from(["stored", "stored", "stored", "duplicate", "failed"]),
     st.booleans(),
@@ -65,15 +65,20 @@ class Room:
         if said.is_from_lost_connection:
             origin = lone_session(said.author, origin.outbox.dialect)
             origin.close("connection lost")
-        origin.inflight.add()
+        origin.inflight.add(len(said.recipients))
         name = f"user {said.author}"
-        draft = Draft(said.author, name, "hi", EPOCH_NS, 3, said.recipient, "you", ref)
+        drafts = [
+            Draft(said.author, name, "hi", EPOCH_NS, 3, recipient, "you", ref)
+            for recipient in said.recipients
+        ]
         match said.kind:
             case "stored":
-                return Outcome("stored", Entry(next(self._ids), draft), origin)
+                entries = [Entry(next(self._ids), draft) for draft in drafts]
+                return Outcome("stored", entries, origin)
             case "duplicate":
-                return Outcome("duplicate", Entry(1, draft), origin)
-        return Outcome("failed", Entry(0, draft), origin, "the disk is full")
+                return Outcome("duplicate", [Entry(1, draft) for draft in drafts], origin)
+        failed = [Entry(0, draft) for draft in drafts]
+        return Outcome("failed", failed, origin, "the disk is full")
 
 
 def expected(reader: Session, outcomes: Sequence[Outcome[Session]]) -> bytes:
@@ -82,17 +87,18 @@ def expected(reader: Session, outcomes: Sequence[Outcome[Session]]) -> bytes:
     if reader.is_closing:
         return stream
     for outcome in outcomes:
-        id_, draft = outcome.entry.id, outcome.entry.draft
-        if outcome.kind == "stored" and reader.is_live and draft.reaches(reader.identity):
-            stream += dialect.encode_entry(outcome.entry)
-        if outcome.origin is not reader:
-            continue
-        if outcome.kind == "failed":
-            detail = "the message was not stored and not delivered: the disk is full"
-            stream += dialect.encode([Error("storage_failed", detail, ref=draft.ref or UNSET)])
-        elif draft.ref is not None:
-            is_duplicate = outcome.kind == "duplicate" or UNSET
-            stream += encode(Ack(draft.ref, id_, is_duplicate))
+        for entry in outcome.entries:
+            ref = entry.draft.ref
+            if outcome.kind == "stored" and reader.is_live and entry.draft.reaches(reader.identity):
+                stream += dialect.encode_entries([entry])
+            if outcome.origin is not reader:
+                continue
+            if outcome.kind == "failed":
+                detail = "the message was not stored and not delivered: the disk is full"
+                stream += dialect.encode([Error("storage_failed", detail, ref=ref or UNSET)])
+            elif ref is not None:
+                is_duplicate = outcome.kind == "duplicate" or UNSET
+                stream += encode(Ack(ref, entry.id, is_duplicate))
     return stream
 
 
@@ -118,14 +124,15 @@ async def test_a_broadcast_is_encoded_once_for_each_dialect_that_is_spoken(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = [await stage.hello(f"user {number}", version=number % 2) for number in range(10)]
-    encoded = []
-    encode_entry = Dialect.encode_entry
+    encoded: list[tuple[Dialect, int]] = []
+    encode_entries = Dialect.encode_entries
 
-    def counted(dialect: Dialect, entry: Entry) -> bytes:
-        encoded.append((dialect, entry.id))
-        return encode_entry(dialect, entry)
+    def counted(dialect: Dialect, entries: Iterable[Entry]) -> bytes:
+        entries = list(entries)
+        encoded.extend((dialect, entry.id) for entry in entries)
+        return encode_entries(dialect, entries)
 
-    monkeypatch.setattr(Dialect, "encode_entry", counted)
+    monkeypatch.setattr(Dialect, "encode_entries", counted)
     for author in members[:2]:
         await author.say("outgoing_broadcast", content="hey")
     stage.end_turn.run()

@@ -21,8 +21,7 @@ def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -
     claim = Claim(Holder(name, ANN, b"a" * 32, 0), None)
     database.store(Batch((), (claim,), {}))
     for start in range(0, len(drafts), 500):
-        part = drafts[start : start + 500]
-        database.store(Batch([(one, None) for one in part], (), {}))
+        database.store(Batch([(drafts[start : start + 500], None)], (), {}))
     while database.file(is_idle=True):
         pass
     database.close()

@@ -4,10 +4,10 @@ To add an implementation, write its harness and name it in `IMPLEMENTATIONS`.
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import pytest
 
@@ -26,11 +26,32 @@ ANN, BOB, CAROL = 1, 2**62 - 1, 3
 ALL: Final = Retention()
 
 
+class Reported(NamedTuple):
+    """What became of one draft."""
+
+    kind: str
+    entry: Entry
+    origin: str
+    failure: str
+
+
+def each(outcomes: Iterable[Outcome[str]]) -> list[Reported]:
+    """Return what `outcomes` say of each draft."""
+    return [
+        Reported(outcome.kind, entry, outcome.origin, outcome.failure)
+        for outcome in outcomes
+        for entry in outcome.entries
+    ]
+
+
 class Harness(Protocol):
-    """An open log, and the outcomes it has reported so far."""
+    """An open log, and what it has reported so far."""
 
     log: Log[str]
-    reported: list[Outcome[str]]
+    reported: list[Reported]
+
+    def note(self, outcomes: Iterable[Outcome[str]]) -> None:
+        """Take what the log reports."""
 
     async def commit(self) -> None:
         """Return when all that was appended is reported and what is not kept is gone."""
@@ -44,7 +65,10 @@ class _MemoryHarness:
     def __init__(self, keep: int) -> None:
         self._end_turn = Deferred()
         self.log: Log[str] = MemoryLog(keep, self._end_turn)
-        self.reported: list[Outcome[str]] = []
+        self.reported: list[Reported] = []
+
+    def note(self, outcomes: Iterable[Outcome[str]]) -> None:
+        self.reported += each(outcomes)
 
     async def commit(self) -> None:
         self._end_turn.run()
@@ -54,7 +78,7 @@ class _MemoryHarness:
 async def open_memory_log(keep: int) -> AsyncIterator[Harness]:
     """Open a `MemoryLog`."""
     harness = _MemoryHarness(keep)
-    await harness.log.open(harness.reported.extend)
+    await harness.log.open(harness.note)
     yield harness
     await harness.log.close()
 
@@ -70,8 +94,11 @@ class SqliteHarness:
         boot: str | None = None,
     ) -> None:
         self.now_ns = EPOCH_NS
-        self.reported: list[Outcome[str]] = []
+        self.reported: list[Reported] = []
         self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns, boot)
+
+    def note(self, outcomes: Iterable[Outcome[str]]) -> None:
+        self.reported += each(outcomes)
 
     async def commit(self) -> None:
         await self.log.flush()
@@ -86,7 +113,7 @@ async def open_sqlite(
 ) -> AsyncIterator[SqliteHarness]:
     """Open the `SqliteLog` in `directory`, in this boot of the machine or another one."""
     harness = SqliteHarness(directory, retention, durability, boot)
-    await harness.log.open(harness.reported.extend)
+    await harness.log.open(harness.note)
     try:
         yield harness
     finally:

@@ -53,7 +53,7 @@ def test_where_the_last_pages_are_never_moved_the_writer_does_it_and_it_begins_a
     writer = Database(open_database(tmp_path / "log.sqlite", "process"))
     for number in range(600):
         message = draft(recipient=BOB, content="x" * 4_000, ref=f"{number}")
-        writer.store(Batch([(message, "")], (), {}))
+        writer.store(Batch([([message], "")], (), {}))
         looking.look(writer)
     assert writer.wal_pages < 300
     assert (tmp_path / "log.sqlite-wal").stat().st_size < 300 * PAGE

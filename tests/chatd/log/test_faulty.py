@@ -7,10 +7,19 @@ import pytest
 
 from chatd.log import faulty
 from chatd.log.faulty import FAULTS, AckBeforeCommit, ForgetRefs
-from chatd.log.port import Outcome
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
-from tests.chatd.log.harness import BOB, SqliteHarness, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.log.harness import (
+    BOB,
+    Reported,
+    SqliteHarness,
+    draft,
+    each,
+    fill,
+    ids,
+    open_sqlite,
+    replayed,
+)
 from tests.chatd.stand_ins import EPOCH_NS
 
 
@@ -19,9 +28,9 @@ def test_without_a_fault_there_is_none() -> None:
 
 
 async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path: Path) -> None:
-    reported: list[Outcome[str]] = []
+    reported: list[Reported] = []
     log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
-    await log.open(reported.extend)
+    await log.open(lambda outcomes: reported.extend(each(outcomes)))
     log.append([draft(ref="r")], "ann")
     log.append([draft(ref="s")], "ann")
     await asyncio.sleep(0)
@@ -37,7 +46,7 @@ async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
     monkeypatch.setattr(faulty, "BEHIND", 0.0)
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
-    await bench.log.open(bench.reported.extend)
+    await bench.log.open(bench.note)
     bench.log.append([draft()], "ann")
     await asyncio.sleep(0.001)  # later than a timer of no time at all
     await bench.log.flush()
@@ -48,7 +57,7 @@ async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
 async def test_a_ref_that_was_forgotten_is_no_duplicate(tmp_path: Path) -> None:
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = ForgetRefs(tmp_path, "process", Retention(), lambda: EPOCH_NS)
-    await bench.log.open(bench.reported.extend)
+    await bench.log.open(bench.note)
     await fill(bench, draft(ref="r"), draft(ref="r"))
     assert [(one.kind, one.entry.id, one.entry.draft.ref) for one in bench.reported] == [
         ("stored", 1, "r"),

@@ -11,10 +11,20 @@ from chatd.log import committer, filing
 from chatd.log.batch import Batch
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
-from chatd.log.port import Draft, Outcome
+from chatd.log.port import Draft
 from chatd.log.retention import Retention
 from chatd.log.soundness import findings
-from tests.chatd.log.harness import ANN, BOB, CAROL, draft, fill, ids, open_sqlite
+from tests.chatd.log.harness import (
+    ANN,
+    BOB,
+    CAROL,
+    Reported,
+    draft,
+    each,
+    fill,
+    ids,
+    open_sqlite,
+)
 from tests.chatd.stand_ins import EPOCH_NS
 
 WINDOW = 10
@@ -33,11 +43,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def store(database: Database, *drafts: Draft) -> list[Outcome[str]]:
+def store(database: Database, *drafts: Draft) -> list[Reported]:
     """Commit `drafts`, and file what is due, as the log's thread does."""
-    outcomes = database.store(Batch([(one, "") for one in drafts], (), {})).outcomes
+    outcomes = database.store(Batch([(drafts, "")], (), {})).outcomes
     database.file()
-    return list(outcomes)
+    return each(outcomes)
 
 
 def letter(number: int) -> Draft:

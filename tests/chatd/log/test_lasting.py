@@ -9,7 +9,17 @@ import pytest
 from chatd.log.port import Holder, UnusableLogError
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
-from tests.chatd.log.harness import ANN, BOB, SqliteHarness, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.log.harness import (
+    ANN,
+    BOB,
+    SqliteHarness,
+    draft,
+    each,
+    fill,
+    ids,
+    open_sqlite,
+    replayed,
+)
 from tests.chatd.stand_ins import EPOCH_NS
 
 
@@ -68,7 +78,7 @@ async def test_what_was_reported_is_there_after_the_process_was_killed(tmp_path:
 async def test_what_is_appended_while_a_commit_runs_is_one_batch(tmp_path: Path) -> None:
     sizes: list[int] = []
     bench = SqliteHarness(tmp_path, Retention())
-    await bench.log.open(lambda outcomes: sizes.append(len(outcomes)))
+    await bench.log.open(lambda outcomes: sizes.append(len(each(outcomes))))
     bench.log.append([draft()], "first")
     await asyncio.sleep(0)  # the commit of the first is under way
     for number in range(2_000):

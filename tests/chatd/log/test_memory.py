@@ -5,14 +5,14 @@ from itertools import count
 import pytest
 
 from chatd.log.memory import MemoryLog
-from tests.chatd.log.harness import BOB, draft, ids
+from tests.chatd.log.harness import BOB, draft, each, ids
 from tests.chatd.stand_ins import Deferred
 
 
 async def test_much_that_comes_in_one_turn_is_reported_in_batches_of_bounded_size() -> None:
     end_turn, batches = Deferred(), list[list[str]]()
     log = MemoryLog[str](100, end_turn, batch=3)
-    await log.open(lambda outcomes: batches.append([outcome.origin for outcome in outcomes]))
+    await log.open(lambda said: batches.append([one.origin for one in each(said)]))
     for origin in "abcdefg":
         log.append([draft()], origin)
     assert batches == [["a", "b", "c"], ["d", "e", "f"]]
@@ -23,7 +23,7 @@ async def test_much_that_comes_in_one_turn_is_reported_in_batches_of_bounded_siz
 async def test_what_is_being_appended_is_never_reported_meanwhile() -> None:
     end_turn, reported = Deferred(), list[str]()
     log = MemoryLog[str](100, end_turn, batch=1)
-    await log.open(lambda outcomes: reported.extend(outcome.origin for outcome in outcomes))
+    await log.open(lambda said: reported.extend(one.origin for one in each(said)))
     for origin in "abc":
         log.append([draft()], origin)
         assert origin not in reported
@@ -34,7 +34,7 @@ async def test_what_is_being_appended_is_never_reported_meanwhile() -> None:
 async def test_drafts_that_are_appended_together_are_reported_together() -> None:
     end_turn, batches = Deferred(), list[str]()
     log = MemoryLog[str](100, end_turn, batch=3)
-    await log.open(lambda said: batches.append("".join(outcome.origin for outcome in said)))
+    await log.open(lambda said: batches.append("".join(one.origin for one in each(said))))
     for origin, size in [("a", 2), ("b", 2), ("c", 1), ("d", 5), ("e", 1)]:
         log.append([draft()] * size, origin)
     end_turn.run()

@@ -14,7 +14,7 @@ from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import UnusableLogError
 from chatd.log.schema import MIGRATIONS
 from tests.chatd.log.files import doctor, long_log, make_log, old_log, overwrite
-from tests.chatd.log.harness import BOB, draft, ids
+from tests.chatd.log.harness import BOB, draft, each, ids
 
 
 def refusal(path: Path) -> str:
@@ -184,8 +184,11 @@ class TestVersions:
     def test_one_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
         newer = Database(open_database(old_log(tmp_path), "power"))
         assert (newer.last, newer.ancestors()) == (1, {})
-        stored = newer.store(Batch([(draft(7, ref="a ref"), ""), (draft(), "")], (), {}))
-        assert [(o.kind, o.entry.id) for o in stored.outcomes] == [("duplicate", 1), ("stored", 2)]
+        stored = newer.store(Batch([([draft(7, ref="a ref"), draft()], "")], (), {}))
+        assert [(o.kind, o.entry.id) for o in each(stored.outcomes)] == [
+            ("duplicate", 1),
+            ("stored", 2),
+        ]
         newer.close()
 
     def test_a_migration_that_fails_changes_nothing(self, tmp_path: Path) -> None:

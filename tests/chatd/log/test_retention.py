@@ -21,7 +21,7 @@ def rows(tmp_path: Path) -> Iterator[Database]:
     opened = Database(open_database(tmp_path / FILE, "process"))
     for half in range(2):
         drafts = [draft(recipient=BOB, ref=f"{half} {n}", content="x" * 100) for n in range(500)]
-        opened.store(Batch([(one, "") for one in drafts], [], {}))
+        opened.store(Batch([(drafts, "")], [], {}))
     yield opened
     opened.close()
 
