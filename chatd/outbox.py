@@ -1,6 +1,5 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -68,7 +67,9 @@ class Outbox:
         self.taken_id = 0
         """Newest log id that was taken out."""
         self._replies: list[Message] = []
-        self._parts: deque[Part] = deque()
+        # No deque, although they leave in front: one with nothing in it takes 0.6 KB, a seventh of
+        # a connection that does nothing.
+        self._parts: list[Part] = []
         self._wake = wake
 
     def speak(self, dialect: Dialect) -> None:
@@ -130,20 +131,27 @@ class Outbox:
             self.pack()
         if not parts:
             return b""
-        part = parts.popleft()
-        encoded, last_id = part.encoded, part.last_id
-        if parts:
-            taken, size = [encoded], len(encoded)
-            while parts and size < limit:
-                part = parts.popleft()
-                taken.append(part.encoded)
-                size += len(part.encoded)
-                last_id = max(last_id, part.last_id)
-            encoded = b"".join(taken)
+        if len(parts) == 1:
+            part = parts.pop()
+            encoded, last_id = part.encoded, part.last_id
+        else:
+            encoded, last_id = self._join(limit)
         self.size -= len(encoded)
         self.is_busy = self.size > BUSY_BYTES
         self.taken_id = max(self.taken_id, last_id)
         return encoded
+
+    def _join(self, limit: int) -> tuple[bytes, int]:
+        """Take parts out; return them as one, and the newest id in them."""
+        taken, size, last_id = [], 0, 0
+        for part in self._parts:
+            taken.append(part.encoded)
+            size += len(part.encoded)
+            last_id = max(last_id, part.last_id)
+            if size >= limit:
+                break
+        del self._parts[: len(taken)]
+        return b"".join(taken), last_id
 
     def clear(self) -> None:
         """Forget everything that was not taken."""

@@ -30,9 +30,10 @@ class Turn:
         self._defer = defer
         self._write = write
         self._awake: list[Outbox] = []
+        self.wake: Callable[[Outbox], None] = self._wake
+        """Has an outbox flushed at the end of this turn; one object, which all outboxes share."""
 
-    def wake(self, outbox: Outbox) -> None:
-        """Have `outbox` flushed at the end of this turn."""
+    def _wake(self, outbox: Outbox) -> None:
         if not self._awake:
             self._defer(self.flush)
         self._awake.append(outbox)
