@@ -1,6 +1,7 @@
 """How a server that keeps messages is spoken to by authors who wait until theirs is kept."""
 
 import json
+from functools import lru_cache
 from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from bench.dialects import ANY, ChatdDialect
@@ -61,20 +62,28 @@ class KeepingDialect(ChatdDialect):
 
     def kept(self, _name: str, count: int, size: int) -> Tape:
         """Return messages that each have a ref of their own."""
-        said = [
-            _message(to=_AWAY, content="." * size, ref=f"{number:08}") for number in range(count)
-        ]
-        return Tape(b"".join(said), len(said[0]))
+        return _said(count, size)
 
     def acknowledged(self, _name: str, count: int) -> Tape:
         """Return an ack for each ref."""
-        place = ANY * len(str(self.FILLED))
-        heard = [
-            b'{"code":"ack","ref":"%08d","id":%b}\n' % (number, place) for number in range(count)
-        ]
-        mask = repeated(heard[0], 1).mask
-        assert mask is not None
-        return Tape(b"".join(heard), len(heard[0]), mask[: len(heard[0])] * count)
+        return _acks(count, places=len(str(self.FILLED)))
+
+
+# Authors say and hear the same, so they share what would be 4 MB for each of a hundred.
+@lru_cache(maxsize=1)
+def _said(count: int, size: int) -> Tape:
+    said = [_message(to=_AWAY, content="." * size, ref=f"{number:08}") for number in range(count)]
+    return Tape(b"".join(said), len(said[0]))
+
+
+@lru_cache(maxsize=1)
+def _acks(count: int, places: int) -> Tape:
+    heard = [
+        b'{"code":"ack","ref":"%08d","id":%b}\n' % (number, ANY * places) for number in range(count)
+    ]
+    mask = repeated(heard[0], 1).mask
+    assert mask is not None
+    return Tape(b"".join(heard), len(heard[0]), mask[: len(heard[0])] * count)
 
 
 def _message(**fields: str) -> bytes:

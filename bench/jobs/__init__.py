@@ -48,7 +48,9 @@ SIZES: Final = {
 }
 EXCHANGES: Final = {count: f"exchanges-{count}" for count in (1, 100, 300, 500, 750, 1_000)}
 AUTHORS: Final = {count: f"durable-{count}" for count in (1, 100, 1_000)}
-"""The jobs in which one thing grows: members, bytes of a message, exchanges, authors at once."""
+PIPELINED: Final = {window: f"durable-100-w{window}" for window in (8, 64)}
+"""The jobs in which one thing grows: members, bytes of a message, exchanges, authors at once, and
+messages that each of 100 authors has in flight."""
 
 _EXCHANGE_GOALS: Final = {
     300: Goal("p99_us", 1_000, at_least=False),
@@ -111,6 +113,7 @@ CONTESTS: Final = (
         for count, name in EXCHANGES.items()
     ),
     *(Contest(Durable(name, authors), _KEEPING) for authors, name in AUTHORS.items()),
+    *(Contest(Durable(name, 100, window), _KEEPING) for window, name in PIPELINED.items()),
     Contest(ConnectStorm("storm", connections=5_000), _STORMED),
     Contest(
         Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD

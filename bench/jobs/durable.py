@@ -1,4 +1,4 @@
-"""Authors who wait until their message is kept: how many at once, and how long each waits."""
+"""Authors who wait until their messages are kept: how many at once, and how long each waits."""
 
 import socket
 
@@ -11,15 +11,19 @@ from bench.load.steady import measure_steady
 from bench.measurement import Measurement, Target, Timing
 from bench.sockets import connect, fence, hear_until, settle
 
-_MESSAGES = 400_000
+_MESSAGES = 800_000
 """That can be said in one run, by all together; more than any server keeps in its few seconds."""
 
 
 class Durable(Struct, frozen=True):
-    """Each of `authors` says its next message when it is told that the last one is kept."""
+    """Each of `authors` has up to `window` messages of which it is not yet told that they are kept.
+
+    With a window of one it says the next when it is told of the last.
+    """
 
     name: str
     authors: int
+    window: int = 1
     content_size: int = 100
     goal: Goal | None = None
     unit: str = "messages"
@@ -46,7 +50,7 @@ class Durable(Struct, frozen=True):
             says=dialect.kept(name, count, self.content_size),
             listeners=[author],
             hears=dialect.acknowledged(name, count),
-            pace=Pace(window=1),
+            pace=Pace(self.window),
         )
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
-from itertools import chain, repeat
 from typing import Any, Final
 
 import apsw
@@ -12,7 +11,7 @@ from msgspec import structs
 
 from chatd.log import lineage
 from chatd.log.batch import Batch, Claim, Stored
-from chatd.log.filing import Filing
+from chatd.log.filing import Filing, KnownRefError
 from chatd.log.port import (
     Appended,
     Draft,
@@ -48,8 +47,8 @@ _REPLAY: Final = f"""
 AND CASE WHEN recipient IS NULL THEN author <> :reader ELSE recipient = :reader END
 ORDER BY id
 """
-# Broadcasts are found in the table, and direct messages by their readers, but the newest of them,
-# which are not filed yet.
+# Broadcasts are found in the table, and direct messages by the bundles of their readers, but the
+# newest of them, which are not filed yet. All bundles up to the one around `before` may matter.
 _HISTORY: Final = f"""
 SELECT * FROM ({_SELECT} WHERE id < :before AND recipient IS NULL ORDER BY id DESC LIMIT :limit)
 UNION ALL
@@ -57,9 +56,13 @@ SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
                AND recipient IS NOT NULL AND :reader IN (author, recipient)
                ORDER BY id DESC LIMIT :limit)
 UNION ALL
-SELECT * FROM (SELECT {_COLUMNS} FROM letter CROSS JOIN entry USING (id)
-               WHERE reader = :reader AND id < :before AND id <= (SELECT filed FROM log)
-               ORDER BY id DESC LIMIT :limit)
+SELECT {_COLUMNS} FROM (
+    SELECT value AS id FROM bundle CROSS JOIN json_each(ids)
+    WHERE reader = :reader AND last <= (SELECT filed FROM log) AND value < :before
+    AND last <= coalesce((SELECT min(last) FROM bundle WHERE reader = :reader AND last >= :before),
+                         :before)
+    ORDER BY last DESC, value DESC LIMIT :limit
+) CROSS JOIN entry USING (id)
 ORDER BY id DESC LIMIT :limit
 """
 _CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"
@@ -69,10 +72,6 @@ WHERE key = ? AND identity = ? AND token_hash = ?
 """
 _SEEN: Final = "UPDATE holder SET seen_ns = ? WHERE key = ? AND identity = ?"
 _LAST_TOO_OLD: Final = "SELECT max(id) FROM entry WHERE id < ? AND sent_ns < ?"
-
-
-class _KnownRefError(Exception):
-    """A ref was used before."""
 
 
 class Database:
@@ -99,7 +98,7 @@ class Database:
                 # which the event loop has meanwhile, is worth 20 %.
                 return Stored(self._insert_all(batch.appended), (), self.first, self.last)
             return self._store(batch, self._insert_all)
-        except (_KnownRefError, apsw.ConstraintError):
+        except (KnownRefError, apsw.ConstraintError):
             # Some were stored before. That is rare, so only now each is looked up.
             return self._store(batch, self._insert_each)
 
@@ -191,20 +190,19 @@ class Database:
         return stored(appended, entries)
 
     def _insert_together(self, entries: Sequence[Entry]) -> None:
-        drafts = [entry.draft for entry in entries]
-        refs = [(draft.author, draft.ref) for draft in drafts if draft.ref is not None]
-        if len(set(refs)) < len(refs) or self._filing.knows_any(refs):
-            raise _KnownRefError
         room = 1 << (len(entries) - 1).bit_length()
-        values = [
-            *chain.from_iterable((one.id, *structs.astuple(one.draft)) for one in entries),
-            *repeat(None, (room - len(entries)) * _ROW.count("?")),
-            len(entries),
-        ]
-        self._execute(_insert_up_to(room), values)
-        self.last += len(entries)
+        values: list[object] = []
         for entry in entries:
-            self._filing.add(entry.id, entry.draft)
+            values += entry.id, *structs.astuple(entry.draft)
+        values += [None] * (room - len(entries)) * _ROW.count("?")
+        values.append(len(entries))
+        try:
+            self._filing.add(entries)
+            self._execute(_insert_up_to(room), values)
+        except BaseException:
+            self._filing.take_back(self.last)
+            raise
+        self.last += len(entries)
 
     def _insert_each(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
         return [self._insert_one(draft, origin) for drafts, origin in appended for draft in drafts]
@@ -214,8 +212,9 @@ class Database:
             return Outcome("duplicate", [first], origin)
         self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
         self.last += 1
-        self._filing.add(self.last, draft)
-        return Outcome("stored", [Entry(self.last, draft)], origin)
+        entry = Entry(self.last, draft)
+        self._filing.add_anew(entry)
+        return Outcome("stored", [entry], origin)
 
     def _find(self, author: int, ref: str) -> Entry | None:
         number = self._filing.find(author, ref)
@@ -281,9 +280,17 @@ class Database:
 
 @cache
 def _insert_up_to(room: int) -> str:
-    """Return what inserts the first of `room` rows, of which there are a few sizes only."""
+    """Return what inserts the first of `room` rows, of which there are a few sizes only.
+
+    It raises ConstraintError for a ref that is in the index: such a row has no author.
+    """
+    number, author, *others, ref, nameless = (f"column{one}" for one in range(1, 11))
+    is_new = f"iif(known_ref.id IS NULL, {author}, NULL)"
     return (
-        f"INSERT INTO entry ({_COLUMNS}) SELECT * FROM (VALUES {','.join([_ROW] * room)}) LIMIT ?"
+        f"INSERT INTO entry ({_COLUMNS}) "
+        f"SELECT {', '.join([number, is_new, *others, ref, nameless])} "
+        f"FROM (VALUES {','.join([_ROW] * room)}) "
+        f"LEFT JOIN known_ref ON known_ref.author = {author} AND known_ref.ref = {ref} LIMIT ?"
     )
 
 

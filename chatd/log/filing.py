@@ -3,18 +3,21 @@
 A row of an index goes to the page of an author. Where a hundred authors say one message each, that
 is two hundred pages of 4 KiB to rewrite beside 20 KiB of messages, and took two thirds of what it
 cost to store them. So they are stored without; thousands later, their rows are brought in page by
-page. What is not filed yet is known here, and found at the end of the table by those who read.
+page, and direct messages of one reader as one row, a bundle. What is not filed yet is known here,
+and found at the end of the table by those who read.
 (Deferred as in a log-structured merge tree: O'Neil and others, 1996.)
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
 from typing import Any, Final, TypeAlias
 
 import apsw
+import msgspec
 
-from chatd.log.port import Draft
+from chatd.log.port import Entry
+from chatd.log.schema import BUNDLE
 from chatd.log.syncing import synchronous
 
 WINDOW: Final = 8_192
@@ -32,28 +35,39 @@ _FILE_REFS: Final = f"""
 INSERT OR IGNORE INTO known_ref SELECT * FROM (VALUES {",".join(["(?,?,?)"] * SLICE)})
 WHERE column3 >= (SELECT first FROM log)
 """
-_FILE_LETTERS: Final = f"""
-INSERT OR IGNORE INTO letter SELECT * FROM (VALUES {",".join(["(?,?)"] * SLICE)})
+_FILE_BUNDLES: Final = f"""
+INSERT INTO bundle SELECT * FROM (VALUES {",".join(["(?,?,?)"] * SLICE)})
 WHERE column2 >= (SELECT first FROM log)
 """
 _FILED: Final = "UPDATE log SET filed = ?"
-_FORGET: Final = (
+_FORGET_REFS: Final = """
+DELETE FROM known_ref WHERE (author, ref) IN
+(SELECT author, ref FROM entry WHERE id < ? AND ref IS NOT NULL)
+"""
+_FORGET_BUNDLES: Final = tuple(
+    f"""
+    DELETE FROM bundle WHERE (reader, last) IN
+    (SELECT {reader}, id FROM entry WHERE id > ? AND id < ? AND recipient IS NOT NULL)
     """
-    DELETE FROM known_ref WHERE (author, ref) IN
-    (SELECT author, ref FROM entry WHERE id < ? AND ref IS NOT NULL)
-    """,
-    """
-    DELETE FROM letter WHERE (reader, id) IN
-    (SELECT author, id FROM entry WHERE id < ? AND recipient IS NOT NULL)
-    """,
-    """
-    DELETE FROM letter WHERE (reader, id) IN
-    (SELECT recipient, id FROM entry WHERE id < ? AND recipient IS NOT NULL)
-    """,
+    for reader in ("author", "recipient")
 )
+_BEHIND_ALL: Final = 2**63 - 1
 
 _Statement: TypeAlias = tuple[str, Sequence[object]]
 """Its text and its bindings."""
+_Message: TypeAlias = tuple[int, int, str | None, int | None]
+"""Its id, author, ref and recipient."""
+_Refs: TypeAlias = Mapping[int, Mapping[str, int]]
+"""Ids by author and ref."""
+
+
+def _message(entry: Entry) -> _Message:
+    draft = entry.draft
+    return entry.id, draft.author, draft.ref, draft.recipient
+
+
+class KnownRefError(Exception):
+    """A ref was used before."""
 
 
 class _Window:
@@ -66,42 +80,66 @@ class _Window:
         self.refs: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self.letters: defaultdict[int, list[int]] = defaultdict(list)
 
-    def note(self, number: int, author: int, ref: str | None, recipient: int | None) -> None:
-        if ref is not None:
-            self.refs[author][ref] = number
-        if recipient is not None:
-            self.letters[author].append(number)
-            self.letters[recipient].append(number)
+    def note(self, messages: Iterable[_Message], older: _Refs) -> None:
+        """Add messages by their ids; raise KnownRefError at a ref that is here or `older`."""
+        for number, author, ref, recipient in messages:
+            if ref is not None:
+                refs = self.refs[author]
+                if ref in refs or ref in older.get(author, ()):
+                    raise KnownRefError
+                refs[ref] = number
+            if recipient is not None:
+                self.letters[author].append(number)
+                if recipient != author:
+                    self.letters[recipient].append(number)
 
     def find(self, author: int, ref: str) -> int | None:
         refs = self.refs.get(author)
         return None if refs is None else refs.get(ref)
 
     def take_back(self, last: int) -> None:
-        for author, refs in self.refs.items():
-            self.refs[author] = {ref: number for ref, number in refs.items() if number <= last}
-        for reader, numbers in self.letters.items():
-            self.letters[reader] = [number for number in numbers if number <= last]
+        for refs in self.refs.values():
+            while refs and next(reversed(refs.values())) > last:
+                refs.popitem()
+        for numbers in self.letters.values():
+            while numbers and numbers[-1] > last:
+                numbers.pop()
 
     def statements(self) -> Iterator[_Statement]:
         """Yield what files it; each group of rows is for one page, or a few that are neighbours."""
-        refs = ((author, *row) for author, refs in self.refs.items() for row in refs.items())
-        yield from _slices(_FILE_REFS, 3 * SLICE, refs)
-        letters = (
-            (reader, number) for reader, numbers in self.letters.items() for number in numbers
-        )
-        yield from _slices(_FILE_LETTERS, 2 * SLICE, letters)
+        refs = (zip(repeat(author), refs, refs.values()) for author, refs in self.refs.items())
+        yield from _slices(_FILE_REFS, chain.from_iterable(refs))
+        yield from _slices(_FILE_BUNDLES, self._bundles())
 
     def count(self) -> int:
         """Return how many statements these are."""
-        refs, letters = (sum(map(len, groups.values())) for groups in (self.refs, self.letters))
-        return -(-refs // SLICE) - (-letters // SLICE)
+        refs = sum(map(len, self.refs.values()))
+        bundles = sum(-(-len(numbers) // BUNDLE) for numbers in self.letters.values())
+        return -(-refs // SLICE) - (-bundles // SLICE)
+
+    def _bundles(self) -> Iterator[tuple[int, int, str]]:
+        for reader, numbers in self.letters.items():
+            for start in range(0, len(numbers), BUNDLE):
+                ids = numbers[start : start + BUNDLE]
+                yield reader, ids[-1], msgspec.json.encode(ids).decode()
 
 
-def _slices(statement: str, size: int, rows: Iterable[Iterable[object]]) -> Iterator[_Statement]:
+def _slices(statement: str, rows: Iterable[tuple[object, ...]]) -> Iterator[_Statement]:
+    """Yield `statement` with each `SLICE` of rows, which have three columns."""
+    size = 3 * SLICE
     values = chain.from_iterable(rows)
     while part := list(islice(values, size)):
         yield statement, (*part, *repeat(None, size - len(part)))
+
+
+def take_back_unfinished(connection: apsw.Connection) -> None:
+    """Take out the bundles of a window that was not filed to its end: others will take their place.
+
+    For whoever goes on with a log, before anything is filed. May raise apsw.Error.
+    """
+    filed = connection.execute("SELECT filed FROM log").get
+    for statement in _FORGET_BUNDLES:
+        connection.execute(statement, (filed, _BEHIND_ALL))
 
 
 class Filing:
@@ -121,25 +159,25 @@ class Filing:
         self._size = 0
         self._left = 0
         """Statements that file the closed window, and those of them that are still to be done."""
-        rows: Any = connection.execute(_UNFILED)
-        for row in rows:
-            self._fresh.note(*row)
+        unfiled: Any = connection.execute(_UNFILED)
+        self._fresh.note(unfiled, {})
 
     def find(self, author: int, ref: str) -> int | None:
         """Return the id of the message of this ref, if there is one that is not filed."""
         return self._fresh.find(author, ref) or self._closed.find(author, ref)
 
-    def knows_any(self, refs: Iterable[tuple[int, str]]) -> bool:
-        """Tell whether one of these authors and refs is of a message that is not filed."""
-        fresh, closed, nothing = self._fresh.refs, self._closed.refs, ()
-        return any(
-            ref in fresh.get(author, nothing) or ref in closed.get(author, nothing)
-            for author, ref in refs
-        )
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Note messages that are about to be stored.
 
-    def add(self, number: int, draft: Draft) -> None:
-        """Note a message that was stored."""
-        self._fresh.note(number, draft.author, draft.ref, draft.recipient)
+        Raises KnownRefError at one whose ref is not new; then those before it are noted.
+        """
+        self._fresh.note(map(_message, entries), self._closed.refs)
+
+    def add_anew(self, entry: Entry) -> None:
+        """Note a message that was stored; whichever had its ref before is forgotten."""
+        if entry.draft.ref is not None:
+            self._fresh.refs[entry.draft.author].pop(entry.draft.ref, None)
+        self._fresh.note([_message(entry)], {})
 
     def take_back(self, last: int) -> None:
         """Forget what was noted behind `last`: it was not stored after all."""
@@ -147,8 +185,9 @@ class Filing:
 
     def forget(self, before: int) -> None:
         """Take the messages with id < before out of the indexes; they are still in the table."""
-        for statement in _FORGET:
-            self._connection.execute(statement, (before,))
+        self._connection.execute(_FORGET_REFS, (before,))
+        for statement in _FORGET_BUNDLES:
+            self._connection.execute(statement, (0, before))
 
     def step(self, last: int, *, is_idle: bool) -> bool:
         """File as much as came since the last step; return whether there is more to file.
@@ -160,8 +199,11 @@ class Filing:
             self._close(last)
         grown = last - self._end
         goal = self._left - 1 if is_idle else self._size - self._size * grown // WINDOW
-        while self._left > max(goal, 0):
-            self._file()
+        if self._left > max(goal, 0):
+            # This does not wait for the disk; the next commit that does waits for it too.
+            with synchronous(self._connection, "NORMAL"):
+                while self._left > max(goal, 0):
+                    self._file()
         return bool(self._left) or last > self._end
 
     def _close(self, last: int) -> None:
@@ -173,9 +215,7 @@ class Filing:
     def _file(self) -> None:
         if self._next is None:
             self._next = next(self._statements)
-        # This does not wait for the disk; the next commit that does waits for it too.
-        with synchronous(self._connection, "NORMAL"):
-            self._connection.execute(*self._next)
+        self._connection.execute(*self._next)
         self._next = None
         self._left -= 1
         if not self._left:

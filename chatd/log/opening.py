@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import apsw
 
-from chatd.log import lineage, schema, soundness
+from chatd.log import filing, lineage, schema, soundness
 from chatd.log.port import UnusableLogError
 
 logger: Final = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ def open_database(
                 raise _damaged(path, finding)
             _bring_up_to_date(database, path, migrations)
             database.execute("PRAGMA journal_mode = WAL")
+            filing.take_back_unfinished(database)
             boot = boot or lineage.this_boot()
             lineage.begin(database, boot, is_patient=durability == "power")
         except BaseException:

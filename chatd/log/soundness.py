@@ -47,8 +47,13 @@ def findings(database: apsw.Connection) -> Iterator[str]:
         yield str(fault)
     if not is_sound:
         return
-    is_filed = schema.version_of(database) >= schema.WITH_FILING
-    for rule in (_ONE_LOG, *_RULES, *(_FILING_RULES if is_filed else ())):
+    version = schema.version_of(database)
+    rules = [_ONE_LOG, *_RULES]
+    if version >= schema.WITH_FILING:
+        rules += _FILING_RULES
+    if version >= schema.WITH_BUNDLES:
+        rules += _BUNDLE_RULES
+    for rule in rules:
         yield from _broken(database, rule)
 
 
@@ -93,16 +98,32 @@ _FILING_RULES: Final[Sequence[_Rule]] = (
         "WHERE (entry.author, entry.ref, entry.id) = (known.author, known.ref, known.id))",
         "the index has for identity {} the ref {} of message {}, which has another or is missing",
     ),
+)
+_LETTERS: Final = (
+    "SELECT id, author AS reader FROM entry, log WHERE recipient IS NOT NULL AND id <= filed "
+    "UNION SELECT id, recipient FROM entry, log WHERE recipient IS NOT NULL AND id <= filed"
+)
+_BUNDLED: Final = (
+    "SELECT value AS id, reader FROM bundle, json_each(iif(json_valid(ids), ids, '[]')), log "
+    "WHERE last <= filed AND value >= first"
+)
+_BUNDLE_RULES: Final[Sequence[_Rule]] = (
     (
-        "SELECT id FROM entry, log WHERE id <= filed AND recipient IS NOT NULL AND "
-        "(SELECT count(*) FROM letter WHERE letter.id = entry.id AND reader IN (author, recipient))"
-        " <> iif(author = recipient, 1, 2)",
-        "message {} is not found by who said it or who is to read it",
+        f"SELECT * FROM ({_LETTERS}) EXCEPT {_BUNDLED}",
+        "message {} is not found by identity {}, who said it or is to read it",
     ),
     (
-        "SELECT reader, id FROM letter WHERE NOT EXISTS (SELECT 1 FROM entry "
-        "WHERE entry.id = letter.id AND recipient IS NOT NULL AND reader IN (author, recipient))",
-        "the index has for identity {} message {}, which is no direct one of theirs or is missing",
+        f"{_BUNDLED} EXCEPT SELECT * FROM ({_LETTERS})",
+        "the index has message {} for identity {}, and it is no direct one of theirs or is missing",
+    ),
+    (
+        f"SELECT id, reader FROM ({_BUNDLED}) GROUP BY id, reader HAVING count(*) > 1",
+        "the index has message {} for identity {} more than once",
+    ),
+    (
+        "SELECT last, reader FROM bundle, log WHERE last < first OR last IS NOT "
+        "(SELECT max(value) FROM json_each(iif(json_valid(ids), ids, '[]')))",
+        "the bundle of messages up to {} of identity {} does not end with that, or is of no use",
     ),
 )
 _BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"

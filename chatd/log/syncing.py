@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Final, Literal
 
 import apsw
+
+_LEVELS: Final = {"NORMAL": 1, "FULL": 2}
 
 
 @contextmanager
@@ -14,6 +16,9 @@ def synchronous(database: apsw.Connection, level: Literal["NORMAL", "FULL"]) -> 
     One that waits makes those before it last, too: they are in the same write-ahead log.
     """
     before = database.pragma("synchronous")
+    if before == _LEVELS[level]:
+        yield
+        return
     database.execute(f"PRAGMA synchronous = {level}")
     try:
         yield

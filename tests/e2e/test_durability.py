@@ -240,7 +240,7 @@ class TestErrands:
             ann.ask("outgoing_broadcast", content="one", ref="1")
             checked = self.run("--check", str(tmp_path))
             assert (checked.returncode, checked.stderr) == (0, "")
-            assert checked.stdout.startswith(f"{tmp_path / 'log.sqlite'}: version 3, 1 messages, ")
+            assert checked.stdout.startswith(f"{tmp_path / 'log.sqlite'}: version 4, 1 messages, ")
             assert checked.stdout.endswith("\nsound\n")
             backed_up = self.run("--data", str(tmp_path), "--backup", str(backup))
             assert (backed_up.returncode, backed_up.stdout) == (0, "")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -9,8 +10,9 @@ import apsw
 from chatd.log import schema
 from chatd.log.batch import Batch, Claim
 from chatd.log.database import Database
-from chatd.log.opening import FILE, open_database
+from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import Draft, Holder
+from chatd.log.soundness import findings
 from tests.chatd.log.harness import ANN, BOB, draft
 
 
@@ -34,16 +36,28 @@ def long_log(directory: Path, count: int = 3_000) -> Path:
     return make_log(directory, drafts)
 
 
-def old_log(directory: Path) -> Path:
-    """Make a log as the first version of the tables had it, with one message."""
+def old_log(directory: Path, version: int = 1) -> Path:
+    """Make a log with tables of an older version: a message for all, then 1,500 between two."""
     path = directory / FILE
     connection = apsw.Connection(os.fspath(path))
     schema.migrate(connection, schema.MIGRATIONS[:1])
     connection.execute(
         "INSERT INTO entry VALUES (1, 7, 'ann', 'old', 0, 3, NULL, NULL, 'a ref', 0)"
     )
+    with connection:
+        connection.executemany(
+            "INSERT INTO entry VALUES (?, ?, 'ann', 'old', 0, 3, ?, 'bob', ?, 0)",
+            ((number, 7 + number % 2, 7, f"ref {number}") for number in range(2, 1_502)),
+        )
+    schema.migrate(connection, schema.MIGRATIONS[:version])
     connection.close()
     return path
+
+
+def found(path: Path) -> list[str]:
+    """Return all that is wrong with a log."""
+    with closing(open_to_read(path)) as log:
+        return list(findings(log))
 
 
 def doctor(path: Path, *statements: str) -> None:

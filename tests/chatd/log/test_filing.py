@@ -13,7 +13,7 @@ from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import Draft
 from chatd.log.retention import Retention
-from chatd.log.soundness import findings
+from tests.chatd.log.files import found
 from tests.chatd.log.harness import (
     ANN,
     BOB,
@@ -33,6 +33,7 @@ WINDOW = 10
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filing, "WINDOW", WINDOW)
+    monkeypatch.setattr(filing, "BUNDLE", 3)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def counts(path: Path) -> dict[str, int]:
         return {
             "filed": log.execute("SELECT filed FROM log").get,
             "refs": log.execute("SELECT count(*) FROM known_ref").get,
-            "letters": log.execute("SELECT count(*) FROM letter").get,
+            "letters": log.execute("SELECT count(*) FROM bundle, json_each(ids)").get,
         }
 
 
@@ -107,6 +108,21 @@ def test_direct_messages_are_found_wherever_they_are(database: Database, count: 
     assert ids(heard) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
 
 
+@pytest.mark.parametrize("kept", [WINDOW // 2, 2 * WINDOW, 5 * WINDOW])
+@pytest.mark.parametrize("limit", [1, 4, WINDOW])
+def test_history_is_read_page_by_page(database: Database, kept: int, limit: int) -> None:
+    for number in range(5 * WINDOW - 3):
+        store(database, letter(number), draft(BOB, "for carol", CAROL))
+        database.trim(Retention(messages=2 * kept), EPOCH_NS)
+    read, before, more = list[int](), database.last + 1, True
+    while more:
+        page = database.history(BOB, before, limit)
+        assert len(page.entries) == limit or not page.more
+        read, before, more = [*ids(page.entries), *read], page.entries[0].id, page.more
+    every = range(database.first, database.last + 1)
+    assert read == [number for number in every if number % 2 == 0 or number % 6 == 1]
+
+
 @pytest.mark.parametrize("count", range(0, 3 * WINDOW, 4))
 def test_a_log_goes_on_in_the_middle_of_filing(tmp_path: Path, count: int) -> None:
     for half in range(2):
@@ -116,8 +132,7 @@ def test_a_log_goes_on_in_the_middle_of_filing(tmp_path: Path, count: int) -> No
         kinds = {one.kind for n in range(count) for one in store(database, letter(n))}
         assert kinds <= {"duplicate"}
         database.close()
-    with closing(open_to_read(tmp_path / FILE)) as log:
-        assert list(findings(log)) == []
+    assert found(tmp_path / FILE) == []
 
 
 @pytest.mark.parametrize("kept", [1, WINDOW // 2, WINDOW, 3 * WINDOW // 2, 3 * WINDOW])
@@ -131,8 +146,7 @@ def test_what_is_forgotten_leaves_the_indexes_too(
         pass
     rows = counts(tmp_path / FILE)
     assert (rows["filed"], rows["refs"]) == (5 * WINDOW, kept)
-    with closing(open_to_read(tmp_path / FILE)) as log:
-        assert list(findings(log)) == []
+    assert found(tmp_path / FILE) == []
     (outcome,) = store(database, letter(0))
     assert (outcome.kind, outcome.entry.id) == ("stored", 5 * WINDOW + 1)
 
@@ -147,8 +161,7 @@ def test_what_could_not_be_stored_is_not_known(database: Database, tmp_path: Pat
     assert [one.entry.id for one in outcomes[:691]] == [*range(WINDOW + 1, WINDOW + 692)]
     while database.file(is_idle=True):
         pass
-    with closing(open_to_read(tmp_path / FILE)) as log:
-        assert list(findings(log)) == []
+    assert found(tmp_path / FILE) == []
 
 
 async def test_all_is_filed_when_nobody_says_anything(

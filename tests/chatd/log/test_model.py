@@ -41,6 +41,7 @@ def _few() -> Iterator[None]:
     """Have messages filed in the indexes that soon."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filing, "WINDOW", 4)
+        patch.setattr(filing, "BUNDLE", 2)
         yield
 
 

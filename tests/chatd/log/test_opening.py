@@ -12,8 +12,8 @@ from chatd.log.batch import Batch
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import UnusableLogError
-from chatd.log.schema import MIGRATIONS
-from tests.chatd.log.files import doctor, long_log, make_log, old_log, overwrite
+from chatd.log.schema import MIGRATIONS, WITH_FILING
+from tests.chatd.log.files import doctor, found, long_log, make_log, old_log, overwrite
 from tests.chatd.log.harness import BOB, draft, each, ids
 
 
@@ -80,7 +80,7 @@ class TestDamage:
             path,
             "PRAGMA writable_schema = ON",
             "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
-            "WHERE name = 'letter') WHERE name = 'known_ref'",
+            "WHERE name = 'bundle') WHERE name = 'known_ref'",
         )
         assert damage(path)
 
@@ -181,15 +181,25 @@ class TestVersions:
         assert re.fullmatch(rf"bringing {path} \(\d+ bytes\) from version {old} to {new}", begun)
         assert re.fullmatch(rf"it is of version {new} after \d+\.\d s", done)
 
-    def test_one_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
-        newer = Database(open_database(old_log(tmp_path), "power"))
-        assert (newer.last, newer.ancestors()) == (1, {})
-        stored = newer.store(Batch([([draft(7, ref="a ref"), draft()], "")], (), {}))
-        assert [(o.kind, o.entry.id) for o in each(stored.outcomes)] == [
+    @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+    def test_one_of_an_older_version_goes_on(self, tmp_path: Path, version: int) -> None:
+        path = old_log(tmp_path, version)
+        if version >= WITH_FILING:
+            doctor(path, "UPDATE log SET filed = 1300", "DELETE FROM letter WHERE id > 1400")
+        assert found(path) == []
+        newer = Database(open_database(path, "power"))
+        assert (newer.last, newer.ancestors()) == (1_501, {})
+        drafts = [draft(7, ref="a ref"), draft(8, ref="ref 1"), draft(7, ref="ref 1500")]
+        stored = newer.store(Batch([(drafts, "")], (), {}))
+        assert [(one.kind, one.entry.id) for one in each(stored.outcomes)] == [
             ("duplicate", 1),
-            ("stored", 2),
+            ("stored", 1_502),
+            ("duplicate", 1_500),
         ]
+        assert ids(newer.history(8, 2_000, 1_000).entries) == [1, *range(3, 1_502, 2), 1_502]
+        assert ids(newer.history(7, 1_000, 10).entries) == [*range(990, 1_000)]
         newer.close()
+        assert found(path) == []
 
     def test_a_migration_that_fails_changes_nothing(self, tmp_path: Path) -> None:
         path = make_log(tmp_path, [draft()])

@@ -4,17 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chatd.log.opening import open_to_read
-from chatd.log.soundness import findings
-from tests.chatd.log.files import doctor, long_log, overwrite
-
-
-def found(path: Path) -> list[str]:
-    log = open_to_read(path)
-    try:
-        return list(findings(log))
-    finally:
-        log.close()
+from tests.chatd.log.files import doctor, found, long_log, overwrite
+from tests.chatd.log.harness import BOB
 
 
 @pytest.mark.parametrize("count", [0, 1, 1_000])
@@ -23,20 +14,19 @@ def test_a_sound_log_is_sound(tmp_path: Path, count: int) -> None:
 
 
 def test_a_log_of_which_the_oldest_were_forgotten_is_sound(tmp_path: Path) -> None:
-    path = long_log(tmp_path, 100)
-    tables = ("entry", "known_ref", "letter")
-    doctor(path, *(f"DELETE FROM {table} WHERE id < 51" for table in tables))
-    doctor(path, "UPDATE log SET first = 51")
+    path = long_log(tmp_path, 1_000)
+    gone = "DELETE FROM entry WHERE id < {0}; DELETE FROM known_ref WHERE id < {0}"
+    doctor(path, gone.format(51), "UPDATE log SET first = 51")
     assert found(path) == []
-    doctor(path, *(f"DELETE FROM {table}" for table in tables), "UPDATE log SET first = 101")
+    doctor(path, gone.format(1_001), "DELETE FROM bundle", "UPDATE log SET first = 1001")
     assert found(path) == []
 
 
 def test_a_log_whose_newest_are_not_filed_is_sound(tmp_path: Path) -> None:
-    path = long_log(tmp_path, 100)
-    doctor(path, "UPDATE log SET filed = 50")
+    path = long_log(tmp_path, 1_000)
+    doctor(path, "UPDATE log SET filed = 512")
     assert found(path) == []
-    doctor(path, "DELETE FROM known_ref WHERE id > 60", "DELETE FROM letter WHERE id > 70")
+    doctor(path, "DELETE FROM known_ref WHERE id > 600", "DELETE FROM bundle WHERE last > 512")
     assert found(path) == []
 
 
@@ -61,13 +51,36 @@ def test_a_log_whose_newest_are_not_filed_is_sound(tmp_path: Path) -> None:
             "or is missing",
         ),
         (
-            "DELETE FROM letter WHERE id = 7 AND reader = 1",
-            "message 7 is not found by who said it or who is to read it",
+            "DELETE FROM bundle WHERE reader = 1 AND last = 512",
+            "message 7 is not found by identity 1, who said it or is to read it",
         ),
         (
-            "INSERT INTO letter VALUES (5, 7)",
-            "the index has for identity 5 message 7, which is no direct one of theirs "
+            "UPDATE bundle SET ids = '[' || substr(ids, 4) WHERE reader <> 1",
+            f"message 1 is not found by identity {BOB}, who said it or is to read it",
+        ),
+        (
+            "UPDATE bundle SET reader = 5 WHERE reader = 1",
+            "the index has message 7 for identity 5, and it is no direct one of theirs "
             "or is missing",
+        ),
+        (
+            "INSERT INTO bundle VALUES (1, 7, '[6,7]')",
+            "the index has message 7 for identity 1 more than once",
+        ),
+        (
+            "UPDATE bundle SET last = last - 1",
+            "the bundle of messages up to 511 of identity 1 does not end with that, "
+            "or is of no use",
+        ),
+        (
+            "DELETE FROM entry WHERE id < 514; UPDATE log SET first = 514",
+            "the bundle of messages up to 512 of identity 1 does not end with that, "
+            "or is of no use",
+        ),
+        (
+            "UPDATE bundle SET ids = '[1'",
+            "the bundle of messages up to 512 of identity 1 does not end with that, "
+            "or is of no use",
         ),
         ("UPDATE holder SET token_hash = 'x'", "the token of ann is no SHA-256"),
     ],
