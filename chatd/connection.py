@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_reader",
         "_room",
         "_router",
+        "_streams",
         "_terms",
         "_timer",
         "_transport",
@@ -73,6 +74,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._writer = writer  # which would close the transport if it were let go of
         self._transport = cast(asyncio.Transport, writer.transport)
+        self._streams = self._transport.get_protocol()
         self._router = router
         self._wall_ns = clock.wall_ns
         self._monotonic = clock.monotonic
@@ -172,9 +174,21 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._reader.task is None:
-            self._ended(self)
+            self._end()
         else:
-            self._reader.task.add_done_callback(lambda _task: self._ended(self))
+            self._reader.task.add_done_callback(lambda _task: self._end())
+
+    def _end(self) -> None:
+        """Cut what leads back here, so that all of it is freed at once.
+
+        Garbage in a cycle waits for a collection of its generation, and the longer a connection had
+        lasted the rarer that is: with 8,000 there at a time and 48,000 in all, chatd took three
+        times the memory, 211 MB and not 75.
+        """
+        self._streams.connection_lost(None)
+        self._outbox.flush = _flush_nothing
+        self.session.let_go()
+        self._ended(self)
 
     def _flush(self) -> None:
         """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""
@@ -234,6 +248,10 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(delay, call)
+
+
+def _flush_nothing() -> None:
+    """Stand in for the flush of a connection that is over."""
 
 
 def _address(writer: StreamWriter) -> str:

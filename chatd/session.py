@@ -24,6 +24,21 @@ class Carrier(Protocol):
         """Wait until there is little left to write."""
 
 
+class _Over:
+    """Carries a session whose connection is over: there is nothing to write, and nobody."""
+
+    local_host = "?"
+
+    def hang_up(self) -> None:
+        """Do nothing: it is closed."""
+
+    async def drained(self) -> None:
+        """Return at once."""
+
+
+_OVER: Final = _Over()
+
+
 class Session:
     """The state of one connection, shared by the services; `connected` is monotonic, in s."""
 
@@ -65,7 +80,7 @@ class Session:
         """Messages that wait for the log; from `MAX_INFLIGHT` on nothing more is read."""
         self.owed = Tally()
         """Answers that are due later; a connection at the end of its input stays open for them."""
-        self._carrier = carrier
+        self._carrier: Carrier = carrier
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})" if self.name else self.address
@@ -116,3 +131,7 @@ class Session:
     async def drained(self) -> None:
         """Wait until what is queued has been written, nearly: a long answer sends in steps."""
         await self._carrier.drained()
+
+    def let_go(self) -> None:
+        """Forget the connection, which is over."""
+        self._carrier = _OVER

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from chatd.log import lineage
 from chatd.log.batch import Batch, Claim, Stored
-from chatd.log.filing import Filing, KnownRefError
+from chatd.log.filing import Filing, KnownRefError, filed_for
 from chatd.log.port import (
     Appended,
     Draft,
@@ -25,6 +25,7 @@ from chatd.log.port import (
     stored,
 )
 from chatd.log.retention import Retention
+from chatd.log.schema import EVERYONE
 from chatd.log.syncing import synchronous
 
 TRIM_STEP: Final = 0.002
@@ -47,22 +48,13 @@ _REPLAY: Final = f"""
 AND CASE WHEN recipient IS NULL THEN author <> :reader ELSE recipient = :reader END
 ORDER BY id
 """
-# Broadcasts are found in the table, and direct messages by the bundles of their readers, but the
-# newest of them, which are not filed yet. All bundles up to the one around `before` may matter.
+# Messages are found by the bundles of their readers, but the newest, which are not filed yet.
 _HISTORY: Final = f"""
-SELECT * FROM ({_SELECT} WHERE id < :before AND recipient IS NULL ORDER BY id DESC LIMIT :limit)
-UNION ALL
 SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
-               AND recipient IS NOT NULL AND :reader IN (author, recipient)
+               AND (recipient IS NULL OR :reader IN (author, recipient))
                ORDER BY id DESC LIMIT :limit)
-UNION ALL
-SELECT {_COLUMNS} FROM (
-    SELECT value AS id FROM bundle CROSS JOIN json_each(ids)
-    WHERE reader = :reader AND last <= (SELECT filed FROM log) AND value < :before
-    AND last <= coalesce((SELECT min(last) FROM bundle WHERE reader = :reader AND last >= :before),
-                         :before)
-    ORDER BY last DESC, value DESC LIMIT :limit
-) CROSS JOIN entry USING (id)
+UNION ALL SELECT {_COLUMNS} FROM ({filed_for(":reader")}) CROSS JOIN entry USING (id)
+UNION ALL SELECT {_COLUMNS} FROM ({filed_for(EVERYONE)}) CROSS JOIN entry USING (id)
 ORDER BY id DESC LIMIT :limit
 """
 _CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"

@@ -3,7 +3,7 @@
 A row of an index goes to the page of an author. Where a hundred authors say one message each, that
 is two hundred pages of 4 KiB to rewrite beside 20 KiB of messages, and took two thirds of what it
 cost to store them. So they are stored without; thousands later, their rows are brought in page by
-page, and direct messages of one reader as one row, a bundle. What is not filed yet is known here,
+page, and those of one reader as one row, a bundle. What is not filed yet is known here,
 and found at the end of the table by those who read.
 (Deferred as in a log-structured merge tree: O'Neil and others, 1996.)
 """
@@ -17,7 +17,7 @@ import apsw
 import msgspec
 
 from chatd.log.port import Entry
-from chatd.log.schema import BUNDLE
+from chatd.log.schema import BUNDLE, EVERYONE
 from chatd.log.syncing import synchronous
 
 WINDOW: Final = 8_192
@@ -27,8 +27,7 @@ SLICE: Final = 512
 """Rows that one statement files; the next commit waits some 2 ms for it."""
 
 _UNFILED: Final = """
-SELECT id, author, ref, recipient FROM entry
-WHERE id > (SELECT filed FROM log) AND (ref IS NOT NULL OR recipient IS NOT NULL)
+SELECT id, author, ref, recipient FROM entry WHERE id > (SELECT filed FROM log)
 """
 # What was forgotten meanwhile is left out, and so are the empty rows that fill a slice up.
 _FILE_REFS: Final = f"""
@@ -47,9 +46,9 @@ DELETE FROM known_ref WHERE (author, ref) IN
 _FORGET_BUNDLES: Final = tuple(
     f"""
     DELETE FROM bundle WHERE (reader, last) IN
-    (SELECT {reader}, id FROM entry WHERE id > ? AND id < ? AND recipient IS NOT NULL)
+    (SELECT {reader}, id FROM entry WHERE id > ? AND id < ?)
     """
-    for reader in ("author", "recipient")
+    for reader in ("author", f"coalesce(recipient, {EVERYONE})")
 )
 _BEHIND_ALL: Final = 2**63 - 1
 
@@ -71,14 +70,14 @@ class KnownRefError(Exception):
 
 
 class _Window:
-    """Messages that are filed together: ids by author and ref, and those of direct ones by reader.
+    """Messages that are filed together: ids by author and ref, and by reader.
 
     They are grouped as they come: to group 8,192 at once would take 5 ms.
     """
 
     def __init__(self) -> None:
         self.refs: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        self.letters: defaultdict[int, list[int]] = defaultdict(list)
+        self.readers: defaultdict[int, list[int]] = defaultdict(list)
 
     def note(self, messages: Iterable[_Message], older: _Refs) -> None:
         """Add messages by their ids; raise KnownRefError at a ref that is here or `older`."""
@@ -88,10 +87,12 @@ class _Window:
                 if ref in refs or ref in older.get(author, ()):
                     raise KnownRefError
                 refs[ref] = number
-            if recipient is not None:
-                self.letters[author].append(number)
+            if recipient is None:
+                self.readers[EVERYONE].append(number)
+            else:
+                self.readers[author].append(number)
                 if recipient != author:
-                    self.letters[recipient].append(number)
+                    self.readers[recipient].append(number)
 
     def find(self, author: int, ref: str) -> int | None:
         refs = self.refs.get(author)
@@ -101,7 +102,7 @@ class _Window:
         for refs in self.refs.values():
             while refs and next(reversed(refs.values())) > last:
                 refs.popitem()
-        for numbers in self.letters.values():
+        for numbers in self.readers.values():
             while numbers and numbers[-1] > last:
                 numbers.pop()
 
@@ -114,11 +115,11 @@ class _Window:
     def count(self) -> int:
         """Return how many statements these are."""
         refs = sum(map(len, self.refs.values()))
-        bundles = sum(-(-len(numbers) // BUNDLE) for numbers in self.letters.values())
+        bundles = sum(-(-len(numbers) // BUNDLE) for numbers in self.readers.values())
         return -(-refs // SLICE) - (-bundles // SLICE)
 
     def _bundles(self) -> Iterator[tuple[int, int, str]]:
-        for reader, numbers in self.letters.items():
+        for reader, numbers in self.readers.items():
             for start in range(0, len(numbers), BUNDLE):
                 ids = numbers[start : start + BUNDLE]
                 yield reader, ids[-1], msgspec.json.encode(ids).decode()
@@ -130,6 +131,21 @@ def _slices(statement: str, rows: Iterable[tuple[object, ...]]) -> Iterator[_Sta
     values = chain.from_iterable(rows)
     while part := list(islice(values, size)):
         yield statement, (*part, *repeat(None, size - len(part)))
+
+
+def filed_for(reader: str | int) -> str:
+    """Return what selects the newest `:limit` ids below `:before` that are filed for `reader`.
+
+    The bundle around `:before` holds some of them, and those before it all others.
+    """
+    return f"""
+    SELECT value AS id FROM bundle CROSS JOIN json_each(ids)
+    WHERE reader = {reader} AND last <= (SELECT filed FROM log) AND value < :before
+    AND last <= coalesce(
+        (SELECT min(last) FROM bundle WHERE reader = {reader} AND last >= :before), :before
+    )
+    ORDER BY last DESC, value DESC LIMIT :limit
+    """
 
 
 def take_back_unfinished(connection: apsw.Connection) -> None:

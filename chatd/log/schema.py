@@ -80,23 +80,27 @@ UPDATE log SET filed = (SELECT coalesce(max(id), 0) FROM entry);
 WITH_FILING: Final = 3
 
 BUNDLE: Final = 512
-"""Letters of one reader that are a row at most: as many as history unpacks to show one of them."""
+"""Messages of one reader that are a row at most: as many as history unpacks to show one of them."""
+
+EVERYONE: Final = 0
+"""Reads what has no recipient; no identity is 0."""
 
 _BUNDLE_ALL: Final = f"""
 INSERT INTO bundle
     SELECT reader, max(id), json_group_array(id) FROM (
         SELECT reader, id, row_number() OVER (PARTITION BY reader ORDER BY id) AS place FROM (
             SELECT author AS reader, id FROM entry WHERE recipient IS NOT NULL
-            UNION SELECT recipient, id FROM entry WHERE recipient IS NOT NULL
+            UNION SELECT coalesce(recipient, {EVERYONE}), id FROM entry
         ) WHERE id <= (SELECT filed FROM log)
     ) GROUP BY reader, (place - 1) / {BUNDLE};
 """
 
-# Letters come in bundles: a row for each reader of each took a third of the log's CPU. `ids` is a
-# JSON array of some that follow each other, and `last` the newest of them, with which the bundle
-# goes; older ones may be forgotten already. The table has a rowid: an inner page of a tree of rows
-# as long as these would hold but six of them. And the trigger took 1.1 us of a message, where the
-# join of what inserts it now (`chatd.log.database`) takes 0.2.
+# Letters come in bundles, since a row for each reader of each took a third of the log's CPU, and so
+# does what is for everyone, since to find that among millions of letters took a look at each. `ids`
+# is a JSON array of some that follow each other, and `last` the newest of them, with which the
+# bundle goes; older ones may be forgotten already. The table has a rowid: an inner page of a tree
+# of rows as long as these would hold but six of them. And the trigger took 1.1 us of a message,
+# where the join of what inserts it now (`chatd.log.database`) takes 0.2.
 _VERSION_4: Final = f"""
 DROP TRIGGER ref_is_new;
 DROP TABLE letter;

@@ -99,31 +99,32 @@ _FILING_RULES: Final[Sequence[_Rule]] = (
         "the index has for identity {} the ref {} of message {}, which has another or is missing",
     ),
 )
-_LETTERS: Final = (
+_READABLE: Final = (
     "SELECT id, author AS reader FROM entry, log WHERE recipient IS NOT NULL AND id <= filed "
-    "UNION SELECT id, recipient FROM entry, log WHERE recipient IS NOT NULL AND id <= filed"
+    f"UNION SELECT id, coalesce(recipient, {schema.EVERYONE}) FROM entry, log WHERE id <= filed"
 )
 _BUNDLED: Final = (
     "SELECT value AS id, reader FROM bundle, json_each(iif(json_valid(ids), ids, '[]')), log "
     "WHERE last <= filed AND value >= first"
 )
+_WHO: Final = f"iif(reader = {schema.EVERYONE}, 'everyone', 'identity ' || reader)"
 _BUNDLE_RULES: Final[Sequence[_Rule]] = (
     (
-        f"SELECT * FROM ({_LETTERS}) EXCEPT {_BUNDLED}",
-        "message {} is not found by identity {}, who said it or is to read it",
+        f"SELECT id, {_WHO} FROM (SELECT * FROM ({_READABLE}) EXCEPT {_BUNDLED})",
+        "message {} is not found by {}, who said it or is to read it",
     ),
     (
-        f"{_BUNDLED} EXCEPT SELECT * FROM ({_LETTERS})",
-        "the index has message {} for identity {}, and it is no direct one of theirs or is missing",
+        f"SELECT id, {_WHO} FROM ({_BUNDLED} EXCEPT SELECT * FROM ({_READABLE}))",
+        "the index has message {} for {}, and it is not for them or is missing",
     ),
     (
-        f"SELECT id, reader FROM ({_BUNDLED}) GROUP BY id, reader HAVING count(*) > 1",
-        "the index has message {} for identity {} more than once",
+        f"SELECT id, {_WHO} FROM ({_BUNDLED}) GROUP BY id, reader HAVING count(*) > 1",
+        "the index has message {} for {} more than once",
     ),
     (
-        "SELECT last, reader FROM bundle, log WHERE last < first OR last IS NOT "
+        f"SELECT last, {_WHO} FROM bundle, log WHERE last < first OR last IS NOT "
         "(SELECT max(value) FROM json_each(iif(json_valid(ids), ids, '[]')))",
-        "the bundle of messages up to {} of identity {} does not end with that, or is of no use",
+        "the bundle of messages up to {} of {} does not end with that, or is of no use",
     ),
 )
 _BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"

@@ -135,7 +135,11 @@ class Cable(asyncio.Transport):
         if self.how_it_ended is None:
             self.how_it_ended = how
             self._buffer.clear()
-            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, fault)
+            asyncio.get_running_loop().call_soon(self._let_go, fault)
+
+    def _let_go(self, fault: OSError | None) -> None:
+        self._protocol.connection_lost(fault)
+        self._protocol = asyncio.Protocol()  # as uvloop does: it forgets who was told
 
 
 class Client:

@@ -1,11 +1,15 @@
 """How a connection ends: by its client, by a fault, or by silence."""
 
 import asyncio
+import gc
 import logging
 
 import pytest
 
-from chatd.connection import LINGER
+from chatd.connection import LINGER, Connection
+from chatd.outbox import Outbox
+from chatd.reader import Reader
+from chatd.session import Session
 from chatd.turn import CHUNK
 from common.messages.base import Error
 from tests.chatd.house import House, reason
@@ -181,3 +185,25 @@ async def test_a_connection_that_was_refused_at_once_is_aborted_all_the_same() -
         assert await reason(client) == "server_full"
         await asyncio.sleep(LINGER + 0.1)
         assert await client.fate() == "aborted"
+
+
+def living() -> int:
+    """Return how many objects there are of which a connection has one each."""
+    kinds = (Connection, Session, Outbox, Reader, asyncio.StreamWriter, asyncio.StreamReader)
+    return sum(isinstance(one, kinds) for one in gc.get_objects())
+
+
+async def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
+    async with House(idle_timeout=5.0) as house:
+        gc.collect()
+        gc.disable()
+        try:
+            before = living()
+            client = await house.member("ann", version=1)
+            assert living() == before + 6
+            await client.end()
+            assert await client.fate() == "closed"
+            del client.connection, client.session  # which this test holds itself
+            assert living() == before
+        finally:
+            gc.enable()

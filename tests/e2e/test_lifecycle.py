@@ -109,6 +109,13 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     )
 
 
+def test_two_daemons_never_share_a_port(start: Start, tmp_path: Path) -> None:
+    port = str(start().port)
+    code, line = refused("--port", port, "--data", str(tmp_path / "other"))
+    assert code == 3
+    assert f"127.0.0.1:{port}: the port is in use" in line
+
+
 def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, line = refused("--data", str(tmp_path / "file" / "folder"))

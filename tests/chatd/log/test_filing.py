@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
+import apsw
 import pytest
 
 from chatd.log import committer, filing
@@ -121,6 +123,29 @@ def test_history_is_read_page_by_page(database: Database, kept: int, limit: int)
         read, before, more = [*ids(page.entries), *read], page.entries[0].id, page.more
     every = range(database.first, database.last + 1)
     assert read == [number for number in every if number % 2 == 0 or number % 6 == 1]
+
+
+@pytest.mark.parametrize("reader", [ANN, 7], ids=["who reads all", "who has nothing to read"])
+def test_a_page_of_history_costs_the_same_however_long_the_log_is(
+    tmp_path: Path, reader: int
+) -> None:
+    connection = open_database(tmp_path / FILE, "process")
+    database = Database(connection)
+    few, many = [_steps_of_a_page(database, connection, reader) for _ in range(2)]
+    assert database.last == 100 * WINDOW
+    assert many < 1.2 * few
+    database.close()
+
+
+def _steps_of_a_page(database: Database, connection: apsw.Connection, reader: int) -> int:
+    """Return how many steps SQLite takes for a page, after 50 windows more."""
+    for _ in range(50 * WINDOW):
+        store(database, letter(database.last))
+    steps = count()
+    connection.set_progress_handler(lambda: next(steps) < 0, 1)
+    database.history(reader, database.last + 1, 5)
+    connection.set_progress_handler(None)
+    return next(steps)
 
 
 @pytest.mark.parametrize("count", range(0, 3 * WINDOW, 4))

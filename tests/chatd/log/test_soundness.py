@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatd.log.files import doctor, found, long_log, overwrite
-from tests.chatd.log.harness import BOB
+from tests.chatd.log.files import doctor, found, long_log, make_log, overwrite
+from tests.chatd.log.harness import BOB, draft
 
 
 @pytest.mark.parametrize("count", [0, 1, 1_000])
@@ -60,8 +60,7 @@ def test_a_log_whose_newest_are_not_filed_is_sound(tmp_path: Path) -> None:
         ),
         (
             "UPDATE bundle SET reader = 5 WHERE reader = 1",
-            "the index has message 7 for identity 5, and it is no direct one of theirs "
-            "or is missing",
+            "the index has message 7 for identity 5, and it is not for them or is missing",
         ),
         (
             "INSERT INTO bundle VALUES (1, 7, '[6,7]')",
@@ -89,6 +88,16 @@ def test_what_does_not_fit_together_is_told(tmp_path: Path, harm: str, finding: 
     path = long_log(tmp_path, 1_000)
     doctor(path, "PRAGMA ignore_check_constraints = ON", harm.replace("'x'", "x'00'"))
     assert finding in found(path)
+
+
+def test_a_message_to_everyone_that_nobody_finds_is_told(tmp_path: Path) -> None:
+    path = make_log(tmp_path, [draft(), draft(recipient=BOB), draft()])
+    assert found(path) == []
+    doctor(path, "DELETE FROM bundle WHERE reader = 0")
+    assert found(path) == [
+        f"message {number} is not found by everyone, who said it or is to read it"
+        for number in (1, 3)
+    ]
 
 
 def test_a_ref_that_was_stored_twice_is_told(tmp_path: Path) -> None:
