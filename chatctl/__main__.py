@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 from chatctl import commands, options, settings, streams
 from chatctl.errors import ClientError, Exit
+from common.commandline import CommandLine
 
 PROGRAM: Final = "chatctl"
 
@@ -34,10 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
     streams.open_closed()
     try:
-        try:
-            return _run(_parser().parse_args(argv))
-        finally:
-            streams.flush()
+        with streams.printed():
+            args = _parser().parse_args(argv)
+        return _run(args)
     except ClientError as failure:
         from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
 
@@ -69,7 +69,7 @@ def _load(name: str) -> commands.Command:
 
 def _parser() -> ArgumentParser:
     rows = {name: _load(name) for name in commands.NAMES}
-    parser = ArgumentParser(
+    parser = CommandLine(
         prog=PROGRAM,
         usage=_USAGE,
         description="\n".join(

@@ -4,10 +4,11 @@ import asyncio
 import errno
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from chatctl.errors import CannotConnectError
+from chatctl.errors import CannotConnectError, NoSuchHostError
 from common.addresses import Address
 
 _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
@@ -27,6 +28,10 @@ async def connected(
             opened = await connecting
     except TimeoutError:
         problem = f"nothing answered within {within:g} s"
+    except socket.gaierror as failure:
+        raise NoSuchHostError(
+            f"cannot connect to {address}: {reason(failure)}; is the name right?"
+        ) from None
     except OSError as failure:
         problem = reason(failure)
     else:

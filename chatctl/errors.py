@@ -43,6 +43,10 @@ class CannotConnectError(ClientError):
     exit_code = Exit.CANNOT_CONNECT
 
 
+class NoSuchHostError(CannotConnectError):
+    """Nothing is known by that name, or nobody could be asked."""
+
+
 class RefusedError(ClientError):
     """The server answered with `error`; `reason` is for programs, `suggestion` a free name."""
 
@@ -72,3 +76,9 @@ class PartialError(ClientError):
     """Some of what was asked for was done, and some was not."""
 
     exit_code = Exit.PARTIAL
+
+
+def why(fault: Exception) -> str:
+    """Return what the system says of an error, to stand within a sentence."""
+    said = getattr(fault, "strerror", None)
+    return said.lower() if said else str(fault)

@@ -5,6 +5,7 @@ use one's own name again tomorrow. While a program uses a name it holds a lock o
 a second one of the same person takes another name instead of throwing the first one out.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatctl.errors import ClientError, Exit
+from chatctl.errors import ClientError, Exit, why
 from chatctl.ledger import Ledger
 from common import names
 from common.addresses import Address
@@ -57,8 +58,11 @@ class Identities:
             return
         try:
             _lock(file, name)
-            token = _read_or_make(file)
+            kept = _read(file)
+            token = kept or new_token()
             try:
+                if not kept:
+                    _write(file, token)
                 ledger = Ledger(self._path(name).with_suffix(".ledger"), self._server, name)
             except OSError as failure:
                 yield Identity(token, None, self._explain(failure))
@@ -94,9 +98,8 @@ class Identities:
         return True
 
     def _explain(self, failure: OSError) -> str:
-        why = os.strerror(failure.errno or 0).lower()
         return (
-            f"nothing can be kept in {self.directory}: {why}; "
+            f"nothing can be kept in {self.directory}: {why(failure)}; "
             "what is not acknowledged when this ends is lost"
         )
 
@@ -119,12 +122,15 @@ def _lock(file: int, name: str) -> None:
         ) from None
 
 
-def _read_or_make(file: int) -> str:
-    token = os.read(file, _LONGEST).decode("ascii", "replace").strip()
-    if not token:
-        token = new_token()
-        os.write(file, f"{token}\n".encode())
-    return token
+def _read(file: int) -> str:
+    return os.read(file, _LONGEST).decode("ascii", "replace").strip()
+
+
+def _write(file: int, token: str) -> None:
+    line = f"{token}\n".encode()
+    if os.write(file, line) < len(line):
+        os.ftruncate(file, 0)  # a part of a token is another one
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def new_token() -> str:

@@ -154,15 +154,17 @@ async def send_file(
             number = 0
             async for line in lines:
                 number += 1
-                message = None
+                if not line.strip():
+                    report(number, None)
+                    continue
                 try:
-                    message = reader.read(line) if line.strip() else None
+                    message = reader.read(line)
                 except UsageError as fault:
                     summary.fail(fault)
                     report(number, fault)
                     continue
                 if message is None:
-                    summary.skipped += bool(line.strip())
+                    summary.skipped += 1
                     report(number, None)
                     continue
                 await places.acquire()

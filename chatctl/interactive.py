@@ -87,7 +87,8 @@ class Conversation:
         if self._asking:
             await asyncio.wait(self._asking, timeout=_NOTICEABLE)
         if self._asking:
-            say(f"waiting for {len(self._asking)} answers; Ctrl-C gives up")
+            answers = "1 answer" if len(self._asking) == 1 else f"{len(self._asking)} answers"
+            say(f"waiting for {answers}; Ctrl-C gives up")
             await asyncio.wait(self._asking, timeout=patience)
 
     async def _listen(self) -> None:

@@ -5,7 +5,6 @@ last id that the program is done with. Each row is a JSON object: the message as
 wire, `settled` with the ref of one that needs no more care, `place` with the log and the last id.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, structs
 
-from chatctl.errors import ClientError, Exit
+from chatctl.errors import ClientError, Exit, why
 from chatctl.events import Event, LogStartedOver
 from chatctl.rows import Rows
 from common.messages.chat import (
@@ -193,7 +192,7 @@ class Ledger:
                     raise ValueError("a row is out of place")
         self._bytes = sum(len(_encode(message)) for message in self._unsettled.values())
 
-    def _set_aside(self, why: str) -> None:
+    def _set_aside(self, finding: str) -> None:
         aside = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bad")
         self._path.rename(aside)
         self._rows.close()
@@ -201,7 +200,7 @@ class Ledger:
         self.log, self.last = "", 0
         self._unsettled.clear()
         self.fault = (
-            f"what was kept for {self._head.name} cannot be read ({why}) and is set aside as "
+            f"what was kept for {self._head.name} cannot be read ({finding}) and is set aside as "
             f"{aside}; messages may be missing, and some that were not acknowledged are not sent"
         )
 
@@ -209,8 +208,7 @@ class Ledger:
         try:
             self._rows.append(row)
         except OSError as failure:
-            why = os.strerror(failure.errno or 0).lower()
-            raise LedgerError(f"cannot write {self._path}: {why}") from None
+            raise LedgerError(f"cannot write {self._path}: {why(failure)}") from None
 
     def _shrink(self) -> None:
         """Drop what means nothing any more, once that is much."""

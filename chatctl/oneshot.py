@@ -14,7 +14,7 @@ from chatctl.identities import Identities, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
 from chatctl.signin import take_name
-from chatctl.talk import describe, describe_kept
+from chatctl.talk import Rest, describe, describe_kept
 from common import names
 
 
@@ -107,13 +107,18 @@ async def _take_any(client: Client, settings: Settings, wanted: str, *, resume: 
 
 async def tell(client: Client, notice: Callable[[Event], object] | None = None) -> None:
     """Say what happens to the connection, until it ends; `notice` sees every event, too."""
-    # What ends it for good is raised to whoever waits for an answer.
-    with suppress(ClientError):
-        async for event in client:
-            if notice is not None:
-                notice(event)
-            if remark := describe(event):
-                say(remark)
+    rest = Rest()
+    try:
+        # What ends it for good is raised to whoever waits for an answer.
+        with suppress(ClientError):
+            async for event in client:
+                if notice is not None:
+                    notice(event)
+                if not rest.take(event) and (remark := describe(event)):
+                    say(remark)
+    finally:
+        if remark := str(rest):
+            say(remark)
 
 
 async def _any_will_do(_taken: str, _free: str) -> bool:

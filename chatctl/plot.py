@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from chatctl.errors import PartialError, UsageError
+from chatctl.errors import PartialError, UsageError, why
 from chatctl.outcome import Report
 from common.clock.analysis import samples
 from common.clock.offset import Sample
@@ -75,7 +75,7 @@ def draw(record: Exchange, report: Report, path: Path) -> None:
         try:
             figure.savefig(path, dpi=160)
         except OSError as fault:
-            raise PartialError(f"cannot write {path}: {fault.strerror}") from None
+            raise PartialError(f"cannot write {path}: {why(fault)}") from None
 
 
 def _title(record: Exchange, report: Report) -> str:

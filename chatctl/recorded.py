@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
 from chatctl.figures import rows
 from common.clock.recorded import BlockAnalysis, Direction, analyze_blocks
 from common.clock.summary import Summary
@@ -19,7 +19,7 @@ def read(path: Path) -> tuple[BlockAnalysis, ...]:
         with path.open(encoding="ascii", errors="backslashreplace") as lines:
             return analyze_blocks(parse_blocks(lines))
     except OSError as fault:
-        raise UsageError(f"cannot read {path}: {fault.strerror}") from None
+        raise UsageError(f"cannot read {path}: {why(fault)}") from None
     except ValueError as fault:
         raise UsageError(f"{path} is no time file: {fault}") from None
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from chatctl.backoff import Backoff
-from chatctl.errors import CannotConnectError
+from chatctl.errors import CannotConnectError, NoSuchHostError
 from chatctl.events import Reconnecting
 
 L = TypeVar("L")
@@ -38,6 +38,8 @@ class Redial(Generic[L]):
         """Open the first link, in one try; raises CannotConnectError."""
         try:
             return await self._dial()
+        except NoSuchHostError:
+            raise
         except CannotConnectError as failure:
             raise CannotConnectError(f"{failure}; is chatd running there?") from None
 

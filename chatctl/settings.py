@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
 from common.addresses import HOST, PORT, Address
 from common.units import parse_duration
 
@@ -94,7 +94,7 @@ def _read_table(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as fault:
-        raise UsageError(f"cannot read {path}: {fault.strerror}") from None
+        raise UsageError(f"cannot read {path}: {why(fault)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise UsageError(f"{path} is not TOML: {fault}") from None
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Final
 
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
+from chatctl.output import say
 
 _STDIN: Final = 0
 _CHUNK: Final = 64 * 2**10
@@ -20,11 +21,13 @@ def open_to_read(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as failure:
-        raise UsageError(f"cannot read {path}: {os.strerror(failure.errno or 0)}") from None
+        raise UsageError(f"cannot read {path}: {why(failure)}") from None
 
 
 async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> AsyncIterator[str]:
-    """Yield each line without its end; raises UsageError, with `name`, when one is not UTF-8.
+    """Yield each line without its end.
+
+    Raises UsageError, with `name`, when one is not UTF-8 or cannot be read.
 
     A thread reads, since not all that can be standard input (a file) can be polled. It reads the
     bare descriptor: a thread that waits inside `sys.stdin` holds a lock that the interpreter wants
@@ -32,18 +35,20 @@ async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> 
     """
     if descriptor == _STDIN and sys.stdin is None:
         return  # it was closed at the start, and the descriptor may be anything by now
+    if os.isatty(descriptor):
+        say(f"reading {name}; Ctrl-D ends it")
     loop = asyncio.get_running_loop()
-    chunks: asyncio.Queue[bytes] = asyncio.Queue()
+    chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
     room = threading.Semaphore(_AHEAD)
 
     def read() -> None:
-        chunk = b"-"
-        while chunk:
+        chunk: bytes | OSError = b"-"
+        while chunk and isinstance(chunk, bytes):
             room.acquire()
             try:
                 chunk = os.read(descriptor, _CHUNK)
-            except OSError:
-                chunk = b""
+            except OSError as fault:
+                chunk = fault
             try:
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
             except RuntimeError:  # the loop was closed: nobody listens any more
@@ -52,6 +57,8 @@ async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> 
     threading.Thread(target=read, name=name, daemon=True).start()
     number, rest = 0, b""
     while chunk := await chunks.get():
+        if isinstance(chunk, OSError):
+            raise UsageError(f"cannot read {name}: {why(chunk)}")
         room.release()
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:

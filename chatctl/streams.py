@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from chatctl.errors import PartialError
+from chatctl.errors import PartialError, why
 
 
 class OutputError(PartialError):
@@ -40,10 +42,14 @@ def write_bytes(lines: bytes) -> None:
         raise _explained(fault) from None
 
 
-def flush() -> None:
-    """Write what others have printed; raises as `write` does."""
+@contextmanager
+def printed() -> Iterator[None]:
+    """Have written what argparse prints in the block, before it exits; raises as `write` does."""
     try:
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except OSError as fault:
         raise _explained(fault) from None
 
@@ -58,4 +64,4 @@ def abandon() -> None:
 def _explained(fault: OSError) -> Exception:
     if isinstance(fault, BrokenPipeError):
         return fault
-    return OutputError(f"cannot write to stdout: {os.strerror(fault.errno or 0).lower()}")
+    return OutputError(f"cannot write to stdout: {why(fault)}")

@@ -1,5 +1,6 @@
 """What a person is told about the connection itself."""
 
+from collections import Counter
 from typing import Final
 
 from chatctl.events import (
@@ -18,6 +19,9 @@ from common.units import format_duration
 
 _EXCERPT: Final = 40
 """Characters shown of a message."""
+
+MANY: Final = 10
+"""Messages of before that get a sentence each."""
 
 
 def describe(event: Event) -> str | None:
@@ -42,6 +46,29 @@ def describe(event: Event) -> str | None:
         case Error(detail=detail):
             return visible(detail)
     return None
+
+
+class Rest:
+    """Those of many messages of before that get no sentence of their own."""
+
+    def __init__(self) -> None:
+        self._became: Counter[str] = Counter()
+        self._told = 0
+
+    def take(self, event: Event) -> bool:
+        """Return whether `event` is about one of them."""
+        if not isinstance(event, Delivered | Undelivered):
+            return False
+        if self._told < MANY:
+            self._told += 1
+            return False
+        self._became["arrived" if isinstance(event, Delivered) else "refused"] += 1
+        return True
+
+    def __str__(self) -> str:
+        """Return what became of them; "" if there are none."""
+        parts = ", ".join(f"{count} {fate}" for fate, count in self._became.items())
+        return parts and f"more messages of before: {parts}"
 
 
 def describe_kept(count: int, name: str) -> str:

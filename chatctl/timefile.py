@@ -8,7 +8,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
 from common.recorder import Recorder
 
 BATCH: Final = 0.1
@@ -34,7 +34,7 @@ class TimeFile:
             self._recorder = Recorder(self._file)
         except (OSError, ValueError) as fault:
             self._file.close()
-            raise UsageError(f"cannot use {path}: {_why(fault)}") from None
+            raise UsageError(f"cannot use {path}: {why(fault)}") from None
         # Both ends of a deque may be used by two threads at once.
         self._queue: deque[str | _Work] = deque()
         self._closing = Event()
@@ -90,7 +90,7 @@ class TimeFile:
         self._recorder.write(rows)
         fault = self._recorder.fault
         if fault is not None and not was_failing:
-            self._tell(f"cannot write {self.path}: {_why(fault)}; the exchange goes on without")
+            self._tell(f"cannot write {self.path}: {why(fault)}; the exchange goes on without")
         elif fault is None and was_failing:
             self._tell(f"{self.path} is written again; {self.lost} rows were lost")
 
@@ -99,7 +99,7 @@ def _open_locked(path: Path) -> BinaryIO:
     try:
         file = path.open("a+b", buffering=0)
     except OSError as fault:
-        raise UsageError(f"cannot write {path}: {_why(fault)}; choose another --out") from None
+        raise UsageError(f"cannot write {path}: {why(fault)}; choose another --out") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -108,8 +108,3 @@ def _open_locked(path: Path) -> BinaryIO:
             f"{path} is being written by another client; wait for it, or choose another --id"
         ) from None
     return file
-
-
-def _why(fault: OSError | ValueError) -> str:
-    strerror = getattr(fault, "strerror", None)
-    return strerror.lower() if strerror else str(fault)

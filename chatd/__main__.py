@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ BROKEN_PIPE: Final = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop, or do its errand; return the exit code."""
     streams.open_closed()
+    # What is cut short before the server has a better answer to Ctrl-C is as if it never began.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         settings = _settings(sys.argv[1:] if arguments is None else arguments)
         if settings.check is not None or settings.backup is not None:
@@ -40,10 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(arguments: Sequence[str]) -> Config:
-    try:
+    with streams.printed():
         return sources.load(arguments, os.environ)
-    finally:
-        streams.flush()  # the help, if that was asked for
 
 
 def _run_errand(settings: Config) -> int:

@@ -11,6 +11,7 @@ import msgspec
 
 from chatd.config import PROGRAM, Config
 from chatd.options import Option
+from common.commandline import CommandLine
 from common.version import version
 
 
@@ -53,8 +54,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandLine:
+    parser = CommandLine(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS]",
         description="Serve chat and more on one TCP port, in JSON lines.",

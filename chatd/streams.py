@@ -29,10 +29,14 @@ def write(text: str) -> None:
         print(text, flush=True)  # noqa: T201 - it is data
 
 
-def flush() -> None:
-    """Write what others have printed; raises as `write` does."""
+@contextmanager
+def printed() -> Iterator[None]:
+    """Have written what argparse prints in the block, before it exits; raises as `write` does."""
     with _explained():
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
 
 
 @contextmanager

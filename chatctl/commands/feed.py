@@ -8,8 +8,11 @@ from chatctl.errors import Exit, UsageError
 from chatctl.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from chatctl.blocks import Blocks
     from chatctl.client import Client
+    from chatctl.feed import Item
     from chatctl.feedview import View
 
 HELP: Final = "print random users and arrays, and time blocks of them"
@@ -78,13 +81,14 @@ async def run(args: Namespace, settings: Settings) -> int:
             blocks.lost()
 
     async with connect(settings, reconnect_for=math.inf) as client:
+        feed = _subscribe(client, args)
         say(f"listening to {settings.server}; Ctrl-C ends it")
         began = time.monotonic()
         blocks = Blocks(args.block, began)
         telling = asyncio.create_task(tell(client, notice))
         try:
             with suppress(asyncio.CancelledError):  # Ctrl-C
-                await _follow(client, args, blocks, view)
+                await _follow(feed, client, args, blocks, view)
         finally:
             telling.cancel()
     took = format_duration(round(time.monotonic() - began, 3))
@@ -92,15 +96,24 @@ async def run(args: Namespace, settings: Settings) -> int:
     return Exit.OK
 
 
-async def _follow(client: "Client", args: Namespace, blocks: "Blocks", view: "View") -> None:
+def _subscribe(client: "Client", args: Namespace) -> "AsyncGenerator[Item, None]":
+    arrays = {"size": args.size, "low": args.low, "high": args.high}
+    try:
+        return client.subscribe(*args.topic or (), interval=args.interval, **arrays)
+    except ValueError as fault:
+        raise UsageError(str(fault)) from None
+
+
+async def _follow(
+    feed: "AsyncGenerator[Item, None]",
+    client: "Client",
+    args: Namespace,
+    blocks: "Blocks",
+    view: "View",
+) -> None:
     import time
     from contextlib import aclosing
 
-    arrays = {"size": args.size, "low": args.low, "high": args.high}
-    try:
-        feed = client.subscribe(*args.topic or (), interval=args.interval, **arrays)
-    except ValueError as fault:
-        raise UsageError(str(fault)) from None
     async with aclosing(feed):
         async for item in feed:
             received = time.time_ns()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from chatctl.sharing.ending import Terms
-    from chatctl.sharing.run import Wish
+    from chatctl.sharing.wish import Wish
     from common.addresses import Address
 
 HELP: Final = "swap files with peers, so that all have the files of all"
@@ -138,7 +138,7 @@ def _wish(args: Namespace) -> "Wish":
     import socket
 
     from chatctl.output import say
-    from chatctl.sharing.run import Wish
+    from chatctl.sharing.wish import Wish
 
     wish = Wish(
         group=args.group,

@@ -84,7 +84,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     if report.is_interrupted:
         return Exit.INTERRUPTED
     if args.share and record.sent_ns:
-        from chatctl.sharing.run import Wish as Sharing
+        from chatctl.sharing.wish import Wish as Sharing
 
         sharing = Sharing(args.share, wish.id, [file], share.terms(args))
         await share.swap(sharing, settings, as_json=args.json)

@@ -86,13 +86,6 @@ class Contacts:
         if (contact := self._named.get(identity)) is not None:
             contact.due = now + contact.backoff.next_delay()
 
-    def are_tried(self, without: Container[str]) -> bool:
-        """Tell whether everyone was dialled in vain, `without` those that were met."""
-        return all(
-            contact.failure or contact.id in without
-            for contact in (*self._named.values(), *self._nameless)
-        )
-
     def out_of_reach(self, without: Container[str]) -> Iterator[Contact]:
         """Yield those that were dialled in vain, `without` those that were met otherwise."""
         for contact in (*self._named.values(), *self._nameless):

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from chatctl.errors import PartialError
+from chatctl.errors import PartialError, why
 from chatctl.sharing.handles import Handle
 from common.pieces import PIECE
 
@@ -43,11 +43,6 @@ def explained(path: Path) -> Iterator[None]:
                 "make room, and share again"
             ) from fault
         raise DiskError(f"cannot use {path}: {why(fault)}") from fault
-
-
-def why(fault: OSError) -> str:
-    """Return what the system says of an error, to stand within a sentence."""
-    return (fault.strerror or str(fault)).lower()
 
 
 def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int) -> None:

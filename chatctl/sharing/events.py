@@ -33,6 +33,16 @@ class Listening(Event, frozen=True):
     port: int
 
 
+class Recovered(Event, frozen=True):
+    """An earlier run has fetched all that these peers shared, and was killed."""
+
+    peers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        names = visible(", ".join(self.peers))
+        return f"an earlier run has all files of {names}; they count for who does not come again"
+
+
 class Awaiting(Event, frozen=True):
     """It is waited, `seconds` at most, for so many others, None for whoever comes."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
 from chatctl.sharing import disk
 from chatctl.sharing.handles import Handle
 from chatctl.sharing.own import FLAGS, Source
@@ -60,7 +60,7 @@ def _hash(path: Path, stop: Event) -> _Hashed:
         whole, digests = _digests(file, before.st_size, stop)
         after = os.fstat(file.fileno())
     except OSError as fault:
-        raise UsageError(f"cannot share {path}: {disk.why(fault)}") from None
+        raise UsageError(f"cannot share {path}: {why(fault)}") from None
     is_same = Source.of(path, after) == Source.of(path, before)
     has_grown = after.st_size > before.st_size
     if whole is None or not (is_same or has_grown):

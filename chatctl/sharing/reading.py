@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from chatctl.errors import PartialError
-from chatctl.sharing import disk
+from chatctl.errors import PartialError, why
 from chatctl.sharing.handles import Handle, Location
 from common.pieces import Span
 
@@ -37,7 +36,7 @@ def read_piece(file: Readable, span: Span, digest: bytes) -> bytes:
     try:
         piece = os.pread(file.open().fileno(), span.length, span.offset)
     except OSError as fault:
-        raise ChangedFileError(f"cannot read {file.path} any more: {disk.why(fault)}") from fault
+        raise ChangedFileError(f"cannot read {file.path} any more: {why(fault)}") from fault
     if hashlib.sha256(piece).digest() != digest:
         raise ChangedFileError(
             f"{file.path} has been changed since it is shared; share it again to let others have it"

@@ -1,9 +1,10 @@
 """What a run has learned of who shares what, kept in its directory until all of that is there.
 
 Files that are whole tell nothing of others that never came. So a run that was killed when it had
-all, and is started again when the others are gone, would wait for them in vain; its record tells
-that nothing is missing. It belongs to one group and to files of one's own: what is shared in
-exchange for others is another exchange.
+all, and is started again when the others are gone, would find something missing; its record tells
+that nothing is. It belongs to one group and to files of one's own: what is shared in exchange for
+others is another exchange. The same once more may be another round all the same, which nobody can
+tell before the others come: so it counts only for those who did not in all the time they had.
 """
 
 import hashlib

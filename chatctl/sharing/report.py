@@ -99,8 +99,12 @@ def _row(peer: PeerFigures) -> tuple[str, ...]:
 
 
 def _below(report: Report) -> Iterator[str]:
-    rates = f"{_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
-    yield f"this peer     {visible(report.id)}: {_mb(report.size)} MB shared, at best {rates}"
+    rates = f", at best {_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
+    has_moved = report.sent or report.received
+    yield (
+        f"this peer     {visible(report.id)}: {_mb(report.size)} MB shared"
+        f"{rates if has_moved else ''}"
+    )
     if not report.peers:
         yield "time          nobody came"
     elif report.seconds is None:

@@ -4,22 +4,17 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from msgspec import Struct
-
 from chatctl.client import PeerLeft, PeerList
-from chatctl.errors import UsageError
 from chatctl.introductions import News
 from chatctl.oneshot import connect
 from chatctl.settings import Settings
 from chatctl.sharing import events
 from chatctl.sharing.door import Door, listen
-from chatctl.sharing.ending import Standing, Terms, Verdict, judge
+from chatctl.sharing.ending import Standing, Verdict, judge
 from chatctl.sharing.gathering import Gathering
 from chatctl.sharing.handshake import Card, secret, stretch
 from chatctl.sharing.introduced import introduced
@@ -31,43 +26,14 @@ from chatctl.sharing.store import News as FileNews
 from chatctl.sharing.store import Store
 from chatctl.sharing.swap import CATALOGUE, Swap
 from chatctl.sharing.view import View
+from chatctl.sharing.wish import Wish
 from common import pieces
-from common.addresses import Address
-from common.exchange import check_id
-from common.messages.peers import check_group
 
 TICK: Final = 0.1
 """How often (s) it is looked at who is silent, whom to dial, and whether this is the end."""
 
 _CALM: Final = 1.0
 """After how long (s) without a piece moving it is looked for who has what is missing."""
-
-
-class Wish(Struct, frozen=True):
-    """What is asked for: to swap `files` in `group`, and to put those of others into `out`.
-
-    Where `asks_server`, the server introduces the peers; else those at `addresses` do. `max_size`
-    (bytes) is how much each of them may have. `key` is the secret of the group, `port` where to
-    listen (0: any). Raises UsageError for an id or a group that cannot be.
-    """
-
-    group: str
-    id: str
-    files: Sequence[Path]
-    terms: Terms
-    asks_server: bool = True
-    addresses: Sequence[Address] = ()
-    key: str = ""
-    out: Path = Path("received")
-    max_size: int = 4 * 2**30
-    port: int = 0
-
-    def __post_init__(self) -> None:
-        try:
-            check_id(self.id)
-            check_group(self.group)
-        except ValueError as fault:
-            raise UsageError(str(fault)) from None
 
 
 async def share(wish: Wish, settings: Settings, view: View) -> Report:
@@ -146,9 +112,11 @@ class Run:
         self._looked_at = 0.0
         self._is_stranded = False
         view.tell(events.Listening(host or "*", port))
-        expected = wish.terms.peers
-        others = None if expected is None else expected - 1
-        view.tell(events.Awaiting(others, wish.terms.wait))
+        if self._recovered:
+            view.tell(events.Recovered(tuple(sorted(self._recovered))))
+        expected, wait = wish.terms.peers, wish.terms.wait
+        if wait:
+            view.tell(events.Awaiting(None if expected is None else expected - 1, wait))
 
     async def __aenter__(self) -> Self:
         return self
@@ -232,9 +200,13 @@ class Run:
 
     @property
     def _members(self) -> set[str]:
-        """Those who were met, and once nobody else can be, those from whom nothing is missing."""
+        """Those who were met, and once it was waited for the others, those whose files are here.
+
+        Before that one cannot know whether they are done and gone, or about to begin another round.
+        """
         met = self.gathering.met
-        return met | self._recovered.keys() if self.gathering.contacts.are_tried(met) else met
+        has_waited = time.monotonic() - self._began_at >= self.wish.terms.wait
+        return met | self._recovered.keys() if has_waited else met
 
     @property
     def is_whole(self) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
 from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import Handle, Handles
 from chatctl.sharing.incoming import Incoming, Places, title
@@ -135,9 +135,7 @@ def _lock(directory: Path) -> Handle:
         directory.mkdir(parents=True, exist_ok=True)
         handle = Handle.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as fault:
-        raise UsageError(
-            f"cannot use {directory}: {disk.why(fault)}; choose another --out"
-        ) from None
+        raise UsageError(f"cannot use {directory}: {why(fault)}; choose another --out") from None
     if not os.access(directory, os.W_OK | os.X_OK):
         raise UsageError(f"{directory} may not be written to; choose another --out")
     try:
@@ -148,7 +146,7 @@ def _lock(directory: Path) -> Handle:
         ) from None
     except OSError as fault:
         raise UsageError(
-            f"cannot lock {directory}: {disk.why(fault)}; choose an --out on a local disk"
+            f"cannot lock {directory}: {why(fault)}; choose an --out on a local disk"
         ) from None
     return handle
 

@@ -30,6 +30,8 @@ from common.pieces import PIECE, Bitfield, Layout
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
 
+_SWARM: Final = frozenset(swarm.FROM_PEER)
+
 Tell: TypeAlias = Callable[[events.Event], object]
 Converse: TypeAlias = Callable[[Partner, Message], object]
 
@@ -165,6 +167,11 @@ class Swap:
                     self.planner.lost(owner, index, now)
         self._plan_soon()
 
+    def unreadable(self, partner: Partner, piece: Piece) -> None:
+        """Note that a piece could not be read for a partner."""
+        self.planner.unreadable(partner.id, piece.owner, piece.index, time.monotonic())
+        self._plan_soon()
+
     def close(self) -> None:
         """Let everyone go, and do nothing any more."""
         self._is_closed = True
@@ -226,11 +233,6 @@ class Swap:
             self.planner.lost(owner, index, now)
         self._plan_soon()
 
-    def unreadable(self, partner: Partner, piece: Piece) -> None:
-        """Note that a piece could not be read for a partner."""
-        self.planner.unreadable(partner.id, piece.owner, piece.index, time.monotonic())
-        self._plan_soon()
-
     def _know(self, owner: str, layout: Layout, held: Bitfield) -> None:
         digest = self.owners.digest_of(owner)
         self.planner.know(owner, digest, layout, held, time.monotonic())
@@ -290,6 +292,3 @@ class Swap:
         if isinstance(fault, Exception) and self.fault is None:
             self.fault = fault
         self.stirred.set()
-
-
-_SWARM: Final = frozenset(swarm.FROM_PEER)

@@ -1,6 +1,8 @@
 """From a path to a log that can be trusted, or to a sentence that says why it cannot."""
 
+import logging
 import os
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +12,8 @@ import apsw
 
 from chatd.log import filing, lineage, schema, soundness
 from chatd.log.port import UnusableLogError
+
+logger: Final = logging.getLogger(__name__)
 
 FILE: Final = "log.sqlite"
 """What the database is called in the data directory."""
@@ -45,7 +49,7 @@ def open_database(
             require_log(database, path, migrations)
             if finding := soundness.damage(database, path):
                 raise _damaged(path, finding)
-            schema.migrate(database, migrations)
+            _bring_up_to_date(database, path, migrations)
             database.execute("PRAGMA journal_mode = WAL")
             filing.take_back_unfinished(database)
             boot = boot or lineage.this_boot()
@@ -132,6 +136,16 @@ def _create(path: Path, migrations: Sequence[str]) -> None:
         schema.migrate(database, migrations)
     new.rename(path)
     sync_directory(path.parent)
+
+
+def _bring_up_to_date(database: apsw.Connection, path: Path, migrations: Sequence[str]) -> None:
+    version, newest = schema.version_of(database), len(migrations)
+    if version == newest:
+        return
+    size, began = path.stat().st_size, time.monotonic()
+    logger.info("bringing %s (%d bytes) from version %d to %d", path, size, version, newest)
+    schema.migrate(database, migrations)
+    logger.info("it is of version %d after %.1f s", newest, time.monotonic() - began)
 
 
 def _require_own_rest(path: Path) -> None:

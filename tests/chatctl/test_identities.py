@@ -1,5 +1,7 @@
 """Tokens that outlive the program that made them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,28 @@ def test_where_nothing_can_be_kept_a_token_is_for_one_run(tmp_path: Path) -> Non
         assert len(identity.token) >= 16
         assert identity.ledger is None
         assert "nothing can be kept in" in identity.fault
+
+
+def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from chatctl.identities import Identities\n"
+        "from common.addresses import Address\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))\n"
+        "identities = Identities(Address('127.0.0.1', 5555), Path(sys.argv[1]))\n"
+        "with identities.borrow('ann') as identity:\n"
+        "    print(len(identity.token), identity.ledger, identity.fault)\n"
+    )
+    for room in ("0", "5"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path), room],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith(f"32 None nothing can be kept in {tmp_path}: ")
+        assert Identities(SERVER, tmp_path).token_of("ann") == ""
 
 
 def test_where_only_the_ledger_cannot_be_kept_the_name_is_ours_still(

@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_read_is_one_line_with_code_2(daemon: Daemon) -> N
     refused = run("import", "/nonexistent", daemon=daemon)
 
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == "chatctl: cannot read /nonexistent: No such file or directory\n"
+    assert refused.err == "chatctl: cannot read /nonexistent: no such file or directory\n"
 
 
 def test_an_export_ends_quietly_when_nobody_reads_it(daemon: Daemon, bob: Wire) -> None:

@@ -134,7 +134,7 @@ def test_where_none_is_answered_in_time_the_code_is_6(slow_daemon: Daemon) -> No
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--file", "/does/not/exist"], "cannot read /does/not/exist: No such file"),
+        (["--file", "/does/not/exist"], "cannot read /does/not/exist: no such file"),
         (["--file", "/dev/null", "a"], "either arguments or the lines of --file, not both"),
         (["--concurrency", "0"], "'0' is not a whole number of 1 or more"),
     ],

@@ -59,7 +59,7 @@ def test_another_file_may_be_named(tmp_path: Path, configure: Configure) -> None
         ({}, {"CHATCTL_SERVER": "x:y"}, r"CHATCTL_SERVER: 'x:y' is not an address"),
         ({"timeout": "5"}, {}, r"--timeout: '5' is not a duration"),
         ({"timeout": "0"}, {}, r"--timeout: '0' is no time to wait"),
-        ({"config": "/no/such/file"}, {}, r"cannot read /no/such/file: No such file"),
+        ({"config": "/no/such/file"}, {}, r"cannot read /no/such/file: no such file"),
     ],
 )
 def test_a_bad_value_is_named_with_its_source(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,22 @@ async def test_more_than_a_pipe_holds_comes_through_whole(pipe: tuple[int, int])
     _, lines = await asyncio.gather(asyncio.to_thread(write), read_all(reading))
 
     assert lines == expected
+
+
+async def test_what_cannot_be_read_is_told_and_not_taken_for_the_end(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(UsageError, match="cannot read standard input: is a directory"):
+        await read_all(directory)
+    os.close(directory)
+
+
+async def test_who_is_to_type_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"one\n\x04")
+    assert await read_all(terminal) == ["one"]
+    assert capsys.readouterr().err == "chatctl: reading standard input; Ctrl-D ends it\n"
+    os.close(keyboard)
+    os.close(terminal)
 
 
 async def test_a_line_that_is_no_text_is_named(pipe: tuple[int, int]) -> None:

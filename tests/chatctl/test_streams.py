@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from chatctl.commands import NAMES
 from tests.chatctl.running import PATIENCE, begin, finish, run
 from tests.e2e.daemon import Daemon
 
 CHATCTL = (sys.executable, "-W", "error", "-m", "chatctl")
-OFFLINE = [["--help"], ["--version"], ["--print-completion", "bash"], ["ping", "--help"]]
+OFFLINE = [
+    ["--help"],
+    ["--version"],
+    ["--print-completion", "bash"],
+    *([name, "--help"] for name in NAMES),
+]
 
 
 @pytest.fixture
@@ -57,21 +63,20 @@ def show(
     return done.returncode, done.stderr
 
 
+@pytest.mark.parametrize("is_buffered", [True, False], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("words", OFFLINE, ids=" ".join)
-def test_a_pipe_that_nobody_reads_ends_it_as_sigpipe_would_and_quietly(words: list[str]) -> None:
+def test_a_pipe_that_nobody_reads_ends_it_as_sigpipe_would_and_quietly(
+    words: list[str], *, is_buffered: bool
+) -> None:
     with abandoned() as pipe:
-        assert show(words, pipe) == (128 + signal.SIGPIPE, "")
+        assert show(words, pipe, is_buffered=is_buffered) == (128 + signal.SIGPIPE, "")
 
 
-def test_so_it_does_without_a_buffer() -> None:
-    with abandoned() as pipe:
-        assert show(["--version"], pipe, is_buffered=False) == (141, "")
-
-
-@pytest.mark.parametrize("is_buffered", [True, False])
-def test_a_full_disk_is_one_line_with_code_7(*, is_buffered: bool) -> None:
+@pytest.mark.parametrize("is_buffered", [True, False], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", OFFLINE, ids=" ".join)
+def test_a_full_disk_is_one_line_with_code_7(words: list[str], *, is_buffered: bool) -> None:
     with full() as file:
-        code, said = show(["--version"], file, is_buffered=is_buffered)
+        code, said = show(words, file, is_buffered=is_buffered)
     assert (code, said) == (7, "chatctl: cannot write to stdout: no space left on device\n")
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from chatctl.events import Delivered, Event, LogStartedOver, Undelivered
-from chatctl.talk import describe, describe_kept
+from chatctl.talk import MANY, Rest, describe, describe_kept
 from common.messages.base import Error
 from common.messages.chat import Gap, Outgoing, OutgoingBroadcast, Resumed
 
@@ -51,6 +51,19 @@ FULL = Error("storage_failed", "the disk is full", ref="r1")
 )
 def test_what_became_of_them_is_one_sentence(event: Event, sentence: str | None) -> None:
     assert describe(event) == sentence
+
+
+def test_of_many_only_the_first_get_a_sentence_each_and_the_rest_are_counted() -> None:
+    rest = Rest()
+    arrived = Delivered(HI, 7, duplicate=False)
+    assert not any(rest.take(arrived) for _ in range(MANY))
+    assert str(rest) == ""
+
+    assert rest.take(arrived)
+    assert rest.take(Undelivered(HI, FULL, is_kept=True))
+    assert rest.take(arrived)
+    assert not rest.take(Gap(5))
+    assert str(rest) == "more messages of before: 2 arrived, 1 refused"
 
 
 @pytest.mark.parametrize(("count", "messages"), [(1, "1 message is"), (12, "12 messages are")])

@@ -215,5 +215,5 @@ def test_a_file_of_something_else_is_refused_with_its_line(tmp_path: Any, conten
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Any) -> None:
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="no such file"):
         recorded.read(tmp_path / "times.txt")

@@ -20,8 +20,9 @@ from chatctl.sharing.files import Files
 from chatctl.sharing.handles import Location
 from chatctl.sharing.introduced import introduced
 from chatctl.sharing.manifest import Collection, collect
-from chatctl.sharing.run import Run, Wish
+from chatctl.sharing.run import Run
 from chatctl.sharing.store import News, Store
+from chatctl.sharing.wish import Wish
 from common.addresses import Address
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import LOCAL, PATIENCE

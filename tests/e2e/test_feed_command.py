@@ -130,3 +130,4 @@ def test_what_no_feed_can_be_is_explained_with_code_2(
     refused = run("feed", *arguments, daemon=daemon)
     assert refused.code == 2
     assert told in refused.err
+    assert "listening" not in refused.err

@@ -88,6 +88,16 @@ def test_a_second_signal_exits_at_once(start: Start) -> None:
         assert daemon.process.wait(10) == 130
 
 
+def test_ctrl_c_while_it_starts_ends_it_without_a_word(tmp_path: Path) -> None:
+    log = tmp_path / "log.sqlite"
+    os.mkfifo(log)
+    starting = subprocess.Popen(command("--data", str(tmp_path)), stderr=subprocess.PIPE)
+    with starting, log.open("wb"):  # which waits until the log is being opened
+        starting.send_signal(signal.SIGINT)
+        _, said = starting.communicate(timeout=30)
+    assert (starting.returncode, said) == (-signal.SIGINT, b"")
+
+
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -11,13 +11,14 @@ from tests.e2e.actors import acting, opened
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import Begin, Sharer, make
 
-WANTED: Final = ("--peers", "2", "--wait", "1h", "--key", "sesame")
-"""Whoever waits for others is still waiting when the test is over."""
+WANTED: Final = ("--peers", "2", "--key", "sesame")
+LONG: Final = ("--wait", "1h")
+"""Whoever waits so long for others is still waiting when the test is over."""
 
 
 async def killed(begin: Begin, address: str) -> Sharer:
     """Return a peer that was killed when 20 of the 30 pieces of a file were here."""
-    peer = await begin("1", *WANTED, "--peer", address, mine=b"1")
+    peer = await begin("1", *WANTED, *LONG, "--peer", address, mine=b"1")
     await peer.keeps(20)
     await peer.kill()
     return peer
@@ -42,14 +43,15 @@ def write_the_rest(directory: Path, content: bytes) -> None:
     bitmap.write_bytes(title + b"\n" + Bitfield.full(30).encode())
 
 
-async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_waits_for_nobody(
+async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_misses_nobody(
     begin: Begin, tmp_path: Path
 ) -> None:
     content, address = await left_alone(begin, tmp_path)
 
-    after = await begin("1", *WANTED, "--peer", address, mine=b"1")
+    after = await begin("1", *WANTED, "--wait", "0s", "--peer", address, mine=b"1")
 
     assert await after.end() == 0, await after.stderr()
+    assert after.heard("recovered") == [{"code": "recovered", "peers": ["9"]}]
     assert after.received() == {"9_large": content}
     assert after.finished() == ["received/9_large"]
     assert after.heard("complete") == [{"code": "complete", "seconds": 0.0}]
@@ -61,13 +63,30 @@ async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_waits_
 async def test_it_stays_for_others_as_long_as_it_is_told_to(begin: Begin, tmp_path: Path) -> None:
     content, address = await left_alone(begin, tmp_path)
 
-    after = await begin("1", *WANTED, "--peer", address, "--seed-after", "1h", mine=b"1")
+    stays = ("--wait", "0s", "--seed-after", "1h")
+    after = await begin("1", *WANTED, *stays, "--peer", address, mine=b"1")
 
     port = (await after.hear("listening"))["port"]
     await after.hear("complete")
-    late = await begin("9", *WANTED, "--peer", f"127.0.0.1:{port}", large=content)
+    late = await begin("9", *WANTED, *LONG, "--peer", f"127.0.0.1:{port}", large=content)
     assert await late.end() == 0, await late.stderr()
     assert late.received() == {"1_mine": b"1"}
+
+
+async def test_it_takes_part_in_another_round_that_begins_while_it_waits(
+    begin: Begin, tmp_path: Path
+) -> None:
+    content, address = await left_alone(begin, tmp_path)
+
+    after = await begin("1", *WANTED, *LONG, "--peer", address, mine=b"1")
+    await after.hear("out_of_reach")
+    port = (await after.hear("listening"))["port"]
+    other = await begin("9", *WANTED, *LONG, "--peer", f"127.0.0.1:{port}", other=b"of today")
+
+    assert await after.end() == 0, await after.stderr()
+    assert await other.end() == 0, await other.stderr()
+    assert after.received() == {"9_large": content, "9_other": b"of today"}
+    assert after.finished() == ["received/9_other"]
 
 
 async def test_who_is_still_there_is_served_first(
@@ -78,7 +97,7 @@ async def test_who_is_still_there_is_served_first(
         before = await killed(begin, actor.address)
         write_the_rest(before.directory / "received", file.read_bytes())
         actor.store.open()
-        after = await begin("1", *WANTED, "--peer", actor.address, mine=b"1")
+        after = await begin("1", *WANTED, *LONG, "--peer", actor.address, mine=b"1")
         assert await after.end() == 0, await after.stderr()
         assert actor.run.swap.is_complete
     assert after.heard("met")
@@ -90,8 +109,7 @@ async def test_other_files_of_ones_own_are_another_exchange(
 ) -> None:
     _, address = await left_alone(begin, tmp_path)
 
-    wanted = ("--peers", "2", "--wait", "500ms", "--key", "sesame", "--peer", address)
-    after = await begin("1", *wanted, mine=changed)
+    after = await begin("1", *WANTED, "--wait", "500ms", "--peer", address, mine=changed)
 
     assert await after.end() == 7
     assert "nobody else came" in after.report["shortfalls"]

@@ -22,13 +22,13 @@ def data(start: Callable[..., Daemon]) -> str:
     return str(daemon.folder)
 
 
-def run(output: int, *options: str) -> tuple[int, str]:
+def run(output: int, *options: str, is_buffered: bool) -> tuple[int, str]:
     """Run chatd with its stdout on a descriptor; return its exit code and what it said."""
     done = subprocess.run(
         command(*options),
         stdout=output,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        env={**os.environ, "PYTHONUNBUFFERED": "" if is_buffered else "1"},
         text=True,
         timeout=START,
         check=False,
@@ -67,18 +67,22 @@ def redirected(streams: str, data: Path) -> Iterator[subprocess.Popen[str]]:
             daemon.kill()
 
 
-def test_what_nobody_reads_ends_as_sigpipe_would_end_it_and_quietly(data: str) -> None:
+@pytest.mark.parametrize("is_buffered", [True, False], ids=["buffered", "unbuffered"])
+def test_what_nobody_reads_ends_as_sigpipe_would_end_it_and_quietly(
+    data: str, *, is_buffered: bool
+) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     for options in (["--help"], ["--version"], ["--check", data]):
-        assert run(writer, *options) == (128 + signal.SIGPIPE, "")
+        assert run(writer, *options, is_buffered=is_buffered) == (128 + signal.SIGPIPE, "")
     os.close(writer)
 
 
-def test_what_finds_no_room_is_one_clear_line(data: str) -> None:
+@pytest.mark.parametrize("is_buffered", [True, False], ids=["buffered", "unbuffered"])
+def test_what_finds_no_room_is_one_clear_line(data: str, *, is_buffered: bool) -> None:
     with Path("/dev/full").open("wb") as full:
-        for options in (["--help"], ["--check", data]):
-            code, said = run(full.fileno(), *options)
+        for options in (["--help"], ["--version"], ["--check", data]):
+            code, said = run(full.fileno(), *options, is_buffered=is_buffered)
             assert (code, said) == (2, "chatd: cannot write to stdout: no space left on device\n")
 
 

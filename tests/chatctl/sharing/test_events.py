@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatctl.sharing.events import Awaiting, Event, Met, OutOfReach
+from chatctl.sharing.events import Awaiting, Event, Met, OutOfReach, Recovered
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,10 @@ from chatctl.sharing.events import Awaiting, Event, Met, OutOfReach
         (Awaiting(1, 60.0), "waiting up to 1m for 1 other peer"),
         (Awaiting(2, 0.5), "waiting up to 500ms for 2 other peers"),
         (Awaiting(None, 10.0), "waiting up to 10s for others"),
+        (
+            Recovered(("2", "3\n")),
+            "an earlier run has all files of 2, 3\\n; they count for who does not come again",
+        ),
         (
             OutOfReach("peer 2", "192.0.2.1:9", "connection refused"),
             "peer 2 cannot be reached from here at 192.0.2.1:9: connection refused; "

@@ -88,9 +88,10 @@ def test_what_did_not_come_has_no_time() -> None:
 
 
 def test_where_nobody_came_there_is_no_table() -> None:
-    alone = structs.replace(REPORT, peers=[], seconds=None, all_seconds=None, least_seconds=None)
+    nothing = dict.fromkeys(("seconds", "all_seconds", "least_seconds", "ratio"))
+    alone = structs.replace(REPORT, peers=[], sent=0, received=0, **nothing)
     assert render(alone).splitlines() == [
-        "this peer     1: 4 MB shared, at best 3 MB/s up, 2 MB/s down",
+        "this peer     1: 4 MB shared",
         "time          nobody came",
         "files         in received",
     ]

@@ -72,5 +72,6 @@ async def test_when_it_cannot_be_emptied_that_is_said_once_and_commits_go_on(
         for _ in range(300):
             await fill(bench, draft(content="x" * 4_000))
         assert {outcome.kind for outcome in bench.reported} == {"stored"}
-    said = [record.getMessage() for record in caplog.records]
+    # asyncio logs too, on a busy machine: how slow it is.
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("chatd")]
     assert said == ["the write-ahead log cannot be emptied, and grows: no such luck"]

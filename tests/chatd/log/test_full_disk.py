@@ -95,7 +95,9 @@ async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
         await fill(bench, draft(ref="r"), draft())
         kinds = [(outcome.kind, outcome.entry.id) for outcome in bench.reported]
         assert kinds == [("failed", 0), ("failed", 0), ("stored", 1), ("stored", 2)]
-    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    # asyncio logs too, on a busy machine: how slow it is.
+    ours = [record for record in caplog.records if record.name.startswith("chatd")]
+    said = [record.getMessage().partition(":")[0] for record in ours]
     assert said == ["cannot store messages", "messages are stored again"]
     async with open_sqlite(tmp_path) as bench:
         assert bench.log.last == 2

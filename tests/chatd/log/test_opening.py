@@ -1,6 +1,8 @@
 """Whether the file of a log is one to go on with: what is refused, and in which words."""
 
+import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,19 @@ class TestVersions:
         assert newer.execute("SELECT DISTINCT mood FROM entry").fetchall() == [("calm",)]
         assert ids(Database(newer).replay(BOB, 0, 5).entries) == [1, 2, 3, 4, 5]
         newer.close()
+
+    def test_it_is_told_that_an_older_one_takes_its_time(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "chatd.log")
+        path = make_log(tmp_path)
+        open_database(path, "process").close()
+        assert caplog.messages == []
+        open_database(path, "process", (*MIGRATIONS, self.NEXT)).close()
+        old, new = len(MIGRATIONS), len(MIGRATIONS) + 1
+        begun, done = caplog.messages
+        assert re.fullmatch(rf"bringing {path} \(\d+ bytes\) from version {old} to {new}", begun)
+        assert re.fullmatch(rf"it is of version {new} after \d+\.\d s", done)
 
     @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
     def test_one_of_an_older_version_goes_on(self, tmp_path: Path, version: int) -> None:
