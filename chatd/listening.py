@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Iterator
@@ -36,13 +37,20 @@ async def listen(accept: Accept, host: str, port: int) -> list[asyncio.Server]:
         if fault.errno == errno.EADDRINUSE:
             why = "the port is in use; stop who uses it or choose another with --port"
         else:
-            why = f"{fault.strerror or fault}; choose another with --host and --port"
+            why = f"{_reason(fault)}; choose another with --host and --port"
         raise ListenError(f"cannot listen on {Address(host, port)}: {why}") from None
     listeners = [first, *beside]
     for listener in listeners:
         for listening in listener.sockets:
             _keep_alive(listening)
     return listeners
+
+
+def _reason(fault: OSError) -> str:
+    """Return what the system says, without the words that asyncio puts before it."""
+    if isinstance(fault, socket.gaierror) or fault.errno is None:
+        return fault.strerror or str(fault)
+    return os.strerror(fault.errno).lower()
 
 
 async def _start(

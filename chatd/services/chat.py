@@ -137,7 +137,7 @@ class Chat:
     async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
         holder = await self._identities.find(names.key(message.to))
         if holder is None:
-            detail = f"there is no {message.to[: names.MAX_LENGTH]} here; ask who is with who"
+            detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
             raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
         author, name, nameless, sent_ns, since = self._sign(session)
         content, to = message.content, message.to

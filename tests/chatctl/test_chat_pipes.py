@@ -101,7 +101,7 @@ def test_a_line_that_was_refused_is_told_at_the_end_with_code_7(daemon: Daemon, 
 
     assert (talk.code, talk.out) == (7, "")
     assert talk.err.splitlines()[-2:] == [
-        "chatctl: line 1: there is no nobody here; ask who is with who",
+        "chatctl: line 1: there is no nobody here; send `who` to see who is",
         "chatctl: 1 of 2 lines were not acknowledged",
     ]
     assert bob.hear()["content"] == "hi"

@@ -109,6 +109,15 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     )
 
 
+def test_an_address_of_another_machine_is_one_clear_line(tmp_path: Path) -> None:
+    code, line = refused("--host", "192.0.2.1", "--port", "5555", "--data", str(tmp_path))
+    assert (code, line) == (
+        3,
+        "chatd: cannot listen on 192.0.2.1:5555: cannot assign requested address; "
+        "choose another with --host and --port",
+    )
+
+
 def test_two_daemons_never_share_a_port(start: Start, tmp_path: Path) -> None:
     port = str(start().port)
     code, line = refused("--port", port, "--data", str(tmp_path / "other"))

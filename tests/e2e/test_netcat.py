@@ -108,7 +108,7 @@ def test_a_named_netcat_is_shown_with_its_name(
         ann.type("texting bob|just us")
         assert bob.see().endswith(" texting ann (to you) < just us")
         ann.type("nobody|hello?")
-        assert ann.see() == "! there is no nobody here; ask who is with who"
+        assert ann.see() == "! there is no nobody here; send `who` to see who is"
         assert witness.hear()["content"] == "lunch?"
 
 

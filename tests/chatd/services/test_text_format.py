@@ -59,7 +59,7 @@ async def test_hello_is_not_answered(stage: Stage) -> None:
 async def test_an_error_is_a_line_that_begins_with_an_exclamation_mark(stage: Stage) -> None:
     one = await guest(stage)
     await one.say_line("nobody|hi")
-    assert one.lines() == ["! there is no nobody here; ask who is with who"]
+    assert one.lines() == ["! there is no nobody here; send `who` to see who is"]
 
 
 async def test_a_refused_hello_is_answered_in_json_and_may_be_said_again(stage: Stage) -> None:
