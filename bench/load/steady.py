@@ -18,13 +18,16 @@ _STEP_S: Final = 0.25  # how often it is looked at whether anything still comes
 def measure_steady(lanes: Sequence[Lane], target: Target, timing: Timing) -> Measurement:
     """Return what deliveries cost, and as figures how long they took.
 
-    All that was said has been heard when this returns. Raises TimedOut where it was not.
+    All that was said has been heard when this returns. Raises TimedOut where it was not, or where
+    nothing is heard in all the time that is measured.
     """
     load = open_load(list(lanes))
     _run(load, timing.warmup)
     load.take_latencies()
     watch = Stopwatch(target.pid)
     heard = _run(load, timing.seconds)
+    if not heard:
+        raise TimedOut(f"nothing was heard in the {timing.seconds:g} s that were measured")
     measured = watch.stop(heard)
     took = load.take_latencies()
     if not load.finish(PATIENCE):

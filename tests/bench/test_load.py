@@ -4,6 +4,7 @@ Two ends of a pair of sockets stand for a perfect server: what goes in at one co
 other.
 """
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +12,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bench import histogram
-from bench.dialects import ANY
-from bench.failures import WrongAnswer
+from bench.dialects import ANY, ChatdDialect
+from bench.failures import TimedOut, WrongAnswer
 from bench.load.lane import Lane, Load, Pace
 from bench.load.native import NativeLoad
 from bench.load.plain import PlainLoad
+from bench.load.steady import measure_steady
+from bench.measurement import Target, Timing
 from bench.tape import CYCLE, Tape, numbered, repeated
 from tests.tools import require
 
@@ -73,6 +76,16 @@ def test_no_more_is_in_flight_than_the_window_allows(open_load: Open, pair: Pair
         load = open_load([Lane(author, LINES, [unheard], LINES, Pace(window=4))])
         assert load.run(RUN) == 0
         assert listener.recv(10_000) == LINES.twice[: 4 * LINES.length]
+
+
+def test_where_nothing_is_heard_there_is_nothing_to_measure(pair: Pair) -> None:
+    require("cc")
+    deaf, unheard = socket.socketpair()
+    with deaf, unheard:
+        unheard_of = Lane(pair[0], LINES, [unheard], LINES, Pace(window=4))
+        target = Target("127.0.0.1", 1, os.getpid(), ChatdDialect())
+        with pytest.raises(TimedOut, match=r"nothing was heard in the 0\.02 s"):
+            measure_steady([unheard_of], target, Timing(warmup=RUN, seconds=RUN))
 
 
 def test_messages_at_a_fixed_rate_are_said_when_they_are_due(open_load: Open, pair: Pair) -> None:
