@@ -1,0 +1,127 @@
+"""The server's end of a connection whose other end is in memory."""
+
+import asyncio
+
+
+class Socket:
+    """Has a descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+class Cable(asyncio.Transport):
+    """The server's end of a connection; `room` is how many bytes the other side still takes."""
+
+    def __init__(
+        self,
+        protocol: asyncio.Protocol,
+        writes: list["Cable"],
+        peer: tuple[str, int] | None,
+        room: int,
+        descriptor: int,
+    ) -> None:
+        super().__init__({"peername": peer, "socket": Socket(descriptor)})
+        self.taken = bytearray()
+        """What arrived at the other side."""
+        self.is_eof_written = False
+        self.is_read = True
+        self.how_it_ended: str | None = None
+        self._protocol = protocol
+        self._room = room
+        self._writes = writes
+        self._buffer = bytearray()
+        self._high, self._low = 64 * 1024, 16 * 1024
+        self._is_paused = False
+
+    def make_room(self, size: int) -> None:
+        """Let the other side take `size` bytes more."""
+        self._room += size
+        self._push()
+
+    def lose(self, fault: OSError) -> None:
+        """Have the connection break with `fault`."""
+        self._end("lost", fault)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.is_eof_written, "written after the end of file"
+        self._writes.append(self)
+        if self.how_it_ended is None:
+            self._buffer += data
+            self._push()
+
+    def write_directly(self, encoded: bytes) -> int:
+        """Take what there is room for, as the kernel does, or raise OSError."""
+        assert not self.is_eof_written, "written after the end of file"
+        assert not self._buffer, "written before what the transport holds"
+        assert self.how_it_ended != "closed", "written to a descriptor that is closed"
+        if self.how_it_ended is not None:
+            raise BrokenPipeError
+        size = min(self._room, len(encoded))
+        if not size:
+            raise BlockingIOError
+        self._writes.append(self)
+        self._room -= size
+        self.taken += encoded[:size]
+        return size
+
+    def write_eof(self) -> None:
+        self.is_eof_written = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high is not None
+        self._high, self._low = high, high // 4 if low is None else low
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._buffer)
+
+    def is_closing(self) -> bool:
+        return self.how_it_ended is not None
+
+    def close(self) -> None:
+        assert not self._buffer, "closed with bytes that were not taken"
+        self._end("closed", None)
+
+    def abort(self) -> None:
+        self._end("aborted", None)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
+    def get_protocol(self) -> asyncio.Protocol:
+        return self._protocol
+
+    def is_reading(self) -> bool:
+        return self.is_read
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+    def _push(self) -> None:
+        size = min(self._room, len(self._buffer))
+        self._room -= size
+        self.taken += self._buffer[:size]
+        del self._buffer[:size]
+        if len(self._buffer) > self._high and not self._is_paused:
+            self._is_paused = True
+            self._protocol.pause_writing()
+        elif len(self._buffer) <= self._low and self._is_paused:
+            self._is_paused = False
+            self._protocol.resume_writing()
+
+    def _end(self, how: str, fault: OSError | None) -> None:
+        if self.how_it_ended is None:
+            self.how_it_ended = how
+            self._buffer.clear()
+            asyncio.get_running_loop().call_soon(self._let_go, fault)
+
+    def _let_go(self, fault: OSError | None) -> None:
+        self._protocol.connection_lost(fault)
+        self._protocol = asyncio.Protocol()  # as uvloop does: it forgets who was told
