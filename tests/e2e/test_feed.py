@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,16 @@ def test_both_topics_take_turns(ann: Wire) -> None:
             assert message["code"] == "array"
             assert len(message["values"]) == 4
             assert set(message["values"]) <= {-2, -1, 0, 1, 2}
+
+
+def test_many_may_be_the_first_to_subscribe(start: Start) -> None:
+    daemon = start()
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(daemon.address)) for _ in range(10)]
+        for wire in wires:
+            wire.say("subscribe", interval_ms=100)
+        for wire in wires:
+            assert [wire.hear().get("n") for _ in range(2)] == [1, 2]
 
 
 @pytest.mark.parametrize("topic", ["user", "array"])
