@@ -82,11 +82,11 @@ class _Batch:
 
     def add_broadcast(self, entry: Entry, author: Session) -> None:
         """Add a broadcast for everyone but its author."""
-        self.own(author)
+        own = self.own(author)
         for dialect, shared in self._shared.items():
             shared.extend(dialect.encode_entries([entry]))
         if author.is_live:
-            self._apart[author].heard = len(self._shared[author.outbox.dialect])
+            own.heard = len(self._shared[author.outbox.dialect])
         self._is_shared = True
 
     def queue(self, last: int) -> None:
