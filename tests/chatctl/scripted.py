@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from chatctl.backoff import Backoff
 from chatctl.client import Client
+from tests.ports import reserve_port
 
 PATIENCE: Final = 20.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
@@ -78,11 +79,13 @@ class Server:
         self._peers: asyncio.Queue[Peer] = asyncio.Queue()
         self._open: list[Peer] = []
         self._server: asyncio.Server | None = None
+        self._reserving = ExitStack()
 
     async def listen(self) -> None:
         """Begin, on the same port as before if there was one."""
+        if not self.port:
+            self.port = self._reserving.enter_context(reserve_port())
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def accept(self) -> Peer:
         """Return the next connection."""
@@ -95,6 +98,11 @@ class Server:
         self._server.close()
         for peer in self._open:
             peer.hang_up()
+
+    def release(self) -> None:
+        """Give the port back; nobody listens on it again."""
+        self.close()
+        self._reserving.close()
 
     def client(self, **options: Any) -> Client:
         """Return a client for this server that comes back without waiting."""
@@ -116,7 +124,7 @@ async def scripted() -> AsyncIterator[Server]:
     try:
         yield server
     finally:
-        server.close()
+        server.release()
 
 
 async def both(call: Coroutine[Any, Any, T], script: Coroutine[Any, Any, Any]) -> T:

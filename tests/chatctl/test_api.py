@@ -203,17 +203,15 @@ async def test_ping_and_echo_need_no_name(daemon: Daemon) -> None:
         assert await stranger.echo({"a": [1, 2.5, None, "ä"]}) == {"a": [1, 2.5, None, "ä"]}
 
 
-async def test_a_server_that_starts_again_has_us_back(
-    tmp_path: Path,
-) -> None:
-    first = Daemon(tmp_path)
+async def test_a_server_that_starts_again_has_us_back(tmp_path: Path, reserved_port: int) -> None:
+    first = Daemon(tmp_path, "--port", str(reserved_port))
     backoff = Backoff(base=0.01, cap=0.1)
     async with Client(*first.address, backoff=backoff, answer_timeout=PATIENCE) as client:
         await client.hello("ida")
         await client.broadcast("into a log that is kept in memory")
         await asyncio.to_thread(first.kill)
         call = asyncio.create_task(client.broadcast("again"))
-        second = await asyncio.to_thread(Daemon, tmp_path, "--port", str(first.port))
+        second = await asyncio.to_thread(Daemon, tmp_path, "--port", str(reserved_port))
 
         receipt = await call
         while not isinstance(event := await next_event(client), Reconnected):

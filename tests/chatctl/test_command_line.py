@@ -12,6 +12,7 @@ import pytest
 from chatctl import commands
 from chatctl.__main__ import main
 from tests.chatctl.running import run
+from tests.ports import reserve_port
 
 HEAVY = {"asyncio", "msgspec", "prompt_toolkit", "rich", "shtab", "importlib.metadata", "tomllib"}
 PAGES = [[], *([name] for name in commands.NAMES)]
@@ -115,10 +116,8 @@ def test_a_mistake_in_a_value_is_one_line_with_code_2(capsys: pytest.CaptureFixt
 
 
 def test_nobody_there_is_one_line_with_code_3(capsys: pytest.CaptureFixture[str]) -> None:
-    with create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-    assert main(["who", "--server", f":{port}"]) == 3
+    with reserve_port() as port:
+        assert main(["who", "--server", f":{port}"]) == 3
 
     expected = f"cannot connect to 127.0.0.1:{port}: connection refused; is chatd running there?"
     assert capsys.readouterr().err == f"chatctl: {expected}\n"
@@ -143,11 +142,9 @@ def test_a_server_that_says_something_else_is_code_5() -> None:
 
 
 def test_an_option_may_stand_on_either_side_of_the_command() -> None:
-    with create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-    for arguments in (["--server", f":{port}", "who"], ["who", "--server", f":{port}"]):
-        assert main(arguments) == 3
+    with reserve_port() as port:
+        for arguments in (["--server", f":{port}", "who"], ["who", "--server", f":{port}"]):
+            assert main(arguments) == 3
 
 
 def test_the_config_file_tells_where_the_server_is(

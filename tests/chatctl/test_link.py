@@ -101,7 +101,7 @@ async def test_a_failure_is_told_in_the_words_of_the_system(failure: OSError, re
 async def test_a_socket_that_reached_itself_has_reached_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with create_server(("127.0.0.1", 0)) as free:
+    with create_server(("127.0.0.77", 0)) as free:  # an address from which no other test dials
         host, port = free.getsockname()
     dial_from_there = partial(asyncio.open_connection, local_addr=(host, port))
     monkeypatch.setattr(asyncio, "open_connection", dial_from_there)

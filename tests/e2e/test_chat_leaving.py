@@ -41,11 +41,11 @@ def test_what_was_entered_before_the_end_arrives(daemon: Daemon, bob: Wire, desk
 
 
 def test_a_restarted_server_is_one_quiet_line_and_nothing_typed_is_lost(
-    start: Start, desk: Desk
+    start: Start, desk: Desk, reserved_port: int
 ) -> None:
-    first = start()
+    port = str(reserved_port)
+    first = start("--port", port)
     pia = desk.chat(first, "pia")
-    port = str(first.port)
     first.stop()
     pia.see("* the server stops; come back in a moment; reconnecting\n")
     pia.enter("are you there?")

@@ -57,15 +57,15 @@ def test_blocks_are_printed_and_told_to_the_server(daemon: Daemon, size: int) ->
 
 
 def test_a_server_that_is_killed_and_comes_back_is_found_and_the_block_is_marked(
-    start: Start,
+    start: Start, reserved_port: int
 ) -> None:
-    daemon = start()
+    daemon = start("--port", str(reserved_port))
     command = begin("feed", "--interval", "20ms", "--block", "7", "--json", daemon=daemon)
     printed = records(command)
     before = [next(printed) for _ in range(10)]
     assert [record["code"] for record in before].count("block") == 1
     daemon.kill()
-    again = start("--port", str(daemon.port))
+    again = start("--port", str(reserved_port))
     eventually(again, "feed of user and array")
     after: list[dict[str, Any]] = []
     while [record["code"] for record in after].count("block") < 2:

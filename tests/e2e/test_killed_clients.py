@@ -214,10 +214,10 @@ def test_a_chat_that_is_killed_shows_the_next_time_what_came_meanwhile(
 
 
 def test_what_was_typed_into_a_chat_that_was_killed_goes_to_a_server_that_started_over(
-    start: Start, desk: Desk
+    start: Start, desk: Desk, reserved_port: int
 ) -> None:
-    daemon = start("--log", "memory")
-    port = str(daemon.port)
+    port = str(reserved_port)
+    daemon = start("--log", "memory", "--port", port)
     ann = desk.chat(daemon, "ann")
     daemon.stop()
     ann.see("; reconnecting\n")

@@ -57,12 +57,12 @@ def test_after_kill_9_the_file_is_whole_and_the_next_run_closes_the_broken_block
 
 
 def test_a_server_that_restarts_costs_time_but_no_stamps(
-    start: Callable[..., Daemon], out: Path
+    start: Callable[..., Daemon], out: Path, reserved_port: int
 ) -> None:
-    daemon = start()
+    daemon = start("--port", str(reserved_port))
     client = begin_measuring(daemon, out)
     daemon.stop()
-    start("--port", str(daemon.port))
+    start("--port", str(reserved_port))
     code, printed, said = finish(client)
     assert code == 7
     assert "chatctl: connected again after" in said

@@ -3,16 +3,15 @@
 import asyncio
 import random
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
 from msgspec import Struct
 
+from tests.ports import reserve_port
 from tests.torture import checker, journal, member
 from tests.torture.charges import Charge, run
 from tests.torture.checker import Facts, Promise
@@ -100,7 +99,7 @@ class Supervisor:
     async def run(self) -> Verdict:
         """Do what the plan says and return what came of it; all programs have ended by then."""
         began = time.monotonic()
-        with reserved_port() as port:
+        with reserve_port() as port:
             proxy = Proxy(port, self._draw("proxy"))
             daemon = self._daemon(port)
             await proxy.start()
@@ -257,17 +256,3 @@ class Supervisor:
             gaps=len(facts.gaps),
             promises=promises,
         )
-
-
-@contextmanager
-def reserved_port() -> Iterator[int]:
-    """Yield a port of loopback that stays free for a server while none listens there.
-
-    A socket that is bound and never listens keeps the kernel from lending the port to anyone who
-    connects or asks for any port; one who asks for this port, with SO_REUSEADDR as servers do, may
-    listen.
-    """
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]

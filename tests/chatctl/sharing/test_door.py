@@ -16,6 +16,7 @@ from chatctl.sharing.wire import Frame
 from common.addresses import Address
 from common.messages.introduction import Alive
 from tests.chatctl.sharing.links import PATIENCE
+from tests.ports import reserve_port
 
 SECRET: Final = secret("the ticket", b"")
 
@@ -145,10 +146,8 @@ async def test_no_more_strangers_are_kept_waiting_than_allowed(build: Callable[.
 
 
 async def test_where_nobody_listens_nobody_is_met(build: Callable[..., House]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = Address(*server.getsockname())
-    with pytest.raises(NotMetError, match="connection refused"):
-        await build("a").door.dial(address)
+    with reserve_port() as port, pytest.raises(NotMetError, match="connection refused"):
+        await build("a").door.dial(Address("127.0.0.1", port))
 
 
 async def test_where_nobody_answers_nobody_is_met(build: Callable[..., House]) -> None:
