@@ -52,7 +52,7 @@ _FORGET_BUNDLES: Final = tuple(
 )
 _BEHIND_ALL: Final = 2**63 - 1
 
-_Statement: TypeAlias = tuple[str, Sequence[object]]
+_Statement: TypeAlias = tuple[str, Sequence[int | str | None]]
 """Its text and its bindings."""
 _Message: TypeAlias = tuple[int, int, str | None, int | None]
 """Its id, author, ref and recipient."""
@@ -125,7 +125,7 @@ class _Window:
                 yield reader, ids[-1], msgspec.json.encode(ids).decode()
 
 
-def _slices(statement: str, rows: Iterable[tuple[object, ...]]) -> Iterator[_Statement]:
+def _slices(statement: str, rows: Iterable[tuple[int | str, ...]]) -> Iterator[_Statement]:
     """Yield `statement` with each `SLICE` of rows, which have three columns."""
     size = 3 * SLICE
     values = chain.from_iterable(rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from typing_extensions import Buffer
 
 from chatd.log.port import Holder, StorageError
 from chatd.log.retention import Retention
@@ -42,8 +43,8 @@ class _File(apsw.VFSFile):
         self._disk = disk
         super().__init__("unix", name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        self._disk.look("write", offset + len(data))
+    def xWrite(self, data: Buffer, offset: int) -> None:  # noqa: N802
+        self._disk.look("write", offset + memoryview(data).nbytes)
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
