@@ -51,14 +51,22 @@ def lane(pair: Pair, *, hears: Tape = LINES, pace: Pace | None = None) -> Lane:
     return Lane(author, LINES, [listener], hears, pace or Pace(window=4))
 
 
+def run_until(load: Load, least: int) -> int:
+    """Run `load` until it has heard so many, and return how many; a busy machine takes longer."""
+    heard = 0
+    while heard < least:
+        heard += load.run(RUN)
+    return heard
+
+
 def test_what_is_heard_is_counted_and_nothing_is_left_in_the_end(
     open_load: Open, pair: Pair
 ) -> None:
     load = open_load([lane(pair)])
-    heard = load.run(RUN)
+    heard = run_until(load, 2 * CYCLE + 1)
     assert load.finish(PATIENCE)
     counted = sum(load.take_latencies())
-    assert 2 * CYCLE < heard <= counted <= heard + 4
+    assert heard <= counted <= heard + 4
 
 
 def test_latencies_that_were_taken_are_not_counted_again(open_load: Open, pair: Pair) -> None:
@@ -91,9 +99,9 @@ def test_where_nothing_is_heard_there_is_nothing_to_measure(pair: Pair) -> None:
 def test_messages_at_a_fixed_rate_are_said_when_they_are_due(open_load: Open, pair: Pair) -> None:
     load = open_load([lane(pair, pace=Pace(window=100, interval_s=0.001))])
     start = time.monotonic()
-    heard = load.run(0.05)
+    heard = run_until(load, 10)
     most = (time.monotonic() - start) / 0.001 + 1
-    assert 0 < heard <= most
+    assert heard <= most
 
 
 @pytest.mark.parametrize(
@@ -138,7 +146,7 @@ def test_what_cannot_be_known_is_not_compared(open_load: Open, pair: Pair) -> No
     says = repeated(b"at 07:11\n", 10)
     hears = repeated(b"at " + ANY * 5 + b"\n", 10)
     load = open_load([Lane(author, says, [listener], hears, Pace(window=10, batch=10))])
-    assert load.run(RUN) > 0
+    run_until(load, 1)
     assert load.finish(PATIENCE)
 
 

@@ -120,13 +120,9 @@ def test_a_reader_that_stops_is_cut_off_and_nobody_else_is_slowed(start: Start) 
         deaf.hello("deaf", version=1)
         ann.hello("ann", version=1)
         bob.hello("bob")
-        slowest = 0.0
         while "deaf" in ann.ask("who")["users"]:
-            began = time.monotonic()
             ann.say("outgoing_broadcast", content="x" * 60_000)
-            bob.hear()
-            slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 1
+            assert bob.hear()["code"] == "incoming_broadcast"
         *deliveries, last = deaf.hear_all()
         error = json.loads(last)
         assert (error["code"], error["reason"]) == ("error", "slow_consumer")
@@ -139,14 +135,14 @@ def test_a_client_that_does_not_read_its_answers_is_not_read_from(start: Start) 
     with Wire(daemon.address) as greedy, Wire(daemon.address) as ann:
         lines = memoryview((b'{"code":"echo","content":"' + b"x" * 1000 + b'"}\n') * 100)
         greedy.socket.setblocking(False)
-        sent = 0
-        still = time.monotonic()
-        while time.monotonic() - still < 1:
+        sent = pings = 0
+        while pings < 200:  # in a row, and each takes the daemon through its loop
             try:
                 sent += greedy.socket.send(lines[sent % len(lines) :])
-                still = time.monotonic()
+                pings = 0
             except BlockingIOError:
                 assert ann.ask("ping")["code"] == "pong"
+                pings += 1
         assert sent < 64 * 2**20
         greedy.socket.settimeout(20)
         greedy.end_input()
