@@ -265,8 +265,13 @@ def steps(text: str) -> int:
         return trace
 
     outer = sys.gettrace()
+    # `settrace` of Python 3.12 asks for opcodes only after some frame has asked for them, and 3.13
+    # reports them only from the second call of a function on.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
+        parse_entities(text[:1_000])
+        count = 0
         parse_entities(text)
     finally:
         sys.settrace(outer)
@@ -289,8 +294,9 @@ def test_twice_the_text_takes_at_most_twice_the_steps(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", SEPARATORS_ONLY)
-def test_the_longest_line_of_separators_takes_no_more_steps_than_one_of_entities(unit: str) -> None:
-    assert 0 < steps(filled(unit, LONGEST)) <= steps(filled(DENSE, LONGEST))
+def test_the_longest_line_of_separators_takes_hardly_more_steps_than_entities(unit: str) -> None:
+    # Each Python compiles to other instructions: under 3.13 it is 1 % more.
+    assert 0 < steps(filled(unit, LONGEST)) <= 1.1 * steps(filled(DENSE, LONGEST))
 
 
 def test_many_distinct_names_and_keys_take_steps_in_proportion() -> None:
