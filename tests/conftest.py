@@ -5,13 +5,14 @@ from this checkout, whatever is installed, and wherever they are started.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.ports import reserve_port
+from tests.tools import missing_programs
 
 _CHECKOUT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CHECKOUT, os.getenv("PYTHONPATH"))))
@@ -26,3 +27,14 @@ def reserved_port() -> Iterator[int]:
     """A port of loopback on which daemons of the test may listen one after another."""
     with reserve_port() as port:
         yield port
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # so that it is the last that is printed
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Tell what to install for the tests that were skipped."""
+    yield
+    lines = list(missing_programs(terminalreporter.stats.get("skipped", [])))
+    if lines:
+        terminalreporter.section("missing programs", yellow=True)
+    for line in lines:
+        terminalreporter.write_line(line)

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from tests.tools import REQUIRE_TOOLS, require, require_library
+from tests.tools import REQUIRE_TOOLS, missing_programs, require, require_library
 
 ABSENT = "a-program-that-nobody-has"
 
@@ -34,3 +34,29 @@ def test_a_library_that_is_missing_or_too_old_fails_the_test_in_ci(
     monkeypatch.setenv(REQUIRE_TOOLS, "1")
     with pytest.raises(pytest.fail.Exception, match=requirement.replace(" ", "")):
         require_library(requirement)
+
+
+def skipped(test: str, reason: str) -> pytest.TestReport:
+    why = ("tests/tools.py", 1, f"Skipped: {reason}")
+    return pytest.TestReport(test, ("", 1, ""), {}, "skipped", why, "call")
+
+
+def test_the_end_of_a_run_tells_which_tests_were_skipped_and_what_to_install() -> None:
+    reports = [
+        skipped("b", "tmux is not installed"),
+        skipped("c", "nc is not installed"),
+        skipped("a", "nc is not installed"),
+        skipped("d", "another reason"),
+    ]
+    assert list(missing_programs(reports)) == [
+        "nc is not installed; without it these tests were skipped:",
+        "    a",
+        "    c",
+        "tmux is not installed; without it these tests were skipped:",
+        "    b",
+        "To run them too: apt-get install netcat-openbsd tmux",
+    ]
+
+
+def test_a_run_that_skipped_nothing_for_want_of_a_program_tells_nothing() -> None:
+    assert list(missing_programs([skipped("d", "another reason")])) == []
