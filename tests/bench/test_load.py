@@ -27,7 +27,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 LINES = numbered(lambda text: f"{text}\n".encode(), 16)
 RUN = 0.02
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds: of a run, and until a test gives up."""
 
 

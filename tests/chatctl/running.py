@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 """Seconds (s) a command may take on a busy machine."""
 
 # Without -X dev: asyncio would tell on stderr how slow a busy machine is.

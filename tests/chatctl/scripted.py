@@ -10,7 +10,7 @@ from chatctl.backoff import Backoff
 from chatctl.client import Client
 from tests.ports import reserve_port
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
 
 T = TypeVar("T")

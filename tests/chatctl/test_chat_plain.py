@@ -63,7 +63,7 @@ async def stream(lines: Iterable[str]) -> AsyncIterator[str]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what it waits for are other tasks' turns
             await asyncio.sleep(0)
 

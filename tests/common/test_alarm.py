@@ -10,7 +10,7 @@ import pytest
 from common.alarm import Alarm
 
 MS = 1_000_000
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-START: Final = 20.0
+START: Final = 60.0
 """Seconds (s) a daemon may take to listen on a busy machine."""
 
-STOP: Final = 10.0
+STOP: Final = 60.0
 
 _FAULTS: Final = re.compile(
     r"Traceback|Exception ignored|never awaited|never retrieved|ResourceWarning|was destroyed"

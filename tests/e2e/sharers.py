@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from common.pieces import PIECE
 from tests.e2e.daemon import Daemon
 
-PATIENCE: Final = 40.0
+PATIENCE: Final = 60.0
 """Seconds (s) for what takes one on an idle machine."""
 
 LOCAL: Final = "127.0.0.1"

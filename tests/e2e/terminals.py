@@ -18,7 +18,7 @@ import pexpect
 from tests.e2e.daemon import Daemon
 from tests.tools import require
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds (s) to wait for what takes a few milliseconds on an idle machine."""
 
 PROMPT: Final = "enter your message>"

@@ -144,7 +144,7 @@ def test_a_client_that_does_not_read_its_answers_is_not_read_from(start: Start) 
                 assert ann.ask("ping")["code"] == "pong"
                 pings += 1
         assert sent < 64 * 2**20
-        greedy.socket.settimeout(20)
+        greedy.socket.settimeout(60)
         greedy.end_input()
         received = bytearray()
         while chunk := greedy.socket.recv(2**20):
@@ -187,7 +187,7 @@ def test_out_of_descriptors_it_neither_spins_nor_stays_deaf(start: Start) -> Non
     assert cpu_seconds(pid) - before < 0.5
     for client in crowd:
         client.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             with Wire(daemon.address) as wire:

@@ -62,7 +62,7 @@ def test_a_restarted_server_is_one_quiet_line_and_nothing_typed_is_lost(
 
 def test_leaving_while_the_server_is_away_tells_what_was_not_sent(start: Start, desk: Desk) -> None:
     daemon = start()
-    rosa = desk.chat(daemon, "rosa", "--timeout", "500ms")
+    rosa = desk.chat(daemon, "rosa", "--timeout", "1s")
     daemon.stop()
     rosa.see("; reconnecting\n")
     rosa.enter("too late")

@@ -95,7 +95,7 @@ def test_a_name_belongs_to_its_token_after_a_restart(
     with ann_on(first), Wire(first.address) as bare:
         bare.hello("bare")
     first.process.send_signal(ending)
-    first.process.wait(10)
+    first.process.wait(60)
     daemon = restart()
     with Wire(daemon.address) as eve:
         error = eve.ask("hello", name="ann", version=1, token="a guess of eve's!")
@@ -227,7 +227,7 @@ def test_what_is_not_kept_is_a_gap_for_who_comes_back(restart: Restart) -> None:
 class TestErrands:
     def run(self, *options: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            command(*options), capture_output=True, text=True, timeout=30, check=False
+            command(*options), capture_output=True, text=True, timeout=60, check=False
         )
 
     def test_a_log_in_use_is_checked_and_backed_up_and_the_backup_goes_on(

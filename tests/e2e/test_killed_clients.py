@@ -141,7 +141,7 @@ def test_a_message_that_is_refused_at_last_is_told_once(daemon: Daemon, valve: V
 
 def test_who_gives_up_is_told_that_the_message_is_kept(valve: Valve, bob: Wire) -> None:
     valve.withheld = {"ack"}
-    sent = run("send", "bob", "hi", "--as", "ann", "--timeout", "500ms", daemon=valve)
+    sent = run("send", "bob", "hi", "--as", "ann", "--timeout", "2s", daemon=valve)
 
     assert sent.code == 6
     assert "chatctl: 1 message is not acknowledged, and sent when ann is back\n" in sent.err

@@ -62,7 +62,7 @@ def test_netcat_prints_the_answer_though_its_input_ended_before(daemon: Daemon) 
         input=ASKED,  # without a newline, as printf writes it
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
     assert printed.stdout == ANSWERED + "\n"
@@ -221,4 +221,4 @@ def test_a_daemon_that_stops_does_not_wait_for_what_is_pending(
         wait_for(lambda: "Timeout 3600.0 seconds" in daemon.stderr)
         daemon.process.send_signal(signal.SIGTERM)
         assert wire.hear()["reason"] == "shutting_down"
-    assert daemon.process.wait(10) == 0
+    assert daemon.process.wait(60) == 0

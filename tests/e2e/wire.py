@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds (s) to wait for an answer on a busy machine; a right answer takes a millisecond."""
 
 

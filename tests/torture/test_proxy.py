@@ -11,7 +11,7 @@ from tests.torture.proxy import Proxy
 
 LINE: Final = b'{"code":"outgoing","ref":"1"}\n'
 ACK: Final = b'{"code":"ack","ref":"1","id":1}\n'
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 
 
 class Stage(NamedTuple):

@@ -9,7 +9,7 @@ from chatctl.sharing.link import Link
 from chatctl.sharing.swap import CATALOGUE
 from chatctl.sharing.wire import Frame
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
 
 

@@ -16,7 +16,7 @@ def test_who_waits_returns_when_it_was_rung_be_it_before() -> None:
     waiting = Thread(target=bell.wait)
     waiting.start()
     bell.ring()
-    waiting.join(30)
+    waiting.join(60)
     assert not waiting.is_alive()
     bell.close()
 
@@ -39,7 +39,7 @@ async def test_calls_come_in_order_from_any_thread() -> None:
 
     asking = Thread(target=ask)
     asking.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await is_done.wait()
     asking.join()
     caller.close()
@@ -50,7 +50,7 @@ async def test_a_call_that_fails_takes_no_other_along(caplog: pytest.LogCaptureF
     caller, is_done = Caller(), asyncio.Event()
     caller.call(partial(list[int]().remove, 7))
     caller.call(is_done.set)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await is_done.wait()
     caller.close()
     assert "ValueError" in caplog.text

@@ -193,7 +193,7 @@ async def test_all_is_filed_when_nobody_says_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "ROUND", 0.01)
-    async with open_sqlite(tmp_path) as bench, asyncio.timeout(30):
+    async with open_sqlite(tmp_path) as bench, asyncio.timeout(60):
         await fill(bench, *[letter(number) for number in range(WINDOW - 1)])
         while counts(tmp_path / FILE)["filed"] < WINDOW - 1:
             await bench.commit()
