@@ -175,7 +175,7 @@ def _closed_to_strangers(row: Route) -> Route:
 def _refuse(_session: Session, message: ClientMessage) -> None:
     code = _code(message)
     detail = f'say {{"code":"hello","name":"…"}} before {code}'
-    raise Refusal(Error(reason="not_welcome", detail=detail, ref=_ref(message)))
+    raise Refusal(Error(reason="hello_required", detail=detail, ref=_ref(message)))
 
 
 def _answer(session: Session, message: ClientMessage | BadLine, failure: Exception) -> None:

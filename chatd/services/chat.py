@@ -128,7 +128,7 @@ class Chat:
             raise Refusal(Error("bad_field", detail, ref=ref))
         if not session.is_welcome:
             detail = 'say {"code":"hello","name":"…"} before history, or give it a name and a token'
-            raise Refusal(Error("not_welcome", detail, ref=ref))
+            raise Refusal(Error("hello_required", detail, ref=ref))
         if session.outbox.dialect is not Dialect.FULL:
             detail = 'history needs version 1: say hello with "version":1'
             raise Refusal(Error("unsupported", detail, ref=ref))

@@ -47,7 +47,7 @@ class Reception:
         """Welcome the session under a name, and replay what it missed if it asks for that."""
         if session.is_welcome:
             raise Refusal(
-                Error("already_welcome", f"you are {session.name}; quit and come back to change it")
+                Error("hello_repeated", f"you are {session.name}; quit and come back to change it")
             )
         dialect = _dialect(message)
         name = await self._choose_name(message, dialect)

@@ -162,7 +162,7 @@ async def test_a_log_that_cannot_be_read_or_written_is_told_and_not_taken_for_a_
 
 async def test_what_needs_a_welcome_is_refused_without_one() -> None:
     (error,) = await serve({Ping: answering}, Ping("1"), needs_welcome=True)
-    assert (error["reason"], error["ref"]) == ("not_welcome", "1")
+    assert (error["reason"], error["ref"]) == ("hello_required", "1")
     assert "before ping" in error["detail"]
 
 
@@ -255,7 +255,7 @@ async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
 async def test_a_stream_that_needs_a_welcome_is_refused_without_one_message_by_message() -> None:
     heard = await serve({}, *pings(3), streams={Ping: Echoing()}, needs_welcome=True)
     assert [(error["reason"], error["ref"]) for error in heard] == [
-        ("not_welcome", ref) for ref in "012"
+        ("hello_required", ref) for ref in "012"
     ]
 
 

@@ -119,7 +119,7 @@ async def test_a_recipient_is_found_however_the_name_is_written(
 async def test_who_did_not_say_hello_is_told_to(stage: Stage, message: dict[str, str]) -> None:
     ann, stranger = await stage.hello("ann"), stage.enter()
     error = await stranger.ask(**message, ref="5")
-    assert (error["reason"], error["ref"]) == ("not_welcome", "5")
+    assert (error["reason"], error["ref"]) == ("hello_required", "5")
     assert '{"code":"hello","name":"…"}' in error["detail"]
     assert ann.lines() == []
 

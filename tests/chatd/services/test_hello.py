@@ -61,7 +61,7 @@ async def test_any_other_name_is_fine(stage: Stage, name: str) -> None:
 async def test_a_second_hello_is_refused_and_changes_nothing(stage: Stage) -> None:
     ann = await stage.hello("ann")
     error = await ann.ask("hello", name="bob", version=1)
-    assert error["reason"] == "already_welcome"
+    assert error["reason"] == "hello_repeated"
     assert "ann" in error["detail"]
     assert await ann.ask("who") == {"code": "users", "users": ["ann"]}
 

@@ -137,7 +137,7 @@ async def test_with_name_and_token_it_is_for_the_holder_who_keeps_the_name(stage
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({}, "not_welcome"),
+        ({}, "hello_required"),
         ({"name": "ann"}, "bad_field"),
         ({"token": "a guess of eve's!"}, "bad_field"),
         ({"name": "ann", "token": "a guess of eve's!"}, "unauthorized"),
