@@ -67,7 +67,7 @@ async def _start(
 def _twins(listening: socket.socket) -> Iterator[socket.socket]:
     """Yield more sockets for the address of `listening`, each with a queue of its own.
 
-    libuv accepts one connection per socket and turn of the loop, so that a crowd that came while
+    libuv accepts one connection per socket and loop iteration, so that a crowd that came while
     the loop was busy would wait a turn for each of its members. The kernel deals those who come out
     to the queues and wakes only the one that somebody stands in: copies of one descriptor all woke
     for each, and to accept nobody 15 times was 20 % of the CPU for a client who came alone.

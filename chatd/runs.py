@@ -26,10 +26,10 @@ class Run:
         "incoming",
         "lateness",
         "lost_before",
-        "outbox",
         "outgoing",
         "phase",
         "received",
+        "send_queue",
         "sent",
         "session",
         "wish",
@@ -44,7 +44,7 @@ class Run:
     ) -> None:
         self._give_up = give_up
         self.session = session
-        self.outbox = session.outbox
+        self.send_queue = session.send_queue
         self.wish = wish
         self.lost_before = lost_before
         self.outgoing = direction(session.local_host, session.host)

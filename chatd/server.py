@@ -14,7 +14,7 @@ from typing import Final
 from chatd.alarm import LoopAlarm
 from chatd.clock import SystemClock
 from chatd.config import Config
-from chatd.connection import Connection, Terms
+from chatd.connection import Connection, ConnectionLimits
 from chatd.fanout import Fanout
 from chatd.generator import Generator
 from chatd.identities import Identities
@@ -22,8 +22,8 @@ from chatd.journal import TimeJournal
 from chatd.listening import listen
 from chatd.log.choice import make_log
 from chatd.log.port import Log
-from chatd.roster import Roster
-from chatd.router import PrintingRouter, Router
+from chatd.roster import Presence
+from chatd.router import LoggingRouter, Router
 from chatd.services import peers, request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
@@ -34,8 +34,8 @@ from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import MAX_INFLIGHT, Session
 from chatd.streams import OutputError, write
-from chatd.tally import Tally
-from chatd.turn import Turn
+from chatd.tally import InFlight
+from chatd.turn import WriteBatcher
 from chatd.wheel import Wheel
 from common.addresses import Address
 from common.messages.base import Error
@@ -62,25 +62,25 @@ class Server:
         loop = asyncio.get_running_loop()
         self._config = config
         self._clock = SystemClock()
-        self._turn = Turn(loop.call_soon)
+        self._write_batcher = WriteBatcher(loop.call_soon)
         self._log: Log[Session] = make_log(config, self._clock)
         self._alarm = LoopAlarm()
         self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
-        self._wheel = Wheel(self._clock.monotonic, self._alarm.set, self._turn.flush)
-        roster = Roster()
-        self._fanout = Fanout(roster)
+        self._wheel = Wheel(self._clock.monotonic, self._alarm.set, self._write_batcher.flush)
+        presence = Presence()
+        self._fanout = Fanout(presence)
         identities = Identities(self._log, self._clock, config.reserve)
         limits = Welcome(
             server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
-        self._reception = Reception(self._log, roster, self._fanout, identities, limits)
-        make_router = PrintingRouter if config.print_messages else Router
+        self._reception = Reception(self._log, presence, self._fanout, identities, limits)
+        make_router = LoggingRouter if config.print_messages else Router
         self._router = make_router(
             [
                 Basic(self._clock),
                 self._reception,
-                Chat(self._log, roster, identities, self._clock),
+                Chat(self._log, presence, identities, self._clock),
                 Requests(
                     self._wheel,
                     Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
@@ -91,7 +91,7 @@ class Server:
                     self._clock,
                     self._journal,
                     timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
-                    self._turn.flush,
+                    self._write_batcher.flush,
                 ),
                 Feeds(self._generator, self._wheel, self._clock),
                 Introductions(
@@ -99,10 +99,10 @@ class Server:
                 ),
             ]
         )
-        self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
+        self._limits = ConnectionLimits(config.max_line, config.outbox_limit, config.idle_timeout)
         self._max_connections = config.max_connections or _affordable_connections()
         self._connections: set[Connection] = set()
-        self._open = Tally()
+        self._open_connections = InFlight()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -135,14 +135,14 @@ class Server:
         connection = Connection(
             writer,
             router=self._router,
-            turn=self._turn,
+            write_batcher=self._write_batcher,
             wheel=self._wheel,
             clock=self._clock,
-            terms=self._terms,
-            ended=self._let_go,
+            limits=self._limits,
+            on_closed=self._on_closed,
         )
         self._connections.add(connection)
-        self._open.add()
+        self._open_connections.add()
         if self._stopping.is_set():
             connection.session.close("server stops", _SHUTTING_DOWN)
         elif len(self._connections) > self._max_connections:
@@ -151,9 +151,9 @@ class Server:
         else:
             connection.start()
 
-    def _let_go(self, connection: Connection) -> None:
+    def _on_closed(self, connection: Connection) -> None:
         self._connections.remove(connection)
-        self._open.done()
+        self._open_connections.done()
 
     def _note_presence(self) -> None:
         self._reception.note_presence()
@@ -180,7 +180,7 @@ class Server:
 
     async def _all_closed(self, within: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._open.below(1), within)
+            await asyncio.wait_for(self._open_connections.wait_below(1), within)
 
 
 def _affordable_connections() -> int:

@@ -79,7 +79,7 @@ class Committer(Generic[Origin]):
     ) -> None:
         """Begin with a log that keeps `first` to `last`; outcomes go to `report`.
 
-        `tell` has the loop call a function for another thread.
+        `to_messages` has the loop call a function for another thread.
         """
         self._tell = tell
         self.first, self.last = first, last
@@ -126,7 +126,7 @@ class Committer(Generic[Origin]):
     def _wake(self) -> None:
         if not self._is_busy:
             self._is_busy = True
-            # What else this turn of the loop brings goes along.
+            # What else this loop iteration brings goes along.
             self._loop.call_soon(self._commit)
 
     def _commit(self) -> None:

@@ -29,7 +29,7 @@ _BATCH: Final = 512
 class MemoryLog(Generic[Origin]):
     """Keeps the newest `keep_messages` messages (>= 1) and forgets the rest, their refs included.
 
-    `defer` runs a function after the current turn of the event loop; what was appended in one turn
+    `defer` runs a function after the current loop iteration; what was appended in one turn
     is one batch, or several if there are more than `batch` messages. So few are still in the
     processor's caches when they are delivered: 12 % off what a direct message costs where 16,000
     come in one turn.

@@ -78,7 +78,7 @@ class SqliteLog(Generic[Origin]):
             await self._tidier.open(lambda: connect(path, self._durability))
             await self._reader.open(lambda: connect_to_read(path))
         except BaseException:
-            await self._let_go()
+            await self._detach()
             raise
         self.ancestors = await self._writer.run(Database.ancestors)
         self.name, first, last = await self._writer.run(
@@ -132,9 +132,9 @@ class SqliteLog(Generic[Origin]):
             # Where the disk does not take it, the next start finds out whether anything was lost.
             with suppress(StorageError):
                 await self._writer.run(Database.conclude)
-            await self._let_go()
+            await self._detach()
 
-    async def _let_go(self) -> None:
+    async def _detach(self) -> None:
         # The writer is the last: who closes last folds the write-ahead log into the database.
         await self._reader.close()
         await self._tidier.close()

@@ -6,11 +6,11 @@ from typing import Final
 from msgspec import UNSET, structs
 
 from chatd.clock import Clock
-from chatd.dialects import Dialect, delivery
+from chatd.dialects import Format, v1_message
 from chatd.identities import Identities
 from chatd.log.port import Draft, Entry, Log
-from chatd.roster import Roster
-from chatd.routes import Route, route, stream
+from chatd.roster import Presence
+from chatd.routes import Route, batch_route, route
 from chatd.session import Session
 from common import codec, names
 from common.messages.base import Error, Refusal
@@ -36,10 +36,10 @@ class Chat:
     """Puts messages in the log, from where they are delivered, and reads it for history."""
 
     def __init__(
-        self, log: Log[Session], roster: Roster, identities: Identities, clock: Clock
+        self, log: Log[Session], presence: Presence, identities: Identities, clock: Clock
     ) -> None:
         self._log = log
-        self._roster = roster
+        self._presence = presence
         self._identities = identities
         self._clock = clock
 
@@ -47,18 +47,18 @@ class Chat:
     def routes(self) -> Sequence[Route]:
         """The messages it serves."""
         return (
-            route(Who, self.who, needs_welcome=True),
-            stream(Outgoing, self.directs, needs_welcome=True),
-            stream(OutgoingBroadcast, self.broadcasts, needs_welcome=True),
+            route(Who, self.who, requires_hello=True),
+            batch_route(Outgoing, self.directs, requires_hello=True),
+            batch_route(OutgoingBroadcast, self.broadcasts, requires_hello=True),
             route(History, self.history),
         )
 
     def who(self, session: Session, message: Who) -> None:
         """Answer with the names of those present."""
         if message.ref is UNSET:
-            session.outbox.put(self._roster.encoded_names(session.outbox.dialect))
+            session.send_queue.put(self._presence.encoded_names(session.send_queue.format))
         else:
-            session.send_long(Users(self._roster.names(), message.ref))
+            session.send_large(Users(self._presence.names(), message.ref))
 
     def broadcasts(self, session: Session, messages: Iterator[OutgoingBroadcast]) -> None:
         """Take messages for everyone else."""
@@ -77,7 +77,7 @@ class Chat:
     def directs(self, session: Session, messages: Iterator[Outgoing]) -> Awaitable[None] | None:
         """Take messages for one each, who is here or holds the name with a token."""
         author, name, nameless, sent_ns, since = self._sign(session)
-        find = self._roster.find
+        find = self._presence.by_key
         drafts: list[Draft] = []
         try:
             for message in messages:
@@ -104,9 +104,9 @@ class Chat:
         reader = await self._reader(session, message)
         before = _NEWEST if message.before is UNSET else message.before
         excerpt = await self._log.history(reader, before, message.limit)
-        messages = _fitting([_told(entry) for entry in excerpt.entries])
+        messages = _fitting([_history_message(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
-        session.send_long(HistoryPage(messages, more, message.ref))
+        session.send_large(HistoryPage(messages, more, message.ref))
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""
@@ -126,10 +126,10 @@ class Chat:
         if name is not UNSET or token is not UNSET:
             detail = "in history: name and token belong together; give both or neither"
             raise Refusal(Error("bad_field", detail, ref=ref))
-        if not session.is_welcome:
+        if not session.is_registered:
             detail = 'say {"code":"hello","name":"…"} before history, or give it a name and a token'
             raise Refusal(Error("hello_required", detail, ref=ref))
-        if session.outbox.dialect is not Dialect.FULL:
+        if session.send_queue.format is not Format.V1:
             detail = 'history needs version 1: say hello with "version":1'
             raise Refusal(Error("unsupported", detail, ref=ref))
         return session.identity
@@ -146,8 +146,8 @@ class Chat:
 
     def _sign(self, session: Session) -> tuple[int, str, bool, int, int]:
         """Return what a session's drafts of now have in common: who wrote them, and when."""
-        since = round(self._clock.monotonic() - session.connected)
-        return session.identity, session.name, session.is_nameless, self._clock.wall_ns(), since
+        since = round(self._clock.monotonic() - session.connected_at)
+        return session.identity, session.name, session.is_anonymous, self._clock.wall_ns(), since
 
     def _append(self, drafts: Sequence[Draft], session: Session) -> None:
         if drafts:
@@ -157,15 +157,15 @@ class Chat:
 
 def _checked(ref: str, session: Session) -> str | None:
     """Return the ref that is to be acknowledged; only version 1 knows that."""
-    if session.outbox.dialect is not Dialect.FULL:
+    if session.send_queue.format is not Format.V1:
         return None
     if len(ref.encode()) > _MAX_REF_BYTES:
         raise Refusal(Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it"))
     return ref
 
 
-def _told(entry: Entry) -> Incoming | IncomingBroadcast:
-    message, to = delivery(entry), entry.draft.to
+def _history_message(entry: Entry) -> Incoming | IncomingBroadcast:
+    message, to = v1_message(entry), entry.draft.to
     if isinstance(message, Incoming) and to is not None:
         return structs.replace(message, to=to)
     return message

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 from msgspec import UNSET
 
 from chatd.clock import Clock
-from chatd.outbox import Part
+from chatd.outbox import EncodedChunk
 from chatd.routes import Route, route
 from chatd.session import Session
 from chatd.stock import Item
@@ -24,7 +24,7 @@ logger: Final = logging.getLogger(__name__)
 ROUND: Final = 32 * 1024
 """Bytes queued for a subscriber from which on nothing is added before they are written.
 
-One message is below 20 KiB, so that a feed alone stays below every outbox limit (from 64 KiB).
+One message is below 20 KiB, so that a feed alone stays below every send queue limit (from 64 KiB).
 """
 
 CATCH_UP: Final = 8
@@ -70,15 +70,15 @@ class _Feed:
 
     def _send(self, most: int) -> None:
         """Queue `most` messages, or as many as are drawn and have room."""
-        outbox, stream = self._session.outbox, self._stream
+        send_queue, stream = self._session.send_queue, self._stream
         now = format_time(self._clock.wall_ns())
-        size, lines = outbox.size, list[bytes]()
+        size, lines = send_queue.size, list[bytes]()
         while len(lines) < most and size < ROUND and (item := next(stream)) is not None:
             self.sent += 1
             lines.append(encode(_message(self.sent, now, item)))
             size += len(lines[-1])
         if lines:
-            outbox.put(Part(b"".join(lines)))
+            send_queue.put(EncodedChunk(b"".join(lines)))
 
 
 class _Paced(_Feed):
@@ -108,7 +108,7 @@ class _Paced(_Feed):
         due = 1 + (self._wheel.now() - self._tick) // self._interval
         self._tick += due * self._interval
         self._wheel.add(self._tick, self)
-        if not self._session.outbox.is_blocked:
+        if not self._session.send_queue.is_blocked:
             self._send(min(due, CATCH_UP))
 
     def stop(self) -> None:
@@ -121,18 +121,18 @@ class _Eager(_Feed):
 
     def __init__(self, session: Session, stream: Stream, clock: Clock) -> None:
         super().__init__(session, stream, clock)
-        session.outbox.refill = self._fill
+        session.send_queue.on_drained = self._fill
         self._fill()
 
     def resume(self) -> None:
-        """Fill an outbox that ran empty; another one asks by itself."""
-        outbox = self._session.outbox
-        if not outbox.size and not outbox.is_blocked:
+        """Fill a send queue that ran empty; another one asks by itself."""
+        send_queue = self._session.send_queue
+        if not send_queue.size and not send_queue.is_blocked:
             self._fill()
 
     def stop(self) -> None:
-        """Leave the outbox alone."""
-        self._session.outbox.refill = None
+        """Leave the send queue alone."""
+        self._session.send_queue.on_drained = None
 
     def _fill(self) -> None:
         self._send(ROUND)

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Sequence
 
 from msgspec import UNSET, UnsetType, structs
 
-from chatd.dialects import Dialect
+from chatd.dialects import Format
 from chatd.fanout import Fanout
 from chatd.identities import Identities, NameHeldError, new_identity
 from chatd.log.port import Entry, Log
-from chatd.outbox import Part
-from chatd.roster import Roster
+from chatd.outbox import EncodedChunk
+from chatd.roster import Presence
 from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
@@ -26,13 +26,13 @@ class Reception:
     def __init__(
         self,
         log: Log[Session],
-        roster: Roster,
+        presence: Presence,
         fanout: Fanout,
         identities: Identities,
         limits: Welcome,
     ) -> None:
         self._log = log
-        self._roster = roster
+        self._presence = presence
         self._fanout = fanout
         self._identities = identities
         self._limits = limits
@@ -45,30 +45,30 @@ class Reception:
 
     async def hello(self, session: Session, message: Hello) -> None:
         """Welcome the session under a name, and replay what it missed if it asks for that."""
-        if session.is_welcome:
+        if session.is_registered:
             raise Refusal(
                 Error("hello_repeated", f"you are {session.name}; quit and come back to change it")
             )
-        dialect = _dialect(message)
-        name = await self._choose_name(message, dialect)
-        identity, token = await self._claim(name, message, dialect)
+        wire_format = _requested_format(message)
+        name = await self._choose_name(message, wire_format)
+        identity, token = await self._claim(name, message, wire_format)
         if session.is_closing:
             return
         is_takeover = self._make_way(name, identity)
         session.name, session.key, session.identity = name, names.key(name), identity
-        session.is_nameless = message.name is UNSET
+        session.is_anonymous = message.name is UNSET
         session.wants_presence = message.presence
-        session.outbox.speak(dialect)
-        self._roster.join(session)
+        session.send_queue.set_format(wire_format)
+        self._presence.join(session)
         moved = self._moved(message)
-        session.send(self._welcome(name, token, moved) if dialect is Dialect.FULL else Welcome())
+        session.send(self._welcome(name, token, moved) if wire_format is Format.V1 else Welcome())
         if not is_takeover:
             self._announce(Joined(name), but=session)
         if message.after is not UNSET:
             after = message.after if moved is UNSET else moved
             await self._replay(session, after, gap=moved is not UNSET)
         else:
-            self._roster.go_live(session)
+            self._presence.start_live(session)
 
     def quit(self, session: Session, _message: Quit) -> Awaitable[None] | None:
         """Close, after what was said before is in the log and acknowledged."""
@@ -79,26 +79,26 @@ class Reception:
 
     def closed(self, session: Session) -> None:
         """Free the name; its holder may come back to it."""
-        if self._roster.leave(session):
+        if self._presence.leave(session):
             self._identities.touch(session.key, session.identity)
             self._announce(Left(session.name), but=session)
 
     def note_presence(self) -> None:
         """Note who is here; to be called now and then, so that a kill costs nobody the reserve."""
-        for session in self._roster:
+        for session in self._presence:
             self._identities.touch(session.key, session.identity)
 
     async def _quit_when_logged(self, session: Session) -> None:
-        await session.inflight.below(1)
+        await session.inflight.wait_below(1)
         session.close("quit")
 
-    async def _choose_name(self, message: Hello, dialect: Dialect) -> str:
+    async def _choose_name(self, message: Hello, wire_format: Format) -> str:
         if message.name is not UNSET:
             try:
                 return names.clean(message.name)
             except names.BadNameError as fault:
                 raise Refusal(Error("bad_name", str(fault), name=message.name)) from None
-        if dialect is not Dialect.TEXT:
+        if wire_format is not Format.TEXT:
             detail = 'in hello: a name is missing; say {"code":"hello","name":"…"}'
             raise Refusal(Error("bad_field", detail))
         while True:
@@ -107,17 +107,19 @@ class Reception:
             if await self._is_free(names.key(name)):
                 return name
 
-    async def _claim(self, name: str, message: Hello, dialect: Dialect) -> tuple[int, str | None]:
+    async def _claim(
+        self, name: str, message: Hello, wire_format: Format
+    ) -> tuple[int, str | None]:
         """Return the identity under which this session may use `name`, and its token if any."""
         key = names.key(name)
         token = None if message.token is UNSET else message.token
-        present = self._roster.find(key)
+        present = self._presence.by_key(key)
         if present is not None and (
             token is None or await self._identities.find(key) != present.identity
         ):
             raise await self._taken(name, "name_taken", f"the name {name} is in use")
         try:
-            if dialect is Dialect.FULL or token is not None:
+            if wire_format is Format.V1 or token is not None:
                 return await self._identities.claim(name, token, is_here=present is not None)
         except NameHeldError as held:
             raise await self._taken(name, held.reason, str(held)) from None
@@ -127,13 +129,13 @@ class Reception:
 
     def _make_way(self, name: str, identity: int) -> bool:
         """Replace the same identity on another connection; return whether there was one."""
-        present = self._roster.find(names.key(name))
+        present = self._presence.by_key(names.key(name))
         if present is None:
             return False
         if present.identity != identity:
             # Somebody else came first while the log was asked.
             raise Refusal(Error("name_taken", f"the name {name} is in use", name=name))
-        self._roster.leave(present)
+        self._presence.leave(present)
         detail = "you signed in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
         return True
@@ -146,7 +148,7 @@ class Reception:
         return Refusal(Error(reason, detail, name=name, suggestion=suggestion))
 
     async def _is_free(self, key: str) -> bool:
-        return self._roster.find(key) is None and not await self._identities.is_reserved(key)
+        return self._presence.by_key(key) is None and not await self._identities.is_reserved(key)
 
     def _moved(self, message: Hello) -> int | UnsetType:
         """Return after which id of this log goes on who stood in another one."""
@@ -171,7 +173,7 @@ class Reception:
         `gap` says that something is missing before the first of it. What the log has forgotten is
         told before what follows: who is cut off in the middle goes on after that.
         Commits go on meanwhile and are read from the log too, until there is none that was not
-        read; then, in the same turn of the loop, the session joins those who get them live.
+        read; then, in the same loop iteration, the session joins those who get them live.
         """
         position, count = after, 0
         gap = gap or after > self._fanout.last
@@ -186,34 +188,34 @@ class Reception:
                 return
             count += len(page.entries)
             position = page.position
-        self._roster.go_live(session)
+        self._presence.start_live(session)
         first = self._log.first if gap else UNSET
         session.send(Resumed(count, self._fanout.last, gap, first))
 
     def _announce(self, message: Message, but: Session) -> None:
-        for watcher in self._roster.watchers:
+        for watcher in self._presence.watchers:
             if watcher is not but:
                 watcher.send(message)
 
 
 async def _deliver(session: Session, entries: Sequence[Entry]) -> None:
     """Write `entries` as fast as they are taken, so that their sum is never queued at once."""
-    outbox = session.outbox
+    send_queue = session.send_queue
     for entry in entries:
-        if outbox.is_busy:
-            await session.drained()
+        if send_queue.is_above_high_water:
+            await session.drain()
         if session.is_closing:
             return
-        outbox.put(Part(outbox.dialect.encode_entries([entry]), entry.id))
-    await session.drained()
+        send_queue.put(EncodedChunk(send_queue.format.encode_entries([entry]), entry.id))
+    await session.drain()
 
 
-def _dialect(message: Hello) -> Dialect:
+def _requested_format(message: Hello) -> Format:
     if message.format == "text":
-        return Dialect.TEXT
+        return Format.TEXT
     if message.version:
-        return Dialect.FULL
+        return Format.V1
     if message.token is not UNSET or message.after is not UNSET or message.presence:
         detail = 'in hello: token, after and presence belong to version 1; add "version":1'
         raise Refusal(Error("bad_field", detail))
-    return Dialect.BARE
+    return Format.LEGACY

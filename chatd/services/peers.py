@@ -82,7 +82,7 @@ class Introductions:
         own = self._entries.get(session)
         ticket = group.ticket if own is not None and own.group == message.group else UNSET
         listed = [entry.peer for entry in group.entries.values()]
-        session.send_long(PeerList(message.group, listed, ticket, message.ref))
+        session.send_large(PeerList(message.group, listed, ticket, message.ref))
 
     def closed(self, session: Session) -> None:
         """Forget the entry of a session that is gone."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from chatd.outbox import Part
+from chatd.outbox import EncodedChunk
 from chatd.routes import Route, route
 from chatd.session import Session
 from chatd.wheel import Wheel
@@ -85,9 +85,9 @@ class _Round:
             del queue.pending[request_id]
             queue.size -= len(answer)
             session = queue.session
-            session.outbox.put(Part(answer))
+            session.send_queue.put(EncodedChunk(answer))
             if not queue.pending:
-                session.owed.done()
+                session.pending_replies.done()
 
     def _entries(self) -> Iterable[tuple[_Queue, RequestId, bytes]]:
         cells = iter(self._cells)
@@ -127,7 +127,7 @@ class Requests:
             del self._rounds[due.tick]
         self._wheel.remove((due.tick, due) for due in empty)
         queue.pending.clear()
-        session.owed.done()
+        session.pending_replies.done()
 
     def _take(
         self,
@@ -152,10 +152,10 @@ class Requests:
         delay = self._random.uniform(*terms.delay)
         logger.info("Timeout %.1f seconds for this one.", delay)
         if delay == 0:
-            session.outbox.put(Part(answer))
+            session.send_queue.put(EncodedChunk(answer))
             return
         if not pending:
-            session.owed.add()
+            session.pending_replies.add()
         queue.size = size
         self._round_in(delay).add(queue, request_id, answer)
 

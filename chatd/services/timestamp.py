@@ -123,7 +123,7 @@ class Exchanges:
         self._runs[session] = run
         self._ended.pop(session, None)
         session.send(message)
-        session.owed.add()
+        session.pending_replies.add()
         self._join_phase(run)
         logger.info("%s: exchange %s begins: %d stamps", session, message.id, run.count)
 
@@ -175,7 +175,7 @@ class Exchanges:
             for tick in due:
                 if run.first <= tick and run.sent < run.count:
                     run.sent += 1
-                    run.outbox.send(Stamp(run.sent, sent, run.heard, run.heard_at))
+                    run.send_queue.send(Stamp(run.sent, sent, run.heard, run.heard_at))
                     run.lateness.note(tick, now)
                     keep(run.outgoing + sent)
             if not number % _WRITTEN_AT_ONCE:
@@ -242,7 +242,7 @@ class Exchanges:
         phase, run.phase = run.phase, None
         if phase is None:
             return
-        run.session.owed.done()
+        run.session.pending_replies.done()
         phase.runs.remove(run)
         if not phase.runs:
             del self._phases[phase.key]

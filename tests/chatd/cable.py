@@ -29,7 +29,7 @@ class Cable(asyncio.Transport):
         """What arrived at the other side."""
         self.is_eof_written = False
         self.is_read = True
-        self.how_it_ended: str | None = None
+        self.close_reason: str | None = None
         self._protocol = protocol
         self._room = room
         self._writes = writes
@@ -49,7 +49,7 @@ class Cable(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.is_eof_written, "written after the end of file"
         self._writes.append(self)
-        if self.how_it_ended is None:
+        if self.close_reason is None:
             self._buffer += data
             self._push()
 
@@ -57,8 +57,8 @@ class Cable(asyncio.Transport):
         """Take what there is room for, as the kernel does, or raise OSError."""
         assert not self.is_eof_written, "written after the end of file"
         assert not self._buffer, "written before what the transport holds"
-        assert self.how_it_ended != "closed", "written to a descriptor that is closed"
-        if self.how_it_ended is not None:
+        assert self.close_reason != "closed", "written to a descriptor that is closed"
+        if self.close_reason is not None:
             raise BrokenPipeError
         size = min(self._room, len(encoded))
         if not size:
@@ -79,7 +79,7 @@ class Cable(asyncio.Transport):
         return len(self._buffer)
 
     def is_closing(self) -> bool:
-        return self.how_it_ended is not None
+        return self.close_reason is not None
 
     def close(self) -> None:
         assert not self._buffer, "closed with bytes that were not taken"
@@ -117,11 +117,11 @@ class Cable(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _end(self, how: str, fault: OSError | None) -> None:
-        if self.how_it_ended is None:
-            self.how_it_ended = how
+        if self.close_reason is None:
+            self.close_reason = how
             self._buffer.clear()
-            asyncio.get_running_loop().call_soon(self._let_go, fault)
+            asyncio.get_running_loop().call_soon(self._detach, fault)
 
-    def _let_go(self, fault: OSError | None) -> None:
+    def _detach(self, fault: OSError | None) -> None:
         self._protocol.connection_lost(fault)
         self._protocol = asyncio.Protocol()  # as uvloop does: it forgets who was told

@@ -10,7 +10,7 @@ from chatd.stock import Item
 from chatd.wheel import Wheel
 from common.messages.feed import Person, Subscribe, Unsubscribe
 from tests.chatd.fake_time import FakeTime
-from tests.chatd.lone import lone_outbox
+from tests.chatd.lone import detached_send_queue
 
 ANN: Final = Person("Ann", "ann", "ann@example.com", "1 Way", "Ann & Co", "1990-12-31", "555-1")
 EPOCH_NS: Final = 1_795_245_060_000_000_000
@@ -69,13 +69,13 @@ class House:
 
 
 class Visitor:
-    """One connection without a socket: subscribes, and hears what its outbox holds."""
+    """One connection without a socket: subscribes, and hears what its send queue holds."""
 
     local_host = "192.0.2.254"
 
     def __init__(self, house: House) -> None:
-        self.outbox = lone_outbox()
-        self.session = Session("192.0.2.1:40000", 0.0, self.outbox, self)
+        self.send_queue = detached_send_queue()
+        self.session = Session("192.0.2.1:40000", 0.0, self.send_queue, self)
         self._house = house
 
     async def subscribe(self, **wishes: Any) -> None:
@@ -86,9 +86,9 @@ class Visitor:
 
     def write(self) -> bytes:
         """Take what is queued, as a connection does whose client reads."""
-        written = b"".join(iter(lambda: self.outbox.take(1_000), b""))
-        if self.outbox.refill is not None:
-            self.outbox.refill()
+        written = b"".join(iter(lambda: self.send_queue.take(1_000), b""))
+        if self.send_queue.on_drained is not None:
+            self.send_queue.on_drained()
         return written
 
     def heard(self) -> list[Any]:
@@ -99,8 +99,8 @@ class Visitor:
         """Return the numbers of the messages written since the last time."""
         return [message["n"] for message in self.heard()]
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         self._house.feeds.closed(self.session)
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         raise AssertionError("feeds wait for no session")

@@ -8,9 +8,9 @@ import asyncio
 import json
 from typing import Any, Final, Self
 
-from chatd.connection import Connection, Terms
+from chatd.connection import Connection, ConnectionLimits
 from chatd.log.memory import MemoryLog
-from chatd.turn import Turn
+from chatd.turn import WriteBatcher
 from tests.chatd.cable import Cable
 from tests.chatd.stage import Json, Stage
 from tests.chatd.virtual_time import quiet
@@ -67,7 +67,7 @@ class Client:
     @property
     def held(self) -> int:
         """Bytes that the server holds for this client."""
-        return self.session.outbox.size + self.cable.get_write_buffer_size()
+        return self.session.send_queue.size + self.cable.get_write_buffer_size()
 
     async def take(self, size: int) -> list[str]:
         """Take `size` bytes more, send on what was not read before, and return the lines."""
@@ -95,7 +95,7 @@ class Client:
     async def fate(self) -> str:
         """Tell how the server ended the connection: "served" if not yet, "closed", "aborted"."""
         await quiet()
-        return self.cable.how_it_ended or "served"
+        return self.cable.close_reason or "served"
 
     async def lines(self) -> list[str]:
         """Return the whole lines that arrived since the last time."""
@@ -110,20 +110,20 @@ class Client:
 
 
 class House:
-    """A server without its listening port; `max_line` and `outbox_limit` in bytes."""
+    """A server without its listening port; `max_line` and `send_queue_limit` in bytes."""
 
     def __init__(
         self,
         *,
         max_line: int = 65_536,
-        outbox_limit: int = 8 * 2**20,
+        send_queue_limit: int = 8 * 2**20,
         idle_timeout: float = 0.0,
         stage: Stage | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.stage = stage or Stage(lambda keep, _turn: MemoryLog(keep, loop.call_soon))
-        self._turn = Turn(loop.call_soon, self._write)
-        self._terms = Terms(max_line, outbox_limit, idle_timeout)
+        self._write_batcher = WriteBatcher(loop.call_soon, self._write)
+        self._limits = ConnectionLimits(max_line, send_queue_limit, idle_timeout)
         self._clients: list[Client] = []
         self.writes: list[Cable] = []
         """The cables that were written to, in order."""
@@ -161,11 +161,11 @@ class House:
         return Connection(
             writer,
             router=self.stage.router,
-            turn=self._turn,
+            write_batcher=self._write_batcher,
             wheel=self.stage.wheel,
             clock=self.stage.clock,
-            terms=self._terms,
-            ended=lambda _connection: served.set_result(None),
+            limits=self._limits,
+            on_closed=lambda _connection: served.set_result(None),
         )
 
 

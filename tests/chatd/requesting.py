@@ -11,7 +11,7 @@ from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
 from common.messages.base import Refusal
 from tests.chatd.fake_time import FakeTime
-from tests.chatd.lone import lone_outbox
+from tests.chatd.lone import detached_send_queue
 
 SEED: Final = 7
 DELAY: Final = (1.0, 5.0)
@@ -23,8 +23,8 @@ class Visitor:
     local_host = "192.0.2.254"
 
     def __init__(self, house: "House") -> None:
-        outbox = lone_outbox()
-        self.session = Session("192.0.2.1:40000", 0.0, outbox, self)
+        send_queue = detached_send_queue()
+        self.session = Session("192.0.2.1:40000", 0.0, send_queue, self)
         self._house = house
         self._decoder = Decoder(FROM_CLIENT)
 
@@ -44,7 +44,7 @@ class Visitor:
 
     def lines(self) -> list[str]:
         """Return what came since the last time."""
-        taken = iter(lambda: self.session.outbox.take(1_000), b"")
+        taken = iter(lambda: self.session.send_queue.take(1_000), b"")
         return b"".join(taken).decode().split("\n")[:-1]
 
     def heard(self) -> list[dict[str, Any]]:
@@ -59,10 +59,10 @@ class Visitor:
         """Lose the connection."""
         self._house.requests.closed(self.session)
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         raise AssertionError("requests close no session")
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         raise AssertionError("requests wait for no session")
 
 

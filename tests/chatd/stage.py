@@ -1,7 +1,7 @@
-"""The services on a stage: real rooms, a fake clock, and a turn of the loop that a test ends.
+"""The services on a stage: real rooms, a fake clock, and a loop iteration that a test ends.
 
 A test lets visitors say hello, has them say things, and looks at what each was sent. What is said
-before anyone is heard happens in one turn of the event loop, and so is one batch of the log.
+before anyone is heard happens in one loop iteration, and so is one batch of the log.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from itertools import count
 from random import Random
 from typing import Any, Final, TypeAlias
 
-from chatd.dialects import Dialect
+from chatd.dialects import Format
 from chatd.fanout import Fanout
 from chatd.identities import Identities
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Log
-from chatd.roster import Roster
+from chatd.roster import Presence
 from chatd.router import Router
 from chatd.routes import Service
 from chatd.services.basic import Basic
@@ -36,7 +36,7 @@ from common.codec import Decoder
 from common.messages import ClientMessage
 from common.messages.chat import Welcome
 from common.text import TextDecoder
-from tests.chatd.lone import lone_outbox
+from tests.chatd.lone import detached_send_queue
 from tests.chatd.stand_ins import Deferred, FakeClock, NothingToFeed, Paper
 from tests.chatd.virtual_time import quiet
 
@@ -68,14 +68,14 @@ class Stage:
         self.log = make_log(keep_messages, self.end_turn)
         self.wheel = Wheel(self.clock.monotonic, self.clock.set_alarm)
         self.journal = Paper()
-        self.roster = Roster()
-        self.fanout = Fanout(self.roster)
+        self.presence = Presence()
+        self.fanout = Fanout(self.presence)
         identities = Identities(self.log, self.clock, reserve)
-        self.reception = Reception(self.log, self.roster, self.fanout, identities, LIMITS)
+        self.reception = Reception(self.log, self.presence, self.fanout, identities, LIMITS)
         services: list[Service] = [
             Basic(self.clock),
             self.reception,
-            Chat(self.log, self.roster, identities, self.clock),
+            Chat(self.log, self.presence, identities, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
             Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
             Feeds(NothingToFeed(), self.wheel, self.clock),
@@ -105,14 +105,14 @@ class Stage:
 
 
 class Visitor:
-    """One connection, its carrier included: says things, and hears what it is sent."""
+    """One connection, its transport included: says things, and hears what it is sent."""
 
     local_host = "192.0.2.254"
 
     def __init__(self, stage: Stage, address: str) -> None:
         self.welcome: Json = {}
         """What answered its hello; empty in the text format."""
-        self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
+        self.session = Session(address, stage.clock.monotonic(), detached_send_queue(), self)
         self._stage = stage
         self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
         self._text = TextDecoder()
@@ -129,8 +129,8 @@ class Visitor:
     async def hello(self, **fields: Any) -> None:
         """Say hello and be welcomed."""
         await self.say("hello", **fields)
-        assert self.session.is_welcome, self.lines()
-        if self.session.outbox.dialect is not Dialect.TEXT:
+        assert self.session.is_registered, self.lines()
+        if self.session.send_queue.format is not Format.TEXT:
             self.welcome, *self._unheard = self.heard()
 
     async def say(self, code: str, **fields: Any) -> None:
@@ -139,14 +139,14 @@ class Visitor:
 
     async def say_line(self, line: str) -> None:
         """Send one line, as JSON or as text, whichever was agreed on."""
-        is_text = self.session.outbox.dialect is Dialect.TEXT
+        is_text = self.session.send_queue.format is Format.TEXT
         decoder = self._text if is_text else self._json
         self.session.read_ns = self._stage.clock.wall_ns()
         router = self._stage.router
-        halt = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
-        while halt is not None:
-            await router.settle(self.session, halt)
-            halt = halt.go_on()
+        suspended = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
+        while suspended is not None:
+            await router.complete(self.session, suspended)
+            suspended = suspended.resume()
 
     async def begin(self, code: str, **fields: Any) -> "asyncio.Task[None]":
         """Send one JSON object and have it served as far as that goes without waiting."""
@@ -174,7 +174,7 @@ class Visitor:
     def lines(self) -> list[str]:
         """End the turn and return the lines that came since the last time."""
         self._stage.end_turn.run()
-        taken = iter(lambda: self.session.outbox.take(1_000), b"")
+        taken = iter(lambda: self.session.send_queue.take(1_000), b"")
         return b"".join(taken).decode().split("\n")[:-1]
 
     def stop_reading(self) -> None:
@@ -199,10 +199,10 @@ class Visitor:
         """Lose the connection."""
         self.session.close("connection lost")
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         """Do what a connection does when its session is over."""
         self._stage.router.closed(self.session)
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Wait until this visitor reads."""
         await self._reads.wait()

@@ -19,7 +19,7 @@ from msgspec import Raw
 
 import chatd
 import common
-from chatd.dialects import DIALECTS, Dialect
+from chatd.dialects import FORMATS, Format
 from chatd.log.port import Entry
 from common.messages.chat import Incoming, IncomingBroadcast
 from tests.chatd.house import Client, House
@@ -82,20 +82,20 @@ def one_more(few: int, many: int, count: int) -> float:
 
 
 @pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dialect, int]]:
-    """Every entry of the log that is told from now on, and in which dialect."""
-    seen: list[tuple[Dialect, int]] = []
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Format, int]]:
+    """Every entry of the log that is told from now on, and in which format."""
+    seen: list[tuple[Format, int]] = []
 
     def counted(
-        dialect: Dialect, entries: Iterable[Entry]
+        wire_format: Format, entries: Iterable[Entry]
     ) -> Sequence[Incoming | IncomingBroadcast | Raw]:
         entries = list(entries)
-        seen.extend((dialect, entry.id) for entry in entries)
-        return told[dialect](entries)
+        seen.extend((wire_format, entry.id) for entry in entries)
+        return told[wire_format](entries)
 
-    told = {dialect: dialect.tell for dialect in DIALECTS}
-    for dialect in DIALECTS:
-        monkeypatch.setattr(dialect, "tell", partial(counted, dialect))
+    told = {wire_format: wire_format.to_messages for wire_format in FORMATS}
+    for wire_format in FORMATS:
+        monkeypatch.setattr(wire_format, "to_messages", partial(counted, wire_format))
     return seen
 
 
@@ -124,14 +124,14 @@ async def test_broadcasts_of_one_turn_are_one_write_for_each_member(count: int) 
         assert Counter(house.writes) == Counter(member.cable for member in members)
 
 
-async def test_a_broadcast_is_encoded_once_for_each_dialect(
-    encoded: list[tuple[Dialect, int]],
+async def test_a_broadcast_is_encoded_once_for_each_format(
+    encoded: list[tuple[Format, int]],
 ) -> None:
     async with House() as house:
         author, *_ = [await house.member(f"m{n}", version=n % 2) for n in range(20)]
         await author.say(HEY, HEY)
         assert Counter(encoded) == Counter(
-            (dialect, number) for dialect in (Dialect.BARE, Dialect.FULL) for number in (1, 2)
+            (wire_format, number) for wire_format in (Format.LEGACY, Format.V1) for number in (1, 2)
         )
 
 
@@ -145,7 +145,7 @@ async def test_a_member_more_costs_few_calls_however_much_is_said() -> None:
 
 
 async def _calls_with_members(house: House, author: Client, members: int, count: int) -> int:
-    for number in range(len(house.stage.roster), members + 1):
+    for number in range(len(house.stage.presence), members + 1):
         await house.member(f"m{number}")
     return await calls_for(author, *[HEY] * count)
 
@@ -169,7 +169,7 @@ async def _lines_for_authors(authors: Sequence[Client]) -> int:
 
 
 async def test_direct_messages_of_one_turn_are_one_write_and_encoded_once_each(
-    encoded: list[tuple[Dialect, int]],
+    encoded: list[tuple[Format, int]],
 ) -> None:
     async with House() as house:
         author, recipient = await house.member("ann"), await house.member("bob")
@@ -177,7 +177,7 @@ async def test_direct_messages_of_one_turn_are_one_write_and_encoded_once_each(
         house.writes.clear()
         await author.say(*[_to("bob")] * 32)
         assert house.writes == [recipient.cable]
-        assert encoded == [(Dialect.BARE, number) for number in range(1, 33)]
+        assert encoded == [(Format.LEGACY, number) for number in range(1, 33)]
 
 
 async def test_a_direct_message_more_in_a_chunk_costs_no_call_of_its_own() -> None:

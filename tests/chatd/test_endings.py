@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from chatd.connection import LINGER, Connection
-from chatd.outbox import Outbox
-from chatd.reader import Reader
+from chatd.outbox import SendQueue
+from chatd.reader import ConnectionReader
 from chatd.session import Session
-from chatd.turn import CHUNK
+from chatd.turn import MAX_WRITE
 from common.messages.base import Error
 from tests.chatd.house import House, reason
 from tests.chatd.stage import Stage
@@ -27,7 +27,7 @@ async def test_the_end_of_input_is_answered_with_what_is_due_and_the_end() -> No
         assert len(await bob.heard()) == 1
         assert ann.cable.is_eof_written
         assert await ann.fate() == "closed"
-        assert ann.session.how_it_ended == "end of input"
+        assert ann.session.close_reason == "end of input"
 
 
 async def test_at_the_end_of_input_answers_that_are_due_are_waited_for() -> None:
@@ -88,7 +88,7 @@ async def test_whoever_takes_the_rest_slowly_gets_all_of_it() -> None:
         deliveries = 0
         while await slow.fate() == "served" and not slow.cable.is_eof_written:
             await asyncio.sleep(LINGER * 0.9)
-            deliveries += len(await slow.take(2 * CHUNK))
+            deliveries += len(await slow.take(2 * MAX_WRITE))
         assert deliveries == 40
 
 
@@ -97,7 +97,7 @@ async def test_a_lost_connection_frees_the_name_at_once() -> None:
         ann, bob = await house.member("ann"), await house.member("bob")
         await bob.send(b'{"code":"outgoing","to":"an')
         await bob.reset()
-        assert bob.session.how_it_ended == "connection lost (Connection reset by peer)"
+        assert bob.session.close_reason == "connection lost (Connection reset by peer)"
         await ann.say({"code": "who"})
         assert (await ann.heard())[0]["users"] == ["ann"]
 
@@ -123,7 +123,7 @@ async def test_a_fault_inside_costs_one_connection_and_is_logged(
         with monkeypatch.context() as patch:
             patch.setattr(house.stage.router, "serve", fail)
             await ann.send(PING)
-        assert ann.session.how_it_ended == "a fault of the server"
+        assert ann.session.close_reason == "a fault of the server"
         assert "RuntimeError: something broke" in caplog.text
         await bob.say({"code": "who"})
         assert (await bob.heard())[0]["users"] == ["bob"]
@@ -146,7 +146,7 @@ async def test_a_silent_connection_is_closed_and_told_why() -> None:
         assert not ann.session.is_closing
         await asyncio.sleep(1)
         (error,) = await ann.heard()
-        assert (error["reason"], ann.session.how_it_ended) == ("idle_timeout", "idle")
+        assert (error["reason"], ann.session.close_reason) == ("idle_timeout", "idle")
         assert "1m" in error["detail"]
 
 
@@ -189,7 +189,14 @@ async def test_a_connection_that_was_refused_at_once_is_aborted_all_the_same() -
 
 def living() -> int:
     """Return how many objects there are of which a connection has one each."""
-    kinds = (Connection, Session, Outbox, Reader, asyncio.StreamWriter, asyncio.StreamReader)
+    kinds = (
+        Connection,
+        Session,
+        SendQueue,
+        ConnectionReader,
+        asyncio.StreamWriter,
+        asyncio.StreamReader,
+    )
     return sum(isinstance(one, kinds) for one in gc.get_objects())
 
 

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from chatd.dialects import DIALECTS, Dialect
+from chatd.dialects import FORMATS, Format
 from chatd.fanout import Fanout
 from chatd.log.port import Draft, Entry, Outcome
-from chatd.roster import Roster
+from chatd.roster import Presence
 from chatd.session import Session
 from common.codec import encode
 from common.messages.base import Error
 from common.messages.chat import Ack
-from tests.chatd.lone import lone_session
+from tests.chatd.lone import detached_session
 from tests.chatd.stage import Stage
 from tests.chatd.stand_ins import EPOCH_NS
 
@@ -47,23 +47,23 @@ SAID = st.builds(
 class Room:
     """A fan-out and six people: four live, one whose replay is not over, one who left."""
 
-    def __init__(self, dialects: Sequence[Dialect]) -> None:
-        roster = Roster()
-        self.fanout = Fanout(roster)
-        self.sessions = [lone_session(*one) for one in zip(PEOPLE, dialects, strict=True)]
+    def __init__(self, formats: Sequence[Format]) -> None:
+        presence = Presence()
+        self.fanout = Fanout(presence)
+        self.sessions = [detached_session(*one) for one in zip(PEOPLE, formats, strict=True)]
         self._ids = iter(range(1, 1_000))
         for session in self.sessions[:5]:
-            roster.join(session)
+            presence.join(session)
         for session in self.sessions[:4]:
-            roster.go_live(session)
+            presence.start_live(session)
         self.sessions[5].close("left")
 
     def commit(self, said: Said) -> Outcome[Session]:
         """Return the outcome of `said`."""
         origin = self.sessions[said.author - 1]
-        ref = said.ref if origin.outbox.dialect is Dialect.FULL else None
+        ref = said.ref if origin.send_queue.format is Format.V1 else None
         if said.is_from_lost_connection:
-            origin = lone_session(said.author, origin.outbox.dialect)
+            origin = detached_session(said.author, origin.send_queue.format)
             origin.close("connection lost")
         origin.inflight.add(len(said.recipients))
         name = f"user {said.author}"
@@ -83,19 +83,19 @@ class Room:
 
 def expected(reader: Session, outcomes: Sequence[Outcome[Session]]) -> bytes:
     """Return what `reader` is to be sent, worked out for that reader alone."""
-    stream, dialect = b"", reader.outbox.dialect
+    stream, wire_format = b"", reader.send_queue.format
     if reader.is_closing:
         return stream
     for outcome in outcomes:
         for entry in outcome.entries:
             ref = entry.draft.ref
             if outcome.kind == "stored" and reader.is_live and entry.draft.reaches(reader.identity):
-                stream += dialect.encode_entries([entry])
+                stream += wire_format.encode_entries([entry])
             if outcome.origin is not reader:
                 continue
             if outcome.kind == "failed":
                 detail = "the message was not stored and not delivered: the disk is full"
-                stream += dialect.encode([Error("storage_failed", detail, ref=ref or UNSET)])
+                stream += wire_format.encode([Error("storage_failed", detail, ref=ref or UNSET)])
             elif ref is not None:
                 is_duplicate = outcome.kind == "duplicate" or UNSET
                 stream += encode(Ack(ref, entry.id, is_duplicate))
@@ -104,40 +104,40 @@ def expected(reader: Session, outcomes: Sequence[Outcome[Session]]) -> bytes:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    dialects=st.lists(st.sampled_from(DIALECTS), min_size=6, max_size=6),
+    formats=st.lists(st.sampled_from(FORMATS), min_size=6, max_size=6),
     batches=st.lists(st.lists(SAID, max_size=8), max_size=4),
 )
 def test_everyone_gets_what_the_log_committed_in_its_order(
-    dialects: list[Dialect], batches: list[list[Said]]
+    formats: list[Format], batches: list[list[Said]]
 ) -> None:
-    room = Room(dialects)
+    room = Room(formats)
     committed = [[room.commit(said) for said in batch] for batch in batches]
     for outcomes in committed:
         room.fanout.deliver(outcomes)
     everything = [outcome for outcomes in committed for outcome in outcomes]
     for reader in room.sessions:
-        assert reader.outbox.take(10**9) == expected(reader, everything)
+        assert reader.send_queue.take(10**9) == expected(reader, everything)
     assert all(outcome.origin.inflight.count == 0 for outcome in everything)
 
 
-async def test_a_broadcast_is_encoded_once_for_each_dialect_that_is_spoken(
+async def test_a_broadcast_is_encoded_once_for_each_format_that_is_spoken(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = [await stage.hello(f"user {number}", version=number % 2) for number in range(10)]
-    encoded: list[tuple[Dialect, int]] = []
-    encode_entries = Dialect.encode_entries
+    encoded: list[tuple[Format, int]] = []
+    encode_entries = Format.encode_entries
 
-    def counted(dialect: Dialect, entries: Iterable[Entry]) -> bytes:
+    def counted(wire_format: Format, entries: Iterable[Entry]) -> bytes:
         entries = list(entries)
-        encoded.extend((dialect, entry.id) for entry in entries)
-        return encode_entries(dialect, entries)
+        encoded.extend((wire_format, entry.id) for entry in entries)
+        return encode_entries(wire_format, entries)
 
-    monkeypatch.setattr(Dialect, "encode_entries", counted)
+    monkeypatch.setattr(Format, "encode_entries", counted)
     for author in members[:2]:
         await author.say("outgoing_broadcast", content="hey")
     stage.end_turn.run()
     assert Counter(encoded) == Counter(
-        (dialect, number) for dialect in (Dialect.BARE, Dialect.FULL) for number in (1, 2)
+        (wire_format, number) for wire_format in (Format.LEGACY, Format.V1) for number in (1, 2)
     )
 
 
@@ -148,7 +148,7 @@ async def test_those_who_get_the_same_share_the_same_bytes(stage: Stage, version
     await bob.say("outgoing_broadcast", content="two")
     await ann.say("outgoing", to="b", content="three")
     stage.end_turn.run()
-    first, *rest = [other.session.outbox.take(1_000_000) for other in others]
+    first, *rest = [other.session.send_queue.take(1_000_000) for other in others]
     assert first.count(b"\n") == 2
     assert all(taken is first for taken in rest)
 
@@ -161,11 +161,11 @@ async def test_who_is_set_apart_by_a_direct_message_gets_it_in_its_place(stage: 
     assert [message["content"] for message in bob.heard()] == ["one", "two", "three"]
 
 
-async def test_the_newest_id_delivered_is_known_to_the_outbox_that_handed_it_over(
+async def test_the_newest_id_delivered_is_known_to_the_send_queue_that_handed_it_over(
     stage: Stage,
 ) -> None:
     ann, bob = await stage.member("ann"), await stage.member("bob")
     await ann.broadcast("one", "two")
-    assert bob.session.outbox.taken_id == 0
+    assert bob.session.send_queue.last_sent_id == 0
     bob.lines()
-    assert bob.session.outbox.taken_id == stage.fanout.last == 2
+    assert bob.session.send_queue.last_sent_id == stage.fanout.last == 2

@@ -8,16 +8,16 @@ from typing import TypeAlias
 import pytest
 
 from chatd.log.port import StorageError
-from chatd.outbox import BUSY_REPLIES
+from chatd.outbox import HIGH_WATER_REPLIES
 from chatd.router import Router
-from chatd.routes import Route, Stream, route, stream
+from chatd.routes import BatchHandler, Route, batch_route, route
 from chatd.session import Session
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
 from common.messages import ClientMessage, Error, Message, Refusal
 from common.messages.basic import Echo, Ping
 from common.messages.chat import Who
-from tests.chatd.lone import heard_by, lone_session
+from tests.chatd.lone import detached_session, heard_by
 from tests.chatd.stage import Json
 
 Handler: TypeAlias = Callable[[Session, ClientMessage], Awaitable[None] | None]
@@ -33,15 +33,15 @@ class Everything:
     def __init__(
         self,
         handlers: dict[type[ClientMessage], Handler],
-        streams: dict[type[ClientMessage], Stream] | None = None,
+        streams: dict[type[ClientMessage], BatchHandler] | None = None,
         *,
-        needs_welcome: bool = False,
+        requires_hello: bool = False,
     ) -> None:
         streams = streams or {}
         self.routes: Sequence[Route] = [
-            stream(kind, streams[kind], needs_welcome=needs_welcome)
+            batch_route(kind, streams[kind], requires_hello=requires_hello)
             if kind in streams
-            else route(kind, handlers.get(kind, ignore), needs_welcome=needs_welcome)
+            else route(kind, handlers.get(kind, ignore), requires_hello=requires_hello)
             for kind in FROM_CLIENT.kinds
         ]
         self.closed_sessions: list[Session] = []
@@ -62,16 +62,16 @@ class Broken:
 async def serve(
     handlers: dict[type[ClientMessage], Handler],
     *messages: ClientMessage | BadLine,
-    streams: dict[type[ClientMessage], Stream] | None = None,
-    needs_welcome: bool = False,
+    streams: dict[type[ClientMessage], BatchHandler] | None = None,
+    requires_hello: bool = False,
 ) -> list[Json]:
     """Have `messages` served that come in one chunk, and return what came of it."""
-    router = Router([Everything(handlers, streams, needs_welcome=needs_welcome)])
-    session = lone_session(0)
-    halt = router.serve(session, list(messages))
-    while halt is not None:
-        await router.settle(session, halt)
-        halt = halt.go_on()
+    router = Router([Everything(handlers, streams, requires_hello=requires_hello)])
+    session = detached_session(0)
+    suspended = router.serve(session, list(messages))
+    while suspended is not None:
+        await router.complete(session, suspended)
+        suspended = suspended.resume()
     return heard_by(session)
 
 
@@ -160,8 +160,8 @@ async def test_a_log_that_cannot_be_read_or_written_is_told_and_not_taken_for_a_
     assert "Traceback" not in caplog.text
 
 
-async def test_what_needs_a_welcome_is_refused_without_one() -> None:
-    (error,) = await serve({Ping: answering}, Ping("1"), needs_welcome=True)
+async def test_what_requires_hello_is_refused_without_one() -> None:
+    (error,) = await serve({Ping: answering}, Ping("1"), requires_hello=True)
     assert (error["reason"], error["ref"]) == ("hello_required", "1")
     assert "before ping" in error["detail"]
 
@@ -200,7 +200,7 @@ def pings(count: int) -> list[Ping]:
     return [Ping(str(number)) for number in range(count)]
 
 
-async def test_a_stream_takes_many_messages_with_one_call() -> None:
+async def test_a_batch_route_takes_many_messages_with_one_call() -> None:
     answering = Echoing()
     heard = await serve({}, *pings(50), streams={Ping: answering})
     assert [message["ref"] for message in heard] == [str(number) for number in range(50)]
@@ -208,18 +208,18 @@ async def test_a_stream_takes_many_messages_with_one_call() -> None:
 
 
 @pytest.mark.parametrize("others", [[Who("w")], [BadLine(Error("bad_json", "…", ref="w"))]])
-async def test_a_stream_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
+async def test_a_batch_route_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
     others: list[ClientMessage | BadLine],
 ) -> None:
-    stream = Echoing()
+    batch_route = Echoing()
     said = [Ping("1"), Ping("2"), *others, Ping("3"), *others, *others]
-    heard = await serve({Who: answering}, *said, streams={Ping: stream})
+    heard = await serve({Who: answering}, *said, streams={Ping: batch_route})
     assert [message["ref"] for message in heard] == ["1", "2", "w", "3", "w", "w"]
-    assert stream.calls == 2
+    assert batch_route.calls == 2
 
 
 @pytest.mark.parametrize("kind", ["fails_at", "waits_for"])
-async def test_a_message_at_which_a_stream_stops_does_not_stop_those_behind_it(
+async def test_a_message_at_which_a_batch_route_stops_does_not_stop_those_behind_it(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answering = Echoing(**{kind: ["2", "3"]})
@@ -230,15 +230,17 @@ async def test_a_message_at_which_a_stream_stops_does_not_stop_those_behind_it(
     assert len(caplog.records) == len(failed)
 
 
-async def test_a_stream_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> None:
+async def test_a_batch_route_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> (
+    None
+):
     router = Router([Everything({}, {Ping: Echoing()})])
-    session, said = lone_session(1), pings(2 * BUSY_REPLIES)
-    halt = router.serve(session, said)
+    session, said = detached_session(1), pings(2 * HIGH_WATER_REPLIES)
+    suspended = router.serve(session, said)
     heard = heard_by(session)
-    assert BUSY_REPLIES < len(heard) < BUSY_REPLIES + 100
-    while halt is not None:
-        assert halt.rest is None
-        halt = halt.go_on()
+    assert HIGH_WATER_REPLIES < len(heard) < HIGH_WATER_REPLIES + 100
+    while suspended is not None:
+        assert suspended.pending is None
+        suspended = suspended.resume()
         heard += heard_by(session)
     assert [message["ref"] for message in heard] == [ping.ref for ping in said]
 
@@ -252,8 +254,10 @@ async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
     assert [message["ref"] for message in heard] == ["0"]
 
 
-async def test_a_stream_that_needs_a_welcome_is_refused_without_one_message_by_message() -> None:
-    heard = await serve({}, *pings(3), streams={Ping: Echoing()}, needs_welcome=True)
+async def test_a_batch_route_that_requires_hello_is_refused_without_one_message_by_message() -> (
+    None
+):
+    heard = await serve({}, *pings(3), streams={Ping: Echoing()}, requires_hello=True)
     assert [(error["reason"], error["ref"]) for error in heard] == [
         ("hello_required", ref) for ref in "012"
     ]
@@ -264,7 +268,7 @@ def test_every_service_hears_of_an_end_even_if_another_fails(
 ) -> None:
     one, other = [Everything({}) for _ in range(2)]
     other.routes = ()
-    session = lone_session(1)
+    session = detached_session(1)
     Router([one, Broken(), other]).closed(session)
     assert one.closed_sessions == other.closed_sessions == [session]
     assert "user 1 (192.0.2.1:40000): failed to let go of the session" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 
 from chatd.connection import LINGER
 from chatd.log.memory import MemoryLog
-from chatd.outbox import BUSY_BYTES
+from chatd.outbox import HIGH_WATER_BYTES
 from chatd.session import MAX_INFLIGHT
 from tests.chatd.house import House
 from tests.chatd.stage import Json, Stage
@@ -16,20 +16,20 @@ PING = b'{"code":"ping"}\n'
 
 
 async def test_a_client_that_does_not_read_is_cut_off_and_nobody_else_is_slowed() -> None:
-    async with House(outbox_limit=1_000_000) as house:
+    async with House(send_queue_limit=1_000_000) as house:
         ann, bob = await house.member("ann"), await house.member("bob")
         slow = house.connect(room=1_000)
         await slow.hello("slow", version=1)
         for number in range(40):
             await ann.say({"code": "outgoing_broadcast", "content": "x" * 50_000})
             assert len(await bob.heard()) == 1, number
-        assert slow.session.how_it_ended == "slow consumer"
-        assert house.stage.roster.find("slow") is None
+        assert slow.session.close_reason == "slow consumer"
+        assert house.stage.presence.by_key("slow") is None
         assert '"reason":"slow_consumer"' in (await slow.take(10**9))[-1]
 
 
 async def test_the_cut_off_names_bytes_limit_and_last_id() -> None:
-    async with House(outbox_limit=1_000_000) as house:
+    async with House(send_queue_limit=1_000_000) as house:
         ann, slow = await house.member("ann"), house.connect(room=1_000)
         await slow.hello("slow", version=1)
         while not slow.session.is_closing:
@@ -42,7 +42,7 @@ async def test_the_cut_off_names_bytes_limit_and_last_id() -> None:
 
 
 async def test_a_client_that_takes_not_even_the_error_is_aborted() -> None:
-    async with House(outbox_limit=100_000) as house:
+    async with House(send_queue_limit=100_000) as house:
         ann, slow = await house.member("ann"), house.connect(room=1_000)
         await slow.hello("slow")
         while not slow.session.is_closing:
@@ -55,13 +55,13 @@ async def test_a_client_that_takes_not_even_the_error_is_aborted() -> None:
 
 
 async def test_a_watcher_that_does_not_read_is_cut_off_by_presence_too() -> None:
-    async with House(outbox_limit=10_000) as house:
+    async with House(send_queue_limit=10_000) as house:
         slow = house.connect(room=400)
         await slow.hello("slow", version=1, presence=True)
         for number in range(400):
             (await house.stage.hello(f"passer-by {number}")).vanish()
             await slow.lines()
-        assert slow.session.how_it_ended == "slow consumer"
+        assert slow.session.close_reason == "slow consumer"
 
 
 @pytest.mark.parametrize(
@@ -72,18 +72,18 @@ async def test_a_watcher_that_does_not_read_is_cut_off_by_presence_too() -> None
 async def test_a_client_whose_answers_cannot_be_written_is_not_read_from(
     request_line: bytes, count: int
 ) -> None:
-    async with House(outbox_limit=1_000_000) as house:
+    async with House(send_queue_limit=1_000_000) as house:
         client = house.connect(room=1_000)
         await client.send(request_line * count)
         assert not client.cable.is_read
-        assert client.held < BUSY_BYTES + 600_000
+        assert client.held < HIGH_WATER_BYTES + 600_000
         assert len(await client.take_all(50_000)) == count
-        assert client.session.how_it_ended == ""
+        assert client.session.close_reason == ""
 
 
 @pytest.mark.parametrize("question", [{"code": "history"}, {"code": "who", "ref": "1"}])
 async def test_long_answers_are_given_as_fast_as_they_are_taken(question: Json) -> None:
-    async with House(outbox_limit=1_000_000) as house:
+    async with House(send_queue_limit=1_000_000) as house:
         for number in range(1_000):
             await house.stage.hello(f"{number} {'x' * 50}")
         client = house.connect(room=1_000)
@@ -92,11 +92,11 @@ async def test_long_answers_are_given_as_fast_as_they_are_taken(question: Json) 
             await client.say({"code": "outgoing_broadcast", "content": "x" * 60_000})
         await client.say(*[question] * 50)
         assert len(await client.take_all(100_000)) == 50
-        assert client.session.how_it_ended == ""
+        assert client.session.close_reason == ""
 
 
 async def test_a_replay_is_sent_as_fast_as_it_is_taken() -> None:
-    async with House(outbox_limit=500_000) as house:
+    async with House(send_queue_limit=500_000) as house:
         ann, slow = await house.member("ann"), house.connect(room=1_000)
         for _ in range(50):
             await ann.say({"code": "outgoing_broadcast", "content": "x" * 60_000})

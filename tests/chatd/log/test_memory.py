@@ -1,4 +1,4 @@
-"""The log in memory: how what is appended in one turn of the loop becomes batches."""
+"""The log in memory: how what is appended in one loop iteration becomes batches."""
 
 from itertools import count
 

@@ -8,7 +8,7 @@ from common.messages.chat import Outgoing
 from tests.chatd.stage import Stage
 
 
-async def test_hello_is_answered_with_a_bare_welcome(stage: Stage) -> None:
+async def test_hello_is_answered_with_a_legacy_welcome(stage: Stage) -> None:
     ann = stage.enter()
     await ann.say("hello", name="ann")
     assert ann.lines() == ['{"code":"welcome"}']
@@ -160,7 +160,7 @@ async def test_quit_waits_until_what_was_said_before_is_in_the_log(stage: Stage)
     assert ann.heard() == [{"code": "ack", "ref": "1", "id": 1}]
 
 
-async def test_refs_of_bare_clients_are_not_answered(stage: Stage) -> None:
+async def test_refs_of_legacy_clients_are_not_answered(stage: Stage) -> None:
     ann, bob = await stage.hello("ann"), await stage.hello("bob")
     for _ in range(2):
         await ann.say("outgoing", to="bob", content="hi", ref="1")
@@ -168,7 +168,7 @@ async def test_refs_of_bare_clients_are_not_answered(stage: Stage) -> None:
     assert bob.lines() == 2 * ['{"code":"incoming","from":"ann","content":"hi"}']
 
 
-async def test_bare_and_version_1_clients_talk_to_each_other(stage: Stage) -> None:
+async def test_legacy_and_version_1_clients_talk_to_each_other(stage: Stage) -> None:
     ann, bob = await stage.hello("ann"), await stage.member("bob")
     await bob.say("outgoing_broadcast", content="hey", ref="1")
     await ann.say("outgoing", to="bob", content="hi")

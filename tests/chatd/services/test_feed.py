@@ -114,10 +114,10 @@ async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_
     await ann.subscribe(interval_ms=10)
     house.time.advance(0.1)
     last = ann.numbers()[-1]
-    ann.outbox.is_blocked = True
+    ann.send_queue.is_blocked = True
     house.time.advance(60.0)
     assert ann.heard() == []
-    ann.outbox.is_blocked = False
+    ann.send_queue.is_blocked = False
     house.time.advance(0.020)
     assert ann.numbers() == [last + 1, last + 2]
 
@@ -125,7 +125,7 @@ async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_
 async def test_a_paced_feed_never_queues_much_more_than_a_round(house: House, ann: Visitor) -> None:
     await ann.subscribe(topics=("array",), interval_ms=1, size=1_000, high=10**15)
     house.time.advance(10.0)
-    assert ROUND <= ann.outbox.size < 2 * ROUND
+    assert ROUND <= ann.send_queue.size < 2 * ROUND
 
 
 async def test_another_subscribe_takes_the_place_of_the_first(house: House, ann: Visitor) -> None:

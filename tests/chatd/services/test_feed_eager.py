@@ -1,4 +1,4 @@
-"""Feeds as fast as they are read: pulled by an outbox that was written, held up by another."""
+"""Feeds as fast as they are read: pulled by a send queue that was written, held up by another."""
 
 import pytest
 
@@ -20,7 +20,7 @@ async def test_interval_0_sends_a_round_whenever_the_last_one_is_written(ann: Vi
     await ann.subscribe(interval_ms=0)
     expected = 1
     for _ in range(5):
-        assert ROUND <= ann.outbox.size < 2 * ROUND
+        assert ROUND <= ann.send_queue.size < 2 * ROUND
         numbers = ann.numbers()
         assert numbers == list(range(expected, expected + len(numbers)))
         expected += len(numbers)
@@ -30,9 +30,9 @@ async def test_interval_0_waits_for_a_subscriber_that_does_not_read(
     house: House, ann: Visitor
 ) -> None:
     await ann.subscribe(interval_ms=0)
-    queued = ann.outbox.size
+    queued = ann.send_queue.size
     house.time.advance(3_600.0)
-    assert ann.outbox.size == queued
+    assert ann.send_queue.size == queued
 
 
 async def test_interval_0_goes_on_when_more_is_drawn(house: House, ann: Visitor) -> None:
@@ -43,14 +43,14 @@ async def test_interval_0_goes_on_when_more_is_drawn(house: House, ann: Visitor)
     assert ann.numbers() == [4, 5]
 
 
-async def test_what_is_drawn_for_a_full_outbox_waits_in_the_stream(
+async def test_what_is_drawn_for_a_full_send_queue_waits_in_the_stream(
     house: House, ann: Visitor
 ) -> None:
     await ann.subscribe(interval_ms=0)
     taken = house.tapes[0].taken
     house.tapes[0].draw(2)
-    ann.outbox.take(10**6)
-    ann.outbox.is_blocked = True
+    ann.send_queue.take(10**6)
+    ann.send_queue.is_blocked = True
     house.tapes[0].draw(2)
     assert house.tapes[0].taken == taken
 

@@ -84,7 +84,7 @@ async def test_what_belongs_to_version_1_is_refused_without_it(
     assert '"version":1' in error["detail"]
 
 
-async def test_a_bare_name_is_free_as_soon_as_its_bearer_left(stage: Stage) -> None:
+async def test_a_legacy_name_is_free_as_soon_as_its_bearer_left(stage: Stage) -> None:
     (await stage.hello("ann")).vanish()
     await stage.hello("ann")
 

@@ -113,9 +113,9 @@ async def test_a_page_counts_as_queued_as_soon_as_it_is_asked_for(stage: Stage) 
     await ann.broadcast(*["x" * 60_000] * 4)
     ann.lines()
     await ann.say("history")
-    assert ann.session.outbox.size > 4 * 60_000
+    assert ann.session.send_queue.size > 4 * 60_000
     await ann.say("history")
-    assert ann.session.outbox.is_busy
+    assert ann.session.send_queue.is_above_high_water
 
 
 async def test_with_name_and_token_it_is_for_the_holder_who_keeps_the_name(stage: Stage) -> None:

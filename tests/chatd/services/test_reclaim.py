@@ -32,7 +32,7 @@ async def test_the_token_stays_the_same(stage: Stage) -> None:
 
 async def test_whoever_names_a_token_first_holds_the_name_by_it(stage: Stage) -> None:
     (await stage.member("ann", token="chosen by ann herself")).vanish()
-    assert (await stage.member("ann", token="chosen by ann herself")).session.is_welcome
+    assert (await stage.member("ann", token="chosen by ann herself")).session.is_registered
 
 
 @pytest.mark.parametrize("is_here", [True, False])
@@ -43,7 +43,7 @@ async def test_a_wrong_token_is_unauthorized_with_a_suggestion(stage: Stage, is_
     error = await stage.enter().ask("hello", name="ann", version=1, token=OTHER_TOKEN)
     assert (error["reason"], error["suggestion"]) == ("unauthorized", "ann-2")
     assert ann.is_gone() is not is_here
-    assert (await stage.member("ann", token=ann.token)).session.is_welcome
+    assert (await stage.member("ann", token=ann.token)).session.is_registered
 
 
 @pytest.mark.parametrize("fields", [{}, {"version": 1}, {"format": "text"}])
@@ -96,7 +96,7 @@ async def test_the_old_token_serves_after_the_reserve_if_nobody_came(stage: Stag
     assert again.session.identity == ann.session.identity
 
 
-async def test_a_bare_bearer_of_a_freed_name_is_not_replaced_by_its_old_token(
+async def test_a_legacy_bearer_of_a_freed_name_is_not_replaced_by_its_old_token(
     stage: Stage,
 ) -> None:
     old = await stage.member("ann")
@@ -139,7 +139,7 @@ async def test_who_leaves_while_the_log_is_asked_is_not_taken_in() -> None:
     arriving = await ann.begin("hello", name="ann", version=1)
     ann.vanish()
     await arriving
-    assert len(stage.roster) == 0
+    assert len(stage.presence) == 0
 
 
 async def test_the_reserve_of_one_who_was_here_for_long_does_not_end_with_a_kill(
@@ -150,7 +150,7 @@ async def test_the_reserve_of_one_who_was_here_for_long_does_not_end_with_a_kill
     stage.clock.advance(6 * DAY)
     stage.reception.note_presence()
     stage.clock.advance(6 * DAY)
-    stage.roster.leave(ann.session)
+    stage.presence.leave(ann.session)
     error = await stage.enter().ask("hello", name="ann", version=1)
     assert (error["code"], error["reason"]) == ("error", "name_taken")
 
@@ -165,5 +165,5 @@ async def test_a_name_that_cannot_be_kept_is_not_given() -> None:
     ann = full.enter()
     error = await ann.ask("hello", name="ann", version=1)
     assert (error["code"], error["reason"]) == ("error", "storage_failed")
-    assert not ann.session.is_welcome
+    assert not ann.session.is_registered
     assert await ann.ask("hello", name="ann") == {"code": "welcome"}

@@ -10,7 +10,7 @@ from common.messages.request import BareRequest, Request
 from tests.chatd.requesting import DELAY, SEED, House, Visitor
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
-BARE: Final = (
+LEGACY: Final = (
     '{"request_id":"01","data":'
     '{"Hub":{"name":"qwe","id":"123"},"Device":{"name":"wqe","id":"234"}}}'
 )
@@ -31,13 +31,13 @@ def test_the_example_of_the_specification_gets_exactly_its_answer(
 ) -> None:
     ann.say(f'{{"request_id":"01","data":"{HUB}"}}')
     house.time.advance(5.0)
-    assert ann.lines() == [BARE]
+    assert ann.lines() == [LEGACY]
 
 
 def test_a_request_with_a_code_gets_an_answer_with_one(house: House, ann: Visitor) -> None:
     ann.say(f'{{"code":"request","request_id":"01","data":"{HUB}"}}')
     house.time.advance(5.0)
-    assert ann.lines() == ['{"code":"response",' + BARE[1:]]
+    assert ann.lines() == ['{"code":"response",' + LEGACY[1:]]
 
 
 @pytest.mark.parametrize("request_id", [7, "7", "", "ünï", -(2**63), 2**64 - 1, "x" * 256])
@@ -96,7 +96,7 @@ def test_without_a_delay_the_answer_comes_at_once_and_nothing_is_pending() -> No
     for _ in range(2):  # the same id again: it is pending no more
         ann.ask("01")
         assert ann.heard_ids() == ["01"]
-    assert len(house.wheel) == ann.session.owed.count == 0
+    assert len(house.wheel) == ann.session.pending_replies.count == 0
 
 
 def test_an_id_that_is_pending_is_refused_and_its_first_request_answered(
@@ -162,7 +162,7 @@ def test_what_is_pending_keeps_a_connection_open_and_what_was_answered_does_not(
     for number in range(10):
         ann.ask(number)
     heard: list[str | int] = []
-    while ann.session.owed.count:
+    while ann.session.pending_replies.count:
         assert len(heard) < 10
         house.time.advance(0.001)
         heard += ann.heard_ids()
@@ -213,7 +213,7 @@ def test_a_disconnect_cancels_what_is_pending_for_it_alone(house: House, ann: Vi
     bob.ask("bob")
     ann.leave()
     assert len(house.wheel) == 1
-    assert ann.session.owed.count == 0
+    assert ann.session.pending_replies.count == 0
     house.time.advance(5.0)
     assert ann.heard() == []
     assert bob.heard_ids() == ["bob"]
@@ -227,7 +227,7 @@ def test_a_disconnect_with_nothing_pending_is_nothing_special(house: House, ann:
     house.time.advance(5.0)
     bob.leave()
     assert bob.heard_ids() == ["01"]
-    assert bob.session.owed.count == 0
+    assert bob.session.pending_replies.count == 0
 
 
 def test_a_refused_request_draws_no_delay_and_leaves_nothing_behind() -> None:
@@ -235,9 +235,9 @@ def test_a_refused_request_draws_no_delay_and_leaves_nothing_behind() -> None:
     ann = Visitor(house)
     for number in range(100):
         ann.ask(number)
-    assert ann.session.owed.count == len(house.wheel) == 1
+    assert ann.session.pending_replies.count == len(house.wheel) == 1
 
 
 def test_it_serves_requests_with_a_code_and_without(house: House) -> None:
     assert {row.kind for row in house.requests.routes} == {Request, BareRequest}
-    assert not any(row.needs_welcome for row in house.requests.routes)
+    assert not any(row.requires_hello for row in house.requests.routes)

@@ -199,7 +199,7 @@ async def test_a_long_replay_waits_whenever_there_is_much_to_write(stage: Stage)
     await bob.broadcast(*["x" * 60_000 for _ in range(20)])
     ann.stop_reading()
     resuming = await ann.begin("hello", name="ann", version=1, after=0)
-    assert len(ann.session.outbox.take(10**9)) < 400_000
+    assert len(ann.session.send_queue.take(10**9)) < 400_000
     ann.read_on()
     await resuming
     assert ann.heard()[-1]["count"] == 20
@@ -209,7 +209,7 @@ async def test_the_newest_id_replayed_counts_as_handed_over(stage: Stage) -> Non
     bob = await stage.hello("bob")
     await bob.broadcast("one", "two")
     ann = await stage.member("ann", after=0)
-    assert ann.session.outbox.taken_id == 2
+    assert ann.session.send_queue.last_sent_id == 2
 
 
 async def test_an_id_of_another_log_means_all_of_this_one_and_is_a_gap(stage: Stage) -> None:

@@ -11,7 +11,7 @@ async def guest(stage: Stage) -> Visitor:
     return visitor
 
 
-async def test_two_nameless_netcats_talk(stage: Stage) -> None:
+async def test_two_anonymous_netcats_talk(stage: Stage) -> None:
     one, other = await guest(stage), await guest(stage)
     stage.clock.advance(3)
     await one.say_line("pizza later?")

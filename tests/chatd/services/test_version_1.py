@@ -38,7 +38,7 @@ async def test_since_counts_from_connecting_not_from_hello(stage: Stage) -> None
 async def test_a_ref_is_acknowledged_once_the_message_is_in_the_log(stage: Stage) -> None:
     ann = await stage.member("ann")
     await ann.say("outgoing_broadcast", content="hey", ref="r1")
-    assert ann.session.outbox.take(1_000) == b""
+    assert ann.session.send_queue.take(1_000) == b""
     stage.end_turn.run()
     assert ann.lines() == ['{"code":"ack","ref":"r1","id":1}']
 
