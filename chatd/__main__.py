@@ -32,14 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run_errand(settings)
         _prepare(settings.data)
         return _serve(settings)
-    except sources.ConfigError as fault:
-        return _complain(fault, USAGE)
-    except UnusableLogError as fault:
-        return _complain(fault, UNUSABLE_LOG)
+    except sources.ConfigError as error:
+        return _complain(error, USAGE)
+    except UnusableLogError as error:
+        return _complain(error, UNUSABLE_LOG)
     except UnreadError:
         return BROKEN_PIPE
-    except OutputError as fault:
-        return _complain(fault, USAGE)
+    except OutputError as error:
+        return _complain(error, USAGE)
 
 
 def _settings(arguments: Sequence[str]) -> Config:
@@ -71,8 +71,8 @@ def _serve(settings: Config) -> int:
     _collect_garbage_less_often()
     try:
         uvloop.run(serve())
-    except ListenError as fault:
-        return _complain(fault, CANNOT_LISTEN)
+    except ListenError as error:
+        return _complain(error, CANNOT_LISTEN)
     return 0
 
 
@@ -92,14 +92,14 @@ def _prepare(data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=data):
             pass
-    except OSError as fault:
+    except OSError as error:
         raise sources.ConfigError(
-            f"cannot write in {data}: {fault.strerror}; choose another with --data"
+            f"cannot write in {data}: {error.strerror}; choose another with --data"
         ) from None
 
 
-def _complain(fault: Exception, code: int) -> int:
-    print(f"{PROGRAM}: {fault}", file=sys.stderr)  # noqa: T201
+def _complain(error: Exception, code: int) -> int:
+    print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
     return code
 
 

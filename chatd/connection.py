@@ -14,7 +14,7 @@ from chatd.reader import ConnectionReader
 from chatd.router import Router
 from chatd.session import Session
 from chatd.turn import MAX_WRITE, WriteBatcher
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.addresses import Address
 from common.messages import Error
 from common.units import format_duration
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         *,
         router: Router,
         write_batcher: WriteBatcher,
-        wheel: Wheel,
+        wheel: TimerWheel,
         clock: Clock,
         limits: ConnectionLimits,
         on_closed: Callable[["Connection"], None],
@@ -136,8 +136,8 @@ class Connection(asyncio.Protocol):
         session.read_ns = wall_ns()
         # Where a thousand connections have something to read, what has a deadline would wait for
         # all of them: that doubled the p99 of the lateness of 500 exchanges of 10 ms.
-        if monotonic() >= self._wheel.due:
-            self._wheel.turn()
+        if monotonic() >= self._wheel.next_deadline:
+            self._wheel.advance()
         # Once closing, what still comes is read and dropped: to close with unread bytes would
         # reset the connection and could destroy the last answer on its way.
         if session.is_closing:

@@ -24,8 +24,8 @@ def check(place: Path) -> bool:
             log.execute("BEGIN")
             write(f"{path}: {_contents(log)}, {path.stat().st_size} bytes")
             findings = list(soundness.findings(log))
-        except apsw.Error as fault:
-            findings = [str(fault)]
+        except apsw.Error as error:
+            findings = [str(error)]
     for finding in findings:
         write(finding)
     write("damaged: put back a backup" if findings else "sound")
@@ -36,8 +36,8 @@ def back_up_to(data: Path, target: Path) -> None:
     """Copy the log in `data`, in use or not, to `target`. Raises UnusableLogError."""
     try:
         size = back_up(data / FILE, target)
-    except (OSError, apsw.Error) as fault:
-        raise UnusableLogError(f"cannot make the backup {target}: {fault}") from None
+    except (OSError, apsw.Error) as error:
+        raise UnusableLogError(f"cannot make the backup {target}: {error}") from None
     print(f"{size} bytes are in {target}", file=sys.stderr)  # noqa: T201
 
 

@@ -33,11 +33,11 @@ async def listen(accept: Accept, host: str, port: int) -> list[asyncio.Server]:
             for listening in first.sockets
             for twin in _twins(listening)
         ]
-    except OSError as fault:
-        if fault.errno == errno.EADDRINUSE:
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             why = "the port is in use; stop who uses it or choose another with --port"
         else:
-            why = f"{_reason(fault)}; choose another with --host and --port"
+            why = f"{_reason(error)}; choose another with --host and --port"
         raise ListenError(f"cannot listen on {Address(host, port)}: {why}") from None
     listeners = [first, *beside]
     for listener in listeners:
@@ -46,11 +46,11 @@ async def listen(accept: Accept, host: str, port: int) -> list[asyncio.Server]:
     return listeners
 
 
-def _reason(fault: OSError) -> str:
+def _reason(error: OSError) -> str:
     """Return what the system says, without the words that asyncio puts before it."""
-    if isinstance(fault, socket.gaierror) or fault.errno is None:
-        return fault.strerror or str(fault)
-    return os.strerror(fault.errno).lower()
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or str(error)
+    return os.strerror(error.errno).lower()
 
 
 async def _start(

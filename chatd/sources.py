@@ -96,10 +96,10 @@ def _from_environment(environment: Mapping[str, str]) -> _Layer:
 def _from_file(path: Path) -> _Layer:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as fault:
-        raise ConfigError(f"cannot read {path}: {fault.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path} is not TOML: {fault}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
     for name, value in table.items():
         if name not in _SETTINGS:
             close = get_close_matches(name, _SETTINGS, n=1)
@@ -114,11 +114,11 @@ def _from_file(path: Path) -> _Layer:
 def _read(name: str, source: str, text: str) -> Any:
     try:
         return msgspec.convert(_OPTIONS[name].parse(text), _HINTS[name])
-    except msgspec.ValidationError as fault:
-        raise ConfigError(f"{source}: {text!r} does not fit: {_plain(fault)}") from None
-    except ValueError as fault:
-        raise ConfigError(f"{source}: {fault}") from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {text!r} does not fit: {_plain(error)}") from None
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
-def _plain(fault: msgspec.ValidationError) -> str:
-    return str(fault).replace("`", "").replace("Expected", "expected")
+def _plain(error: msgspec.ValidationError) -> str:
+    return str(error).replace("`", "").replace("Expected", "expected")

@@ -43,8 +43,8 @@ def printed() -> Iterator[None]:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except OSError as fault:
+    except OSError as error:
         # The interpreter flushes at its end, and must not fail there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        kind = UnreadError if isinstance(fault, BrokenPipeError) else OutputError
-        raise kind(f"cannot write to stdout: {os.strerror(fault.errno or 0).lower()}") from None
+        kind = UnreadError if isinstance(error, BrokenPipeError) else OutputError
+        raise kind(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}") from None

@@ -5,18 +5,18 @@ from typing import Generic
 
 from msgspec import Struct
 
-from chatd.log.port import Appended, Holder, Origin, Outcome
+from chatd.log.port import Appended, NameOwner, Origin, Outcome
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """A holder who wants a name that `instead_of` has, or nobody."""
+    """an owner who wants a name that `replacing` has, or nobody."""
 
-    holder: Holder
-    instead_of: Holder | None
+    owner: NameOwner
+    replacing: NameOwner | None
 
 
 class Batch(Struct, Generic[Origin], frozen=True):
-    """Messages and their origins, claims to names, and when holders were seen.
+    """Messages and their origins, claims to names, and when owners were seen.
 
     `seen` has the identity and ns since the Unix epoch by the key of the name.
     """

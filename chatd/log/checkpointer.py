@@ -61,9 +61,9 @@ class Checkpointer:
     def _move(self, database: Database) -> None:
         try:
             self._moved = database.checkpoint()
-        except apsw.Error as fault:
+        except apsw.Error as error:
             if not self._is_failing:
-                logger.warning("the write-ahead log cannot be emptied, and grows: %s", fault)
+                logger.warning("the write-ahead log cannot be emptied, and grows: %s", error)
             self._is_failing = True
         else:
             self._is_failing = False

@@ -13,7 +13,7 @@ import apsw
 from chatd.log.batch import Batch, Claim, Stored
 from chatd.log.checkpointer import Checkpointer
 from chatd.log.database import Database
-from chatd.log.port import Committed, Draft, Entry, Holder, Origin, Outcome, StorageError
+from chatd.log.port import Committed, Draft, Entry, NameOwner, Origin, Outcome, StorageError
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
@@ -92,10 +92,10 @@ class Committer(Generic[Origin]):
         self._asked += len(drafts)
         self._wake()
 
-    async def claim(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have a name if that is free; raises StorageError when that is not known."""
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have a name if that is free; raises StorageError when that is not known."""
         answer: asyncio.Future[bool] = self._loop.create_future()
-        self._claims.append(Claim(holder, instead_of))
+        self._claims.append(Claim(owner, replacing))
         self._answers.append(answer)
         self._wake()
         return await answer
@@ -148,8 +148,8 @@ class Committer(Generic[Origin]):
         """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
         try:
             stored = self._store_in(database, batch)
-        except Exception as fault:
-            self._tell(partial(self._failed, batch, answers, fault))
+        except Exception as error:
+            self._tell(partial(self._failed, batch, answers, error))
         else:
             self._tell(partial(self._stored, batch, answers, stored))
             self._checkpointer.look(database)
@@ -175,14 +175,14 @@ class Committer(Generic[Origin]):
                 answer.set_result(is_granted)
         self._go_on(stored.outcomes)
 
-    def _failed(self, batch: Batch[Origin], answers: _Answers, fault: Exception) -> None:
+    def _failed(self, batch: Batch[Origin], answers: _Answers, error: Exception) -> None:
         if not self._is_failing:
-            logger.error("cannot store messages: %s; senders are told", fault)
+            logger.error("cannot store messages: %s; senders are told", error)
         self._is_failing = True
         for answer in answers:
             if not answer.done():
-                answer.set_exception(StorageError(str(fault)))
-        why = str(fault)
+                answer.set_exception(StorageError(str(error)))
+        why = str(error)
         self._go_on(
             [
                 Outcome("failed", [Entry(0, draft) for draft in drafts], origin, why)
@@ -212,8 +212,8 @@ class Committer(Generic[Origin]):
         try:
             has_more = database.trim(self._retention, self._wall_ns(), at_least)
             has_more = (database.file(is_idle=is_idle) and is_idle) or has_more
-        except apsw.Error as fault:
-            logger.warning("cannot tidy the log up: %s; trying again in a while", fault)
+        except apsw.Error as error:
+            logger.warning("cannot tidy the log up: %s; trying again in a while", error)
             self._checkpointer.make_room(database)
         else:
             if database.first != first or has_more:

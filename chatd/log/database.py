@@ -17,7 +17,7 @@ from chatd.log.port import (
     Draft,
     Entry,
     Excerpt,
-    Holder,
+    NameOwner,
     Origin,
     Outcome,
     Page,
@@ -133,10 +133,10 @@ class Database:
         found = [_entry(row) for row in self._execute(_HISTORY, bounds)]
         return Excerpt(found[:limit][::-1], more=len(found) > limit)
 
-    def holder(self, key: str) -> Holder | None:
+    def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
         row = self._execute("SELECT * FROM holder WHERE key = ?", (key,)).fetchone()
-        return None if row is None else Holder(*row)
+        return None if row is None else NameOwner(*row)
 
     def used_bytes(self) -> int:
         """Return what tables and indexes take, in bytes; free pages of the file are not in it."""
@@ -217,7 +217,7 @@ class Database:
         return None if row is None else _entry(row)
 
     def _grant(self, claim: Claim) -> bool:
-        new, old = claim.holder, claim.instead_of
+        new, old = claim.owner, claim.replacing
         if old is None:
             self._execute(_CLAIM_FREE, structs.astuple(new))
         else:

@@ -13,7 +13,7 @@ from chatd.log.port import (
     Draft,
     Entry,
     Excerpt,
-    Holder,
+    NameOwner,
     Origin,
     Outcome,
     Page,
@@ -52,7 +52,7 @@ class MemoryLog(Generic[Origin]):
         # be worth moving the others.
         self._entries: list[Entry] = []
         self._refs: dict[tuple[int, str | None], Entry] = {}
-        self._holders: dict[str, Holder] = {}
+        self._holders: dict[str, NameOwner] = {}
         self._appended: list[tuple[Sequence[Draft], Origin]] = []
         self._waiting = 0
         self._committed: Committed[Origin] = lambda _outcomes: None
@@ -85,23 +85,23 @@ class MemoryLog(Generic[Origin]):
         found = list(islice(concerning, limit + 1))
         return Excerpt(found[:limit][::-1], more=len(found) > limit)
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
         return self._holders.get(key)
 
-    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
-        present = self._holders.get(holder.key)
-        is_free = instead_of is None if present is None else present.is_same(instead_of)
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        present = self._holders.get(owner.key)
+        is_free = replacing is None if present is None else present.is_same(replacing)
         if is_free:
-            self._holders[holder.key] = holder
+            self._holders[owner.key] = owner
         return is_free
 
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; if another holds the name by now, nothing happens."""
-        holder = self._holders.get(key)
-        if holder is not None and holder.identity == identity:
-            self._holders[key] = structs.replace(holder, seen_ns=seen_ns)
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; if another holds the name by now, nothing happens."""
+        owner = self._holders.get(key)
+        if owner is not None and owner.identity == identity:
+            self._holders[key] = structs.replace(owner, seen_ns=seen_ns)
 
     async def flush(self) -> None:
         """Commit what was appended and report it."""

@@ -57,8 +57,8 @@ def open_database(
         except BaseException:
             database.close()
             raise
-    except (OSError, apsw.Error) as fault:
-        raise _unusable(path, fault) from None
+    except (OSError, apsw.Error) as error:
+        raise _unusable(path, error) from None
     return database
 
 
@@ -100,8 +100,8 @@ def open_to_read(path: Path) -> apsw.Connection:
         except BaseException:
             database.close()
             raise
-    except apsw.Error as fault:
-        raise _unusable(path, fault) from None
+    except apsw.Error as error:
+        raise _unusable(path, error) from None
     return database
 
 
@@ -175,10 +175,10 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _unusable(path: Path, fault: Exception) -> UnusableLogError:
-    if isinstance(fault, apsw.CorruptError | apsw.NotADBError):
-        return _damaged(path, str(fault))
-    return UnusableLogError(f"cannot use {path}: {fault}; mend that, or choose another --data")
+def _unusable(path: Path, error: Exception) -> UnusableLogError:
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return _damaged(path, str(error))
+    return UnusableLogError(f"cannot use {path}: {error}; mend that, or choose another --data")
 
 
 def _damaged(path: Path, finding: str) -> UnusableLogError:

@@ -97,7 +97,7 @@ class Excerpt(Struct, frozen=True, gc=False):
     more: bool
 
 
-class Holder(Struct, frozen=True, gc=False):
+class NameOwner(Struct, frozen=True, gc=False):
     """Who may use a name: the identity, the SHA-256 of its token, and when it was last here.
 
     `key` is the name folded (`common.names.key`), `seen_ns` ns since the Unix epoch.
@@ -108,8 +108,8 @@ class Holder(Struct, frozen=True, gc=False):
     token_hash: bytes
     seen_ns: int
 
-    def is_same(self, other: "Holder | None") -> bool:
-        """Whether `other` is this holder with this token, whenever it was last here."""
+    def is_same(self, other: "NameOwner | None") -> bool:
+        """Whether `other` is this owner with this token, whenever it was last here."""
         mine = (self.key, self.identity, self.token_hash)
         return other is not None and mine == (other.key, other.identity, other.token_hash)
 
@@ -123,7 +123,7 @@ class StorageError(Exception):
 
 
 class Log(Protocol[Origin]):
-    """Keeps messages in one order, and the holders of names.
+    """Keeps messages in one order, and the owners of names.
 
     `name` is random and changes when ids may be given again to other messages; `ancestors` has, for
     each earlier name, the newest id that means the same in both. `first` is the oldest
@@ -159,18 +159,18 @@ class Log(Protocol[Origin]):
     async def history(self, reader: int, before: int, limit: int) -> Excerpt:
         """Return the newest `limit` entries that concern `reader` with id < before."""
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
 
-    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have the name if `instead_of` still has it; tell whether that was so.
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so.
 
-        Of several who saw a name free, or saw it with the same holder, one gets it. When that was
+        Of several who saw a name free, or saw it with the same owner, one gets it. When that was
         last here does not matter.
         """
 
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; if another holds the name by now, nothing happens."""
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; if another holds the name by now, nothing happens."""
 
     async def flush(self) -> None:
         """Return when all that was appended so far is committed and reported."""

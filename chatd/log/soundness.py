@@ -42,9 +42,9 @@ def findings(database: apsw.Connection) -> Iterator[str]:
             if row != ("ok",):
                 is_sound = False
                 yield from str(row[0]).splitlines()
-    except apsw.CorruptError as fault:
+    except apsw.CorruptError as error:
         is_sound = False
-        yield str(fault)
+        yield str(error)
     if not is_sound:
         return
     version = schema.version_of(database)

@@ -17,7 +17,7 @@ from chatd.log.port import (
     Committed,
     Draft,
     Excerpt,
-    Holder,
+    NameOwner,
     Origin,
     Page,
     StorageError,
@@ -30,7 +30,7 @@ _LOCK: Final = "log.lock"
 
 
 class SqliteLog(Generic[Origin]):
-    """Keeps messages and the holders of names in a database in `directory`.
+    """Keeps messages and the owners of names in a database in `directory`.
 
     `wall_ns` tells ns since the Unix epoch, `boot` which boot of the machine it is if not the one
     that the kernel tells.
@@ -101,20 +101,20 @@ class SqliteLog(Generic[Origin]):
         end = min(before, self.last + 1)
         return await self._reader.run(lambda database: database.history(reader, end, limit))
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
         identity, seen_ns = self._committer.seen.get(key, (0, 0))
-        holder = await self._reader.run(lambda database: database.holder(key))
-        if holder is not None and holder.identity == identity:
-            return structs.replace(holder, seen_ns=max(seen_ns, holder.seen_ns))
-        return holder
+        owner = await self._reader.run(lambda database: database.owner(key))
+        if owner is not None and owner.identity == identity:
+            return structs.replace(owner, seen_ns=max(seen_ns, owner.seen_ns))
+        return owner
 
-    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
-        return await self._committer.claim(holder, instead_of)
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        return await self._committer.claim(owner, replacing)
 
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; it is written with a commit to come, at the latest."""
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; it is written with a commit to come, at the latest."""
         self._committer.seen[key] = (identity, seen_ns)
 
     async def flush(self) -> None:
@@ -156,5 +156,5 @@ def _lock(directory: Path) -> BinaryIO:
         raise UnusableLogError(
             f"another chatd uses {directory}; stop it, or choose another with --data"
         ) from None
-    except OSError as fault:
-        raise UnusableLogError(f"cannot open {path}: {fault.strerror}") from None
+    except OSError as error:
+        raise UnusableLogError(f"cannot open {path}: {error.strerror}") from None

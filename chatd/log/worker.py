@@ -38,8 +38,8 @@ class Worker:
         def live() -> None:
             try:
                 database = Database(connect())
-            except Exception as fault:
-                opened.fail(fault)
+            except Exception as error:
+                opened.fail(error)
                 return
             opened.give(None)
             self._serve(database)
@@ -61,10 +61,10 @@ class Worker:
         def task(database: Database) -> None:
             try:
                 answer.give(work(database))
-            except apsw.Error as fault:
-                answer.fail(StorageError(str(fault)))
-            except Exception as fault:
-                answer.fail(fault)
+            except apsw.Error as error:
+                answer.fail(StorageError(str(error)))
+            except Exception as error:
+                answer.fail(error)
 
         self.submit(task)
         return await answer.future
@@ -91,9 +91,9 @@ class Worker:
                 logger.exception("%s: a task failed", self._name)
         try:
             database.close()
-        except apsw.Error as fault:
+        except apsw.Error as error:
             # What a broken disk does not let be folded into the database now stays beside it.
-            logger.warning("%s: the database was not closed cleanly: %s", self._name, fault)
+            logger.warning("%s: the database was not closed cleanly: %s", self._name, error)
 
     def _next(self) -> Callable[[Database], None] | None:
         while not self._tasks:
@@ -112,14 +112,14 @@ class _Answer(Generic[T]):
         """Have the result arrive."""
         self._loop.call_soon_threadsafe(self._arrive, result)
 
-    def fail(self, fault: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """Have the exception arrive."""
-        self._loop.call_soon_threadsafe(self._break, fault)
+        self._loop.call_soon_threadsafe(self._break, error)
 
     def _arrive(self, result: T) -> None:
         if not self.future.done():
             self.future.set_result(result)
 
-    def _break(self, fault: Exception) -> None:
+    def _break(self, error: Exception) -> None:
         if not self.future.done():
-            self.future.set_exception(fault)
+            self.future.set_exception(error)

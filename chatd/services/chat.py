@@ -7,7 +7,7 @@ from msgspec import UNSET, structs
 
 from chatd.clock import Clock
 from chatd.dialects import Format, v1_message
-from chatd.identities import Identities
+from chatd.identities import Accounts
 from chatd.log.port import Draft, Entry, Log
 from chatd.roster import Presence
 from chatd.routes import Route, batch_route, route
@@ -36,11 +36,11 @@ class Chat:
     """Puts messages in the log, from where they are delivered, and reads it for history."""
 
     def __init__(
-        self, log: Log[Session], presence: Presence, identities: Identities, clock: Clock
+        self, log: Log[Session], presence: Presence, accounts: Accounts, clock: Clock
     ) -> None:
         self._log = log
         self._presence = presence
-        self._identities = identities
+        self._accounts = accounts
         self._clock = clock
 
     @property
@@ -88,10 +88,10 @@ class Chat:
                 if to is not None:
                     recipient, called = to.identity, to.name
                 else:
-                    holder = self._identities.known(names.key(message.to))
-                    if holder is None:
+                    owner = self._accounts.find_cached(names.key(message.to))
+                    if owner is None:
                         return self._direct_to_absent(session, message, ref)
-                    recipient, called = holder, message.to
+                    recipient, called = owner, message.to
                 drafts.append(
                     Draft(author, name, content, sent_ns, since, recipient, called, ref, nameless)
                 )
@@ -118,11 +118,11 @@ class Chat:
         """
         name, token, ref = message.name, message.token, message.ref
         if name is not UNSET and token is not UNSET:
-            holder = await self._identities.recognise(names.key(name), token)
-            if holder is None:
+            owner = await self._accounts.authenticate(names.key(name), token)
+            if owner is None:
                 detail = "there is no such name, or this is not its token"
                 raise Refusal(Error("unauthorized", detail, ref=ref, name=name))
-            return holder
+            return owner
         if name is not UNSET or token is not UNSET:
             detail = "in history: name and token belong together; give both or neither"
             raise Refusal(Error("bad_field", detail, ref=ref))
@@ -135,13 +135,13 @@ class Chat:
         return session.identity
 
     async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
-        holder = await self._identities.find(names.key(message.to))
-        if holder is None:
+        owner = await self._accounts.find(names.key(message.to))
+        if owner is None:
             detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
             raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
         author, name, nameless, sent_ns, since = self._sign(session)
         content, to = message.content, message.to
-        draft = Draft(author, name, content, sent_ns, since, holder, to, ref, nameless)
+        draft = Draft(author, name, content, sent_ns, since, owner, to, ref, nameless)
         self._append([draft], session)
 
     def _sign(self, session: Session) -> tuple[int, str, bool, int, int]:

@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType, structs
 
 from chatd.dialects import Format
 from chatd.fanout import Fanout
-from chatd.identities import Identities, NameHeldError, new_identity
+from chatd.identities import Accounts, NameReservedError, new_identity
 from chatd.log.port import Entry, Log
 from chatd.outbox import EncodedChunk
 from chatd.roster import Presence
@@ -17,7 +17,7 @@ from common.messages.base import Error, Message, Reason, Refusal
 from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
 
 
-class Reception:
+class Registration:
     """Gives names to sessions and takes them back.
 
     `limits` is a welcome that holds what the server announces to everyone of version 1.
@@ -28,15 +28,15 @@ class Reception:
         log: Log[Session],
         presence: Presence,
         fanout: Fanout,
-        identities: Identities,
+        accounts: Accounts,
         limits: Welcome,
     ) -> None:
         self._log = log
         self._presence = presence
         self._fanout = fanout
-        self._identities = identities
+        self._accounts = accounts
         self._limits = limits
-        self._guests = 0
+        self._guest_count = 0
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -54,19 +54,21 @@ class Reception:
         identity, token = await self._claim(name, message, wire_format)
         if session.is_closing:
             return
-        is_takeover = self._make_way(name, identity)
+        is_replacement = self._evict(name, identity)
         session.name, session.key, session.identity = name, names.key(name), identity
         session.is_anonymous = message.name is UNSET
         session.wants_presence = message.presence
         session.send_queue.set_format(wire_format)
         self._presence.join(session)
-        moved = self._moved(message)
-        session.send(self._welcome(name, token, moved) if wire_format is Format.V1 else Welcome())
-        if not is_takeover:
-            self._announce(Joined(name), but=session)
+        translated = self._translate_after(message)
+        session.send(
+            self._welcome(name, token, translated) if wire_format is Format.V1 else Welcome()
+        )
+        if not is_replacement:
+            self._announce(Joined(name), except_for=session)
         if message.after is not UNSET:
-            after = message.after if moved is UNSET else moved
-            await self._replay(session, after, gap=moved is not UNSET)
+            after = message.after if translated is UNSET else translated
+            await self._replay(session, after, gap=translated is not UNSET)
         else:
             self._presence.start_live(session)
 
@@ -78,15 +80,15 @@ class Reception:
         return None
 
     def closed(self, session: Session) -> None:
-        """Free the name; its holder may come back to it."""
+        """Free the name; its owner may come back to it."""
         if self._presence.leave(session):
-            self._identities.touch(session.key, session.identity)
-            self._announce(Left(session.name), but=session)
+            self._accounts.record_seen(session.key, session.identity)
+            self._announce(Left(session.name), except_for=session)
 
-    def note_presence(self) -> None:
+    def record_presence(self) -> None:
         """Note who is here; to be called now and then, so that a kill costs nobody the reserve."""
         for session in self._presence:
-            self._identities.touch(session.key, session.identity)
+            self._accounts.record_seen(session.key, session.identity)
 
     async def _quit_when_logged(self, session: Session) -> None:
         await session.inflight.wait_below(1)
@@ -96,14 +98,14 @@ class Reception:
         if message.name is not UNSET:
             try:
                 return names.clean(message.name)
-            except names.BadNameError as fault:
-                raise Refusal(Error("bad_name", str(fault), name=message.name)) from None
+            except names.BadNameError as error:
+                raise Refusal(Error("bad_name", str(error), name=message.name)) from None
         if wire_format is not Format.TEXT:
             detail = 'in hello: a name is missing; say {"code":"hello","name":"…"}'
             raise Refusal(Error("bad_field", detail))
         while True:
-            self._guests += 1
-            name = f"guest-{self._guests}"
+            self._guest_count += 1
+            name = f"guest-{self._guest_count}"
             if await self._is_free(names.key(name)):
                 return name
 
@@ -115,19 +117,21 @@ class Reception:
         token = None if message.token is UNSET else message.token
         present = self._presence.by_key(key)
         if present is not None and (
-            token is None or await self._identities.find(key) != present.identity
+            token is None or await self._accounts.find(key) != present.identity
         ):
-            raise await self._taken(name, "name_taken", f"the name {name} is in use")
+            raise await self._name_taken(name, "name_taken", f"the name {name} is in use")
         try:
             if wire_format is Format.V1 or token is not None:
-                return await self._identities.claim(name, token, is_here=present is not None)
-        except NameHeldError as held:
-            raise await self._taken(name, held.reason, str(held)) from None
-        if await self._identities.is_reserved(key):
-            raise await self._taken(name, "name_taken", f"the name {name} is kept for its holder")
+                return await self._accounts.claim(name, token, is_online=present is not None)
+        except NameReservedError as error:
+            raise await self._name_taken(name, error.reason, str(error)) from None
+        if await self._accounts.is_reserved(key):
+            raise await self._name_taken(
+                name, "name_taken", f"the name {name} is kept for its holder"
+            )
         return new_identity(), None
 
-    def _make_way(self, name: str, identity: int) -> bool:
+    def _evict(self, name: str, identity: int) -> bool:
         """Replace the same identity on another connection; return whether there was one."""
         present = self._presence.by_key(names.key(name))
         if present is None:
@@ -140,7 +144,7 @@ class Reception:
         present.close("replaced", Error("replaced", detail, name=name))
         return True
 
-    async def _taken(self, name: str, reason: Reason, detail: str) -> Refusal:
+    async def _name_taken(self, name: str, reason: Reason, detail: str) -> Refusal:
         for suggestion in names.variants(name):
             if await self._is_free(names.key(suggestion)):
                 break
@@ -148,15 +152,15 @@ class Reception:
         return Refusal(Error(reason, detail, name=name, suggestion=suggestion))
 
     async def _is_free(self, key: str) -> bool:
-        return self._presence.by_key(key) is None and not await self._identities.is_reserved(key)
+        return self._presence.by_key(key) is None and not await self._accounts.is_reserved(key)
 
-    def _moved(self, message: Hello) -> int | UnsetType:
+    def _translate_after(self, message: Hello) -> int | UnsetType:
         """Return after which id of this log goes on who stood in another one."""
         if message.after is UNSET or message.log is UNSET or message.log == self._log.name:
             return UNSET
         return min(message.after, self._log.ancestors.get(message.log, 0))
 
-    def _welcome(self, name: str, token: str | None, moved: int | UnsetType) -> Welcome:
+    def _welcome(self, name: str, token: str | None, translated: int | UnsetType) -> Welcome:
         return structs.replace(
             self._limits,
             version=VERSION,
@@ -164,7 +168,7 @@ class Reception:
             token=UNSET if token is None else token,
             log=self._log.name,
             last=self._fanout.last,
-            after=moved,
+            after=translated,
         )
 
     async def _replay(self, session: Session, after: int, *, gap: bool) -> None:
@@ -192,9 +196,9 @@ class Reception:
         first = self._log.first if gap else UNSET
         session.send(Resumed(count, self._fanout.last, gap, first))
 
-    def _announce(self, message: Message, but: Session) -> None:
+    def _announce(self, message: Message, except_for: Session) -> None:
         for watcher in self._presence.watchers:
-            if watcher is not but:
+            if watcher is not except_for:
                 watcher.send(message)
 
 

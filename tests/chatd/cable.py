@@ -42,9 +42,9 @@ class Cable(asyncio.Transport):
         self._room += size
         self._push()
 
-    def lose(self, fault: OSError) -> None:
-        """Have the connection break with `fault`."""
-        self._end("lost", fault)
+    def lose(self, error: OSError) -> None:
+        """Have the connection break with `error`."""
+        self._end("lost", error)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.is_eof_written, "written after the end of file"
@@ -116,12 +116,12 @@ class Cable(asyncio.Transport):
             self._is_paused = False
             self._protocol.resume_writing()
 
-    def _end(self, how: str, fault: OSError | None) -> None:
+    def _end(self, how: str, error: OSError | None) -> None:
         if self.close_reason is None:
             self.close_reason = how
             self._buffer.clear()
-            asyncio.get_running_loop().call_soon(self._detach, fault)
+            asyncio.get_running_loop().call_soon(self._detach, error)
 
-    def _detach(self, fault: OSError | None) -> None:
-        self._protocol.connection_lost(fault)
+    def _detach(self, error: OSError | None) -> None:
+        self._protocol.connection_lost(error)
         self._protocol = asyncio.Protocol()  # as uvloop does: it forgets who was told

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from chatd.services.feed import Feeds
 from chatd.session import Session
 from chatd.stock import Item
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.messages.feed import Person, Subscribe, Unsubscribe
 from tests.chatd.fake_time import FakeTime
 from tests.chatd.lone import detached_send_queue
@@ -24,48 +24,52 @@ class Clock(FakeTime):
         return EPOCH_NS + round(self.now * 1e9)
 
 
-class Tape:
+class FakeItemStream:
     """A stream whose items count up, as far as a test lets it."""
 
-    def __init__(self, order: Subscribe, ready: Callable[[], None], drawn: int) -> None:
+    def __init__(
+        self, subscription: Subscribe, on_available: Callable[[], None], available: int
+    ) -> None:
         self.taken = 0
-        self._order = order
-        self._ready = ready
-        self._drawn = drawn
+        self._subscription = subscription
+        self._on_available = on_available
+        self._available = available
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Item | None:
-        if self.taken == self._drawn:
+        if self.taken == self._available:
             return None
         self.taken += 1
-        topics = self._order.topics
+        topics = self._subscription.topics
         if topics[(self.taken - 1) % len(topics)] == "user":
             return ANN
-        return [self.taken] * self._order.size
+        return [self.taken] * self._subscription.size
 
-    def draw(self, number: int) -> None:
+    def make_available(self, number: int) -> None:
         """Let the stream have so many items more."""
-        self._drawn += number
-        self._ready()
+        self._available += number
+        self._on_available()
 
 
 class House:
-    """The service, its wheel and its source; `drawn` items of a stream are there at once."""
+    """The service, its wheel and its source; `available` items of a stream are there at once."""
 
     def __init__(self) -> None:
         self.time = Clock()
-        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
+        self.wheel = TimerWheel(self.time.monotonic, self.time.set_timer)
         self.feeds = Feeds(self, self.wheel, self.time)
-        self.drawn = 10**9
-        self.tapes: list[Tape] = []
+        self.available = 10**9
+        self.streams: list[FakeItemStream] = []
         self.while_opening: Callable[[], None] = lambda: None
 
-    async def open(self, order: Subscribe, ready: Callable[[], None]) -> Tape:
+    async def open(
+        self, subscription: Subscribe, on_available: Callable[[], None]
+    ) -> FakeItemStream:
         self.while_opening()
-        self.tapes.append(Tape(order, ready, self.drawn))
-        return self.tapes[-1]
+        self.streams.append(FakeItemStream(subscription, on_available, self.available))
+        return self.streams[-1]
 
 
 class Visitor:

@@ -4,9 +4,9 @@ import json
 from random import Random
 from typing import Any, Final
 
-from chatd.services.request import Requests, Terms
+from chatd.services.request import RequestLimits, Requests
 from chatd.session import Session
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
 from common.messages.base import Refusal
@@ -76,6 +76,6 @@ class House:
         max_bytes: int = 8 * 2**20,
     ) -> None:
         self.time = FakeTime()
-        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
-        terms = Terms(delay, max_pending, max_bytes)
-        self.requests = Requests(self.wheel, Random(SEED), terms)
+        self.wheel = TimerWheel(self.time.monotonic, self.time.set_timer)
+        limits = RequestLimits(delay, max_pending, max_bytes)
+        self.requests = Requests(self.wheel, Random(SEED), limits)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from chatd.dialects import Format
 from chatd.fanout import Fanout
-from chatd.identities import Identities
+from chatd.identities import Accounts
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Log
 from chatd.roster import Presence
@@ -22,22 +22,19 @@ from chatd.routes import Service
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed import Feeds
-from chatd.services.hello import Reception
-from chatd.services.peers import Introductions
-from chatd.services.peers import Terms as GroupTerms
-from chatd.services.request import Requests
-from chatd.services.request import Terms as RequestTerms
-from chatd.services.timestamp import Exchanges
-from chatd.services.timestamp import Terms as ExchangeTerms
+from chatd.services.hello import Registration
+from chatd.services.peers import GroupDirectory, GroupLimits
+from chatd.services.request import RequestLimits, Requests
+from chatd.services.timestamp import ExchangeLimits, Exchanges
 from chatd.session import Session
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.catalogue import FROM_CLIENT
 from common.codec import Decoder
 from common.messages import ClientMessage
 from common.messages.chat import Welcome
 from common.text import TextDecoder
 from tests.chatd.lone import detached_send_queue
-from tests.chatd.stand_ins import Deferred, FakeClock, NothingToFeed, Paper
+from tests.chatd.stand_ins import Deferred, FakeClock, FakeTimeFile, UnavailableFeed
 from tests.chatd.virtual_time import quiet
 
 Json: TypeAlias = dict[str, Any]
@@ -46,40 +43,40 @@ DAY: Final = 86_400.0
 
 LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
 
-REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
+REQUESTS: Final = RequestLimits(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
 
-EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
+EXCHANGES: Final = ExchangeLimits(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
 
-GROUPS: Final = GroupTerms(max_groups=2, max_peers=3)
+GROUPS: Final = GroupLimits(max_groups=2, max_peers=3)
 
 
 class Stage:
-    """Every room behind the router, as the server puts them together; `reserve` is in s."""
+    """Every room behind the router, as the server puts them together; `reservation` is in s."""
 
     def __init__(
         self,
         make_log: Callable[[int, Deferred], Log[Session]] = MemoryLog,
         *,
         keep_messages: int = 10_000,
-        reserve: float = 7 * DAY,
+        reservation: float = 7 * DAY,
     ) -> None:
         self.clock = FakeClock()
         self.end_turn = Deferred()
         self.log = make_log(keep_messages, self.end_turn)
-        self.wheel = Wheel(self.clock.monotonic, self.clock.set_alarm)
-        self.journal = Paper()
+        self.wheel = TimerWheel(self.clock.monotonic, self.clock.set_timer)
+        self.time_file = FakeTimeFile()
         self.presence = Presence()
         self.fanout = Fanout(self.presence)
-        identities = Identities(self.log, self.clock, reserve)
-        self.reception = Reception(self.log, self.presence, self.fanout, identities, LIMITS)
+        accounts = Accounts(self.log, self.clock, reservation)
+        self.registration = Registration(self.log, self.presence, self.fanout, accounts, LIMITS)
         services: list[Service] = [
             Basic(self.clock),
-            self.reception,
-            Chat(self.log, self.presence, identities, self.clock),
+            self.registration,
+            Chat(self.log, self.presence, accounts, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
-            Feeds(NothingToFeed(), self.wheel, self.clock),
-            Introductions(GROUPS, map("ticket {}".format, count(1)).__next__),
+            Exchanges(self.wheel, self.clock, self.time_file, EXCHANGES, lambda: None),
+            Feeds(UnavailableFeed(), self.wheel, self.clock),
+            GroupDirectory(GROUPS, map("ticket {}".format, count(1)).__next__),
         ]
         self.router = Router(services)
         self._visitors = 0

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from chatd.services.feed import Stream
+from chatd.services.feed import ItemStream
 from common.messages.feed import Subscribe
 from tests.chatd.fake_time import FakeTime
 
@@ -38,7 +38,7 @@ class Deferred:
             self._calls.popleft()()
 
 
-class Paper:
+class FakeTimeFile:
     """Stands in for the time file: keeps what was written, block by block."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Paper:
         self.blocks = 0
 
     async def open(self) -> None:
-        """Paper is always ready."""
+        """This one is always ready."""
 
     def start_block(self) -> None:
         """Begin a block."""
@@ -63,9 +63,9 @@ class Paper:
         self.ends.append((duration_ns, broken_off))
 
 
-class NothingToFeed:
+class UnavailableFeed:
     """Stands in for the generator where Faker is missing."""
 
-    async def open(self, _order: Subscribe, _ready: Callable[[], None]) -> Stream:
+    async def open(self, _subscription: Subscribe, _on_available: Callable[[], None]) -> ItemStream:
         """Refuse."""
         raise ImportError("no module named faker")

@@ -26,9 +26,9 @@ def write_file(tmp_path: Path) -> WriteFile:
 
 def refused(*arguments: str, **environment: str) -> str:
     """Return what is said about settings that cannot be."""
-    with pytest.raises(ConfigError) as fault:
+    with pytest.raises(ConfigError) as error:
         load(arguments, environment)
-    return str(fault.value)
+    return str(error.value)
 
 
 class TestDefaults:

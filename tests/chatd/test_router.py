@@ -75,17 +75,17 @@ async def serve(
     return heard_by(session)
 
 
-def failing(fault: Exception) -> Handler:
+def failing(error: Exception) -> Handler:
     def fail(_session: Session, _message: ClientMessage) -> None:
-        raise fault
+        raise error
 
     return fail
 
 
-def failing_later(fault: Exception) -> Handler:
+def failing_later(error: Exception) -> Handler:
     async def fail(_session: Session, _message: ClientMessage) -> None:
         await asyncio.sleep(1)
-        raise fault
+        raise error
 
     return fail
 
@@ -119,21 +119,21 @@ async def test_each_message_goes_to_its_handler() -> None:
 
 
 @pytest.mark.parametrize("fail", [failing, failing_later])
-@pytest.mark.parametrize("fault", [RuntimeError("oops"), ConnectionError("no log")], ids=repr)
+@pytest.mark.parametrize("raised", [RuntimeError("oops"), ConnectionError("no log")], ids=repr)
 async def test_a_failing_handler_costs_its_message_an_error_and_nothing_else(
-    fail: Callable[[Exception], Handler], fault: Exception, caplog: pytest.LogCaptureFixture
+    fail: Callable[[Exception], Handler], raised: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = await serve({Ping: fail(fault), Who: answering}, Who("a"), Ping("b"), Who("c"))
+    heard = await serve({Ping: fail(raised), Who: answering}, Who("a"), Ping("b"), Who("c"))
     assert [message["ref"] for message in heard] == ["a", "b", "c"]
     error = heard[1]
     assert (error["code"], error["reason"]) == ("error", "internal_error")
     assert "ping" in error["detail"]
-    assert str(fault) not in error["detail"]
+    assert str(raised) not in error["detail"]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "(192.0.2.1:40000): the handler of ping failed" in caplog.text
     assert "Traceback" in caplog.text
-    assert str(fault) in caplog.text
+    assert str(raised) in caplog.text
 
 
 @pytest.mark.parametrize("fail", [failing, failing_later])

@@ -73,7 +73,7 @@ async def test_a_stamp_tells_the_newest_that_came_and_when_it_was_read(stage: St
     ]
 
 
-async def test_after_a_stall_what_is_overdue_is_sent_at_once_and_the_grid_stays(
+async def test_after_a_stall_what_is_overdue_is_sent_at_once_and_the_schedule_stays(
     stage: Stage,
 ) -> None:
     client = await exchange(stage, duration_s=0.1)
@@ -129,7 +129,7 @@ async def test_both_directions_go_to_the_file_as_the_senders_dated_them(stage: S
     client = await exchange(stage)
     await stamp(client, 1, "2026-11-21T07:10:59.999000Z")
     pass_time(stage, 0.01)
-    assert stage.journal.rows == [
+    assert stage.time_file.rows == [
         "192.0.2.1 | 192.0.2.254 | 2026-11-21T07:10:59.999000Z",
         "192.0.2.254 | 192.0.2.1 | 2026-11-21T07:11:00.010000Z",
     ]
@@ -142,14 +142,14 @@ async def test_the_end_is_answered_with_the_counts(stage: Stage) -> None:
     pass_time(stage, 0.05)
     client.heard()
     assert await client.ask("exchange_end") == {"code": "exchange_end", "sent": 5, "received": 2}
-    assert stage.journal.ends == [(50 * MS, False)]
+    assert stage.time_file.ends == [(50 * MS, False)]
 
 
 async def test_rows_that_were_not_written_are_told(stage: Stage) -> None:
     client = await exchange(stage)
     pass_time(stage, 0.05)
     client.heard()
-    stage.journal.lost = 3
+    stage.time_file.lost = 3
     assert (await client.ask("exchange_end"))["unwritten"] == 3
 
 
@@ -158,7 +158,7 @@ async def test_an_early_end_breaks_the_block_off(stage: Stage) -> None:
     pass_time(stage, 0.025)
     client.heard()
     assert await client.ask("exchange_end") == {"code": "exchange_end", "sent": 2, "received": 0}
-    assert stage.journal.ends == [(25 * MS, True)]
+    assert stage.time_file.ends == [(25 * MS, True)]
     pass_time(stage, 1.0)
     assert client.heard() == []
 
@@ -167,7 +167,7 @@ async def test_a_lost_connection_breaks_the_block_off(stage: Stage) -> None:
     client = await exchange(stage)
     pass_time(stage, 0.025)
     client.vanish()
-    assert stage.journal.ends == [(25 * MS, True)]
+    assert stage.time_file.ends == [(25 * MS, True)]
     assert len(stage.wheel) == 0
 
 
@@ -176,7 +176,7 @@ async def test_stamps_may_come_a_while_after_the_last_of_the_server(stage: Stage
     pass_time(stage, 0.05 + GRACE - 0.1)
     await stamp(client, 1)
     pass_time(stage, 0.2)
-    assert stage.journal.ends == [(50 * MS, False)]
+    assert stage.time_file.ends == [(50 * MS, False)]
     await stamp(client, 2)
     client.heard()
     assert (await client.ask("exchange_end"))["received"] == 1
@@ -189,10 +189,10 @@ async def test_one_block_holds_all_exchanges_that_overlap(stage: Stage) -> None:
     pass_time(stage, 0.1)
     for client in (first, second):
         await client.say("exchange_end")
-    assert stage.journal.blocks == 1
-    assert stage.journal.ends == [(120 * MS, False)]
+    assert stage.time_file.blocks == 1
+    assert stage.time_file.ends == [(120 * MS, False)]
     await exchange(stage)
-    assert stage.journal.blocks == 2
+    assert stage.time_file.blocks == 2
 
 
 async def test_the_place_of_one_that_ended_is_free_again(stage: Stage) -> None:
@@ -235,7 +235,7 @@ async def test_what_is_out_of_range_is_refused_with_the_range(
     client = stage.enter()
     refused = await client.ask("exchange", **{"id": "1", "interval_ms": 10, "duration_s": 1} | wish)
     assert (refused["reason"], refused["detail"]) == ("bad_field", f"in exchange: {detail}")
-    assert stage.journal.blocks == 0
+    assert stage.time_file.blocks == 0
 
 
 async def test_a_second_exchange_on_one_connection_is_refused_and_the_first_goes_on(
@@ -261,7 +261,7 @@ async def test_a_stamp_with_a_time_that_is_none_is_refused_and_costs_nothing_els
     refused = await client.ask("stamp", n=1, sent="yesterday")
     assert refused["reason"] == "bad_field"
     assert "yesterday" in refused["detail"]
-    assert stage.journal.rows == []
+    assert stage.time_file.rows == []
 
 
 async def test_more_stamps_than_agreed_are_not_taken(stage: Stage) -> None:
@@ -270,7 +270,7 @@ async def test_more_stamps_than_agreed_are_not_taken(stage: Stage) -> None:
         await stamp(client, n)
     assert client.heard() == []
     assert (await client.ask("stamp", n=6, sent=NOW))["reason"] == "too_many_requests"
-    assert len(stage.journal.rows) == 5
+    assert len(stage.time_file.rows) == 5
 
 
 async def test_a_file_that_cannot_be_used_refuses_the_exchange(
@@ -279,7 +279,7 @@ async def test_a_file_that_cannot_be_used_refuses_the_exchange(
     async def fail() -> None:
         raise BlockingIOError("times.txt is being written by another program")
 
-    monkeypatch.setattr(stage.journal, "open", fail)
+    monkeypatch.setattr(stage.time_file, "open", fail)
     refused = await stage.enter().ask("exchange", id="1", interval_ms=10, duration_s=1)
     assert refused["reason"] == "storage_failed"
     assert "another program" in refused["detail"]
@@ -293,7 +293,7 @@ async def test_a_client_that_left_while_the_file_was_opened_gets_no_exchange(
     async def leave() -> None:
         client.vanish()
 
-    monkeypatch.setattr(stage.journal, "open", leave)
+    monkeypatch.setattr(stage.time_file, "open", leave)
     await client.say("exchange", id="1", interval_ms=10, duration_s=1)
-    assert stage.journal.blocks == 0
+    assert stage.time_file.blocks == 0
     assert len(stage.wheel) == 0

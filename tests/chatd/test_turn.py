@@ -68,13 +68,13 @@ def test_a_flush_that_fails_keeps_no_other_from_theirs(caplog: pytest.LogCapture
 class Kernel:
     """Takes so many bytes of each write, and notes what it and the transport were given."""
 
-    def __init__(self, room: int = MAX_WRITE, fault: OSError | None = None) -> None:
+    def __init__(self, room: int = MAX_WRITE, error: OSError | None = None) -> None:
         self.taken: list[tuple[int, bytes]] = []
         self.left: list[bytes] = []
         """What the transport was given."""
         self.flushed = 0
         self._room = room
-        self._fault = fault
+        self._fault = error
 
     def write(self, descriptor: int, encoded: bytes) -> int:
         if self._fault is not None:
@@ -108,8 +108,8 @@ def test_what_one_write_takes_goes_straight_to_the_kernel() -> None:
     ("kernel", "left"),
     [
         (Kernel(room=3), b"lo\n"),
-        (Kernel(fault=BlockingIOError()), b"hello\n"),
-        (Kernel(fault=BrokenPipeError()), b"hello\n"),
+        (Kernel(error=BlockingIOError()), b"hello\n"),
+        (Kernel(error=BrokenPipeError()), b"hello\n"),
     ],
     ids=["part of it is taken", "nothing is taken", "nobody listens"],
 )

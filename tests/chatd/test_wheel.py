@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from chatd.wheel import TICKS, Wheel
+from chatd.wheel import TICKS, TimerWheel
 from tests.chatd.fake_time import FakeTime
 
 
@@ -19,7 +19,7 @@ class Entry:
         self._fired = fired
         self._fails = fails
 
-    def fire(self) -> None:
+    def on_timer(self) -> None:
         if self._fails:
             raise ZeroDivisionError("a bad entry")
         self.fired_at = self._time.now
@@ -31,7 +31,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.time = FakeTime()
-        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
+        self.wheel = TimerWheel(self.time.monotonic, self.time.set_timer)
         self.fired: list[Entry] = []
 
     def put(self, delay: float, *, fails: bool = False) -> Entry:
@@ -99,40 +99,40 @@ def test_a_busy_loop_fires_all_that_is_late_at_once_and_in_order(bench: Bench) -
     assert bench.fired == entries
 
 
-def test_whoever_holds_up_the_loop_may_turn_the_wheel_before_the_alarm_does(bench: Bench) -> None:
+def test_whoever_holds_up_the_loop_may_turn_the_wheel_before_the_timer_does(bench: Bench) -> None:
     entries = [bench.put(delay) for delay in (0.1, 0.2, 0.3)]
     bench.time.now += 0.2
-    assert bench.wheel.due <= bench.time.now
-    bench.wheel.turn()
+    assert bench.wheel.next_deadline <= bench.time.now
+    bench.wheel.advance()
     assert bench.fired == entries[:2]
-    assert bench.wheel.due > bench.time.now
+    assert bench.wheel.next_deadline > bench.time.now
     bench.time.advance(0.1)
     assert bench.fired == entries
 
 
 def test_a_wheel_that_is_turned_again_and_again_leaves_the_loop_to_others(bench: Bench) -> None:
     entries = [bench.put(delay / 1_000) for delay in range(1, 100)]
-    while bench.wheel.due < inf:
+    while bench.wheel.next_deadline < inf:
         bench.time.now += 0.001
-        bench.wheel.turn()
+        bench.wheel.advance()
     assert 20 <= len(bench.fired) <= 22
-    bench.time.stall(0.001)  # now the loop has come round, and the alarm goes off
-    assert bench.wheel.due < inf
+    bench.time.stall(0.001)  # now the loop has come round, and the timer goes off
+    assert bench.wheel.next_deadline < inf
     bench.time.advance(1.0)
     assert bench.fired == entries
 
 
 def test_nothing_is_due_on_a_wheel_that_is_empty(bench: Bench) -> None:
-    assert bench.wheel.due == inf
+    assert bench.wheel.next_deadline == inf
     bench.put(0.1)
     bench.time.advance(1.0)
-    assert bench.wheel.due == inf
+    assert bench.wheel.next_deadline == inf
 
 
 def test_what_entries_have_to_say_is_flushed_behind_all_of_a_turn() -> None:
     time, fired = FakeTime(), list[Entry]()
     flushed = list[int]()
-    wheel = Wheel(time.monotonic, time.set_alarm, lambda: flushed.append(len(fired)))
+    wheel = TimerWheel(time.monotonic, time.set_timer, lambda: flushed.append(len(fired)))
     for delay in (0.1, 0.1, 0.2):
         wheel.add(wheel.tick_in(delay), Entry(time, fired))
     time.advance(0.1)
@@ -141,20 +141,20 @@ def test_what_entries_have_to_say_is_flushed_behind_all_of_a_turn() -> None:
     assert flushed == [2, 3]
 
 
-def test_entries_that_an_entry_adds_set_the_alarm_but_once(bench: Bench) -> None:
+def test_entries_that_an_entry_adds_set_the_timer_but_once(bench: Bench) -> None:
     alarms = list[float]()
 
     class Renewed(Entry):
-        def fire(self) -> None:
-            super().fire()
+        def on_timer(self) -> None:
+            super().on_timer()
             for delay in (0.5, 0.4, 0.3):
                 wheel.add(wheel.tick_in(delay), self)
 
-    wheel = Wheel(bench.time.monotonic, lambda at, _call: alarms.append(at))
+    wheel = TimerWheel(bench.time.monotonic, lambda at, _call: alarms.append(at))
     wheel.add(wheel.tick_in(0.1), Renewed(bench.time, []))
     bench.time.now += 0.1
     alarms.clear()
-    wheel.turn()
+    wheel.advance()
     assert alarms == [pytest.approx(bench.time.now + 0.3)]
 
 
@@ -198,8 +198,8 @@ def test_what_is_put_on_while_others_fire_fires_in_its_turn(bench: Bench) -> Non
     again: list[Entry] = []
 
     class Repeating(Entry):
-        def fire(self) -> None:
-            super().fire()
+        def on_timer(self) -> None:
+            super().on_timer()
             again.append(bench.put(0.1))
 
     bench.wheel.add(bench.wheel.tick_in(0.1), Repeating(bench.time, bench.fired))
@@ -255,4 +255,4 @@ def test_a_millisecond_that_was_emptied_takes_entries_again(bench: Bench) -> Non
 def test_now_has_reached_every_tick_whose_time_has_come() -> None:
     for tick in range(1, 200_000, 7):
         time = FakeTime(start=tick / TICKS)
-        assert Wheel(time.monotonic, time.set_alarm).now() == tick
+        assert TimerWheel(time.monotonic, time.set_timer).now() == tick

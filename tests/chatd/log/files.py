@@ -11,7 +11,7 @@ from chatd.log import schema
 from chatd.log.batch import Batch, Claim
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
-from chatd.log.port import Draft, Holder
+from chatd.log.port import Draft, NameOwner
 from chatd.log.soundness import findings
 from tests.chatd.log.harness import ANN, BOB, draft
 
@@ -20,7 +20,7 @@ def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -
     """Make a log that holds `drafts`, all of them filed, and who has `name`; return its file."""
     path = directory / FILE
     database = Database(open_database(path, "process"))
-    claim = Claim(Holder(name, ANN, b"a" * 32, 0), None)
+    claim = Claim(NameOwner(name, ANN, b"a" * 32, 0), None)
     database.store(Batch((), (claim,), {}))
     for start in range(0, len(drafts), 500):
         database.store(Batch([(drafts[start : start + 500], None)], (), {}))

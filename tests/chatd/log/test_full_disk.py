@@ -7,14 +7,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from chatd.log.port import Holder, StorageError
+from chatd.log.port import NameOwner, StorageError
 from chatd.log.retention import Retention
 from tests.chatd.log.harness import ANN, BOB, draft, fill, ids, open_sqlite, replayed
 from tests.chatd.stand_ins import EPOCH_NS
 
 
 class _Disk(apsw.VFS):
-    """The file system of this machine, on which `fault` can be had of every write or sync.
+    """The file system of this machine, on which `error` can be had of every write or sync.
 
     No file can have more than `longest` bytes.
     """
@@ -61,16 +61,16 @@ def disk() -> Iterator[_Disk]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "operation"),
+    ("error", "operation"),
     [(apsw.FullError, "write"), (apsw.IOError, "write"), (apsw.IOError, "sync")],
 )
 async def test_what_cannot_be_stored_is_reported_as_failed_and_nothing_of_it_is_there(
-    tmp_path: Path, disk: _Disk, fault: type[apsw.Error], operation: str
+    tmp_path: Path, disk: _Disk, error: type[apsw.Error], operation: str
 ) -> None:
     disk.operation = operation
     async with open_sqlite(tmp_path, durability="power") as bench:
         await fill(bench, draft(content="before", ref="r"))
-        disk.fault = fault
+        disk.fault = error
         await fill(bench, draft(content="lost", ref="s"), draft(content="lost too"))
         await fill(bench, draft(content="lost as well"), draft(ref="r"))
         failed = bench.reported[1:]
@@ -82,13 +82,13 @@ async def test_what_cannot_be_stored_is_reported_as_failed_and_nothing_of_it_is_
         assert ids(await replayed(bench, BOB, 0, 1)) == [1]
 
 
-@pytest.mark.parametrize("fault", [apsw.FullError, apsw.IOError])
+@pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError])
 async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
-    tmp_path: Path, disk: _Disk, fault: type[apsw.Error], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, disk: _Disk, error: type[apsw.Error], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "chatd.log")
     async with open_sqlite(tmp_path) as bench:
-        disk.fault = fault
+        disk.fault = error
         await fill(bench, draft(ref="r"))
         await fill(bench, draft(ref="r"))
         disk.fault = None
@@ -104,25 +104,25 @@ async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
 
 
 async def test_a_name_that_cannot_be_stored_is_not_given_away(tmp_path: Path, disk: _Disk) -> None:
-    ann = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
+    ann = NameOwner("ann", ANN, b"a" * 32, EPOCH_NS)
     async with open_sqlite(tmp_path) as bench:
         disk.fault = apsw.FullError
         with pytest.raises(StorageError):
-            await bench.log.hold(ann, None)
+            await bench.log.claim(ann, None)
         disk.fault = None
-        assert await bench.log.holder("ann") is None
-        assert await bench.log.hold(ann, None)
+        assert await bench.log.owner("ann") is None
+        assert await bench.log.claim(ann, None)
 
 
 async def test_who_was_seen_meanwhile_is_written_later(tmp_path: Path, disk: _Disk) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS), None)
+        await bench.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
         disk.fault = apsw.FullError
-        bench.log.touch("ann", ANN, EPOCH_NS + 7)
+        bench.log.record_seen("ann", ANN, EPOCH_NS + 7)
         await fill(bench, draft())
         disk.fault = None
     async with open_sqlite(tmp_path) as bench:
-        assert await bench.log.holder("ann") == Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+        assert await bench.log.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
 
 
 async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _Disk) -> None:
@@ -130,7 +130,7 @@ async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _Disk) -
         await fill(bench, draft())
         disk.fault = apsw.FullError
         bench.log.append([draft()], "last")
-        bench.log.touch("ann", ANN, EPOCH_NS)
+        bench.log.record_seen("ann", ANN, EPOCH_NS)
     assert [outcome.kind for outcome in bench.reported] == ["stored", "failed"]
     disk.fault = None
     async with open_sqlite(tmp_path) as again:

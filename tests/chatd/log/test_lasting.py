@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatd.log.port import Holder, UnusableLogError
+from chatd.log.port import NameOwner, UnusableLogError
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
 from tests.chatd.log.harness import (
@@ -42,12 +42,12 @@ async def test_a_ref_is_known_again(tmp_path: Path) -> None:
         assert [(o.kind, o.entry.id) for o in bench.reported] == [("duplicate", 1), ("stored", 2)]
 
 
-async def test_a_holder_is_known_again_and_when_it_was_last_here(tmp_path: Path) -> None:
+async def test_a_owner_is_known_again_and_when_it_was_last_here(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS), None)
-        bench.log.touch("ann", ANN, EPOCH_NS + 7)
+        await bench.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
+        bench.log.record_seen("ann", ANN, EPOCH_NS + 7)
     async with open_sqlite(tmp_path) as bench:
-        assert await bench.log.holder("ann") == Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+        assert await bench.log.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
 
 
 async def test_ids_go_on_even_where_nothing_is_kept(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from chatd.services.feed import CATCH_UP, PHASES, ROUND
+from chatd.services.feed import BURST, MAX_CATCH_UP, PHASES
 from common.messages.base import Refusal
 from common.messages.feed import Block
 from tests.chatd.feeding import House, Visitor
@@ -84,7 +84,7 @@ async def test_feeds_are_spread_over_the_phases_however_they_begin(
     assert max(together) == len(visitors) / PHASES
 
 
-async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_grid_stays(
+async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_schedule_stays(
     house: House, ann: Visitor
 ) -> None:
     await ann.subscribe(interval_ms=10)
@@ -103,9 +103,9 @@ async def test_of_a_long_stall_only_a_few_messages_are_made_up_for(
 ) -> None:
     await ann.subscribe(interval_ms=1)
     house.time.stall(60.0)
-    assert ann.numbers() == list(range(1, CATCH_UP + 1))
+    assert ann.numbers() == list(range(1, MAX_CATCH_UP + 1))
     house.time.advance(0.010)
-    assert ann.numbers() == list(range(CATCH_UP + 1, CATCH_UP + 11))
+    assert ann.numbers() == list(range(MAX_CATCH_UP + 1, MAX_CATCH_UP + 11))
 
 
 async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_lost(
@@ -122,10 +122,12 @@ async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_
     assert ann.numbers() == [last + 1, last + 2]
 
 
-async def test_a_paced_feed_never_queues_much_more_than_a_round(house: House, ann: Visitor) -> None:
+async def test_a_periodic_feed_never_queues_much_more_than_a_burst(
+    house: House, ann: Visitor
+) -> None:
     await ann.subscribe(topics=("array",), interval_ms=1, size=1_000, high=10**15)
     house.time.advance(10.0)
-    assert ROUND <= ann.send_queue.size < 2 * ROUND
+    assert BURST <= ann.send_queue.size < 2 * BURST
 
 
 async def test_another_subscribe_takes_the_place_of_the_first(house: House, ann: Visitor) -> None:
@@ -167,7 +169,7 @@ async def test_a_session_that_ends_takes_its_feed_with_it(house: House) -> None:
     assert len(house.wheel) == 0
 
 
-async def test_a_session_that_ended_while_items_were_drawn_gets_no_feed(
+async def test_a_session_that_ended_while_items_were_generated_gets_no_feed(
     house: House, ann: Visitor
 ) -> None:
     house.while_opening = lambda: ann.session.close("connection lost")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatd.services.feed import ROUND
+from chatd.services.feed import BURST
 from tests.chatd.feeding import House, Visitor
 
 
@@ -16,11 +16,11 @@ def ann(house: House) -> Visitor:
     return Visitor(house)
 
 
-async def test_interval_0_sends_a_round_whenever_the_last_one_is_written(ann: Visitor) -> None:
+async def test_interval_0_sends_a_burst_whenever_the_last_one_is_written(ann: Visitor) -> None:
     await ann.subscribe(interval_ms=0)
     expected = 1
     for _ in range(5):
-        assert ROUND <= ann.send_queue.size < 2 * ROUND
+        assert BURST <= ann.send_queue.size < 2 * BURST
         numbers = ann.numbers()
         assert numbers == list(range(expected, expected + len(numbers)))
         expected += len(numbers)
@@ -35,31 +35,31 @@ async def test_interval_0_waits_for_a_subscriber_that_does_not_read(
     assert ann.send_queue.size == queued
 
 
-async def test_interval_0_goes_on_when_more_is_drawn(house: House, ann: Visitor) -> None:
-    house.drawn = 3
+async def test_interval_0_goes_on_when_more_is_generated(house: House, ann: Visitor) -> None:
+    house.available = 3
     await ann.subscribe(interval_ms=0)
     assert ann.numbers() == [1, 2, 3]
-    house.tapes[0].draw(2)
+    house.streams[0].make_available(2)
     assert ann.numbers() == [4, 5]
 
 
-async def test_what_is_drawn_for_a_full_send_queue_waits_in_the_stream(
+async def test_what_is_generated_for_a_full_send_queue_waits_in_the_stream(
     house: House, ann: Visitor
 ) -> None:
     await ann.subscribe(interval_ms=0)
-    taken = house.tapes[0].taken
-    house.tapes[0].draw(2)
+    taken = house.streams[0].taken
+    house.streams[0].make_available(2)
     ann.send_queue.take(10**6)
     ann.send_queue.is_blocked = True
-    house.tapes[0].draw(2)
-    assert house.tapes[0].taken == taken
+    house.streams[0].make_available(2)
+    assert house.streams[0].taken == taken
 
 
-async def test_items_drawn_for_a_feed_that_is_over_disturb_nobody(
+async def test_items_generated_for_a_feed_that_is_over_disturb_nobody(
     house: House, ann: Visitor
 ) -> None:
     await ann.subscribe(interval_ms=0)
     ann.unsubscribe()
     ann.write()
-    house.tapes[0].draw(1)
+    house.streams[0].make_available(1)
     assert ann.heard() == []

@@ -118,7 +118,7 @@ async def test_a_page_counts_as_queued_as_soon_as_it_is_asked_for(stage: Stage) 
     assert ann.session.send_queue.is_above_high_water
 
 
-async def test_with_name_and_token_it_is_for_the_holder_who_keeps_the_name(stage: Stage) -> None:
+async def test_with_name_and_token_it_is_for_the_owner_who_keeps_the_name(stage: Stage) -> None:
     ann, bob = await stage.member("ann"), await stage.member("bob")
     await bob.broadcast("to all")
     await bob.say("outgoing", to="ann", content="to ann")

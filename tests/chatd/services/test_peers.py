@@ -19,7 +19,7 @@ def entry(visitor: Visitor, identity: str = "1", **fields: Any) -> Json:
     return {"id": identity, "host": host, "port": 4000, "size": 10, "digest": "d", **fields}
 
 
-async def test_who_shares_learns_the_group_and_its_ticket(stage: Stage) -> None:
+async def test_who_shares_learns_the_group_and_its_secret(stage: Stage) -> None:
     ann, bob = stage.enter(), stage.enter()
     await share(ann, "1")
     assert await share(bob, "2") == {
@@ -43,7 +43,7 @@ async def test_without_a_ref_there_is_no_answer_and_peers_asks_for_one(stage: St
     }
 
 
-async def test_the_ticket_is_not_told_to_who_only_asks(stage: Stage) -> None:
+async def test_the_secret_is_not_told_to_who_only_asks(stage: Stage) -> None:
     ann, eve = stage.enter(), stage.enter()
     await share(ann)
     await share(eve, group="another")
@@ -68,7 +68,7 @@ async def test_an_entry_dies_with_its_connection(stage: Stage) -> None:
     assert (await bob.ask("peers", group="run"))["peers"] == [entry(bob, "2")]
 
 
-async def test_a_group_that_comes_up_again_has_another_ticket(stage: Stage) -> None:
+async def test_a_group_that_comes_up_again_has_another_secret(stage: Stage) -> None:
     ann, bob = stage.enter(), stage.enter()
     before = await share(ann)
     ann.vanish()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chatd.log.memory import MemoryLog
-from chatd.log.port import Holder, StorageError
+from chatd.log.port import NameOwner, StorageError
 from chatd.session import Session
 from tests.chatd.stage import DAY, Stage
 
@@ -35,14 +35,16 @@ async def test_whoever_names_a_token_first_holds_the_name_by_it(stage: Stage) ->
     assert (await stage.member("ann", token="chosen by ann herself")).session.is_registered
 
 
-@pytest.mark.parametrize("is_here", [True, False])
-async def test_a_wrong_token_is_unauthorized_with_a_suggestion(stage: Stage, is_here: bool) -> None:
+@pytest.mark.parametrize("is_online", [True, False])
+async def test_a_wrong_token_is_unauthorized_with_a_suggestion(
+    stage: Stage, is_online: bool
+) -> None:
     ann = await stage.member("ann")
-    if not is_here:
+    if not is_online:
         ann.vanish()
     error = await stage.enter().ask("hello", name="ann", version=1, token=OTHER_TOKEN)
     assert (error["reason"], error["suggestion"]) == ("unauthorized", "ann-2")
-    assert ann.is_gone() is not is_here
+    assert ann.is_gone() is not is_online
     assert (await stage.member("ann", token=ann.token)).session.is_registered
 
 
@@ -62,7 +64,7 @@ async def test_a_suggestion_is_never_a_held_name(stage: Stage) -> None:
     assert (await stage.enter().ask("hello", name="ann"))["suggestion"] == "ann-3"
 
 
-async def test_the_name_is_kept_for_the_reserve_and_then_free(stage: Stage) -> None:
+async def test_the_name_is_kept_for_the_reservation_and_then_free(stage: Stage) -> None:
     ann = await stage.member("ann")
     stage.clock.advance(100 * DAY)
     ann.vanish()
@@ -72,7 +74,7 @@ async def test_the_name_is_kept_for_the_reserve_and_then_free(stage: Stage) -> N
     await stage.hello("ann")
 
 
-async def test_after_the_reserve_a_new_holder_has_a_token_and_an_identity_of_their_own(
+async def test_after_the_reservation_a_new_owner_has_a_token_and_an_identity_of_their_own(
     stage: Stage,
 ) -> None:
     old = await stage.member("ann")
@@ -88,7 +90,7 @@ async def test_after_the_reserve_a_new_holder_has_a_token_and_an_identity_of_the
     assert error["reason"] == "unauthorized"
 
 
-async def test_the_old_token_serves_after_the_reserve_if_nobody_came(stage: Stage) -> None:
+async def test_the_old_token_serves_after_the_reservation_if_nobody_came(stage: Stage) -> None:
     ann = await stage.member("ann")
     ann.vanish()
     stage.clock.advance(8 * DAY)
@@ -108,7 +110,7 @@ async def test_a_legacy_bearer_of_a_freed_name_is_not_replaced_by_its_old_token(
     assert not bare.is_gone()
 
 
-async def test_whoever_is_here_keeps_the_name_longer_than_the_reserve(stage: Stage) -> None:
+async def test_whoever_is_here_keeps_the_name_longer_than_the_reservation(stage: Stage) -> None:
     ann = await stage.member("ann")
     stage.clock.advance(8 * DAY)
     error = await stage.enter().ask("hello", name="ann", version=1, token=OTHER_TOKEN)
@@ -127,9 +129,9 @@ async def test_a_guest_number_is_never_a_held_name(stage: Stage) -> None:
 class SlowLog(MemoryLog[Session]):
     """Answers who holds a name after a while, like a log on a disk."""
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         await asyncio.sleep(1)
-        return await super().holder(key)
+        return await super().owner(key)
 
 
 async def test_who_leaves_while_the_log_is_asked_is_not_taken_in() -> None:
@@ -142,13 +144,13 @@ async def test_who_leaves_while_the_log_is_asked_is_not_taken_in() -> None:
     assert len(stage.presence) == 0
 
 
-async def test_the_reserve_of_one_who_was_here_for_long_does_not_end_with_a_kill(
+async def test_the_reservation_of_one_who_was_here_for_long_does_not_end_with_a_kill(
     stage: Stage,
 ) -> None:
     """Now and then it is noted who is here; a kill leaves no time for more."""
     ann = await stage.member("ann")
     stage.clock.advance(6 * DAY)
-    stage.reception.note_presence()
+    stage.registration.record_presence()
     stage.clock.advance(6 * DAY)
     stage.presence.leave(ann.session)
     error = await stage.enter().ask("hello", name="ann", version=1)
@@ -157,7 +159,7 @@ async def test_the_reserve_of_one_who_was_here_for_long_does_not_end_with_a_kill
 
 async def test_a_name_that_cannot_be_kept_is_not_given() -> None:
     class FullLog(MemoryLog[Session]):
-        async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
+        async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
             raise StorageError("the disk is full")
 
     full = Stage(FullLog)

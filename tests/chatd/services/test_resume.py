@@ -62,7 +62,7 @@ async def test_ones_own_messages_and_those_of_others_to_others_are_not_replayed(
     assert again.heard() == [{"code": "resumed", "count": 0, "last": 3, "gap": False}]
 
 
-async def test_a_message_waits_for_an_absent_holder_of_a_token(stage: Stage) -> None:
+async def test_a_message_waits_for_an_absent_owner_of_a_token(stage: Stage) -> None:
     ann, bob = await stage.member("Ann"), await stage.member("bob")
     ann.vanish()
     assert await bob.ask("outgoing", to="ann", content="psst", ref="1") == {
