@@ -22,24 +22,24 @@ BROKEN_PIPE: Final = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon until it is told to stop, or do its errand; return the exit code."""
+    """Run the daemon until it is told to stop, or do its action; return the exit code."""
     streams.open_closed()
     # What is cut short before the server has a better answer to Ctrl-C is as if it never began.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         settings = _settings(sys.argv[1:] if arguments is None else arguments)
         if settings.check is not None or settings.backup is not None:
-            return _run_errand(settings)
+            return _run_action(settings)
         _prepare(settings.data)
         return _serve(settings)
     except sources.ConfigError as error:
-        return _complain(error, USAGE)
+        return _print_error(error, USAGE)
     except UnusableLogError as error:
-        return _complain(error, UNUSABLE_LOG)
+        return _print_error(error, UNUSABLE_LOG)
     except UnreadError:
         return BROKEN_PIPE
     except OutputError as error:
-        return _complain(error, USAGE)
+        return _print_error(error, USAGE)
 
 
 def _settings(arguments: Sequence[str]) -> Config:
@@ -47,7 +47,7 @@ def _settings(arguments: Sequence[str]) -> Config:
         return sources.load(arguments, os.environ)
 
 
-def _run_errand(settings: Config) -> int:
+def _run_action(settings: Config) -> int:
     from chatd import errands  # noqa: PLC0415 - as below
 
     if settings.check is not None:
@@ -72,7 +72,7 @@ def _serve(settings: Config) -> int:
     try:
         uvloop.run(serve())
     except ListenError as error:
-        return _complain(error, CANNOT_LISTEN)
+        return _print_error(error, CANNOT_LISTEN)
     return 0
 
 
@@ -98,7 +98,7 @@ def _prepare(data: Path) -> None:
         ) from None
 
 
-def _complain(error: Exception, code: int) -> int:
+def _print_error(error: Exception, code: int) -> int:
     print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
     return code
 

@@ -128,11 +128,11 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = False
     check: Annotated[
         Path | None,
-        Option(Path, "DIR", "look for damage in a data directory, and end", is_errand=True),
+        Option(Path, "DIR", "look for damage in a data directory, and end", is_action=True),
     ] = None
     backup: Annotated[
         Path | None,
-        Option(Path, "FILE", "copy the log in --data, in use or not, and end", is_errand=True),
+        Option(Path, "FILE", "copy the log in --data, in use or not, and end", is_action=True),
     ] = None
     log_fault: Annotated[
         Literal["none", "ack-before-commit", "forget-refs"], Option(str, "FAULT", "")

@@ -15,24 +15,24 @@ from common.timestamps import format_time
 
 def v1_message(entry: Entry) -> Incoming | IncomingBroadcast:
     """Return `entry` as version 1 delivers it."""
-    draft = entry.draft
-    kind = IncomingBroadcast if draft.recipient is None else Incoming
+    message = entry.message
+    kind = IncomingBroadcast if message.recipient is None else Incoming
     return kind(
-        draft.name,
-        draft.content,
+        message.name,
+        message.content,
         entry.id,
-        format_time(draft.sent_ns),
-        draft.since,
-        UNSET if draft.ref is None else draft.ref,
+        format_time(message.sent_ns),
+        message.since,
+        UNSET if message.ref is None else message.ref,
     )
 
 
 def _legacy_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]:
     messages: list[Incoming | IncomingBroadcast] = []
     for entry in entries:  # most are told alone, and to begin a comprehension takes longer
-        draft = entry.draft
-        kind = IncomingBroadcast if draft.recipient is None else Incoming
-        messages.append(kind(draft.name, draft.content))
+        message = entry.message
+        kind = IncomingBroadcast if message.recipient is None else Incoming
+        messages.append(kind(message.name, message.content))
     return messages
 
 
@@ -42,7 +42,7 @@ def _v1_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]
 
 def _text_lines(entries: Iterable[Entry]) -> list[Raw]:
     return [
-        Raw(str(render(v1_message(entry), nameless=entry.draft.nameless)).encode())
+        Raw(str(render(v1_message(entry), nameless=entry.message.anonymous)).encode())
         for entry in entries
     ]
 

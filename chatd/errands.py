@@ -23,7 +23,7 @@ def check(place: Path) -> bool:
         try:
             log.execute("BEGIN")
             write(f"{path}: {_contents(log)}, {path.stat().st_size} bytes")
-            findings = list(soundness.findings(log))
+            findings = list(soundness.check(log))
         except apsw.Error as error:
             findings = [str(error)]
     for finding in findings:

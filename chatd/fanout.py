@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from msgspec import UNSET, Raw, Struct
 
 from chatd.dialects import Format
-from chatd.log.port import Entry, Outcome
+from chatd.log.port import AppendResult, Entry
 from chatd.outbox import EncodedChunk
 from chatd.roster import Presence
 from chatd.session import Session
@@ -27,30 +27,30 @@ class Fanout:
         """Newest log id that was delivered."""
         self._presence = presence
 
-    def deliver(self, outcomes: Sequence[Outcome[Session]]) -> None:
-        """Queue what `outcomes` mean for everyone who is live; the log calls this."""
+    def deliver(self, results: Sequence[AppendResult[Session]]) -> None:
+        """Queue what `results` mean for everyone who is live; the log calls this."""
         delivery, session_by_identity = _Delivery(self._presence.live), self._presence.by_identity
-        for outcome in outcomes:
-            entries, origin = outcome.entries, outcome.origin
-            origin.inflight.done(len(entries))
-            if outcome.kind != "stored":
-                delivery.individual(origin).add(*_replies(outcome))
+        for result in results:
+            entries, sender = result.entries, result.sender
+            sender.inflight.done(len(entries))
+            if result.kind != "stored":
+                delivery.individual(sender).add(*_replies(result))
                 continue
             self.last = entries[-1].id
             reader, direct = None, None
             for entry in entries:
-                draft = entry.draft
-                if draft.recipient is None:
+                message = entry.message
+                if message.recipient is None:
                     # The author may have come back on another connection since.
-                    delivery.add_broadcast(entry, session_by_identity(draft.author) or origin)
+                    delivery.add_broadcast(entry, session_by_identity(message.author) or sender)
                     direct = None
-                elif draft.recipient != reader:
-                    direct = delivery.direct(session_by_identity(draft.recipient))
-                reader = draft.recipient
+                elif message.recipient != reader:
+                    direct = delivery.direct(session_by_identity(message.recipient))
+                reader = message.recipient
                 if direct is not None:
                     direct.append(entry)
-                if draft.ref is not None:
-                    delivery.individual(origin).add(Ack(draft.ref, entry.id))
+                if message.ref is not None:
+                    delivery.individual(sender).add(Ack(message.ref, entry.id))
         delivery.queue(self.last)
 
 
@@ -168,13 +168,13 @@ class _PersonalStream(Struct, gc=False):
         return messages
 
 
-def _replies(outcome: Outcome[Session]) -> Iterator[Message | Raw]:
-    """Return what the origin is sent for what was not stored now."""
-    for entry in outcome.entries:
-        ref = UNSET if entry.draft.ref is None else entry.draft.ref
-        if outcome.kind == "failed":
-            detail = f"the message was not stored and not delivered: {outcome.failure}"
+def _replies(result: AppendResult[Session]) -> Iterator[Message | Raw]:
+    """Return what the sender is sent for what was not stored now."""
+    for entry in result.entries:
+        ref = UNSET if entry.message.ref is None else entry.message.ref
+        if result.kind == "failed":
+            detail = f"the message was not stored and not delivered: {result.error}"
             error = Error("storage_failed", detail, ref=ref)
-            yield Raw(outcome.origin.send_queue.format.encode([error])[:-1])
+            yield Raw(result.sender.send_queue.format.encode([error])[:-1])
         elif ref is not UNSET:
             yield Ack(ref, entry.id, duplicate=True)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class Option(NamedTuple):
     """How a setting is written and explained; `parse` raises ValueError.
 
-    `bare` is what the flag means without a value, where that is allowed. An errand is done instead
+    `bare` is what the flag means without a value, where that is allowed. An action is done instead
     of serving, so only a flag can ask for it. What has no `help` is not shown.
     """
 
@@ -16,7 +16,7 @@ class Option(NamedTuple):
     metavar: str
     help: str
     bare: str | None = None
-    is_errand: bool = False
+    is_action: bool = False
 
 
 def parse_switch(text: str) -> bool:

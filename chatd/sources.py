@@ -47,7 +47,7 @@ _OPTIONS: Final[Mapping[str, Option]] = {
     name: next(part for part in hint.__metadata__ if isinstance(part, Option))
     for name, hint in _HINTS.items()
 }
-_SETTINGS: Final = [name for name, option in _OPTIONS.items() if not option.is_errand]
+_SETTINGS: Final = [name for name, option in _OPTIONS.items() if not option.is_action]
 
 
 def _flag(name: str) -> str:

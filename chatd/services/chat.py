@@ -8,7 +8,7 @@ from msgspec import UNSET, structs
 from chatd.clock import Clock
 from chatd.dialects import Format, v1_message
 from chatd.identities import Accounts
-from chatd.log.port import Draft, Entry, Log
+from chatd.log.port import Entry, Log, NewMessage
 from chatd.roster import Presence
 from chatd.routes import Route, batch_route, route
 from chatd.session import Session
@@ -62,23 +62,23 @@ class Chat:
 
     def broadcasts(self, session: Session, messages: Iterator[OutgoingBroadcast]) -> None:
         """Take messages for everyone else."""
-        author, name, nameless, sent_ns, since = self._sign(session)
-        drafts: list[Draft] = []
+        author, name, anonymous, sent_ns, since = self._sign(session)
+        new_messages: list[NewMessage] = []
         try:
             for message in messages:
                 content = message.content
                 ref = None if message.ref is UNSET else _checked(message.ref, session)
-                drafts.append(
-                    Draft(author, name, content, sent_ns, since, None, None, ref, nameless)
+                new_messages.append(
+                    NewMessage(author, name, content, sent_ns, since, None, None, ref, anonymous)
                 )
         finally:
-            self._append(drafts, session)
+            self._append(new_messages, session)
 
     def directs(self, session: Session, messages: Iterator[Outgoing]) -> Awaitable[None] | None:
         """Take messages for one each, who is here or holds the name with a token."""
-        author, name, nameless, sent_ns, since = self._sign(session)
+        author, name, anonymous, sent_ns, since = self._sign(session)
         find = self._presence.by_key
-        drafts: list[Draft] = []
+        new_messages: list[NewMessage] = []
         try:
             for message in messages:
                 content = message.content
@@ -92,11 +92,13 @@ class Chat:
                     if owner is None:
                         return self._direct_to_absent(session, message, ref)
                     recipient, called = owner, message.to
-                drafts.append(
-                    Draft(author, name, content, sent_ns, since, recipient, called, ref, nameless)
+                new_messages.append(
+                    NewMessage(
+                        author, name, content, sent_ns, since, recipient, called, ref, anonymous
+                    )
                 )
         finally:
-            self._append(drafts, session)
+            self._append(new_messages, session)
         return None
 
     async def history(self, session: Session, message: History) -> None:
@@ -139,20 +141,20 @@ class Chat:
         if owner is None:
             detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
             raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
-        author, name, nameless, sent_ns, since = self._sign(session)
+        author, name, anonymous, sent_ns, since = self._sign(session)
         content, to = message.content, message.to
-        draft = Draft(author, name, content, sent_ns, since, owner, to, ref, nameless)
-        self._append([draft], session)
+        new_message = NewMessage(author, name, content, sent_ns, since, owner, to, ref, anonymous)
+        self._append([new_message], session)
 
     def _sign(self, session: Session) -> tuple[int, str, bool, int, int]:
-        """Return what a session's drafts of now have in common: who wrote them, and when."""
+        """Return what a session's messages of now have in common: who wrote them, and when."""
         since = round(self._clock.monotonic() - session.connected_at)
         return session.identity, session.name, session.is_anonymous, self._clock.wall_ns(), since
 
-    def _append(self, drafts: Sequence[Draft], session: Session) -> None:
-        if drafts:
-            session.inflight.add(len(drafts))
-            self._log.append(drafts, session)
+    def _append(self, new_messages: Sequence[NewMessage], session: Session) -> None:
+        if new_messages:
+            session.inflight.add(len(new_messages))
+            self._log.append(new_messages, session)
 
 
 def _checked(ref: str, session: Session) -> str | None:
@@ -165,7 +167,7 @@ def _checked(ref: str, session: Session) -> str | None:
 
 
 def _history_message(entry: Entry) -> Incoming | IncomingBroadcast:
-    message, to = v1_message(entry), entry.draft.to
+    message, to = v1_message(entry), entry.message.to
     if isinstance(message, Incoming) and to is not None:
         return structs.replace(message, to=to)
     return message

@@ -158,7 +158,7 @@ class Registration:
         """Return after which id of this log goes on who stood in another one."""
         if message.after is UNSET or message.log is UNSET or message.log == self._log.name:
             return UNSET
-        return min(message.after, self._log.ancestors.get(message.log, 0))
+        return min(message.after, self._log.earlier_epochs.get(message.log, 0))
 
     def _welcome(self, name: str, token: str | None, translated: int | UnsetType) -> Welcome:
         return structs.replace(

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from chatd.dialects import FORMATS, Format
 from chatd.fanout import Fanout
-from chatd.log.port import Draft, Entry, Outcome
+from chatd.log.port import AppendResult, Entry, NewMessage
 from chatd.roster import Presence
 from chatd.session import Session
 from common.codec import encode
@@ -58,46 +58,52 @@ class Room:
             presence.start_live(session)
         self.sessions[5].close("left")
 
-    def commit(self, said: Said) -> Outcome[Session]:
-        """Return the outcome of `said`."""
-        origin = self.sessions[said.author - 1]
-        ref = said.ref if origin.send_queue.format is Format.V1 else None
+    def commit(self, said: Said) -> AppendResult[Session]:
+        """Return the result of `said`."""
+        sender = self.sessions[said.author - 1]
+        ref = said.ref if sender.send_queue.format is Format.V1 else None
         if said.is_from_lost_connection:
-            origin = detached_session(said.author, origin.send_queue.format)
-            origin.close("connection lost")
-        origin.inflight.add(len(said.recipients))
+            sender = detached_session(said.author, sender.send_queue.format)
+            sender.close("connection lost")
+        sender.inflight.add(len(said.recipients))
         name = f"user {said.author}"
-        drafts = [
-            Draft(said.author, name, "hi", EPOCH_NS, 3, recipient, "you", ref)
+        messages = [
+            NewMessage(said.author, name, "hi", EPOCH_NS, 3, recipient, "you", ref)
             for recipient in said.recipients
         ]
         match said.kind:
             case "stored":
-                entries = [Entry(next(self._ids), draft) for draft in drafts]
-                return Outcome("stored", entries, origin)
+                entries = [Entry(next(self._ids), new_message) for new_message in messages]
+                return AppendResult("stored", entries, sender)
             case "duplicate":
-                return Outcome("duplicate", [Entry(1, draft) for draft in drafts], origin)
-        failed = [Entry(0, draft) for draft in drafts]
-        return Outcome("failed", failed, origin, "the disk is full")
+                return AppendResult(
+                    "duplicate", [Entry(1, new_message) for new_message in messages], sender
+                )
+        failed = [Entry(0, new_message) for new_message in messages]
+        return AppendResult("failed", failed, sender, "the disk is full")
 
 
-def expected(reader: Session, outcomes: Sequence[Outcome[Session]]) -> bytes:
+def expected(reader: Session, results: Sequence[AppendResult[Session]]) -> bytes:
     """Return what `reader` is to be sent, worked out for that reader alone."""
     stream, wire_format = b"", reader.send_queue.format
     if reader.is_closing:
         return stream
-    for outcome in outcomes:
-        for entry in outcome.entries:
-            ref = entry.draft.ref
-            if outcome.kind == "stored" and reader.is_live and entry.draft.reaches(reader.identity):
+    for result in results:
+        for entry in result.entries:
+            ref = entry.message.ref
+            if (
+                result.kind == "stored"
+                and reader.is_live
+                and entry.message.delivered_to(reader.identity)
+            ):
                 stream += wire_format.encode_entries([entry])
-            if outcome.origin is not reader:
+            if result.sender is not reader:
                 continue
-            if outcome.kind == "failed":
+            if result.kind == "failed":
                 detail = "the message was not stored and not delivered: the disk is full"
                 stream += wire_format.encode([Error("storage_failed", detail, ref=ref or UNSET)])
             elif ref is not None:
-                is_duplicate = outcome.kind == "duplicate" or UNSET
+                is_duplicate = result.kind == "duplicate" or UNSET
                 stream += encode(Ack(ref, entry.id, is_duplicate))
     return stream
 
@@ -111,13 +117,13 @@ def test_everyone_gets_what_the_log_committed_in_its_order(
     formats: list[Format], batches: list[list[Said]]
 ) -> None:
     room = Room(formats)
-    committed = [[room.commit(said) for said in batch] for batch in batches]
-    for outcomes in committed:
-        room.fanout.deliver(outcomes)
-    everything = [outcome for outcomes in committed for outcome in outcomes]
+    on_committed = [[room.commit(said) for said in batch] for batch in batches]
+    for results in on_committed:
+        room.fanout.deliver(results)
+    everything = [result for results in on_committed for result in results]
     for reader in room.sessions:
         assert reader.send_queue.take(10**9) == expected(reader, everything)
-    assert all(outcome.origin.inflight.count == 0 for outcome in everything)
+    assert all(result.sender.inflight.count == 0 for result in everything)
 
 
 async def test_a_broadcast_is_encoded_once_for_each_format_that_is_spoken(

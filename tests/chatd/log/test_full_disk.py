@@ -9,7 +9,7 @@ import pytest
 
 from chatd.log.port import NameOwner, StorageError
 from chatd.log.retention import Retention
-from tests.chatd.log.harness import ANN, BOB, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.log.harness import ANN, BOB, fill, ids, new_message, open_sqlite, replayed
 from tests.chatd.stand_ins import EPOCH_NS
 
 
@@ -69,15 +69,15 @@ async def test_what_cannot_be_stored_is_reported_as_failed_and_nothing_of_it_is_
 ) -> None:
     disk.operation = operation
     async with open_sqlite(tmp_path, durability="power") as bench:
-        await fill(bench, draft(content="before", ref="r"))
+        await fill(bench, new_message(content="before", ref="r"))
         disk.fault = error
-        await fill(bench, draft(content="lost", ref="s"), draft(content="lost too"))
-        await fill(bench, draft(content="lost as well"), draft(ref="r"))
+        await fill(bench, new_message(content="lost", ref="s"), new_message(content="lost too"))
+        await fill(bench, new_message(content="lost as well"), new_message(ref="r"))
         failed = bench.reported[1:]
-        assert {outcome.kind for outcome in failed} == {"failed"}
-        assert {outcome.entry.id for outcome in failed} == {0}
-        assert all(outcome.failure for outcome in failed)
-        assert [outcome.origin for outcome in failed] == ["origin 0", "origin 1"] * 2
+        assert {result.kind for result in failed} == {"failed"}
+        assert {result.entry.id for result in failed} == {0}
+        assert all(result.error for result in failed)
+        assert [result.sender for result in failed] == ["origin 0", "origin 1"] * 2
         assert bench.log.last == 1
         assert ids(await replayed(bench, BOB, 0, 1)) == [1]
 
@@ -89,11 +89,11 @@ async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
     caplog.set_level(logging.WARNING, "chatd.log")
     async with open_sqlite(tmp_path) as bench:
         disk.fault = error
-        await fill(bench, draft(ref="r"))
-        await fill(bench, draft(ref="r"))
+        await fill(bench, new_message(ref="r"))
+        await fill(bench, new_message(ref="r"))
         disk.fault = None
-        await fill(bench, draft(ref="r"), draft())
-        kinds = [(outcome.kind, outcome.entry.id) for outcome in bench.reported]
+        await fill(bench, new_message(ref="r"), new_message())
+        kinds = [(result.kind, result.entry.id) for result in bench.reported]
         assert kinds == [("failed", 0), ("failed", 0), ("stored", 1), ("stored", 2)]
     # asyncio logs too, on a busy machine: how slow it is.
     ours = [record for record in caplog.records if record.name.startswith("chatd")]
@@ -119,7 +119,7 @@ async def test_who_was_seen_meanwhile_is_written_later(tmp_path: Path, disk: _Di
         await bench.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
         disk.fault = apsw.FullError
         bench.log.record_seen("ann", ANN, EPOCH_NS + 7)
-        await fill(bench, draft())
+        await fill(bench, new_message())
         disk.fault = None
     async with open_sqlite(tmp_path) as bench:
         assert await bench.log.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
@@ -127,11 +127,11 @@ async def test_who_was_seen_meanwhile_is_written_later(tmp_path: Path, disk: _Di
 
 async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _Disk) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft())
+        await fill(bench, new_message())
         disk.fault = apsw.FullError
-        bench.log.append([draft()], "last")
+        bench.log.append([new_message()], "last")
         bench.log.record_seen("ann", ANN, EPOCH_NS)
-    assert [outcome.kind for outcome in bench.reported] == ["stored", "failed"]
+    assert [result.kind for result in bench.reported] == ["stored", "failed"]
     disk.fault = None
     async with open_sqlite(tmp_path) as again:
         assert again.log.last == 1
@@ -139,15 +139,15 @@ async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _Disk) -
 
 async def test_old_messages_stay_until_they_can_be_forgotten(tmp_path: Path, disk: _Disk) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, *[draft() for _ in range(9)])
+        await fill(bench, *[new_message() for _ in range(9)])
     async with open_sqlite(tmp_path, Retention(messages=3)) as bench:
         await bench.commit()
         assert bench.log.first == 7
         disk.fault = apsw.FullError
-        await fill(bench, draft())
+        await fill(bench, new_message())
         assert (bench.log.first, bench.log.last) == (7, 9)
         disk.fault = None
-        await fill(bench, draft())
+        await fill(bench, new_message())
         assert (bench.log.first, bench.log.last) == (8, 10)
 
 
@@ -157,6 +157,6 @@ async def test_on_a_full_disk_what_is_forgotten_makes_room_for_what_comes(
     disk.longest = 400_000
     async with open_sqlite(tmp_path, Retention(messages=20)) as bench:
         while bench.log.last < 500:
-            await fill(bench, draft(content="x" * 4_000))
+            await fill(bench, new_message(content="x" * 4_000))
             assert bench.reported[-1].kind == "stored"
         assert bench.log.first == 481

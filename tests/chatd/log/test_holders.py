@@ -12,8 +12,8 @@ from tests.chatd.log.harness import (
     IMPLEMENTATIONS,
     PLENTY,
     OpenLog,
-    draft,
     fill,
+    new_message,
 )
 from tests.chatd.stand_ins import EPOCH_NS
 
@@ -72,7 +72,7 @@ async def test_recording_keeps_when_the_owner_was_here(open_log: OpenLog) -> Non
         bench.log.record_seen("ann", ANN, EPOCH_NS + 7)
         touched = NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
         assert await bench.log.owner("ann") == touched
-        await fill(bench, draft())
+        await fill(bench, new_message())
         assert await bench.log.owner("ann") == touched
 
 
@@ -83,6 +83,6 @@ async def test_recording_a_name_that_another_holds_changes_nothing(open_log: Ope
         await bench.log.claim(held, None)
         bench.log.record_seen("ann", BOB, EPOCH_NS + 7)
         bench.log.record_seen("nobody", BOB, EPOCH_NS + 7)
-        await fill(bench, draft())
+        await fill(bench, new_message())
         assert await bench.log.owner("ann") == held
         assert await bench.log.owner("nobody") is None

@@ -13,10 +13,10 @@ from tests.chatd.log.harness import (
     ANN,
     BOB,
     SqliteHarness,
-    draft,
     each,
     fill,
     ids,
+    new_message,
     open_sqlite,
     replayed,
 )
@@ -25,24 +25,24 @@ from tests.chatd.stand_ins import EPOCH_NS
 
 async def test_messages_their_order_and_the_name_of_the_log_last(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft(content="one"), draft(content="to bob", recipient=BOB))
-        name, entries = bench.log.name, [outcome.entry for outcome in bench.reported]
+        await fill(bench, new_message(content="one"), new_message(content="to bob", recipient=BOB))
+        name, entries = bench.log.name, [result.entry for result in bench.reported]
     async with open_sqlite(tmp_path) as bench:
         assert (bench.log.name, bench.log.first, bench.log.last) == (name, 1, 2)
         assert await replayed(bench, BOB, 0, 2) == entries
-        await fill(bench, draft())
+        await fill(bench, new_message())
         assert bench.reported[0].entry.id == 3
 
 
 async def test_a_ref_is_known_again(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft(ref="r"))
+        await fill(bench, new_message(ref="r"))
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft(ref="r", content="again"), draft(ref="s"))
+        await fill(bench, new_message(ref="r", content="again"), new_message(ref="s"))
         assert [(o.kind, o.entry.id) for o in bench.reported] == [("duplicate", 1), ("stored", 2)]
 
 
-async def test_a_owner_is_known_again_and_when_it_was_last_here(tmp_path: Path) -> None:
+async def test_an_owner_is_known_again_and_when_it_was_last_here(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as bench:
         await bench.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
         bench.log.record_seen("ann", ANN, EPOCH_NS + 7)
@@ -53,11 +53,11 @@ async def test_a_owner_is_known_again_and_when_it_was_last_here(tmp_path: Path) 
 async def test_ids_go_on_even_where_nothing_is_kept(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path, Retention(age_ns=1)) as bench:
         bench.now_ns += 10
-        await fill(bench, draft(), draft())
+        await fill(bench, new_message(), new_message())
         assert (bench.log.first, bench.log.last) == (3, 2)
     async with open_sqlite(tmp_path) as bench:
         assert (bench.log.first, bench.log.last) == (3, 2)
-        await fill(bench, draft())
+        await fill(bench, new_message())
         assert ids(await replayed(bench, BOB, 0, 3)) == [3]
 
 
@@ -66,32 +66,32 @@ async def test_what_was_reported_is_there_after_the_process_was_killed(tmp_path:
     (tmp_path / "alive").mkdir()
     async with open_sqlite(tmp_path / "alive") as bench:
         for number in range(20):
-            await fill(bench, draft(ref=f"{number}"))
+            await fill(bench, new_message(ref=f"{number}"))
         shutil.copytree(tmp_path / "alive", tmp_path / "killed")
-        reported = [outcome.entry for outcome in bench.reported]
+        reported = [result.entry for result in bench.reported]
     async with open_sqlite(tmp_path / "killed") as bench:
         assert await replayed(bench, BOB, 0, 20) == reported
-        await fill(bench, draft(ref="7"))
+        await fill(bench, new_message(ref="7"))
         assert (bench.reported[0].kind, bench.reported[0].entry.id) == ("duplicate", 8)
 
 
 async def test_what_is_appended_while_a_commit_runs_is_one_batch(tmp_path: Path) -> None:
     sizes: list[int] = []
     bench = SqliteHarness(tmp_path, Retention())
-    await bench.log.open(lambda outcomes: sizes.append(len(each(outcomes))))
-    bench.log.append([draft()], "first")
+    await bench.log.open(lambda results: sizes.append(len(each(results))))
+    bench.log.append([new_message()], "first")
     await asyncio.sleep(0)  # the commit of the first is under way
     for number in range(2_000):
-        bench.log.append([draft()], f"{number}")
+        bench.log.append([new_message()], f"{number}")
     await bench.log.close()
     assert sizes == [1, 2_000]
 
 
 async def test_of_many_in_one_commit_each_ref_is_looked_up_if_one_is_known(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft(ref="1200"))
-        await fill(bench, *[draft(ref=f"{number}") for number in range(2_000)])
-        acks = [(outcome.kind, outcome.entry.id) for outcome in bench.reported[1:]]
+        await fill(bench, new_message(ref="1200"))
+        await fill(bench, *[new_message(ref=f"{number}") for number in range(2_000)])
+        acks = [(result.kind, result.entry.id) for result in bench.reported[1:]]
     before, known, *rest = acks[1_199:]
     assert acks[:1_200] == [("stored", number) for number in range(2, 1_202)]
     assert (before, known) == (("stored", 1_201), ("duplicate", 1))
@@ -100,10 +100,10 @@ async def test_of_many_in_one_commit_each_ref_is_looked_up_if_one_is_known(tmp_p
 
 async def test_a_directory_is_used_by_one_log_at_a_time(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft())
+        await fill(bench, new_message())
         with pytest.raises(UnusableLogError, match=f"another chatd uses {tmp_path}; stop it, or"):
             await SqliteHarness(tmp_path, Retention()).log.open(lambda _outcomes: None)
-        await fill(bench, draft())
+        await fill(bench, new_message())
     async with open_sqlite(tmp_path) as bench:
         assert bench.log.last == 2
 

@@ -9,7 +9,7 @@ import pytest
 from chatd.log import lineage
 from chatd.log.opening import FILE, Durability
 from chatd.log.retention import Retention
-from tests.chatd.log.harness import BOB, SqliteHarness, draft, fill, open_sqlite, replayed
+from tests.chatd.log.harness import BOB, SqliteHarness, fill, new_message, open_sqlite, replayed
 
 WAL = f"{FILE}-wal"
 COMMITS = 20
@@ -26,7 +26,7 @@ async def cut_power(
     async with open_sqlite(alive, durability=durability, boot=boot) as bench:
         on_disk = (alive / WAL).stat().st_size
         for _ in range(COMMITS):
-            await fill(bench, draft())
+            await fill(bench, new_message())
         shutil.copytree(alive, directory)
     written = (directory / WAL).stat().st_size
     os.truncate(directory / WAL, on_disk + int(survives * (written - on_disk)))
@@ -50,8 +50,8 @@ async def test_after_a_power_cut_ids_that_may_be_given_again_are_of_another_log(
         last = bench.log.last
         assert last == int(survives * COMMITS)
         assert bench.log.name != before.log.name
-        assert bench.log.ancestors == {before.log.name: last}
-        await fill(bench, draft(content="under an id of before"))
+        assert bench.log.earlier_epochs == {before.log.name: last}
+        await fill(bench, new_message(content="under an id of before"))
         assert len(await replayed(bench, BOB, 0, last + 1)) == last + 1
 
 
@@ -59,7 +59,7 @@ async def test_where_each_commit_waits_for_the_disk_it_is_the_same(tmp_path: Pat
     before = await cut_power(tmp_path / "log", 1.0, "power")
     async with open_sqlite(tmp_path / "log", durability="power", boot="second") as bench:
         assert (bench.log.name, bench.log.last) == (before.log.name, COMMITS)
-        assert bench.log.ancestors == {}
+        assert bench.log.earlier_epochs == {}
 
 
 async def test_a_process_that_was_killed_loses_nothing_and_the_log_is_the_same(
@@ -72,16 +72,16 @@ async def test_a_process_that_was_killed_loses_nothing_and_the_log_is_the_same(
 
 async def test_what_was_closed_before_the_power_was_cut_is_the_same(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path, boot="first") as bench:
-        await fill(bench, draft())
+        await fill(bench, new_message())
     name = bench.log.name
     async with open_sqlite(tmp_path, boot="second") as bench:
-        assert (bench.log.name, bench.log.last, bench.log.ancestors) == (name, 1, {})
+        assert (bench.log.name, bench.log.last, bench.log.earlier_epochs) == (name, 1, {})
 
 
 async def test_a_level_of_durability_counts_for_what_was_written_under_it(tmp_path: Path) -> None:
     before = await cut_power(tmp_path / "log", 0.5, "process")
     async with open_sqlite(tmp_path / "log", durability="power", boot="second") as bench:
-        assert bench.log.ancestors == {before.log.name: 10}
+        assert bench.log.earlier_epochs == {before.log.name: 10}
     name = bench.log.name
     shutil.copytree(tmp_path / "log", tmp_path / "again")
     async with open_sqlite(tmp_path / "again", boot="third") as bench:
@@ -92,8 +92,8 @@ async def test_all_earlier_names_are_known_with_what_is_common(tmp_path: Path) -
     first = await cut_power(tmp_path / "log", 0.5, boot="first")
     second = await cut_power(tmp_path / "log", 0.0, boot="second")
     async with open_sqlite(tmp_path / "log", boot="third") as bench:
-        assert bench.log.ancestors == {first.log.name: 10, second.log.name: 10}
-        await fill(bench, draft())
+        assert bench.log.earlier_epochs == {first.log.name: 10, second.log.name: 10}
+        await fill(bench, new_message())
         assert bench.reported[0].entry.id == 11
 
 
@@ -101,24 +101,24 @@ async def test_a_log_of_which_nothing_is_kept_goes_on_after_its_last_id(tmp_path
     alive = moved_aside(tmp_path / "cut")
     async with open_sqlite(alive, Retention(age_ns=1), boot="first") as bench:
         bench.now_ns += 10
-        await fill(bench, draft(), draft())
+        await fill(bench, new_message(), new_message())
         shutil.copytree(alive, tmp_path / "cut")
     async with open_sqlite(tmp_path / "cut", boot="second") as again:
-        assert again.log.ancestors == {bench.log.name: 2}
+        assert again.log.earlier_epochs == {bench.log.name: 2}
 
 
 def test_the_kernel_tells_which_boot_it_is() -> None:
-    lineage.this_boot.cache_clear()
-    assert lineage.this_boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    lineage.boot_id.cache_clear()
+    assert lineage.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def test_where_no_kernel_tells_each_start_is_another_boot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lineage, "_BOOT_ID", tmp_path / "nothing")
-    lineage.this_boot.cache_clear()
-    first = lineage.this_boot()
-    assert lineage.this_boot() == first
-    lineage.this_boot.cache_clear()
-    assert lineage.this_boot() != first
-    lineage.this_boot.cache_clear()
+    lineage.boot_id.cache_clear()
+    first = lineage.boot_id()
+    assert lineage.boot_id() == first
+    lineage.boot_id.cache_clear()
+    assert lineage.boot_id() != first
+    lineage.boot_id.cache_clear()

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatd.log import filing
-from chatd.log.port import Draft, Entry
+from chatd.log.port import Entry, NewMessage
 from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
 
 PEOPLE = (1, 2, 2**62 - 1)
 
 DRAFTS = st.builds(
-    Draft,
+    NewMessage,
     author=st.sampled_from(PEOPLE),
     name=st.text(min_size=1, max_size=64),
     content=st.text(max_size=20),
@@ -23,7 +23,7 @@ DRAFTS = st.builds(
     recipient=st.none() | st.sampled_from(PEOPLE),
     to=st.none() | st.text(max_size=64),
     ref=st.none() | st.sampled_from("rst"),
-    nameless=st.booleans(),
+    anonymous=st.booleans(),
 )
 
 
@@ -38,10 +38,10 @@ class Question(NamedTuple):
 
 @pytest.fixture(autouse=True, scope="module")
 def _few() -> Iterator[None]:
-    """Have messages filed in the indexes that soon."""
+    """Have messages indexed in the indexes that soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filing, "WINDOW", 4)
-        patch.setattr(filing, "BUNDLE", 2)
+        patch.setattr(filing, "SEGMENT_SIZE", 4)
+        patch.setattr(filing, "ID_BLOCK_SIZE", 2)
         yield
 
 
@@ -62,18 +62,21 @@ class NaiveLog:
         self._entries: list[Entry] = []
         self.last = 0
 
-    def store(self, batch: list[Draft]) -> list[tuple[str, Entry]]:
-        outcomes = [self._append(draft) for draft in batch]
+    def store(self, batch: list[NewMessage]) -> list[tuple[str, Entry]]:
+        results = [self._append(new_message) for new_message in batch]
         self._entries = self._entries[-self._keep :]
-        return outcomes
+        return results
 
-    def _append(self, draft: Draft) -> tuple[str, Entry]:
+    def _append(self, new_message: NewMessage) -> tuple[str, Entry]:
         for entry in self._entries:
-            first = entry.draft
-            if draft.ref is not None and (first.author, first.ref) == (draft.author, draft.ref):
+            first = entry.message
+            if new_message.ref is not None and (first.author, first.ref) == (
+                new_message.author,
+                new_message.ref,
+            ):
                 return "duplicate", entry
         self.last += 1
-        entry = Entry(self.last, draft)
+        entry = Entry(self.last, new_message)
         self._entries.append(entry)
         return "stored", entry
 
@@ -83,8 +86,8 @@ class NaiveLog:
             for entry in self._entries
             if entry.id > asked.after
             and (
-                entry.draft.recipient == asked.reader
-                or (entry.draft.recipient is None and entry.draft.author != asked.reader)
+                entry.message.recipient == asked.reader
+                or (entry.message.recipient is None and entry.message.author != asked.reader)
             )
         ]
 
@@ -94,8 +97,8 @@ class NaiveLog:
             for entry in self._entries
             if entry.id < asked.before
             and (
-                entry.draft.recipient is None
-                or asked.reader in (entry.draft.author, entry.draft.recipient)
+                entry.message.recipient is None
+                or asked.reader in (entry.message.author, entry.message.recipient)
             )
         ]
         return seen[-asked.limit :], len(seen) > asked.limit
@@ -109,7 +112,7 @@ class NaiveLog:
     asked=QUESTIONS,
 )
 async def test_a_log_answers_like_one_list(
-    open_log: OpenLog, keep: int, batches: list[list[Draft]], asked: Question
+    open_log: OpenLog, keep: int, batches: list[list[NewMessage]], asked: Question
 ) -> None:
     naive = NaiveLog(keep)
     async with open_log(keep) as bench:
@@ -117,7 +120,7 @@ async def test_a_log_answers_like_one_list(
             expected = naive.store(batch)
             bench.reported.clear()
             await fill(bench, *batch)
-            assert [(outcome.kind, outcome.entry) for outcome in bench.reported] == expected
+            assert [(result.kind, result.entry) for result in bench.reported] == expected
             assert bench.log.last == naive.last
         assert await replayed(bench, asked.reader, asked.after, naive.last) == naive.replay(asked)
         page = await bench.log.history(asked.reader, asked.before, asked.limit)

@@ -229,7 +229,7 @@ async def test_who_stood_in_a_log_that_this_one_goes_on_from_gets_what_is_not_co
     stage: Stage, after: int, begins: int, replayed: list[str]
 ) -> None:
     assert isinstance(stage.log, MemoryLog)
-    stage.log.ancestors = {"before": 2}
+    stage.log.earlier_epochs = {"before": 2}
     ann, bob = await stage.member("ann"), await stage.hello("bob")
     ann.vanish()
     await bob.broadcast("one", "two", "three")
