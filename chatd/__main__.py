@@ -68,7 +68,7 @@ def _serve(settings: Config) -> int:
     async def serve() -> None:
         await Server(settings).run()
 
-    _collect_garbage_less_often()
+    _relax_garbage_collection()
     try:
         uvloop.run(serve())
     except ListenError as error:
@@ -76,7 +76,7 @@ def _serve(settings: Config) -> int:
     return 0
 
 
-def _collect_garbage_less_often() -> None:
+def _relax_garbage_collection() -> None:
     """Look for garbage in cycles after 500,000 new objects, not after 700.
 
     The server makes hardly any: neither a message nor a connection that is over leaves a cycle. To

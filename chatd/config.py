@@ -124,7 +124,9 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = "en_US"
     print_messages: Annotated[
         bool,
-        Option(parse_switch, "yes|no", "log every message that clients send (no)", bare="yes"),
+        Option(
+            parse_switch, "yes|no", "log every message that clients send (no)", flag_value="yes"
+        ),
     ] = False
     check: Annotated[
         Path | None,

@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
         self._on_closed(self)
 
     def _flush(self) -> None:
-        """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""
+        """Hand what is queued to the kernel; the write batcher calls this once an iteration."""
         transport, send_queue = self._transport, self._send_queue
         if transport.is_closing():
             send_queue.clear()
@@ -244,10 +244,10 @@ class Connection(asyncio.Protocol):
         detail = f"nothing was heard from you for {format_duration(timeout)}; come back any time"
         self.session.close("idle", Error("idle_timeout", detail))
 
-    def _restart_timer(self, delay: float, call: Callable[[], None]) -> None:
+    def _restart_timer(self, delay: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(delay, call)
+        self._timer = self._loop.call_later(delay, callback)
 
 
 def _flush_nothing() -> None:

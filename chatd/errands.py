@@ -13,12 +13,12 @@ from chatd.log.port import UnusableLogError
 from chatd.streams import write
 
 
-def check(place: Path) -> bool:
+def check(target: Path) -> bool:
     """Look at all of a log, print what is found, and return whether it is sound.
 
-    `place` is a data directory, in use or not, or a backup. Raises UnusableLogError, OutputError.
+    `target` is a data directory, in use or not, or a backup. Raises UnusableLogError, OutputError.
     """
-    path = place / FILE if place.is_dir() else place
+    path = target / FILE if target.is_dir() else target
     with closing(open_to_read(path)) as log:
         try:
             log.execute("BEGIN")

@@ -20,5 +20,7 @@ def summarize(message: ClientMessage | BadLine) -> str:
     if isinstance(message, Hello | History) and message.token is not UNSET:
         message = structs.replace(message, token="(not shown)")  # noqa: S106 - it hides one
     text = encode(message)[:-1].decode()
-    rest = len(text) - MAX_CHARACTERS
-    return visible(text[:MAX_CHARACTERS]) + (f"… and {rest} characters more" if rest > 0 else "")
+    omitted = len(text) - MAX_CHARACTERS
+    return visible(text[:MAX_CHARACTERS]) + (
+        f"… and {omitted} characters more" if omitted > 0 else ""
+    )

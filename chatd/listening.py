@@ -35,10 +35,10 @@ async def listen(accept: Accept, host: str, port: int) -> list[asyncio.Server]:
         ]
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            why = "the port is in use; stop who uses it or choose another with --port"
+            reason = "the port is in use; stop who uses it or choose another with --port"
         else:
-            why = f"{_reason(error)}; choose another with --host and --port"
-        raise ListenError(f"cannot listen on {Address(host, port)}: {why}") from None
+            reason = f"{_reason(error)}; choose another with --host and --port"
+        raise ListenError(f"cannot listen on {Address(host, port)}: {reason}") from None
     listeners = [first, *siblings]
     for listener in listeners:
         for listen_socket in listener.sockets:

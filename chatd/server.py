@@ -1,4 +1,4 @@
-"""Puts the rooms together, listens, and stops without losing what it promised."""
+"""Puts the services together, listens, and stops without losing what it promised."""
 
 import asyncio
 import logging

@@ -69,8 +69,8 @@ def _parser() -> CommandLine:
             _flag(name),
             metavar=option.metavar,
             help=option.help or argparse.SUPPRESS,
-            nargs=None if option.bare is None else "?",
-            const=option.bare,
+            nargs=None if option.flag_value is None else "?",
+            const=option.flag_value,
         )
     parser.add_argument("--config", metavar="FILE", help="TOML file with any of the above")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
@@ -105,7 +105,7 @@ def _from_file(path: Path) -> _Layer:
             close = get_close_matches(name, _SETTINGS, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_SETTINGS)}"
             raise ConfigError(f"{path}: there is no setting {name}{hint}")
-        is_misplaced = isinstance(value, bool) and _OPTIONS[name].bare is None
+        is_misplaced = isinstance(value, bool) and _OPTIONS[name].flag_value is None
         if is_misplaced or not isinstance(value, str | int | float):
             raise ConfigError(f"{path}: {name}: write it as a text or a number")
         yield name, f"{path}: {name}", str(value)
@@ -115,10 +115,10 @@ def _read(name: str, source: str, text: str) -> Any:
     try:
         return msgspec.convert(_OPTIONS[name].parse(text), _HINTS[name])
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {text!r} does not fit: {_plain(error)}") from None
+        raise ConfigError(f"{source}: {text!r} does not fit: {_format_error(error)}") from None
     except ValueError as error:
         raise ConfigError(f"{source}: {error}") from None
 
 
-def _plain(error: msgspec.ValidationError) -> str:
+def _format_error(error: msgspec.ValidationError) -> str:
     return str(error).replace("`", "").replace("Expected", "expected")

@@ -1,8 +1,8 @@
 """What a feed sends: users from what Faker made, arrays from NumPy. Slow; nothing for the loop.
 
 Faker takes half a millisecond for a user, NumPy and a pool of values half a microsecond. So Faker
-makes 512 values of each field, once, and a user is put together from them: each field is drawn on
-its own and with replacement, as Faker itself draws its fields from its lists. That makes 512**7
+makes 512 values of each field, once, and a user is put together from them: each field is generated
+on its own and with replacement, as Faker itself draws its fields from its lists. That makes 512**7
 different users.
 """
 

@@ -16,9 +16,9 @@ class UnreadError(OutputError):
 
 def open_closed() -> None:
     """Let what the caller closed (``>&-``) lead nowhere, lest a socket gets its number."""
-    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(nowhere, True)
-    os.close(nowhere)
+    while (devnull := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(devnull, True)
+    os.close(devnull)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 

@@ -12,7 +12,7 @@ logger: Final = logging.getLogger(__name__)
 MAX_WRITE: Final = 256 * 1024
 """Bytes that one write takes, about."""
 
-_FAILED: Final = "an outbox could not be flushed"
+_FAILED: Final = "a send queue could not be flushed"
 
 
 class WriteBatcher:

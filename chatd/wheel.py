@@ -82,9 +82,9 @@ class TimerWheel:
         for tick, entry in entries:
             removed.setdefault(tick, set()).add(id(entry))
         for tick, ids in removed.items():
-            left = [entry for entry in self._buckets.get(tick, ()) if id(entry) not in ids]
-            if left:
-                self._buckets[tick] = left
+            remaining = [entry for entry in self._buckets.get(tick, ()) if id(entry) not in ids]
+            if remaining:
+                self._buckets[tick] = remaining
             else:
                 self._buckets.pop(tick, None)
 

@@ -44,7 +44,7 @@ _ClaimFutures: TypeAlias = Sequence[asyncio.Future[bool]]
 class GroupCommit(Generic[Sender]):
     """Has batches stored by the thread of `writer`, one at a time, and reports them in order.
 
-    After each, and now and then, it has a step of what is behind filed, and a step of what
+    After each, and now and then, it has a step of what is behind indexed, and a step of what
     `retention` does not keep forgotten.
     `wall_ns` tells ns since the Unix epoch.
     """

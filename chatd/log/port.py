@@ -62,7 +62,7 @@ class AppendResult(Struct, Generic[Sender], frozen=True, gc=False):
 
 
 Appended: TypeAlias = Sequence[tuple[Sequence[NewMessage], Sender]]
-"""Drafts in the order in which they were appended, each time by one sender."""
+"""Messages in the order in which they were appended, each time by one sender."""
 
 
 def assign_ids(appended: Appended[Sender], last: int) -> list[Entry]:
@@ -110,8 +110,8 @@ class NameOwner(Struct, frozen=True, gc=False):
 
     def is_same(self, other: "NameOwner | None") -> bool:
         """Whether `other` is this owner with this token, whenever it was last here."""
-        mine = (self.key, self.identity, self.token_hash)
-        return other is not None and mine == (other.key, other.identity, other.token_hash)
+        own = (self.key, self.identity, self.token_hash)
+        return other is not None and own == (other.key, other.identity, other.token_hash)
 
 
 class UnusableLogError(Exception):

@@ -48,8 +48,8 @@ ALTER TABLE log ADD COLUMN boot TEXT;
 WITH_EPOCHS: Final = 2
 
 # What the indexes had is in tables of their own, since an index cannot be filled later: see
-# `chatd.log.filing`. They know all up to `filed`, and maybe some behind it. A letter is a direct
-# message, of which its author and its recipient are the readers.
+# `chatd.log.filing`. They know all up to `filed`, and maybe some behind it. The readers of a
+# direct message are its author and its recipient.
 _VERSION_3: Final = """
 DROP INDEX entry_by_ref;
 DROP INDEX entry_by_recipient;

@@ -62,12 +62,12 @@ class Chat:
 
     def broadcasts(self, session: Session, messages: Iterator[OutgoingBroadcast]) -> None:
         """Take messages for everyone else."""
-        author, name, anonymous, sent_ns, since = self._sign(session)
+        author, name, anonymous, sent_ns, since = self._message_fields(session)
         new_messages: list[NewMessage] = []
         try:
             for message in messages:
                 content = message.content
-                ref = None if message.ref is UNSET else _checked(message.ref, session)
+                ref = None if message.ref is UNSET else _check_ref(message.ref, session)
                 new_messages.append(
                     NewMessage(author, name, content, sent_ns, since, None, None, ref, anonymous)
                 )
@@ -76,25 +76,33 @@ class Chat:
 
     def directs(self, session: Session, messages: Iterator[Outgoing]) -> Awaitable[None] | None:
         """Take messages for one each, who is here or holds the name with a token."""
-        author, name, anonymous, sent_ns, since = self._sign(session)
+        author, name, anonymous, sent_ns, since = self._message_fields(session)
         find = self._presence.by_key
         new_messages: list[NewMessage] = []
         try:
             for message in messages:
                 content = message.content
-                ref = None if message.ref is UNSET else _checked(message.ref, session)
+                ref = None if message.ref is UNSET else _check_ref(message.ref, session)
                 # Most names are their own key.
                 to = find(message.to) or find(names.key(message.to))
                 if to is not None:
-                    recipient, called = to.identity, to.name
+                    recipient, recipient_name = to.identity, to.name
                 else:
                     owner = self._accounts.find_cached(names.key(message.to))
                     if owner is None:
                         return self._direct_to_absent(session, message, ref)
-                    recipient, called = owner, message.to
+                    recipient, recipient_name = owner, message.to
                 new_messages.append(
                     NewMessage(
-                        author, name, content, sent_ns, since, recipient, called, ref, anonymous
+                        author,
+                        name,
+                        content,
+                        sent_ns,
+                        since,
+                        recipient,
+                        recipient_name,
+                        ref,
+                        anonymous,
                     )
                 )
         finally:
@@ -106,7 +114,7 @@ class Chat:
         reader = await self._reader(session, message)
         before = _NEWEST if message.before is UNSET else message.before
         excerpt = await self._log.history(reader, before, message.limit)
-        messages = _fitting([_history_message(entry) for entry in excerpt.entries])
+        messages = _fit_page([_history_message(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
         session.send_large(HistoryPage(messages, more, message.ref))
 
@@ -141,12 +149,12 @@ class Chat:
         if owner is None:
             detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
             raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
-        author, name, anonymous, sent_ns, since = self._sign(session)
+        author, name, anonymous, sent_ns, since = self._message_fields(session)
         content, to = message.content, message.to
         new_message = NewMessage(author, name, content, sent_ns, since, owner, to, ref, anonymous)
         self._append([new_message], session)
 
-    def _sign(self, session: Session) -> tuple[int, str, bool, int, int]:
+    def _message_fields(self, session: Session) -> tuple[int, str, bool, int, int]:
         """Return what a session's messages of now have in common: who wrote them, and when."""
         since = round(self._clock.monotonic() - session.connected_at)
         return session.identity, session.name, session.is_anonymous, self._clock.wall_ns(), since
@@ -157,7 +165,7 @@ class Chat:
             self._log.append(new_messages, session)
 
 
-def _checked(ref: str, session: Session) -> str | None:
+def _check_ref(ref: str, session: Session) -> str | None:
     """Return the ref that is to be acknowledged; only version 1 knows that."""
     if session.send_queue.format is not Format.V1:
         return None
@@ -173,7 +181,7 @@ def _history_message(entry: Entry) -> Incoming | IncomingBroadcast:
     return message
 
 
-def _fitting(
+def _fit_page(
     messages: list[Incoming | IncomingBroadcast],
 ) -> list[Incoming | IncomingBroadcast]:
     """Return the newest of `messages` that go on one page; at least one."""

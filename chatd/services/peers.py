@@ -79,8 +79,10 @@ class GroupDirectory:
     def peers(self, session: Session, message: Peers) -> None:
         """Tell who is in a group; its secret only to those who are in it themselves."""
         group = self._groups.get(message.group, _Group(""))
-        own = self._members.get(session)
-        secret = group.secret if own is not None and own.group == message.group else UNSET
+        own_member = self._members.get(session)
+        secret = (
+            group.secret if own_member is not None and own_member.group == message.group else UNSET
+        )
         listed = [member.peer for member in group.members.values()]
         session.send_large(PeerList(message.group, listed, secret, message.ref))
 
@@ -95,16 +97,16 @@ class GroupDirectory:
         except ValueError as error:
             raise _refusal(message, "bad_field", f"in share: {error}") from None
         group = self._groups.get(message.group)
-        own = self._members.get(session)
+        own_member = self._members.get(session)
         if group is None:
             if len(self._groups) >= self._limits.max_groups:
                 detail = f"all {self._limits.max_groups} groups are taken; try again later"
                 raise _refusal(message, "too_many_requests", detail)
             return
         other = group.members.get(key(message.id))
-        if other is not None and other is not own:
+        if other is not None and other is not own_member:
             raise _id_taken(message, group)
-        is_member = own is not None and own.group == message.group
+        is_member = own_member is not None and own_member.group == message.group
         if len(group.members) - is_member >= self._limits.max_peers:
             detail = f"the group has {self._limits.max_peers} peers, no more are allowed"
             raise _refusal(message, "too_many_requests", detail)

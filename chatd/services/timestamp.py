@@ -69,7 +69,7 @@ class _Block(Struct):
 
 
 class Exchanges:
-    """Runs all exchanges on one wheel, spread over the phases of their interval.
+    """Runs all exchanges on one wheel, spread over the ticks of their interval.
 
     A loop that was held up sends what is overdue at once: nothing is skipped and no deadline moves.
     All exchanges share one file. A block of it lasts as long as any of them runs. `flush` writes
@@ -173,7 +173,7 @@ class Exchanges:
             self._time_file.add,
         )
         due = timer.schedule.pop_due(monotonic())
-        # In a copy, since whoever turns out to be gone leaves the phase.
+        # In a copy, since whoever turns out to be gone leaves the timer.
         for number, active in enumerate(tuple(timer.exchanges), 1):
             now, sent = monotonic(), format_time(wall_ns())
             for tick in due:
@@ -244,7 +244,7 @@ class Exchanges:
         active.timer.exchanges.append(active)
 
     def _leave_timer(self, active: ActiveExchange) -> None:
-        """Have no more stamps sent; a phase without runs is over."""
+        """Have no more stamps sent; a timer without exchanges is over."""
         timer, active.timer = active.timer, None
         if timer is None:
             return

@@ -53,7 +53,7 @@ class FakeItemStream:
         self._on_available()
 
 
-class House:
+class FeedHarness:
     """The service, its wheel and its source; `available` items of a stream are there at once."""
 
     def __init__(self) -> None:
@@ -72,21 +72,21 @@ class House:
         return self.streams[-1]
 
 
-class Visitor:
+class FakeClient:
     """One connection without a socket: subscribes, and hears what its send queue holds."""
 
     local_host = "192.0.2.254"
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, harness: FeedHarness) -> None:
         self.send_queue = detached_send_queue()
         self.session = Session("192.0.2.1:40000", 0.0, self.send_queue, self)
-        self._house = house
+        self._harness = harness
 
-    async def subscribe(self, **wishes: Any) -> None:
-        await self._house.feeds.subscribe(self.session, Subscribe(**wishes))
+    async def subscribe(self, **fields: Any) -> None:
+        await self._harness.feeds.subscribe(self.session, Subscribe(**fields))
 
     def unsubscribe(self) -> None:
-        self._house.feeds.unsubscribe(self.session, Unsubscribe())
+        self._harness.feeds.unsubscribe(self.session, Unsubscribe())
 
     def write(self) -> bytes:
         """Take what is queued, as a connection does whose client reads."""
@@ -95,16 +95,16 @@ class Visitor:
             self.send_queue.on_drained()
         return written
 
-    def heard(self) -> list[Any]:
+    def received(self) -> list[Any]:
         """Return what was written since the last time."""
         return [json.loads(line) for line in self.write().splitlines()]
 
     def numbers(self) -> list[int]:
         """Return the numbers of the messages written since the last time."""
-        return [message["n"] for message in self.heard()]
+        return [message["n"] for message in self.received()]
 
     def close_transport(self) -> None:
-        self._house.feeds.closed(self.session)
+        self._harness.feeds.closed(self.session)
 
     async def drain(self) -> None:
         raise AssertionError("feeds wait for no session")

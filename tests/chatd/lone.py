@@ -1,4 +1,4 @@
-"""Sessions and send queues that belong to no connection and no stage."""
+"""Sessions and send queues that belong to no connection and no harness."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from chatd.outbox import SendQueue
 from chatd.session import Session
 
 
-class Nowhere:
+class DetachedTransport:
     """Carries a session that has no connection."""
 
     local_host = "?"
@@ -31,14 +31,14 @@ def detached_send_queue() -> SendQueue:
 
 def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Session:
     """Return a session that no service knows, named after its identity."""
-    session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), Nowhere())
+    session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), DetachedTransport())
     session.send_queue.set_format(wire_format)
     session.identity = identity
     session.name = session.key = f"user {identity}"
     return session
 
 
-def heard_by(session: Session) -> list[dict[str, Any]]:
+def received_by(session: Session) -> list[dict[str, Any]]:
     """Return the messages that are queued for `session`."""
     taken = iter(lambda: session.send_queue.take(1_000), b"")
     return [json.loads(line) for line in b"".join(taken).splitlines()]

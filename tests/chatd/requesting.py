@@ -17,47 +17,47 @@ SEED: Final = 7
 DELAY: Final = (1.0, 5.0)
 
 
-class Visitor:
+class FakeClient:
     """One connection without a socket: says lines, hears lines."""
 
     local_host = "192.0.2.254"
 
-    def __init__(self, house: "House") -> None:
+    def __init__(self, harness: "RequestHarness") -> None:
         send_queue = detached_send_queue()
         self.session = Session("192.0.2.1:40000", 0.0, send_queue, self)
-        self._house = house
+        self._harness = harness
         self._decoder = Decoder(FROM_CLIENT)
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         """Send one line that is a request and have it served."""
         for message in self._decoder.feed(line.encode() + b"\n"):
             assert not isinstance(message, BadLine), message
-            serve = {row.kind: row.handler for row in self._house.requests.routes}[type(message)]
+            serve = {row.kind: row.handler for row in self._harness.requests.routes}[type(message)]
             try:
                 serve(self.session, message)
-            except Refusal as refusal:
-                self.session.send(refusal.error)
+            except Refusal as error:
+                self.session.send(error.error)
 
     def ask(self, request_id: str | int, data: str = "a&&b&&c") -> None:
         """Send a request without a code."""
-        self.say(json.dumps({"request_id": request_id, "data": data}))
+        self.send(json.dumps({"request_id": request_id, "data": data}))
 
     def lines(self) -> list[str]:
         """Return what came since the last time."""
         taken = iter(lambda: self.session.send_queue.take(1_000), b"")
         return b"".join(taken).decode().split("\n")[:-1]
 
-    def heard(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         """Return what came since the last time, decoded."""
         return [json.loads(line) for line in self.lines()]
 
-    def heard_ids(self) -> list[str | int]:
+    def received_ids(self) -> list[str | int]:
         """Return the ids of the answers that came since the last time."""
-        return [answer["request_id"] for answer in self.heard() if "data" in answer]
+        return [answer["request_id"] for answer in self.received() if "data" in answer]
 
     def leave(self) -> None:
         """Lose the connection."""
-        self._house.requests.closed(self.session)
+        self._harness.requests.closed(self.session)
 
     def close_transport(self) -> None:
         raise AssertionError("requests close no session")
@@ -66,7 +66,7 @@ class Visitor:
         raise AssertionError("requests wait for no session")
 
 
-class House:
+class RequestHarness:
     """The service, with a wheel on a clock of its own."""
 
     def __init__(

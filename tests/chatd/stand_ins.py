@@ -1,4 +1,4 @@
-"""What the rooms of the daemon are given in tests instead of a clock, a loop, a file and Faker."""
+"""What the parts of the daemon are given in tests instead of a clock, a loop, a file and Faker."""
 
 from collections import deque
 from collections.abc import Callable
@@ -23,8 +23,8 @@ class FakeClock(FakeTime):
         return EPOCH_NS + round(self.now * 1e9)
 
 
-class Deferred:
-    """Stands in for `loop.call_soon`: what was deferred runs when a test ends the turn."""
+class ManualScheduler:
+    """Stands in for `loop.call_soon`: what was scheduled runs when a test says so."""
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], None]] = deque()
@@ -33,7 +33,7 @@ class Deferred:
         self._calls.append(call)
 
     def run(self) -> None:
-        """End the turn: run what was deferred, and what that defers."""
+        """Run what was scheduled, and what that schedules."""
         while self._calls:
             self._calls.popleft()()
 

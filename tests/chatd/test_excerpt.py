@@ -17,7 +17,7 @@ from common.messages.request import BareRequest
 from tests.chatd.lone import detached_send_queue
 
 
-class Nobody:
+class NullTransport:
     """A transport without a connection, and a service that takes every message."""
 
     local_host = "192.0.2.254"
@@ -38,7 +38,7 @@ class Nobody:
 
 @pytest.fixture
 def session() -> Session:
-    return Session("192.0.2.1:40000", 0.0, detached_send_queue(), Nobody())
+    return Session("192.0.2.1:40000", 0.0, detached_send_queue(), NullTransport())
 
 
 def test_a_message_is_shown_as_the_line_that_it_is() -> None:
@@ -73,16 +73,16 @@ def test_a_token_is_not_shown(message: Hello | History) -> None:
     assert '"name":"ann"' in shown
 
 
-def test_of_a_bad_line_its_fault_is_shown() -> None:
+def test_of_a_bad_line_its_error_is_shown() -> None:
     line = BadLine(Error("unknown_code", "the code '\x1b' is not known"))
     assert summarize(line) == "not a message: the code '\\x1b' is not known"
 
 
-def test_a_printing_router_logs_every_message_with_who_sent_it(
+def test_a_logging_router_logs_every_message_with_who_sent_it(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    router = LoggingRouter([Nobody()])
+    router = LoggingRouter([NullTransport()])
     router.serve(session, [Ping("1")])
     assert caplog.messages == ['192.0.2.1:40000: {"code":"ping","ref":"1"}']
     session.name = "ann"
@@ -92,12 +92,12 @@ def test_a_printing_router_logs_every_message_with_who_sent_it(
     ]
 
 
-def test_a_printing_router_logs_each_of_many_messages_once_when_it_is_its_turn(
+def test_a_logging_router_logs_each_of_many_messages_once_when_it_is_its_turn(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     session.inflight.add(MAX_INFLIGHT)
-    suspended = LoggingRouter([Nobody()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
+    suspended = LoggingRouter([NullTransport()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
     for count in (1, 2, 3):
         assert suspended is not None
         assert [message[-3:-2] for message in caplog.messages] == list("123")[:count]
@@ -109,5 +109,5 @@ def test_without_it_no_content_reaches_the_log(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    Router([Nobody()]).serve(session, [Outgoing("bob", "hi")])
+    Router([NullTransport()]).serve(session, [Outgoing("bob", "hi")])
     assert caplog.messages == []

@@ -24,13 +24,11 @@ def pool() -> FakeUserPool:
     return FakeUserPool("en_US", SEED)
 
 
-def items(pool: FakeUserPool, seed: int = SEED, *, batches: int = 1, **wishes: Any) -> list[Any]:
+def items(pool: FakeUserPool, seed: int = SEED, *, batches: int = 1, **fields: Any) -> list[Any]:
     """Return what stands on the first batches of a subscription."""
-    subscription = Subscribe(**wishes)
-    rounds = chain.from_iterable(
-        generate_batch(subscription, pool, seed, n) for n in range(batches)
-    )
-    return list(chain.from_iterable(rounds))
+    subscription = Subscribe(**fields)
+    rows = chain.from_iterable(generate_batch(subscription, pool, seed, n) for n in range(batches))
+    return list(chain.from_iterable(rows))
 
 
 def test_the_same_seed_makes_the_same_users_and_arrays_in_every_run(pool: FakeUserPool) -> None:
@@ -48,9 +46,9 @@ def test_no_batch_is_like_the_one_before(pool: FakeUserPool) -> None:
 
 
 def test_topics_take_turns_in_the_order_in_which_they_were_named(pool: FakeUserPool) -> None:
-    drawn = items(pool, topics=("array", "user"))
-    assert {type(item) for item in drawn[0::2]} == {list}
-    assert {type(item) for item in drawn[1::2]} == {Person}
+    generated = items(pool, topics=("array", "user"))
+    assert {type(item) for item in generated[0::2]} == {list}
+    assert {type(item) for item in generated[1::2]} == {Person}
 
 
 def test_a_user_has_every_field_and_fits_the_wire(pool: FakeUserPool) -> None:
@@ -73,13 +71,13 @@ def test_an_array_has_the_size_asked_for_and_both_ends_of_its_range(pool: FakeUs
 
 
 @pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 999, 1_000])
-def test_a_batch_is_no_larger_than_allowed_and_its_rounds_a_power_of_two(
+def test_a_batch_is_no_larger_than_allowed_and_its_rows_a_power_of_two(
     pool: FakeUserPool, size: int
 ) -> None:
-    rounds = len(items(pool, topics=ARRAYS, size=size))
-    assert rounds <= MAX_ROWS
-    assert rounds * size <= MAX_NUMBERS
-    assert rounds.bit_count() == 1
+    rows = len(items(pool, topics=ARRAYS, size=size))
+    assert rows <= MAX_ROWS
+    assert rows * size <= MAX_NUMBERS
+    assert rows.bit_count() == 1
 
 
 def test_a_range_of_one_number_is_fine(pool: FakeUserPool) -> None:
@@ -93,15 +91,15 @@ def test_a_locale_makes_users_of_its_own(pool: FakeUserPool) -> None:
     assert not any(user.name.isascii() for user in japanese)
 
 
-class Reader:
+class Subscriber:
     """One subscriber of a generator whose thread is the real one."""
 
-    def __init__(self, generator: Generator, **wishes: Any) -> None:
+    def __init__(self, generator: Generator, **fields: Any) -> None:
         self._generator = generator
-        self._subscription = Subscribe(**wishes)
+        self._subscription = Subscribe(**fields)
         self._more = asyncio.Event()
 
-    async def open(self) -> "Reader":
+    async def open(self) -> "Subscriber":
         self._stream = await self._generator.open(self._subscription, self._more.set)
         return self
 
@@ -135,10 +133,13 @@ def test_with_a_seed_everyone_reads_the_batches_from_the_first_one_on(pool: Fake
     count = 3 * MAX_ROWS * 2
 
     async def script(generator: Generator) -> None:
-        first, second = await Reader(generator).open(), await Reader(generator, ref="b").open()
+        first, second = (
+            await Subscriber(generator).open(),
+            await Subscriber(generator, ref="b").open(),
+        )
         assert await first.read(count) == items(pool, batches=3)
         assert await second.read(count) == items(pool, batches=3)
-        late = await Reader(generator, interval_ms=0).open()
+        late = await Subscriber(generator, interval_ms=0).open()
         assert await late.read(10) == items(pool)[:10]
 
     run_generator(SEED, script)
@@ -146,7 +147,7 @@ def test_with_a_seed_everyone_reads_the_batches_from_the_first_one_on(pool: Fake
 
 def test_without_a_seed_a_batch_is_shared_and_everyone_reads_it_in_an_own_order() -> None:
     async def script(generator: Generator) -> None:
-        first, second = [await Reader(generator, topics=ARRAYS).open() for _ in range(2)]
+        first, second = [await Subscriber(generator, topics=ARRAYS).open() for _ in range(2)]
         one, other = await first.read(MAX_ROWS), await second.read(MAX_ROWS)
         assert one != other
         assert sorted(one) == sorted(other)
@@ -157,18 +158,18 @@ def test_without_a_seed_a_batch_is_shared_and_everyone_reads_it_in_an_own_order(
 
 def test_without_a_seed_topics_take_turns_all_the_same() -> None:
     async def script(generator: Generator) -> None:
-        drawn = await (await Reader(generator).open()).read(100)
-        assert {type(item) for item in drawn[0::2]} == {Person}
-        assert {type(item) for item in drawn[1::2]} == {list}
+        generated = await (await Subscriber(generator).open()).read(100)
+        assert {type(item) for item in generated[0::2]} == {Person}
+        assert {type(item) for item in generated[1::2]} == {list}
 
     run_generator(None, script)
 
 
 def test_who_comes_later_without_a_seed_begins_where_the_others_are() -> None:
     async def script(generator: Generator) -> None:
-        first = await Reader(generator, topics=ARRAYS).open()
+        first = await Subscriber(generator, topics=ARRAYS).open()
         before = await first.read(5 * MAX_ROWS)
-        late = await Reader(generator, topics=ARRAYS).open()
+        late = await Subscriber(generator, topics=ARRAYS).open()
         read = await late.read(MAX_ROWS)
         assert sorted(read) != sorted(before[:MAX_ROWS])
         assert sorted(read) == sorted(await first.read(MAX_ROWS))
@@ -177,10 +178,10 @@ def test_who_comes_later_without_a_seed_begins_where_the_others_are() -> None:
 
 
 async def test_a_batch_is_kept_as_long_as_it_is_read_and_generated_again_after() -> None:
-    drawn: list[int] = []
+    generated: list[int] = []
 
     def generate(number: int) -> PendingBatch:
-        drawn.append(number)
+        generated.append(number)
         return asyncio.get_running_loop().create_future()
 
     cache = BatchCache(generate)
@@ -188,7 +189,7 @@ async def test_a_batch_is_kept_as_long_as_it_is_read_and_generated_again_after()
     assert cache.batch(3) is reading
     del reading
     cache.batch(3)
-    assert drawn == [3, 3]
+    assert generated == [3, 3]
     assert cache.newest == 3
 
 
@@ -198,6 +199,6 @@ def test_an_open_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(generator: Generator) -> None:
         for _ in range(2):
             with pytest.raises(ImportError):
-                await Reader(generator).open()
+                await Subscriber(generator).open()
 
     run_generator(None, script)

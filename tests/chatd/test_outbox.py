@@ -73,7 +73,7 @@ def test_the_bytes_of_its_chunks_are_counted() -> None:
     assert send_queue.size == 3
 
 
-def test_the_bytes_of_replies_are_counted_once_they_are_packed() -> None:
+def test_the_bytes_of_replies_are_counted_once_they_are_encoded() -> None:
     send_queue = detached_send_queue()
     send_queue.send(Pong("", ""))
     send_queue.encode_pending()

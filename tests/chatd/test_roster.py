@@ -18,7 +18,7 @@ def test_who_joined_is_found_by_name_and_by_identity() -> None:
     assert (len(presence), list(presence), presence.names()) == (1, [ann], ["user 1"])
 
 
-def test_who_joined_gets_deliveries_only_from_going_live() -> None:
+def test_who_joined_gets_deliveries_only_from_start_live() -> None:
     presence, ann = Presence(), detached_session(1, Format.V1)
     presence.join(ann)
     assert (ann.is_live, live(presence, Format.V1)) == (False, [])

@@ -9,11 +9,11 @@ from chatd.session import MAX_INFLIGHT, Session
 from common.messages.base import Error
 from common.messages.basic import Ping
 from tests.chatd.lone import detached_session
-from tests.chatd.stage import Stage
+from tests.chatd.stage import ServiceHarness
 
 
-async def test_a_session_says_who_it_is_and_from_where(stage: Stage) -> None:
-    ann = stage.enter()
+async def test_a_session_says_who_it_is_and_from_where(harness: ServiceHarness) -> None:
+    ann = harness.connect()
     assert str(ann.session) == "192.0.2.1:40000"
     await ann.hello(name="ann")
     assert str(ann.session) == "ann (192.0.2.1:40000)"
@@ -30,8 +30,8 @@ def test_closing_sends_the_error_last_and_nothing_after_it() -> None:
     assert codes[2:] == [b""]
 
 
-async def test_only_the_first_end_counts(stage: Stage) -> None:
-    ann = await stage.hello("ann")
+async def test_only_the_first_end_counts(harness: ServiceHarness) -> None:
+    ann = await harness.register("ann")
     ann.session.close("quit")
     ann.session.close("connection lost", Error("shutting_down", "…"))
     assert ann.session.close_reason == "quit"

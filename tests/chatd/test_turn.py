@@ -8,11 +8,11 @@ from chatd.outbox import EncodedChunk, SendQueue
 from chatd.turn import MAX_WRITE, WriteBatcher
 from common.messages.basic import Ping
 from tests.chatd.lone import drop
-from tests.chatd.stand_ins import Deferred
+from tests.chatd.stand_ins import ManualScheduler
 
 
-def test_however_much_is_queued_in_a_turn_it_is_flushed_once() -> None:
-    scheduler, flushed = Deferred(), list[str]()
+def test_however_much_is_queued_in_a_loop_iteration_it_is_flushed_once() -> None:
+    scheduler, flushed = ManualScheduler(), list[str]()
     batcher = WriteBatcher(scheduler)
     ann = SendQueue(batcher.schedule, lambda: flushed.append("ann"), drop)
     bob = SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop)
@@ -24,8 +24,8 @@ def test_however_much_is_queued_in_a_turn_it_is_flushed_once() -> None:
     assert flushed == ["ann", "bob"]
 
 
-def test_the_next_turn_flushes_again() -> None:
-    scheduler, flushed = Deferred(), list[str]()
+def test_the_next_loop_iteration_flushes_again() -> None:
+    scheduler, flushed = ManualScheduler(), list[str]()
     batcher = WriteBatcher(scheduler)
     ann = SendQueue(batcher.schedule, lambda: flushed.append("ann"), drop)
     for _ in range(3):
@@ -36,7 +36,7 @@ def test_the_next_turn_flushes_again() -> None:
 
 
 def test_what_a_flush_queues_elsewhere_is_flushed_too() -> None:
-    scheduler, flushed = Deferred(), list[str]()
+    scheduler, flushed = ManualScheduler(), list[str]()
     batcher = WriteBatcher(scheduler)
     bob = SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop)
     ann = SendQueue(batcher.schedule, lambda: bob.send(Ping()), drop)
@@ -46,7 +46,7 @@ def test_what_a_flush_queues_elsewhere_is_flushed_too() -> None:
 
 
 def test_a_flush_that_fails_keeps_no_other_from_theirs(caplog: pytest.LogCaptureFixture) -> None:
-    scheduler, flushed = Deferred(), list[str]()
+    scheduler, flushed = ManualScheduler(), list[str]()
     batcher = WriteBatcher(scheduler)
 
     def fail() -> None:
@@ -65,67 +65,67 @@ def test_a_flush_that_fails_keeps_no_other_from_theirs(caplog: pytest.LogCapture
     assert "RuntimeError: the transport is broken" in caplog.text
 
 
-class Kernel:
+class FakeKernel:
     """Takes so many bytes of each write, and notes what it and the transport were given."""
 
-    def __init__(self, room: int = MAX_WRITE, error: OSError | None = None) -> None:
+    def __init__(self, window: int = MAX_WRITE, error: OSError | None = None) -> None:
         self.taken: list[tuple[int, bytes]] = []
-        self.left: list[bytes] = []
+        self.unfinished: list[bytes] = []
         """What the transport was given."""
         self.flushed = 0
-        self._room = room
-        self._fault = error
+        self._window = window
+        self._error = error
 
     def write(self, descriptor: int, encoded: bytes) -> int:
-        if self._fault is not None:
-            raise self._fault
-        self.taken.append((descriptor, encoded[: self._room]))
-        return min(self._room, len(encoded))
+        if self._error is not None:
+            raise self._error
+        self.taken.append((descriptor, encoded[: self._window]))
+        return min(self._window, len(encoded))
 
     def flush(self) -> None:
         self.flushed += 1
 
     def send_queue(self, batcher: WriteBatcher, descriptor: int | None) -> SendQueue:
-        send_queue = SendQueue(batcher.schedule, self.flush, self.left.append)
+        send_queue = SendQueue(batcher.schedule, self.flush, self.unfinished.append)
         send_queue.descriptor = descriptor
         return send_queue
 
 
 def test_what_one_write_takes_goes_straight_to_the_kernel() -> None:
-    kernel = Kernel()
-    batcher = WriteBatcher(Deferred(), kernel.write)
+    kernel = FakeKernel()
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
     for descriptor in (7, 8):
         send_queue = kernel.send_queue(batcher, descriptor)
         send_queue.put(EncodedChunk(b"a\n"))
         send_queue.put(EncodedChunk(b"b\n"))
     batcher.flush()
     assert kernel.taken == [(7, b"a\nb\n"), (8, b"a\nb\n")]
-    assert not kernel.left
+    assert not kernel.unfinished
     assert not kernel.flushed
 
 
 @pytest.mark.parametrize(
     ("kernel", "left"),
     [
-        (Kernel(room=3), b"lo\n"),
-        (Kernel(error=BlockingIOError()), b"hello\n"),
-        (Kernel(error=BrokenPipeError()), b"hello\n"),
+        (FakeKernel(window=3), b"lo\n"),
+        (FakeKernel(error=BlockingIOError()), b"hello\n"),
+        (FakeKernel(error=BrokenPipeError()), b"hello\n"),
     ],
     ids=["part of it is taken", "nothing is taken", "nobody listens"],
 )
 def test_what_the_kernel_does_not_take_is_left_to_the_transport(
-    kernel: Kernel, left: bytes
+    kernel: FakeKernel, left: bytes
 ) -> None:
-    batcher = WriteBatcher(Deferred(), kernel.write)
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
     kernel.send_queue(batcher, 7).put(EncodedChunk(b"hello\n"))
     batcher.flush()
-    assert kernel.left == [left]
+    assert kernel.unfinished == [left]
     assert kernel.flushed == 1
 
 
 def test_what_is_more_than_one_write_is_flushed() -> None:
-    kernel = Kernel()
-    batcher = WriteBatcher(Deferred(), kernel.write)
+    kernel = FakeKernel()
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
     send_queue = kernel.send_queue(batcher, 7)
     for _ in range(2):
         send_queue.put(EncodedChunk(b"x" * MAX_WRITE))
@@ -150,8 +150,8 @@ def close(send_queue: SendQueue) -> None:
 def test_where_there_is_more_to_do_than_to_write_the_connection_does_it(
     change: Callable[[SendQueue], None],
 ) -> None:
-    kernel = Kernel()
-    batcher = WriteBatcher(Deferred(), kernel.write)
+    kernel = FakeKernel()
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
     send_queue = kernel.send_queue(batcher, 7)
     change(send_queue)
     send_queue.put(EncodedChunk(b"a\n"))
@@ -166,12 +166,12 @@ def test_a_transport_that_fails_keeps_no_other_from_what_is_left(
     def fail(_encoded: bytes) -> None:
         raise RuntimeError("the transport is broken")
 
-    kernel = Kernel(room=1)
-    batcher = WriteBatcher(Deferred(), kernel.write)
+    kernel = FakeKernel(window=1)
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
     broken, sound = kernel.send_queue(batcher, 7), kernel.send_queue(batcher, 8)
     broken.write = fail
     for send_queue in (broken, sound):
         send_queue.put(EncodedChunk(b"hello"))
     batcher.flush()
-    assert kernel.left == [b"ello"]
+    assert kernel.unfinished == [b"ello"]
     assert "RuntimeError: the transport is broken" in caplog.text

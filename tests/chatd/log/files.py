@@ -54,13 +54,13 @@ def old_log(directory: Path, version: int = 1) -> Path:
     return path
 
 
-def found(path: Path) -> list[str]:
+def problems(path: Path) -> list[str]:
     """Return all that is wrong with a log."""
     with closing(open_to_read(path)) as log:
         return list(check(log))
 
 
-def doctor(path: Path, *statements: str) -> None:
+def tamper(path: Path, *statements: str) -> None:
     """Change a database behind the back of the log."""
     connection = apsw.Connection(os.fspath(path))
     for statement in statements:

@@ -16,7 +16,7 @@ from chatd.log.opening import Durability
 from chatd.log.port import AppendResult, Entry, Log, NewMessage
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
-from tests.chatd.stand_ins import EPOCH_NS, Deferred
+from tests.chatd.stand_ins import EPOCH_NS, ManualScheduler
 
 PLENTY: Final = 100_000
 """Messages to keep, where a test is not about forgetting."""
@@ -63,15 +63,15 @@ OpenLog: TypeAlias = Callable[[int], AbstractAsyncContextManager[Harness]]
 
 class _MemoryHarness:
     def __init__(self, keep: int) -> None:
-        self._end_turn = Deferred()
-        self.log: Log[str] = MemoryLog(keep, self._end_turn)
+        self._scheduler = ManualScheduler()
+        self.log: Log[str] = MemoryLog(keep, self._scheduler)
         self.reported: list[Reported] = []
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:
         self.reported += each(results)
 
     async def commit(self) -> None:
-        self._end_turn.run()
+        self._scheduler.run()
 
 
 @asynccontextmanager
@@ -147,18 +147,18 @@ def ids(entries: list[Entry]) -> list[int]:
     return [entry.id for entry in entries]
 
 
-async def fill(bench: Harness, *messages: NewMessage) -> None:
+async def fill(harness: Harness, *messages: NewMessage) -> None:
     """Append `messages`, each with a sender of its own, and commit them."""
     for number, one in enumerate(messages):
-        bench.log.append([one], f"origin {number}")
-    await bench.commit()
+        harness.log.append([one], f"sender {number}")
+    await harness.commit()
 
 
-async def replayed(bench: Harness, reader: int, after: int, through: int) -> list[Entry]:
+async def replayed(harness: Harness, reader: int, after: int, through: int) -> list[Entry]:
     """Return what all pages of a replay hold together."""
     entries: list[Entry] = []
     while after < through:
-        page = await bench.log.replay(reader, after, through)
+        page = await harness.log.replay(reader, after, through)
         assert after < page.position <= through
         assert all(after < entry.id <= page.position for entry in page.entries)
         entries += page.entries

@@ -63,5 +63,5 @@ async def test_a_ref_that_was_forgotten_is_no_duplicate(tmp_path: Path) -> None:
         ("stored", 1, "r"),
         ("stored", 2, "r"),
     ]
-    assert [one.sender for one in bench.reported] == ["origin 0", "origin 1"]
+    assert [one.sender for one in bench.reported] == ["sender 0", "sender 1"]
     await bench.log.close()

@@ -15,7 +15,7 @@ from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import NewMessage
 from chatd.log.retention import Retention
-from tests.chatd.log.files import found
+from tests.chatd.log.files import problems
 from tests.chatd.log.harness import (
     ANN,
     BOB,
@@ -33,7 +33,7 @@ SEGMENT_SIZE = 10
 
 
 @pytest.fixture(autouse=True)
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filing, "SEGMENT_SIZE", SEGMENT_SIZE)
     monkeypatch.setattr(filing, "ID_BLOCK_SIZE", 3)
 
@@ -111,8 +111,8 @@ def test_direct_messages_are_found_wherever_they_are(database: Database, count: 
     history = database.history(ANN, 3 * count + 1, 10 * count)
     assert ids(history.entries) == [n for n in range(1, 3 * count + 1) if n % 3]
     assert not history.more
-    heard = database.replay(ANN, 0, 3 * count).entries
-    assert ids(heard) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
+    received = database.replay(ANN, 0, 3 * count).entries
+    assert ids(received) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
 
 
 @pytest.mark.parametrize("kept", [SEGMENT_SIZE // 2, 2 * SEGMENT_SIZE, 5 * SEGMENT_SIZE])
@@ -162,7 +162,7 @@ def test_a_log_goes_on_in_the_middle_of_indexing(tmp_path: Path, count: int) -> 
         kinds = {one.kind for n in range(count) for one in store(database, direct_message(n))}
         assert kinds <= {"duplicate"}
         database.close()
-    assert found(tmp_path / FILE) == []
+    assert problems(tmp_path / FILE) == []
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_what_is_forgotten_leaves_the_indexes_too(
         pass
     rows = counts(tmp_path / FILE)
     assert (rows["filed"], rows["refs"]) == (5 * SEGMENT_SIZE, kept)
-    assert found(tmp_path / FILE) == []
+    assert problems(tmp_path / FILE) == []
     (result,) = store(database, direct_message(0))
     assert (result.kind, result.entry.id) == ("stored", 5 * SEGMENT_SIZE + 1)
 
@@ -193,15 +193,15 @@ def test_what_could_not_be_stored_is_not_known(database: Database, tmp_path: Pat
     assert [one.entry.id for one in results[:691]] == [*range(SEGMENT_SIZE + 1, SEGMENT_SIZE + 692)]
     while database.index(is_idle=True):
         pass
-    assert found(tmp_path / FILE) == []
+    assert problems(tmp_path / FILE) == []
 
 
 async def test_all_is_indexed_when_nobody_says_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committer, "MAINTENANCE_INTERVAL", 0.01)
-    async with open_sqlite(tmp_path) as bench, asyncio.timeout(30):
-        await fill(bench, *[direct_message(number) for number in range(SEGMENT_SIZE - 1)])
+    async with open_sqlite(tmp_path) as harness, asyncio.timeout(30):
+        await fill(harness, *[direct_message(number) for number in range(SEGMENT_SIZE - 1)])
         while counts(tmp_path / FILE)["filed"] < SEGMENT_SIZE - 1:
-            await bench.commit()
+            await harness.commit()
     assert counts(tmp_path / FILE)["refs"] == SEGMENT_SIZE - 1

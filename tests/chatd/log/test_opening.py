@@ -13,7 +13,7 @@ from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import UnusableLogError
 from chatd.log.schema import MIGRATIONS, WITH_DEFERRED_INDEX
-from tests.chatd.log.files import doctor, found, long_log, make_log, old_log, overwrite
+from tests.chatd.log.files import long_log, make_log, old_log, overwrite, problems, tamper
 from tests.chatd.log.harness import BOB, each, ids, new_message
 
 
@@ -29,16 +29,16 @@ def refusal(path: Path) -> str:
 
 def quick_check(path: Path) -> str:
     """Return what was found in a damaged file, the advice left out."""
-    history = refusal(path)
-    assert history.startswith(f"{path} is damaged: ")
-    assert history.endswith(
+    detail = refusal(path)
+    assert detail.startswith(f"{path} is damaged: ")
+    assert detail.endswith(
         ". Put back a backup, or move it away (and log.sqlite-wal) to begin a new log"
     )
-    return history.removeprefix(f"{path} is damaged: ").partition(". Put back")[0]
+    return detail.removeprefix(f"{path} is damaged: ").partition(". Put back")[0]
 
 
 class TestDamage:
-    def test_a_intact_log_is_opened(self, tmp_path: Path) -> None:
+    def test_an_intact_log_is_opened(self, tmp_path: Path) -> None:
         database = Database(open_database(long_log(tmp_path), "process"))
         assert (database.first, database.last) == (1, 3_000)
         database.close()
@@ -71,12 +71,12 @@ class TestDamage:
 
     def test_a_log_that_lost_its_name_is_refused(self, tmp_path: Path) -> None:
         path = make_log(tmp_path)
-        doctor(path, "DELETE FROM log")
+        tamper(path, "DELETE FROM log")
         assert quick_check(path) == "the table log has 0 rows instead of one"
 
     def test_an_index_without_a_message_of_its_table_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(
+        tamper(
             path,
             "PRAGMA writable_schema = ON",
             "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
@@ -93,7 +93,7 @@ class TestLargeFiles:
         monkeypatch.setattr(soundness, "BUDGET", -1.0)
 
     @pytest.mark.parametrize("count", [0, 1, 3_000])
-    def test_a_intact_one_is_opened(self, tmp_path: Path, count: int) -> None:
+    def test_an_intact_one_is_opened(self, tmp_path: Path, count: int) -> None:
         open_database(long_log(tmp_path, count), "process").close()
 
     def test_one_that_was_cut_is_refused(self, tmp_path: Path) -> None:
@@ -103,24 +103,24 @@ class TestLargeFiles:
 
     def test_a_message_that_is_missing_is_found_if_it_is_a_sample(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(path, "DELETE FROM entry WHERE id BETWEEN 1000 AND 1999")
+        tamper(path, "DELETE FROM entry WHERE id BETWEEN 1000 AND 1999")
         assert "is missing" in quick_check(path)
 
     def test_the_newest_are_all_looked_at(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(path, "DELETE FROM entry WHERE id = 2990")
+        tamper(path, "DELETE FROM entry WHERE id = 2990")
         assert quick_check(path) == "message 2990 is missing"
 
     def test_an_index_without_the_newest_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(path, "DELETE FROM known_ref WHERE id = 2995")
+        tamper(path, "DELETE FROM known_ref WHERE id = 2995")
         assert quick_check(path) == "message 2995 is not found by its ref"
 
 
 class TestOtherFiles:
     def test_another_database_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
-        doctor(path, "CREATE TABLE entry (id INTEGER)")
+        tamper(path, "CREATE TABLE entry (id INTEGER)")
         assert refusal(path) == (
             f"{path} is no log of chatd; move it away or choose another --data"
         )
@@ -185,8 +185,8 @@ class TestVersions:
     def test_one_of_an_older_version_goes_on(self, tmp_path: Path, version: int) -> None:
         path = old_log(tmp_path, version)
         if version >= WITH_DEFERRED_INDEX:
-            doctor(path, "UPDATE log SET filed = 1300", "DELETE FROM letter WHERE id > 1400")
-        assert found(path) == []
+            tamper(path, "UPDATE log SET filed = 1300", "DELETE FROM letter WHERE id > 1400")
+        assert problems(path) == []
         newer = Database(open_database(path, "power"))
         assert (newer.last, newer.earlier_epochs()) == (1_501, {})
         messages = [
@@ -203,7 +203,7 @@ class TestVersions:
         assert ids(newer.history(8, 2_000, 1_000).entries) == [1, *range(3, 1_502, 2), 1_502]
         assert ids(newer.history(7, 1_000, 10).entries) == [*range(990, 1_000)]
         newer.close()
-        assert found(path) == []
+        assert problems(path) == []
 
     def test_a_migration_that_fails_changes_nothing(self, tmp_path: Path) -> None:
         path = make_log(tmp_path, [new_message()])
@@ -221,7 +221,7 @@ class TestVersions:
 
     def test_a_newer_one_is_refused(self, tmp_path: Path) -> None:
         path = make_log(tmp_path)
-        doctor(path, "PRAGMA user_version = 99")
+        tamper(path, "PRAGMA user_version = 99")
         assert refusal(path) == (
             f"{path} was written by a newer chatd (tables of version 99, this one knows "
             f"{len(MIGRATIONS)}); start that one, or choose another --data"

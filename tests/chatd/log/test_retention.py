@@ -33,24 +33,24 @@ async def test_messages_are_forgotten_when_they_are_too_old(
 ) -> None:
     # However slow the machine is, one step is enough for them all.
     monkeypatch.setattr(database, "TRIM_STEP", math.inf)
-    async with open_sqlite(tmp_path, Retention(age_ns=DAY_NS)) as bench:
-        await fill(bench, *[new_message() for _ in range(100)])
-        bench.now_ns += DAY_NS
-        await fill(bench, new_message())
-        assert bench.log.first == 1
-        bench.now_ns += 1
-        await fill(bench, new_message())
-        assert ids(await replayed(bench, BOB, 0, bench.log.last)) == []
-        assert (bench.log.first, bench.log.last) == (103, 102)
+    async with open_sqlite(tmp_path, Retention(age_ns=DAY_NS)) as harness:
+        await fill(harness, *[new_message() for _ in range(100)])
+        harness.now_ns += DAY_NS
+        await fill(harness, new_message())
+        assert harness.log.first == 1
+        harness.now_ns += 1
+        await fill(harness, new_message())
+        assert ids(await replayed(harness, BOB, 0, harness.log.last)) == []
+        assert (harness.log.first, harness.log.last) == (103, 102)
 
 
 async def test_a_smaller_limit_counts_from_the_next_start_on(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path) as bench:
-        await fill(bench, *[new_message(recipient=CAROL, ref=f"{n}") for n in range(50)])
-    async with open_sqlite(tmp_path, Retention(messages=10)) as bench:
-        await bench.commit()
-        assert (bench.log.first, bench.log.last) == (41, 50)
-        assert len((await bench.log.history(CAROL, 100, 100)).entries) == 10
+    async with open_sqlite(tmp_path) as harness:
+        await fill(harness, *[new_message(recipient=CAROL, ref=f"{n}") for n in range(50)])
+    async with open_sqlite(tmp_path, Retention(messages=10)) as harness:
+        await harness.commit()
+        assert (harness.log.first, harness.log.last) == (41, 50)
+        assert len((await harness.log.history(CAROL, 100, 100)).entries) == 10
 
 
 def test_the_database_takes_no_more_than_it_may(rows: Database) -> None:
