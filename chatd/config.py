@@ -1,4 +1,4 @@
-"""What the daemon can be told."""
+"""The settings of the daemon."""
 
 import os
 from pathlib import Path

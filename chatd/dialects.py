@@ -1,4 +1,4 @@
-"""The three ways in which one log entry is told: legacy, version 1, text."""
+"""The three ways in which one log entry is rendered: legacy, version 1, text."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
@@ -29,7 +29,7 @@ def v1_message(entry: Entry) -> Incoming | IncomingBroadcast:
 
 def _legacy_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]:
     messages: list[Incoming | IncomingBroadcast] = []
-    for entry in entries:  # most are told alone, and to begin a comprehension takes longer
+    for entry in entries:  # most come alone, and to begin a comprehension takes longer
         message = entry.message
         kind = IncomingBroadcast if message.recipient is None else Incoming
         messages.append(kind(message.name, message.content))

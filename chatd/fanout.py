@@ -29,7 +29,8 @@ class Fanout:
 
     def deliver(self, results: Sequence[AppendResult[Session]]) -> None:
         """Queue what `results` mean for everyone who is live; the log calls this."""
-        delivery, session_by_identity = _Delivery(self._presence.live), self._presence.by_identity
+        delivery = _BatchDelivery(self._presence.live)
+        session_by_identity = self._presence.by_identity
         for result in results:
             entries, sender = result.entries, result.sender
             sender.inflight.done(len(entries))
@@ -54,11 +55,11 @@ class Fanout:
         delivery.queue(self.last)
 
 
-class _Delivery:
+class _BatchDelivery:
     """What one batch means: the broadcasts in order, and what single sessions get.
 
     A broadcast is written down once, however many are served individually: each of them takes what
-    it has not heard yet in one piece, before something of its own is added and at the end.
+    it has not received yet in one piece, before something of its own is added and at the end.
     """
 
     def __init__(self, live: Mapping[Format, Iterable[Session]]) -> None:

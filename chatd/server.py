@@ -48,7 +48,7 @@ DRAIN_TIMEOUT: Final = 3.0
 """Seconds (s) that clients have to take what is left for them when the server stops."""
 
 PRESENCE_INTERVAL: Final = 600.0
-"""Seconds (s) after which the log is told again who is here."""
+"""Seconds (s) after which the log records again who is here."""
 
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _SPARE_DESCRIPTORS: Final = 64
@@ -168,7 +168,7 @@ class Server:
         self._stopping.set()
 
     async def _drain(self) -> None:
-        """Commit and deliver what was taken, say goodbye, and give everyone time to hear it."""
+        """Commit and deliver what was taken, say goodbye, and give everyone time to read it."""
         await self._log.flush()
         for connection in list(self._connections):
             connection.session.close("server stops", _SHUTTING_DOWN)

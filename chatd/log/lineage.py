@@ -1,7 +1,7 @@
 """Which log it is, and how far its ids mean the same in the logs that it goes on from.
 
 A log that lacks its newest messages, which may have been seen, would give their ids again, to other
-messages, and nobody who saw the old ones would ever be told of the new. So it takes another name
+messages, and nobody who saw the old ones would ever get the new. So it takes another name
 before it goes on, and remembers under which names it went, each with the newest id that they have
 in common. Who comes back with an id of one of these goes on after that, and not from the beginning.
 (Epochs that remember where they began serve replicated logs in the same way: Kafka's KIP-101.)

@@ -50,12 +50,12 @@ class Worker:
         await opened.future
 
     def submit(self, task: Callable[[Database], None]) -> None:
-        """Have `task` done; nobody hears of it."""
+        """Have `task` done; no result is reported."""
         self._tasks.append(task)
         self._wakeup.wake()
 
     async def run(self, work: Callable[[Database], T]) -> T:
-        """Return what `work` returns; raises StorageError for a fault of the database."""
+        """Return what `work` returns; raises StorageError for an error of the database."""
         result = _ThreadFuture[T]()
 
         def task(database: Database) -> None:

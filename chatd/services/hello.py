@@ -175,7 +175,7 @@ class Registration:
         """Send what the log holds for the session, then go live without a seam.
 
         `gap` says that something is missing before the first of it. What the log has forgotten is
-        told before what follows: who is cut off in the middle goes on after that.
+        reported before what follows: who is cut off in the middle goes on after that.
         Commits go on meanwhile and are read from the log too, until there is none that was not
         read; then, in the same loop iteration, the session joins those who get them live.
         """

@@ -32,7 +32,7 @@ So the last is dated some 0.1 ms early, where that many are due at once.
 _SECOND_NS: Final = 1_000_000_000
 
 
-class TimeFile(Protocol):
+class ExchangeRecorder(Protocol):
     """The file of all exchanges, as the service uses it; nothing here blocks."""
 
     @property
@@ -80,7 +80,7 @@ class Exchanges:
         self,
         wheel: TimerWheel,
         clock: Clock,
-        time_file: TimeFile,
+        time_file: ExchangeRecorder,
         limits: ExchangeLimits,
         flush: Callable[[], None],
     ) -> None:
