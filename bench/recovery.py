@@ -22,12 +22,12 @@ from typing import Final
 from msgspec import structs
 
 from bench.report import Recovery, read, write
-from chatd.log.batch import Batch
-from chatd.log.checkpointer import MANY_PAGES
+from chatd.log.batch import CommitBatch
+from chatd.log.checkpointer import MAX_PAGES
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database
-from chatd.log.port import Draft
-from chatd.log.schema import FILE_ALL
+from chatd.log.port import NewMessage
+from chatd.log.schema import INDEX_ALL
 
 GOAL_S: Final = 1.0
 """Seconds (s) that may go by until the first message is acknowledged."""
@@ -91,7 +91,7 @@ def _make_log(path: Path, messages: int) -> int:
     database = open_database(path, "process")
     database.execute("PRAGMA synchronous = OFF; PRAGMA cache_size = -200000")
     database.execute(_FILL, {"messages": messages, "people": _PEOPLE})
-    database.execute(FILE_ALL)
+    database.execute(INDEX_ALL)
     database.close()
     return path.stat().st_size
 
@@ -134,11 +134,11 @@ def _die(path: Path) -> None:
     if child == 0:
         database = Database(open_database(path, "process"))
         anyone = random.Random(database.last)
-        while database.wal_pages < MANY_PAGES:
+        while database.wal_pages < MAX_PAGES:
             to = (anyone.randrange(1, _PEOPLE) * 4611686018427387 for _ in range(20))
-            drafts = [Draft(1, "user", "x" * 100, 0, 0, each, "somebody") for each in to]
-            database.store(Batch([(drafts, None)], (), {}))
-            database.file()
+            messages = [NewMessage(1, "user", "x" * 100, 0, 0, each, "somebody") for each in to]
+            database.store(CommitBatch([(messages, None)], (), {}))
+            database.index()
         os._exit(0)
     os.waitpid(child, 0)
 

@@ -1,1 +1,1 @@
-"""The daemon: one port for chat, requests, timestamps, feeds and introductions."""
+"""The daemon: one port for chat, requests, timestamps, feeds and groups that share files."""

@@ -22,24 +22,24 @@ BROKEN_PIPE: Final = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the daemon until it is told to stop, or do its errand; return the exit code."""
+    """Run the daemon until it is told to stop, or do its action; return the exit code."""
     streams.open_closed()
     # What is cut short before the server has a better answer to Ctrl-C is as if it never began.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         settings = _settings(sys.argv[1:] if arguments is None else arguments)
         if settings.check is not None or settings.backup is not None:
-            return _run_errand(settings)
+            return _run_action(settings)
         _prepare(settings.data)
         return _serve(settings)
-    except sources.ConfigError as fault:
-        return _complain(fault, USAGE)
-    except UnusableLogError as fault:
-        return _complain(fault, UNUSABLE_LOG)
+    except sources.ConfigError as error:
+        return _print_error(error, USAGE)
+    except UnusableLogError as error:
+        return _print_error(error, UNUSABLE_LOG)
     except UnreadError:
         return BROKEN_PIPE
-    except OutputError as fault:
-        return _complain(fault, USAGE)
+    except OutputError as error:
+        return _print_error(error, USAGE)
 
 
 def _settings(arguments: Sequence[str]) -> Config:
@@ -47,7 +47,7 @@ def _settings(arguments: Sequence[str]) -> Config:
         return sources.load(arguments, os.environ)
 
 
-def _run_errand(settings: Config) -> int:
+def _run_action(settings: Config) -> int:
     from chatd import errands  # noqa: PLC0415 - as below
 
     if settings.check is not None:
@@ -68,15 +68,15 @@ def _serve(settings: Config) -> int:
     async def serve() -> None:
         await Server(settings).run()
 
-    _collect_garbage_less_often()
+    _relax_garbage_collection()
     try:
         uvloop.run(serve())
-    except ListenError as fault:
-        return _complain(fault, CANNOT_LISTEN)
+    except ListenError as error:
+        return _print_error(error, CANNOT_LISTEN)
     return 0
 
 
-def _collect_garbage_less_often() -> None:
+def _relax_garbage_collection() -> None:
     """Look for garbage in cycles after 500,000 new objects, not after 700.
 
     The server makes hardly any: neither a message nor a connection that is over leaves a cycle. To
@@ -92,14 +92,14 @@ def _prepare(data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=data):
             pass
-    except OSError as fault:
+    except OSError as error:
         raise sources.ConfigError(
-            f"cannot write in {data}: {fault.strerror}; choose another with --data"
+            f"cannot write in {data}: {error.strerror}; choose another with --data"
         ) from None
 
 
-def _complain(fault: Exception, code: int) -> int:
-    print(f"{PROGRAM}: {fault}", file=sys.stderr)  # noqa: T201
+def _print_error(error: Exception, code: int) -> int:
+    print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -1,4 +1,4 @@
-"""What the daemon can be told."""
+"""The settings of the daemon."""
 
 import os
 from pathlib import Path
@@ -124,15 +124,17 @@ class Config(Struct, frozen=True, kw_only=True):
     ] = "en_US"
     print_messages: Annotated[
         bool,
-        Option(parse_switch, "yes|no", "log every message that clients send (no)", bare="yes"),
+        Option(
+            parse_switch, "yes|no", "log every message that clients send (no)", flag_value="yes"
+        ),
     ] = False
     check: Annotated[
         Path | None,
-        Option(Path, "DIR", "look for damage in a data directory, and end", is_errand=True),
+        Option(Path, "DIR", "look for damage in a data directory, and end", is_action=True),
     ] = None
     backup: Annotated[
         Path | None,
-        Option(Path, "FILE", "copy the log in --data, in use or not, and end", is_errand=True),
+        Option(Path, "FILE", "copy the log in --data, in use or not, and end", is_action=True),
     ] = None
     log_fault: Annotated[
         Literal["none", "ack-before-commit", "forget-refs"], Option(str, "FAULT", "")

@@ -9,12 +9,12 @@ from typing import Final, cast
 from msgspec import Struct
 
 from chatd.clock import Clock
-from chatd.outbox import Outbox
-from chatd.reader import Reader
+from chatd.outbox import SendQueue
+from chatd.reader import ConnectionReader
 from chatd.router import Router
 from chatd.session import Session
-from chatd.turn import CHUNK, Turn
-from chatd.wheel import Wheel
+from chatd.turn import MAX_WRITE, WriteBatcher
+from chatd.wheel import TimerWheel
 from common.addresses import Address
 from common.messages import Error
 from common.units import format_duration
@@ -25,34 +25,34 @@ LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
 
 
-class Terms(Struct, frozen=True):
+class ConnectionLimits(Struct, frozen=True):
     """What is granted to a connection: bytes a line and queued, seconds (s) of silence (0: any)."""
 
     max_line: int
-    outbox_limit: int
+    send_queue_limit: int
     idle_timeout: float
 
 
 class Connection(asyncio.Protocol):
-    """Hands on chunks as they come, and writes once per turn of the loop.
+    """Hands on chunks as they come, and writes once per loop iteration.
 
     It takes the place of the stream reader that it is given with `writer`: to wake a task for each
     chunk took a fifth of the time of a ping.
     """
 
     __slots__ = (
-        "_ended",
+        "_drain_waiter",
         "_is_eof_read",
         "_is_eof_sent",
         "_last_read",
+        "_limits",
         "_loop",
         "_monotonic",
-        "_outbox",
+        "_on_closed",
         "_reader",
-        "_room",
         "_router",
-        "_streams",
-        "_terms",
+        "_send_queue",
+        "_stream_protocol",
         "_timer",
         "_transport",
         "_wall_ns",
@@ -66,33 +66,33 @@ class Connection(asyncio.Protocol):
         writer: StreamWriter,
         *,
         router: Router,
-        turn: Turn,
-        wheel: Wheel,
+        write_batcher: WriteBatcher,
+        wheel: TimerWheel,
         clock: Clock,
-        terms: Terms,
-        ended: Callable[["Connection"], None],
+        limits: ConnectionLimits,
+        on_closed: Callable[["Connection"], None],
     ) -> None:
         self._writer = writer  # which would close the transport if it were let go of
         self._transport = cast(asyncio.Transport, writer.transport)
-        self._streams = self._transport.get_protocol()
+        self._stream_protocol = self._transport.get_protocol()
         self._router = router
         self._wall_ns = clock.wall_ns
         self._monotonic = clock.monotonic
         self._wheel = wheel
-        self._terms = terms
-        self._ended = ended
+        self._limits = limits
+        self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox(turn.wake, self._flush, self._transport.write)
-        self._outbox.descriptor = writer.get_extra_info("socket").fileno()
-        self._room: asyncio.Future[None] | None = None
+        self._send_queue = SendQueue(write_batcher.schedule, self._flush, self._transport.write)
+        self._send_queue.descriptor = writer.get_extra_info("socket").fileno()
+        self._drain_waiter: asyncio.Future[None] | None = None
         self._is_eof_read = False
         self._is_eof_sent = False
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self.session = Session(_address(writer), clock.monotonic(), self._outbox, self)
-        self._reader = Reader(self.session, router, self._transport, terms.max_line)
+        self.session = Session(_address(writer), clock.monotonic(), self._send_queue, self)
+        self._reader = ConnectionReader(self.session, router, self._transport, limits.max_line)
         # The transport is to hold only what the kernel would not take at once; the rest stays in
-        # the outbox, where it is counted and can be dropped message by message.
+        # the send queue, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)
         self._transport.set_protocol(self)
 
@@ -105,29 +105,29 @@ class Connection(asyncio.Protocol):
     def start(self) -> None:
         """Note that the connection is to be served; one that is turned away never starts."""
         logger.info("%s: connected", self.session)
-        if self._terms.idle_timeout:
-            self._watch_idleness()
+        if self._limits.idle_timeout:
+            self._check_idle()
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         """Write what is queued, then close; the session calls this when it is over."""
-        logger.info("%s: disconnected: %s", self.session, self.session.how_it_ended)
+        logger.info("%s: disconnected: %s", self.session, self.session.close_reason)
         self._router.closed(self.session)
-        self._outbox.descriptor = None
-        self._rearm(LINGER, self._transport.abort)
+        self._send_queue.descriptor = None
+        self._restart_timer(LINGER, self._transport.abort)
         self._flush()
 
     def abort(self) -> None:
         """Cut the connection off, whatever is still to be written."""
         self._transport.abort()
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Wait until what is queued went to the kernel; let others have their turn anyway."""
         self._flush()
-        if not self._outbox.is_blocked:
+        if not self._send_queue.is_blocked:
             await asyncio.sleep(0)
-        while self._outbox.is_blocked:
-            self._room = self._room or self._loop.create_future()
-            await self._room
+        while self._send_queue.is_blocked:
+            self._drain_waiter = self._drain_waiter or self._loop.create_future()
+            await self._drain_waiter
 
     def data_received(self, chunk: bytes) -> None:
         """Serve what became complete with `chunk`, behind what is due."""
@@ -136,8 +136,8 @@ class Connection(asyncio.Protocol):
         session.read_ns = wall_ns()
         # Where a thousand connections have something to read, what has a deadline would wait for
         # all of them: that doubled the p99 of the lateness of 500 exchanges of 10 ms.
-        if monotonic() >= self._wheel.due:
-            self._wheel.turn()
+        if monotonic() >= self._wheel.next_deadline:
+            self._wheel.advance()
         # Once closing, what still comes is read and dropped: to close with unread bytes would
         # reset the connection and could destroy the last answer on its way.
         if session.is_closing:
@@ -156,63 +156,63 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Keep what is queued: the kernel does not take more."""
-        self._outbox.is_blocked = True
+        self._send_queue.is_blocked = True
 
     def resume_writing(self) -> None:
         """Go on writing."""
-        self._let_write()
+        self._resume_sending()
         if self.session.is_closing:
-            self._rearm(LINGER, self._transport.abort)
+            self._restart_timer(LINGER, self._transport.abort)
         self._flush()
 
-    def connection_lost(self, fault: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Let go of everything."""
-        self._outbox.descriptor = None  # which the next connection may get
-        self._let_write()
-        reason = getattr(fault, "strerror", None) or fault
-        self.session.close(f"connection lost ({reason})" if fault else "connection lost")
+        self._send_queue.descriptor = None  # which the next connection may get
+        self._resume_sending()
+        reason = getattr(error, "strerror", None) or error
+        self.session.close(f"connection lost ({reason})" if error else "connection lost")
         if self._timer is not None:
             self._timer.cancel()
         if self._reader.task is None:
-            self._end()
+            self._release()
         else:
-            self._reader.task.add_done_callback(lambda _task: self._end())
+            self._reader.task.add_done_callback(lambda _task: self._release())
 
-    def _end(self) -> None:
+    def _release(self) -> None:
         """Cut what leads back here, so that all of it is freed at once.
 
         Garbage in a cycle waits for a collection of its generation, and the longer a connection had
         lasted the rarer that is: with 8,000 there at a time and 48,000 in all, chatd took three
         times the memory, 211 MB and not 75.
         """
-        self._streams.connection_lost(None)
-        self._outbox.flush = _flush_nothing
-        self.session.let_go()
-        self._ended(self)
+        self._stream_protocol.connection_lost(None)
+        self._send_queue.flush = _flush_nothing
+        self.session.detach()
+        self._on_closed(self)
 
     def _flush(self) -> None:
-        """Hand what is queued to the kernel; the turn calls this, once for all of a turn."""
-        transport, outbox = self._transport, self._outbox
+        """Hand what is queued to the kernel; the write batcher calls this once an iteration."""
+        transport, send_queue = self._transport, self._send_queue
         if transport.is_closing():
-            outbox.clear()
+            send_queue.clear()
             # After a half-close nobody reads, and only a write finds out that nobody listens.
             self.session.close("connection lost")
             return
-        while not outbox.is_blocked:
-            encoded = outbox.take(CHUNK)
+        while not send_queue.is_blocked:
+            encoded = send_queue.take(MAX_WRITE)
             if not encoded:
                 if self.session.is_closing:
-                    self._say_goodbye()
-                elif outbox.refill is not None:
-                    outbox.refill()
+                    self._shut_down()
+                elif send_queue.on_drained is not None:
+                    send_queue.on_drained()
                 return
             transport.write(encoded)
-        outbox.pack()  # so that what cannot be written counts
-        queued = outbox.size + transport.get_write_buffer_size()
-        if queued > self._terms.outbox_limit and not self.session.is_closing:
-            self._cut_off(queued)
+        send_queue.encode_pending()  # so that what cannot be written counts
+        queued = send_queue.size + transport.get_write_buffer_size()
+        if queued > self._limits.send_queue_limit and not self.session.is_closing:
+            self._drop_slow_consumer(queued)
 
-    def _say_goodbye(self) -> None:
+    def _shut_down(self) -> None:
         """Say that nothing more comes, and close when the other side has said so too."""
         if not self._is_eof_sent:
             self._is_eof_sent = True
@@ -220,34 +220,34 @@ class Connection(asyncio.Protocol):
         if self._is_eof_read:
             self._transport.close()
 
-    def _let_write(self) -> None:
-        self._outbox.is_blocked = False
-        if self._room is not None:
-            self._room.set_result(None)
-            self._room = None
+    def _resume_sending(self) -> None:
+        self._send_queue.is_blocked = False
+        if self._drain_waiter is not None:
+            self._drain_waiter.set_result(None)
+            self._drain_waiter = None
 
-    def _cut_off(self, queued: int) -> None:
-        self._outbox.clear()
+    def _drop_slow_consumer(self, queued: int) -> None:
+        self._send_queue.clear()
         detail = (
             f"you do not read: {queued} bytes were waiting for you and the limit is "
-            f"{self._terms.outbox_limit}; come back and resume after id {self._outbox.taken_id}, "
-            "the last that was handed over"
+            f"{self._limits.send_queue_limit}; come back and resume after id "
+            f"{self._send_queue.last_sent_id}, the last that was handed over"
         )
         self.session.close("slow consumer", Error("slow_consumer", detail))
 
-    def _watch_idleness(self) -> None:
-        timeout = self._terms.idle_timeout
-        rest = self._last_read + timeout - self._loop.time()
-        if rest > 0:
-            self._rearm(rest, self._watch_idleness)
+    def _check_idle(self) -> None:
+        timeout = self._limits.idle_timeout
+        remaining = self._last_read + timeout - self._loop.time()
+        if remaining > 0:
+            self._restart_timer(remaining, self._check_idle)
             return
         detail = f"nothing was heard from you for {format_duration(timeout)}; come back any time"
         self.session.close("idle", Error("idle_timeout", detail))
 
-    def _rearm(self, delay: float, call: Callable[[], None]) -> None:
+    def _restart_timer(self, delay: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(delay, call)
+        self._timer = self._loop.call_later(delay, callback)
 
 
 def _flush_nothing() -> None:

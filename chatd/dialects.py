@@ -1,4 +1,4 @@
-"""The three ways in which one log entry is told: bare, version 1, text."""
+"""The three ways in which one log entry is rendered: legacy, version 1, text."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
@@ -13,63 +13,63 @@ from common.text import render
 from common.timestamps import format_time
 
 
-def delivery(entry: Entry) -> Incoming | IncomingBroadcast:
+def v1_message(entry: Entry) -> Incoming | IncomingBroadcast:
     """Return `entry` as version 1 delivers it."""
-    draft = entry.draft
-    kind = IncomingBroadcast if draft.recipient is None else Incoming
+    message = entry.message
+    kind = IncomingBroadcast if message.recipient is None else Incoming
     return kind(
-        draft.name,
-        draft.content,
+        message.name,
+        message.content,
         entry.id,
-        format_time(draft.sent_ns),
-        draft.since,
-        UNSET if draft.ref is None else draft.ref,
+        format_time(message.sent_ns),
+        message.since,
+        UNSET if message.ref is None else message.ref,
     )
 
 
-def _bare(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]:
-    told: list[Incoming | IncomingBroadcast] = []
-    for entry in entries:  # most are told alone, and to begin a comprehension takes longer
-        draft = entry.draft
-        kind = IncomingBroadcast if draft.recipient is None else Incoming
-        told.append(kind(draft.name, draft.content))
-    return told
+def _legacy_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]:
+    messages: list[Incoming | IncomingBroadcast] = []
+    for entry in entries:  # most come alone, and to begin a comprehension takes longer
+        message = entry.message
+        kind = IncomingBroadcast if message.recipient is None else Incoming
+        messages.append(kind(message.name, message.content))
+    return messages
 
 
-def _full(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]:
-    return [*map(delivery, entries)]
+def _v1_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]:
+    return [*map(v1_message, entries)]
 
 
-def _text(entries: Iterable[Entry]) -> list[Raw]:
+def _text_lines(entries: Iterable[Entry]) -> list[Raw]:
     return [
-        Raw(str(render(delivery(entry), nameless=entry.draft.nameless)).encode())
+        Raw(str(render(v1_message(entry), nameless=entry.message.anonymous)).encode())
         for entry in entries
     ]
 
 
-class Dialect:
+class Format:
     """What a session asked for in its hello: one of three, each a single object."""
 
-    BARE: ClassVar["Dialect"]
+    LEGACY: ClassVar["Format"]
     """The original protocol, not one field more."""
-    FULL: ClassVar["Dialect"]
+    V1: ClassVar["Format"]
     """Version 1."""
-    TEXT: ClassVar["Dialect"]
+    TEXT: ClassVar["Format"]
     """Plain lines, for netcat."""
 
     def __init__(
         self,
-        tell: Callable[[Iterable[Entry]], Sequence[Incoming | IncomingBroadcast | Raw]],
+        to_messages: Callable[[Iterable[Entry]], Sequence[Incoming | IncomingBroadcast | Raw]],
         encode: Callable[[Sequence[Message]], bytes] = codec.encode_lines,
     ) -> None:
-        self.tell = tell
+        self.to_messages = to_messages
         """Returns the deliveries of entries, for `codec.encode_lines`."""
         self.encode = encode
         """Returns messages as they go over the wire, each with its newline."""
 
     def encode_entries(self, entries: Iterable[Entry]) -> bytes:
         """Return the deliveries of `entries` as they go over the wire."""
-        return codec.encode_lines(self.tell(entries))
+        return codec.encode_lines(self.to_messages(entries))
 
 
 def _encode_text(messages: Sequence[Message]) -> bytes:
@@ -78,8 +78,8 @@ def _encode_text(messages: Sequence[Message]) -> bytes:
     return "".join(f"{line}\n" for line in lines if line is not None).encode()
 
 
-Dialect.BARE = Dialect(_bare)
-Dialect.FULL = Dialect(_full)
-Dialect.TEXT = Dialect(_text, _encode_text)
+Format.LEGACY = Format(_legacy_messages)
+Format.V1 = Format(_v1_messages)
+Format.TEXT = Format(_text_lines, _encode_text)
 
-DIALECTS: Final = (Dialect.BARE, Dialect.FULL, Dialect.TEXT)
+FORMATS: Final = (Format.LEGACY, Format.V1, Format.TEXT)

@@ -13,19 +13,19 @@ from chatd.log.port import UnusableLogError
 from chatd.streams import write
 
 
-def check(place: Path) -> bool:
+def check(target: Path) -> bool:
     """Look at all of a log, print what is found, and return whether it is sound.
 
-    `place` is a data directory, in use or not, or a backup. Raises UnusableLogError, OutputError.
+    `target` is a data directory, in use or not, or a backup. Raises UnusableLogError, OutputError.
     """
-    path = place / FILE if place.is_dir() else place
+    path = target / FILE if target.is_dir() else target
     with closing(open_to_read(path)) as log:
         try:
             log.execute("BEGIN")
             write(f"{path}: {_contents(log)}, {path.stat().st_size} bytes")
-            findings = list(soundness.findings(log))
-        except apsw.Error as fault:
-            findings = [str(fault)]
+            findings = list(soundness.check(log))
+        except apsw.Error as error:
+            findings = [str(error)]
     for finding in findings:
         write(finding)
     write("damaged: put back a backup" if findings else "sound")
@@ -36,8 +36,8 @@ def back_up_to(data: Path, target: Path) -> None:
     """Copy the log in `data`, in use or not, to `target`. Raises UnusableLogError."""
     try:
         size = back_up(data / FILE, target)
-    except (OSError, apsw.Error) as fault:
-        raise UnusableLogError(f"cannot make the backup {target}: {fault}") from None
+    except (OSError, apsw.Error) as error:
+        raise UnusableLogError(f"cannot make the backup {target}: {error}") from None
     print(f"{size} bytes are in {target}", file=sys.stderr)  # noqa: T201
 
 

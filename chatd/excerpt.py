@@ -9,16 +9,18 @@ from common.messages import ClientMessage
 from common.messages.chat import Hello, History
 from common.text import visible
 
-LONGEST: Final = 200
+MAX_CHARACTERS: Final = 200
 """Characters shown of a message."""
 
 
-def excerpt(message: ClientMessage | BadLine) -> str:
+def summarize(message: ClientMessage | BadLine) -> str:
     """Return `message` as JSON, escaped and cut; of what is no message, what is wrong with it."""
     if isinstance(message, BadLine):
         return f"not a message: {visible(message.error.detail)}"
     if isinstance(message, Hello | History) and message.token is not UNSET:
         message = structs.replace(message, token="(not shown)")  # noqa: S106 - it hides one
     text = encode(message)[:-1].decode()
-    rest = len(text) - LONGEST
-    return visible(text[:LONGEST]) + (f"… and {rest} characters more" if rest > 0 else "")
+    omitted = len(text) - MAX_CHARACTERS
+    return visible(text[:MAX_CHARACTERS]) + (
+        f"… and {omitted} characters more" if omitted > 0 else ""
+    )

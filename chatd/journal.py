@@ -12,14 +12,14 @@ from common.recorder import Recorder, Rows
 
 logger: Final = logging.getLogger(__name__)
 
-_SLICE: Final = 1_024
+_ROWS_PER_SLICE: Final = 1_024
 """Rows formatted before the interpreter is let go of, in 0.4 ms: the loop waits no longer."""
 
-BATCH: Final = 0.02
+BATCH_INTERVAL: Final = 0.02
 """Seconds (s) that rows wait for others: what a crash can cost, and the size of a batch."""
 
 
-class TimeJournal:
+class TimeFileThread:
     """Appends the rows of all exchanges to one file, batch by batch, never on the loop."""
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +44,7 @@ class TimeJournal:
     def start_block(self) -> None:
         """Begin a block."""
         self._submit(lambda recorder: recorder.start_block())
-        self._timer = self._loop.call_later(BATCH, self._write_batch)
+        self._timer = self._loop.call_later(BATCH_INTERVAL, self._write_batch)
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block, after the rows that were added to it."""
@@ -61,7 +61,7 @@ class TimeJournal:
 
     def _write_batch(self) -> None:
         self._flush()
-        self._timer = self._loop.call_later(BATCH, self._write_batch)
+        self._timer = self._loop.call_later(BATCH_INTERVAL, self._write_batch)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -107,5 +107,5 @@ class TimeJournal:
 
 
 def _write(recorder: Recorder, rows: Rows) -> None:
-    for start in range(0, len(rows), _SLICE):
-        recorder.write(rows[start : start + _SLICE])
+    for start in range(0, len(rows), _ROWS_PER_SLICE):
+        recorder.write(rows[start : start + _ROWS_PER_SLICE])

@@ -11,7 +11,7 @@ from typing import Final
 from common.addresses import Address
 
 _BACKLOG: Final = 4096
-_ACCEPTS_PER_TURN: Final = 16
+_ACCEPTS_PER_ITERATION: Final = 16
 _READER_LIMIT: Final = 128 * 1024
 
 Accept = Callable[[StreamReader, StreamWriter], None]
@@ -28,29 +28,29 @@ async def listen(accept: Accept, host: str, port: int) -> list[asyncio.Server]:
     """
     try:
         first = await _start(accept, host, port)
-        beside = [
-            await _start(accept, sock=twin)
-            for listening in first.sockets
-            for twin in _twins(listening)
+        siblings = [
+            await _start(accept, sock=sibling)
+            for listen_socket in first.sockets
+            for sibling in _reuseport_sockets(listen_socket)
         ]
-    except OSError as fault:
-        if fault.errno == errno.EADDRINUSE:
-            why = "the port is in use; stop who uses it or choose another with --port"
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason = "the port is in use; stop who uses it or choose another with --port"
         else:
-            why = f"{_reason(fault)}; choose another with --host and --port"
-        raise ListenError(f"cannot listen on {Address(host, port)}: {why}") from None
-    listeners = [first, *beside]
+            reason = f"{_reason(error)}; choose another with --host and --port"
+        raise ListenError(f"cannot listen on {Address(host, port)}: {reason}") from None
+    listeners = [first, *siblings]
     for listener in listeners:
-        for listening in listener.sockets:
-            _keep_alive(listening)
+        for listen_socket in listener.sockets:
+            _enable_keepalive(listen_socket)
     return listeners
 
 
-def _reason(fault: OSError) -> str:
+def _reason(error: OSError) -> str:
     """Return what the system says, without the words that asyncio puts before it."""
-    if isinstance(fault, socket.gaierror) or fault.errno is None:
-        return fault.strerror or str(fault)
-    return os.strerror(fault.errno).lower()
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or str(error)
+    return os.strerror(error.errno).lower()
 
 
 async def _start(
@@ -64,39 +64,39 @@ async def _start(
     )
 
 
-def _twins(listening: socket.socket) -> Iterator[socket.socket]:
-    """Yield more sockets for the address of `listening`, each with a queue of its own.
+def _reuseport_sockets(listen_socket: socket.socket) -> Iterator[socket.socket]:
+    """Yield more sockets for the address of `listen_socket`, each with a queue of its own.
 
-    libuv accepts one connection per socket and turn of the loop, so that a crowd that came while
-    the loop was busy would wait a turn for each of its members. The kernel deals those who come out
+    libuv accepts one connection per socket and loop iteration, so that clients that came while
+    the loop was busy would wait an iteration for each other. The kernel deals those who come out
     to the queues and wakes only the one that somebody stands in: copies of one descriptor all woke
     for each, and to accept nobody 15 times was 20 % of the CPU for a client who came alone.
 
-    `listening` shares its address from now on, and not from the start: a chatd of the same user
+    `listen_socket` shares its address from now on, and not from the start: a chatd of the same user
     that has the address already would go unnoticed.
     """
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    for _ in range(_ACCEPTS_PER_TURN - 1):
-        twin = socket.socket(listening.family, listening.type)
-        twin.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        twin.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if twin.family == socket.AF_INET6:
-            twin.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does
+    listen_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for _ in range(_ACCEPTS_PER_ITERATION - 1):
+        sibling = socket.socket(listen_socket.family, listen_socket.type)
+        sibling.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sibling.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sibling.family == socket.AF_INET6:
+            sibling.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does
         try:
-            twin.bind(listening.getsockname())
+            sibling.bind(listen_socket.getsockname())
         except OSError:  # not every kernel shares an address that was bound alone; one has to do
-            twin.close()
+            sibling.close()
             return
-        yield twin
+        yield sibling
 
 
-def _keep_alive(listening: socket.socket) -> None:
+def _enable_keepalive(listen_socket: socket.socket) -> None:
     """Have the kernel find out, in about two minutes, that the host of a client is gone.
 
     Connections inherit it from the socket that listens. To ask for it on each of them, and for the
     address that few need to know, took 15 % of the time in which 5,000 clients are welcomed.
     """
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listen_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
         if hasattr(socket, option):
-            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+            listen_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 class Option(NamedTuple):
     """How a setting is written and explained; `parse` raises ValueError.
 
-    `bare` is what the flag means without a value, where that is allowed. An errand is done instead
-    of serving, so only a flag can ask for it. What has no `help` is not shown.
+    `flag_value` is what the flag means without a value, where that is allowed. An action is done
+    instead of serving, so only a flag can ask for it. What has no `help` is not shown.
     """
 
     parse: Callable[[str], Any]
     metavar: str
     help: str
-    bare: str | None = None
-    is_errand: bool = False
+    flag_value: str | None = None
+    is_action: bool = False
 
 
 def parse_switch(text: str) -> bool:

@@ -5,8 +5,8 @@ import logging
 from functools import partial
 from typing import Final
 
-from chatd.dialects import Dialect
-from chatd.router import Halt, Router
+from chatd.dialects import Format
+from chatd.router import Router, Suspended
 from chatd.session import MAX_INFLIGHT, Session
 from common.catalogue import FROM_CLIENT
 from common.codec import Decoder
@@ -16,7 +16,7 @@ from common.text import TextDecoder
 logger: Final = logging.getLogger(__name__)
 
 
-class Reader:
+class ConnectionReader:
     """Has everything served as it comes; a task is started only for what has to be waited for.
 
     Until that is done `transport` is not read from. Lines have at most `max_line` bytes.
@@ -38,23 +38,23 @@ class Reader:
     def feed(self, chunk: bytes) -> None:
         """Serve what became complete with `chunk`."""
         try:
-            halt = self._router.serve(self._session, self._decoder.feed(chunk))
+            suspended = self._router.serve(self._session, self._decoder.feed(chunk))
         except Exception:
-            self._fail()
+            self._close_failed()
             return
-        if halt is not None:
+        if suspended is not None:
             self._transport.pause_reading()
-            self.task = asyncio.get_running_loop().create_task(self._catch_up(halt))
+            self.task = asyncio.get_running_loop().create_task(self._complete(suspended))
 
     def finish(self) -> None:
         """Serve what the end of input completes; close the session when nothing is due to it."""
         self.task = asyncio.get_running_loop().create_task(self._finish())
 
-    async def _catch_up(self, halt: Halt) -> None:
+    async def _complete(self, suspended: Suspended) -> None:
         try:
-            await self._go_on(halt)
+            await self._resume(suspended)
         except Exception:
-            self._fail()
+            self._close_failed()
         self.task = None
         if not self._transport.is_closing():
             self._transport.resume_reading()
@@ -62,32 +62,32 @@ class Reader:
     async def _finish(self) -> None:
         session = self._session
         try:
-            await self._go_on(self._router.serve(session, self._decoder.finish()))
-            await session.inflight.below(1)
-            await session.owed.below(1)
+            await self._resume(self._router.serve(session, self._decoder.finish()))
+            await session.inflight.wait_below(1)
+            await session.pending_replies.wait_below(1)
         except Exception:
-            self._fail()
+            self._close_failed()
         session.close("end of input")
 
-    async def _go_on(self, halt: Halt | None) -> None:
+    async def _resume(self, suspended: Suspended | None) -> None:
         session = self._session
-        while halt is not None:
-            go_on = halt.go_on
-            if halt.rest is not None:
-                await self._router.settle(session, halt)
-                if session.outbox.dialect is Dialect.TEXT and isinstance(self._decoder, Decoder):
-                    go_on = partial(self._serve_as_text, self._decoder.take_rest())
-            if session.is_full:
-                await session.drained()
-                await session.inflight.below(MAX_INFLIGHT)
+        while suspended is not None:
+            resume = suspended.resume
+            if suspended.pending is not None:
+                await self._router.complete(session, suspended)
+                if session.send_queue.format is Format.TEXT and isinstance(self._decoder, Decoder):
+                    resume = partial(self._switch_to_text, self._decoder.take_rest())
+            if session.is_backpressured:
+                await session.drain()
+                await session.inflight.wait_below(MAX_INFLIGHT)
             if session.is_closing:
                 return
-            halt = go_on()
+            suspended = resume()
 
-    def _serve_as_text(self, unread: bytes) -> Halt | None:
+    def _switch_to_text(self, unread: bytes) -> Suspended | None:
         self._decoder = TextDecoder(self._max_line)
         return self._router.serve(self._session, self._decoder.feed(unread))
 
-    def _fail(self) -> None:
+    def _close_failed(self) -> None:
         logger.exception("%s: failed", self._session)
         self._session.close("a fault of the server")

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from chatd.excerpt import excerpt
+from chatd.excerpt import summarize
 from chatd.log.port import StorageError
-from chatd.routes import Route, Service, Stream
+from chatd.routes import BatchHandler, Route, Service
 from chatd.session import MAX_INFLIGHT, Session
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
@@ -20,22 +20,22 @@ from common.messages import ClientMessage, Error, Refusal
 
 logger: Final = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 64
+_BATCH_SIZE: Final = 64
 """Messages that a stream takes before it is looked whether too much is under way."""
 
 
-class Halt(NamedTuple):
-    """Where serving stops: for `rest`, what is left to do of `message`.
+class Suspended(NamedTuple):
+    """Where serving stops: for `pending`, what is left to do of `message`.
 
-    Where that is None there is too much under way. `go_on` serves what is behind it.
+    Where that is None there is too much under way. `resume` serves what is behind it.
     """
 
     message: ClientMessage | BadLine
-    rest: Awaitable[None] | None
-    go_on: Callable[[], "Halt | None"]
+    pending: Awaitable[None] | None
+    resume: Callable[[], "Suspended | None"]
 
 
-class _Run:
+class _MessageBatch:
     """Messages of one kind that follow each other, and how far they are served."""
 
     __slots__ = ("_messages", "kind", "unserved")
@@ -55,34 +55,36 @@ class Router:
 
     def __init__(self, services: Iterable[Service]) -> None:
         self._services = tuple(services)
-        rows = [row for service in self._services for row in service.routes]
-        kinds = {row.kind for row in rows}
-        if len(rows) != len(kinds):
+        entries = [entry for service in self._services for entry in service.routes]
+        kinds = {entry.kind for entry in entries}
+        if len(entries) != len(kinds):
             raise LookupError("two services route the same kind of message")
         missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in kinds]
         if missing:
             raise LookupError(f"no service routes {', '.join(missing)}")
-        rows.append(Route(BadLine, _answer_bad_line, needs_welcome=False))
-        self._for_members = {row.kind: row for row in rows}
-        self._for_strangers = {row.kind: _closed_to_strangers(row) for row in rows}
+        entries.append(Route(BadLine, _send_line_error, requires_hello=False))
+        self._for_registered = {entry.kind: entry for entry in entries}
+        self._for_unregistered = {entry.kind: _closed_to_unregistered(entry) for entry in entries}
 
-    def serve(self, session: Session, messages: Iterable[ClientMessage | BadLine]) -> Halt | None:
+    def serve(
+        self, session: Session, messages: Iterable[ClientMessage | BadLine]
+    ) -> Suspended | None:
         """Serve `messages` up to the first after which there is something to wait for.
 
         What this returns is to be settled before going on. A list is looked at as a whole, of
         anything else one message is taken at a time.
         """
         if isinstance(messages, list):
-            return self._serve_runs(session, _runs(messages))
+            return self._serve_batches(session, _batches(messages))
         return self._serve_each(session, iter(messages))
 
-    async def settle(self, session: Session, halt: Halt) -> None:
+    async def complete(self, session: Session, suspended: Suspended) -> None:
         """Wait for what is left to do; its failure is answered like any other."""
-        if halt.rest is not None:
+        if suspended.pending is not None:
             try:
-                await halt.rest
-            except Exception as failure:
-                _answer(session, halt.message, failure)
+                await suspended.pending
+            except Exception as error:
+                _send_error(session, suspended.message, error)
 
     def closed(self, session: Session) -> None:
         """Tell every service that `session` is over."""
@@ -94,101 +96,111 @@ class Router:
 
     def _serve_each(
         self, session: Session, messages: Iterator[ClientMessage | BadLine]
-    ) -> Halt | None:
+    ) -> Suspended | None:
         # Whoever is welcomed is waited for, and then this is called again. Here the properties of a
         # session are written out: each cost 1 % of a ping that comes alone.
-        table = self._for_members if session.identity else self._for_strangers
+        table = self._for_registered if session.identity else self._for_unregistered
         for message in messages:
-            rest = None
+            pending = None
             try:
-                rest = table[type(message)].handler(session, message)
-            except Exception as failure:
-                _answer(session, message, failure)
+                pending = table[type(message)].handler(session, message)
+            except Exception as error:
+                _send_error(session, message, error)
             if session.is_closing:
                 return None
-            if rest is not None or session.outbox.is_busy or session.inflight.count >= MAX_INFLIGHT:
-                return Halt(message, rest, partial(self._serve_each, session, messages))
+            if (
+                pending is not None
+                or session.send_queue.is_above_high_water
+                or session.inflight.count >= MAX_INFLIGHT
+            ):
+                return Suspended(message, pending, partial(self._serve_each, session, messages))
         return None
 
-    def _serve_runs(self, session: Session, runs: deque[_Run]) -> Halt | None:
+    def _serve_batches(self, session: Session, batches: deque[_MessageBatch]) -> Suspended | None:
         """Do what `_serve_each` does, with one call for many messages where a stream takes them.
 
         That took a third off what a ping costs, and a fifth off a direct message.
         """
-        table = self._for_members if session.is_welcome else self._for_strangers
-        while runs:
-            run = runs[0]
-            stream = table[run.kind].stream
-            if stream is None:
-                halt = self._serve_each(session, run.unserved)
+        table = self._for_registered if session.is_registered else self._for_unregistered
+        while batches:
+            batch = batches[0]
+            batch_handler = table[batch.kind].batch_handler
+            if batch_handler is None:
+                suspended = self._serve_each(session, batch.unserved)
             else:
-                halt = _serve_stream(session, run, stream)
-            if halt is not None:
-                return halt._replace(go_on=partial(self._serve_runs, session, runs))
+                suspended = _serve_batch(session, batch, batch_handler)
+            if suspended is not None:
+                return suspended._replace(resume=partial(self._serve_batches, session, batches))
             if session.is_closing:
                 return None
-            runs.popleft()
+            batches.popleft()
         return None
 
 
-class PrintingRouter(Router):
+class LoggingRouter(Router):
     """A router that logs every message before it is served."""
 
-    def serve(self, session: Session, messages: Iterable[ClientMessage | BadLine]) -> Halt | None:
-        """Log an excerpt of each message and serve it."""
-        return super().serve(session, _printed(session, messages))
+    def serve(
+        self, session: Session, messages: Iterable[ClientMessage | BadLine]
+    ) -> Suspended | None:
+        """Log a summary of each message and serve it."""
+        return super().serve(session, _logged(session, messages))
 
 
-def _printed(
+def _logged(
     session: Session, messages: Iterable[ClientMessage | BadLine]
 ) -> Iterator[ClientMessage | BadLine]:
     for message in messages:
-        logger.info("%s: %s", session, excerpt(message))
+        logger.info("%s: %s", session, summarize(message))
         yield message
 
 
-def _runs(messages: Sequence[ClientMessage | BadLine]) -> deque[_Run]:
+def _batches(messages: Sequence[ClientMessage | BadLine]) -> deque[_MessageBatch]:
     kinds = {*map(type, messages)}
     if len(kinds) == 1:  # as nearly always
-        return deque([_Run(kinds.pop(), messages)])
-    return deque(_Run(kind, [*run]) for kind, run in groupby(messages, type))
+        return deque([_MessageBatch(kinds.pop(), messages)])
+    return deque(_MessageBatch(kind, [*batch]) for kind, batch in groupby(messages, type))
 
 
-def _serve_stream(session: Session, run: _Run, stream: Stream) -> Halt | None:
-    while length_hint(run.unserved):
-        rest = None
+def _serve_batch(
+    session: Session, batch: _MessageBatch, batch_handler: BatchHandler
+) -> Suspended | None:
+    while length_hint(batch.unserved):
+        pending = None
         try:
-            rest = stream(session, islice(run.unserved, _AT_ONCE))
-        except Exception as failure:
-            _answer(session, run.last_served, failure)
+            pending = batch_handler(session, islice(batch.unserved, _BATCH_SIZE))
+        except Exception as error:
+            _send_error(session, batch.last_served, error)
         if session.is_closing:
             return None
-        if rest is not None or session.is_full:
-            return Halt(run.last_served, rest, partial(_serve_stream, session, run, stream))
+        if pending is not None or session.is_backpressured:
+            return Suspended(
+                batch.last_served, pending, partial(_serve_batch, session, batch, batch_handler)
+            )
     return None
 
 
-def _closed_to_strangers(row: Route) -> Route:
-    return Route(row.kind, _refuse, needs_welcome=True) if row.needs_welcome else row
+def _closed_to_unregistered(entry: Route) -> Route:
+    return Route(entry.kind, _require_hello, requires_hello=True) if entry.requires_hello else entry
 
 
-def _refuse(_session: Session, message: ClientMessage) -> None:
+def _require_hello(_session: Session, message: ClientMessage) -> None:
     code = _code(message)
     detail = f'say {{"code":"hello","name":"…"}} before {code}'
-    raise Refusal(Error(reason="not_welcome", detail=detail, ref=_ref(message)))
+    raise Refusal(Error(reason="hello_required", detail=detail, ref=_ref(message)))
 
 
-def _answer(session: Session, message: ClientMessage | BadLine, failure: Exception) -> None:
-    if isinstance(failure, Refusal):
-        session.send(failure.error)
+def _send_error(session: Session, message: ClientMessage | BadLine, error: Exception) -> None:
+    if isinstance(error, Refusal):
+        session.send(error.error)
         return
     code = _code(message)
-    if isinstance(failure, StorageError):
-        logger.error("%s: no %s: %s", session, code, failure)
-        detail = f"the server cannot read or write its log now: {failure}; try again later"
+    if isinstance(error, StorageError):
+        logger.error("%s: no %s: %s", session, code, error)
+        detail = f"the server cannot read or write its log now: {error}; try again later"
         session.send(Error(reason="storage_failed", detail=detail, ref=_ref(message)))
         return
-    logger.error("%s: the handler of %s failed", session, code, exc_info=failure)
+    logger.error("%s: the handler of %s failed", session, code, exc_info=error)
     detail = f"the server failed to serve {code}; its log says why, the connection goes on"
     session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))
 
@@ -198,7 +210,7 @@ def _code(message: ClientMessage | BadLine) -> str:
     return type(message).__name__ if tag is None else str(tag)
 
 
-def _answer_bad_line(session: Session, line: BadLine) -> None:
+def _send_line_error(session: Session, line: BadLine) -> None:
     session.send(line.error)
 
 

@@ -1,85 +1,85 @@
-"""Timestamp exchanges under way, and the phases that they share, as the wheel knows them."""
+"""Timestamp exchanges under way, and the timers that they share, as the wheel knows them."""
 
 from collections.abc import Callable
 
 from msgspec import UNSET, UnsetType
 
-from chatd.exchange import Grid, Lateness
+from chatd.exchange import LatenessHistogram, Schedule
 from chatd.session import Session
 from common.messages.timestamp import Exchange
 from common.timefile import direction
 
 
-class Run:
-    """One exchange under way; `first` is the tick of its first deadline.
+class ActiveExchange:
+    """One exchange under way; `first_tick` is the tick of its first deadline.
 
-    `give_up` is called when the other side had all the time that it gets after the last stamp.
+    `timed_out` is called when the other side had all the time that it gets after the last stamp.
     """
 
     __slots__ = (
-        "_give_up",
+        "_timed_out",
         "count",
-        "first",
-        "grace",
-        "heard",
-        "heard_at",
+        "first_tick",
+        "grace_tick",
         "incoming",
+        "last_received",
+        "last_received_at",
         "lateness",
         "lost_before",
-        "outbox",
         "outgoing",
-        "phase",
         "received",
+        "request",
+        "send_queue",
         "sent",
         "session",
-        "wish",
+        "timer",
     )
 
     def __init__(
         self,
         session: Session,
-        wish: Exchange,
+        request: Exchange,
         lost_before: int,
-        give_up: Callable[["Run"], None],
+        timed_out: Callable[["ActiveExchange"], None],
     ) -> None:
-        self._give_up = give_up
+        self._timed_out = timed_out
         self.session = session
-        self.outbox = session.outbox
-        self.wish = wish
+        self.send_queue = session.send_queue
+        self.request = request
         self.lost_before = lost_before
         self.outgoing = direction(session.local_host, session.host)
         self.incoming = direction(session.host, session.local_host)
-        self.count = max(1, round(wish.duration_s * 1000 / wish.interval_ms))
+        self.count = max(1, round(request.duration_s * 1000 / request.interval_ms))
         self.sent = 0
         self.received = 0
-        self.heard: int | UnsetType = UNSET
-        self.heard_at: str | UnsetType = UNSET
-        self.lateness = Lateness()
-        self.phase: Phase | None = None
-        self.first = 0
-        self.grace = 0
+        self.last_received: int | UnsetType = UNSET
+        self.last_received_at: str | UnsetType = UNSET
+        self.lateness = LatenessHistogram()
+        self.timer: SharedTimer | None = None
+        self.first_tick = 0
+        self.grace_tick = 0
 
-    def fire(self) -> None:
-        """Give up waiting for the other side; the wheel calls this."""
-        self._give_up(self)
+    def on_timer(self) -> None:
+        """Stop waiting for the other side; the wheel calls this."""
+        self._timed_out(self)
 
 
-class Phase:
+class SharedTimer:
     """The exchanges whose deadlines coincide: one entry on the wheel for all of them.
 
-    `advance` is called when a deadline has come.
+    `send_due` is called when a deadline has come.
     """
 
-    __slots__ = ("_advance", "grid", "key", "runs")
+    __slots__ = ("_send_due", "exchanges", "key", "schedule")
 
     def __init__(
-        self, key: tuple[int, int], grid: Grid, advance: Callable[["Phase"], None]
+        self, key: tuple[int, int], schedule: Schedule, send_due: Callable[["SharedTimer"], None]
     ) -> None:
-        self._advance = advance
+        self._send_due = send_due
         self.key = key
-        self.grid = grid
-        self.runs: list[Run] = []
+        self.schedule = schedule
+        self.exchanges: list[ActiveExchange] = []
 
-    def fire(self) -> None:
+    def on_timer(self) -> None:
         """Do what is due; the wheel calls this."""
-        self._advance(self)
+        self._send_due(self)

@@ -1,4 +1,4 @@
-"""Puts the rooms together, listens, and stops without losing what it promised."""
+"""Puts the services together, listens, and stops without losing what it promised."""
 
 import asyncio
 import logging
@@ -11,32 +11,32 @@ from contextlib import suppress
 from random import Random
 from typing import Final
 
-from chatd.alarm import LoopAlarm
+from chatd.alarm import LoopTimer
 from chatd.clock import SystemClock
 from chatd.config import Config
-from chatd.connection import Connection, Terms
+from chatd.connection import Connection, ConnectionLimits
 from chatd.fanout import Fanout
 from chatd.generator import Generator
-from chatd.identities import Identities
-from chatd.journal import TimeJournal
+from chatd.identities import Accounts
+from chatd.journal import TimeFileThread
 from chatd.listening import listen
 from chatd.log.choice import make_log
 from chatd.log.port import Log
-from chatd.roster import Roster
-from chatd.router import PrintingRouter, Router
+from chatd.roster import Presence
+from chatd.router import LoggingRouter, Router
 from chatd.services import peers, request, timestamp
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed import Feeds
-from chatd.services.hello import Reception
-from chatd.services.peers import Introductions
+from chatd.services.hello import Registration
+from chatd.services.peers import GroupDirectory
 from chatd.services.request import Requests
 from chatd.services.timestamp import Exchanges
 from chatd.session import MAX_INFLIGHT, Session
 from chatd.streams import OutputError, write
-from chatd.tally import Tally
-from chatd.turn import Turn
-from chatd.wheel import Wheel
+from chatd.tally import InFlight
+from chatd.turn import WriteBatcher
+from chatd.wheel import TimerWheel
 from common.addresses import Address
 from common.messages.base import Error
 from common.messages.chat import Welcome
@@ -44,15 +44,15 @@ from common.version import version
 
 logger: Final = logging.getLogger(__name__)
 
-DRAIN: Final = 3.0
+DRAIN_TIMEOUT: Final = 3.0
 """Seconds (s) that clients have to take what is left for them when the server stops."""
 
-PRESENCE: Final = 600.0
-"""Seconds (s) after which the log is told again who is here."""
+PRESENCE_INTERVAL: Final = 600.0
+"""Seconds (s) after which the log records again who is here."""
 
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _SPARE_DESCRIPTORS: Final = 64
-_MANY_DESCRIPTORS: Final = 2**20
+_MAX_DESCRIPTORS: Final = 2**20
 
 
 class Server:
@@ -62,47 +62,49 @@ class Server:
         loop = asyncio.get_running_loop()
         self._config = config
         self._clock = SystemClock()
-        self._turn = Turn(loop.call_soon)
+        self._write_batcher = WriteBatcher(loop.call_soon)
         self._log: Log[Session] = make_log(config, self._clock)
-        self._alarm = LoopAlarm()
-        self._journal = TimeJournal(config.time_file or config.data / "serverTimeData.txt")
+        self._timer = LoopTimer()
+        self._time_file = TimeFileThread(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
-        self._wheel = Wheel(self._clock.monotonic, self._alarm.set, self._turn.flush)
-        roster = Roster()
-        self._fanout = Fanout(roster)
-        identities = Identities(self._log, self._clock, config.reserve)
+        self._wheel = TimerWheel(self._clock.monotonic, self._timer.set, self._write_batcher.flush)
+        presence = Presence()
+        self._fanout = Fanout(presence)
+        accounts = Accounts(self._log, self._clock, config.reserve)
         limits = Welcome(
             server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
-        self._reception = Reception(self._log, roster, self._fanout, identities, limits)
-        make_router = PrintingRouter if config.print_messages else Router
+        self._registration = Registration(self._log, presence, self._fanout, accounts, limits)
+        make_router = LoggingRouter if config.print_messages else Router
         self._router = make_router(
             [
                 Basic(self._clock),
-                self._reception,
-                Chat(self._log, roster, identities, self._clock),
+                self._registration,
+                Chat(self._log, presence, accounts, self._clock),
                 Requests(
                     self._wheel,
                     Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
-                    request.Terms(config.delay, config.max_pending, config.outbox_limit),
+                    request.RequestLimits(config.delay, config.max_pending, config.outbox_limit),
                 ),
                 Exchanges(
                     self._wheel,
                     self._clock,
-                    self._journal,
-                    timestamp.Terms(config.min_interval, config.max_duration, config.max_exchanges),
-                    self._turn.flush,
+                    self._time_file,
+                    timestamp.ExchangeLimits(
+                        config.min_interval, config.max_duration, config.max_exchanges
+                    ),
+                    self._write_batcher.flush,
                 ),
                 Feeds(self._generator, self._wheel, self._clock),
-                Introductions(
-                    peers.Terms(config.max_groups, config.max_peers), secrets.token_urlsafe
+                GroupDirectory(
+                    peers.GroupLimits(config.max_groups, config.max_peers), secrets.token_urlsafe
                 ),
             ]
         )
-        self._terms = Terms(config.max_line, config.outbox_limit, config.idle_timeout)
-        self._max_connections = config.max_connections or _affordable_connections()
+        self._limits = ConnectionLimits(config.max_line, config.outbox_limit, config.idle_timeout)
+        self._max_connections = config.max_connections or _raise_descriptor_limit()
         self._connections: set[Connection] = set()
-        self._open = Tally()
+        self._open_connections = InFlight()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -119,7 +121,7 @@ class Server:
 
     async def _serve(self) -> None:
         listeners = await listen(self._accept, self._config.host, self._config.port)
-        self._note_presence()
+        self._record_presence()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
@@ -135,14 +137,14 @@ class Server:
         connection = Connection(
             writer,
             router=self._router,
-            turn=self._turn,
+            write_batcher=self._write_batcher,
             wheel=self._wheel,
             clock=self._clock,
-            terms=self._terms,
-            ended=self._let_go,
+            limits=self._limits,
+            on_closed=self._on_closed,
         )
         self._connections.add(connection)
-        self._open.add()
+        self._open_connections.add()
         if self._stopping.is_set():
             connection.session.close("server stops", _SHUTTING_DOWN)
         elif len(self._connections) > self._max_connections:
@@ -151,13 +153,13 @@ class Server:
         else:
             connection.start()
 
-    def _let_go(self, connection: Connection) -> None:
+    def _on_closed(self, connection: Connection) -> None:
         self._connections.remove(connection)
-        self._open.done()
+        self._open_connections.done()
 
-    def _note_presence(self) -> None:
-        self._reception.note_presence()
-        asyncio.get_running_loop().call_later(PRESENCE, self._note_presence)
+    def _record_presence(self) -> None:
+        self._registration.record_presence()
+        asyncio.get_running_loop().call_later(PRESENCE_INTERVAL, self._record_presence)
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
@@ -166,27 +168,27 @@ class Server:
         self._stopping.set()
 
     async def _drain(self) -> None:
-        """Commit and deliver what was taken, say goodbye, and give everyone time to hear it."""
+        """Commit and deliver what was taken, say goodbye, and give everyone time to read it."""
         await self._log.flush()
         for connection in list(self._connections):
             connection.session.close("server stops", _SHUTTING_DOWN)
-        await self._all_closed(within=DRAIN)
+        await self._wait_closed(within=DRAIN_TIMEOUT)
         self._generator.close()
-        self._alarm.close()
-        await self._journal.close()
+        self._timer.close()
+        await self._time_file.close()
         for connection in self._connections:
             connection.abort()
-        await self._all_closed(within=1.0)
+        await self._wait_closed(within=1.0)
 
-    async def _all_closed(self, within: float) -> None:
+    async def _wait_closed(self, within: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._open.below(1), within)
+            await asyncio.wait_for(self._open_connections.wait_below(1), within)
 
 
-def _affordable_connections() -> int:
+def _raise_descriptor_limit() -> int:
     """Raise the limit of descriptors as far as allowed and return how many clients that serves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MANY_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return max(1, wanted - _SPARE_DESCRIPTORS)

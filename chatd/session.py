@@ -2,85 +2,87 @@
 
 from typing import Final, Protocol
 
-from chatd.outbox import Outbox
-from chatd.tally import Tally
+from chatd.outbox import SendQueue
+from chatd.tally import InFlight
 from common.messages.base import Error, Message
 
 MAX_INFLIGHT: Final = 1_024
 """Messages of one session that may wait for the log, about; at that number it is not read from."""
 
 
-class Carrier(Protocol):
-    """What a session asks of the connection that carries it."""
+class Transport(Protocol):
+    """What a session asks of the connection under it."""
 
     @property
     def local_host(self) -> str:
         """The address of this machine that the client connected to."""
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         """Write what is queued, then close; nothing more is read."""
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Wait until there is little left to write."""
 
 
-class _Over:
-    """Carries a session whose connection is over: there is nothing to write, and nobody."""
+class _ClosedTransport:
+    """The transport of a session whose connection is closed: it writes nothing."""
 
     local_host = "?"
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         """Do nothing: it is closed."""
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Return at once."""
 
 
-_OVER: Final = _Over()
+_CLOSED: Final = _ClosedTransport()
 
 
 class Session:
-    """The state of one connection, shared by the services; `connected` is monotonic, in s."""
+    """The state of one connection, shared by the services; `connected_at` is monotonic, in s."""
 
     __slots__ = (
-        "_carrier",
+        "_transport",
         "address",
-        "connected",
-        "how_it_ended",
+        "close_reason",
+        "connected_at",
         "identity",
         "inflight",
+        "is_anonymous",
         "is_closing",
         "is_live",
-        "is_nameless",
         "key",
         "name",
-        "outbox",
-        "owed",
+        "pending_replies",
         "read_ns",
+        "send_queue",
         "wants_presence",
     )
 
-    def __init__(self, address: str, connected: float, outbox: Outbox, carrier: Carrier) -> None:
+    def __init__(
+        self, address: str, connected_at: float, send_queue: SendQueue, transport: Transport
+    ) -> None:
         self.address = address
-        self.connected = connected
-        self.outbox = outbox
+        self.connected_at = connected_at
+        self.send_queue = send_queue
         self.read_ns = 0
         """When the bytes being handled were read, ns since the Unix epoch."""
         self.identity = 0
         """Who it is in the log; 0 before the welcome."""
         self.name = ""
         self.key = ""
-        self.is_nameless = False
+        self.is_anonymous = False
         self.wants_presence = False
         self.is_live = False
         """Whether deliveries come straight from the log's commits; not during a replay."""
         self.is_closing = False
-        self.how_it_ended = ""
-        self.inflight = Tally()
+        self.close_reason = ""
+        self.inflight = InFlight()
         """Messages that wait for the log; from `MAX_INFLIGHT` on nothing more is read."""
-        self.owed = Tally()
+        self.pending_replies = InFlight()
         """Answers that are due later; a connection at the end of its input stays open for them."""
-        self._carrier: Carrier = carrier
+        self._transport: Transport = transport
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})" if self.name else self.address
@@ -93,45 +95,45 @@ class Session:
     @property
     def local_host(self) -> str:
         """The address of this machine that the client connected to."""
-        return self._carrier.local_host
+        return self._transport.local_host
 
     @property
-    def is_welcome(self) -> bool:
+    def is_registered(self) -> bool:
         """Whether it said hello and was accepted."""
         return self.identity != 0
 
     @property
-    def is_full(self) -> bool:
+    def is_backpressured(self) -> bool:
         """Whether so much is under way for it that nothing more should be asked of the server."""
-        return self.outbox.is_busy or self.inflight.count >= MAX_INFLIGHT
+        return self.send_queue.is_above_high_water or self.inflight.count >= MAX_INFLIGHT
 
     def send(self, message: Message) -> None:
         """Queue a message for this session alone."""
         if not self.is_closing:
-            self.outbox.send(message)
+            self.send_queue.send(message)
 
-    def send_long(self, message: Message) -> None:
+    def send_large(self, message: Message) -> None:
         """Queue a message that may be long: its bytes count at once."""
         self.send(message)
-        self.outbox.pack()
+        self.send_queue.encode_pending()
 
-    def close(self, how: str, error: Error | None = None) -> None:
+    def close(self, reason: str, error: Error | None = None) -> None:
         """End the session after what is queued, and `error`, have been written.
 
-        `how` completes the sentence "disconnected: …" in the server's log.
+        `reason` completes the sentence "disconnected: …" in the server's log.
         """
         if self.is_closing:
             return
         if error is not None:
-            self.outbox.send(error)
+            self.send_queue.send(error)
         self.is_closing = True
-        self.how_it_ended = how
-        self._carrier.hang_up()
+        self.close_reason = reason
+        self._transport.close_transport()
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Wait until what is queued has been written, nearly: a long answer sends in steps."""
-        await self._carrier.drained()
+        await self._transport.drain()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Forget the connection, which is over."""
-        self._carrier = _OVER
+        self._transport = _CLOSED

@@ -47,7 +47,7 @@ _OPTIONS: Final[Mapping[str, Option]] = {
     name: next(part for part in hint.__metadata__ if isinstance(part, Option))
     for name, hint in _HINTS.items()
 }
-_SETTINGS: Final = [name for name, option in _OPTIONS.items() if not option.is_errand]
+_SETTINGS: Final = [name for name, option in _OPTIONS.items() if not option.is_action]
 
 
 def _flag(name: str) -> str:
@@ -69,8 +69,8 @@ def _parser() -> CommandLine:
             _flag(name),
             metavar=option.metavar,
             help=option.help or argparse.SUPPRESS,
-            nargs=None if option.bare is None else "?",
-            const=option.bare,
+            nargs=None if option.flag_value is None else "?",
+            const=option.flag_value,
         )
     parser.add_argument("--config", metavar="FILE", help="TOML file with any of the above")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version()}")
@@ -96,16 +96,16 @@ def _from_environment(environment: Mapping[str, str]) -> _Layer:
 def _from_file(path: Path) -> _Layer:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as fault:
-        raise ConfigError(f"cannot read {path}: {fault.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{path} is not TOML: {fault}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
     for name, value in table.items():
         if name not in _SETTINGS:
             close = get_close_matches(name, _SETTINGS, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(_SETTINGS)}"
             raise ConfigError(f"{path}: there is no setting {name}{hint}")
-        is_misplaced = isinstance(value, bool) and _OPTIONS[name].bare is None
+        is_misplaced = isinstance(value, bool) and _OPTIONS[name].flag_value is None
         if is_misplaced or not isinstance(value, str | int | float):
             raise ConfigError(f"{path}: {name}: write it as a text or a number")
         yield name, f"{path}: {name}", str(value)
@@ -114,11 +114,11 @@ def _from_file(path: Path) -> _Layer:
 def _read(name: str, source: str, text: str) -> Any:
     try:
         return msgspec.convert(_OPTIONS[name].parse(text), _HINTS[name])
-    except msgspec.ValidationError as fault:
-        raise ConfigError(f"{source}: {text!r} does not fit: {_plain(fault)}") from None
-    except ValueError as fault:
-        raise ConfigError(f"{source}: {fault}") from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {text!r} does not fit: {_format_error(error)}") from None
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
-def _plain(fault: msgspec.ValidationError) -> str:
-    return str(fault).replace("`", "").replace("Expected", "expected")
+def _format_error(error: msgspec.ValidationError) -> str:
+    return str(error).replace("`", "").replace("Expected", "expected")

@@ -1,8 +1,8 @@
 """What a feed sends: users from what Faker made, arrays from NumPy. Slow; nothing for the loop.
 
-Faker takes half a millisecond for a user, NumPy and a stock of values half a microsecond. So Faker
-makes 512 values of each field, once, and a user is put together from them: each field is drawn on
-its own and with replacement, as Faker itself draws its fields from its lists. That makes 512**7
+Faker takes half a millisecond for a user, NumPy and a pool of values half a microsecond. So Faker
+makes 512 values of each field, once, and a user is put together from them: each field is generated
+on its own and with replacement, as Faker itself draws its fields from its lists. That makes 512**7
 different users.
 """
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 Item: TypeAlias = Person | list[int]
-Sheet: TypeAlias = list[tuple[Item, ...]]
-"""Rounds of items, one of every topic in each; a power of two of them."""
+ItemBatch: TypeAlias = list[tuple[Item, ...]]
+"""Rows of items, one of every topic in each; a power of two of them."""
 
-VALUES: Final = 512
+POOL_SIZE: Final = 512
 """Values of each field of a user."""
 
-MAX_ROUNDS: Final = 512
+MAX_ROWS: Final = 512
 MAX_NUMBERS: Final = 16_384
-"""Rounds of one sheet, and numbers in it: it is drawn in a millisecond and stays below 1 MiB."""
+"""Rows of one batch, and numbers in it: it is generated in a millisecond and stays below 1 MiB."""
 
-BREATH: Final = 8
+VALUES_PER_SLICE: Final = 8
 """Values that Faker makes between two pauses: about half a millisecond's work."""
 
 PAUSE: Final = 0.0001
 """Seconds (s) that a pause lasts, at least: enough for the kernel to wake another thread."""
 
-_BORN: Final = (date(1940, 1, 1), date(2005, 12, 31))
-_SOURCES: Final[dict[Topic, int]] = {"user": 0, "array": 1}
+_BIRTHDATES: Final = (date(1940, 1, 1), date(2005, 12, 31))
+_TOPIC_SEEDS: Final[dict[Topic, int]] = {"user": 0, "array": 1}
 
 
-class Stock:
+class FakeUserPool:
     """The values of which users are made; the same for the same `locale` and `seed`.
 
     Making it takes about a quarter of a second. Raises ImportError where Faker is not installed.
@@ -55,15 +55,15 @@ class Stock:
             fake.address,
             fake.company,
             # A birth date counted from today would be another one tomorrow.
-            lambda: fake.date_between_dates(*_BORN).isoformat(),
+            lambda: fake.date_between_dates(*_BIRTHDATES).isoformat(),
             fake.phone_number,
         )
-        self._fields = [list(_made(make)) for make in fields]
+        self._fields = [list(_values(make)) for make in fields]
 
-    def draw(self, generator: "Generator", count: int) -> Iterator[Person]:
+    def generate(self, generator: "Generator", count: int) -> Iterator[Person]:
         """Return the next `count` users that `generator` makes."""
         names, usernames, emails, addresses, companies, birthdates, phones = self._fields
-        for a, b, c, d, e, f, g in generator.integers(VALUES, size=(count, 7)).tolist():
+        for a, b, c, d, e, f, g in generator.integers(POOL_SIZE, size=(count, 7)).tolist():
             yield Person(
                 names[a],
                 usernames[b],
@@ -75,28 +75,30 @@ class Stock:
             )
 
 
-def draw_sheet(order: Subscribe, stock: Stock, seed: int, number: int) -> Sheet:
-    """Return the sheet with this `number` (from 0) of what `order` asks for.
+def generate_batch(
+    subscription: Subscribe, pool: FakeUserPool, seed: int, number: int
+) -> ItemBatch:
+    """Return the batch with this `number` (from 0) of what `subscription` asks for.
 
-    The same for the same order, stock and seed (>= 0). Raises ImportError where NumPy is not
+    The same for the same subscription, pool and seed (>= 0). Raises ImportError where NumPy is not
     installed.
     """
     from numpy.random import default_rng  # noqa: PLC0415 - an extra, and slow
 
-    rounds = min(MAX_ROUNDS, 1 << (MAX_NUMBERS // order.size).bit_length() - 1)
+    rows = min(MAX_ROWS, 1 << (MAX_NUMBERS // subscription.size).bit_length() - 1)
     columns: list[Iterable[Item]] = []
-    for topic in order.topics:
-        generator = default_rng((seed, number, _SOURCES[topic]))
+    for topic in subscription.topics:
+        generator = default_rng((seed, number, _TOPIC_SEEDS[topic]))
         if topic == "user":
-            columns.append(stock.draw(generator, rounds))
+            columns.append(pool.generate(generator, rows))
         else:
-            size = (rounds, order.size)
-            numbers = generator.integers(order.low, order.high, size, endpoint=True)
+            size = (rows, subscription.size)
+            numbers = generator.integers(subscription.low, subscription.high, size, endpoint=True)
             columns.append(numbers.tolist())
     return list(zip(*columns, strict=True))
 
 
-def pause() -> None:
+def yield_interpreter() -> None:
     """Let the event loop have the interpreter.
 
     Python takes it from a busy thread only after 5 ms; a loop that has to wait for that each time
@@ -105,7 +107,7 @@ def pause() -> None:
     time.sleep(PAUSE)
 
 
-def _made(make: Callable[[], str]) -> Iterator[str]:
-    for _ in range(VALUES // BREATH):
-        yield from (make() for _ in range(BREATH))
-        pause()
+def _values(make: Callable[[], str]) -> Iterator[str]:
+    for _ in range(POOL_SIZE // VALUES_PER_SLICE):
+        yield from (make() for _ in range(VALUES_PER_SLICE))
+        yield_interpreter()

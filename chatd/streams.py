@@ -16,9 +16,9 @@ class UnreadError(OutputError):
 
 def open_closed() -> None:
     """Let what the caller closed (``>&-``) lead nowhere, lest a socket gets its number."""
-    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(nowhere, True)
-    os.close(nowhere)
+    while (devnull := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(devnull, True)
+    os.close(devnull)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
@@ -43,8 +43,8 @@ def printed() -> Iterator[None]:
 def _explained() -> Iterator[None]:
     try:
         yield
-    except OSError as fault:
+    except OSError as error:
         # The interpreter flushes at its end, and must not fail there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        kind = UnreadError if isinstance(fault, BrokenPipeError) else OutputError
-        raise kind(f"cannot write to stdout: {os.strerror(fault.errno or 0).lower()}") from None
+        kind = UnreadError if isinstance(error, BrokenPipeError) else OutputError
+        raise kind(f"cannot write to stdout: {os.strerror(error.errno or 0).lower()}") from None

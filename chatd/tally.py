@@ -3,14 +3,14 @@
 import asyncio
 
 
-class Tally:
+class InFlight:
     """How much of something is under way for one session."""
 
-    __slots__ = ("_went_down", "count")
+    __slots__ = ("_decreased", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._went_down: asyncio.Event | None = None
+        self._decreased: asyncio.Event | None = None
 
     def add(self, number: int = 1) -> None:
         """Count `number` more."""
@@ -19,13 +19,13 @@ class Tally:
     def done(self, number: int = 1) -> None:
         """Count `number` fewer."""
         self.count -= number
-        if self._went_down is not None:
-            self._went_down.set()
+        if self._decreased is not None:
+            self._decreased.set()
 
-    async def below(self, limit: int) -> None:
+    async def wait_below(self, limit: int) -> None:
         """Wait until the count is below `limit`."""
         while self.count >= limit:
             # Most sessions never wait; the event is made for those that do.
-            self._went_down = self._went_down or asyncio.Event()
-            self._went_down.clear()
-            await self._went_down.wait()
+            self._decreased = self._decreased or asyncio.Event()
+            self._decreased.clear()
+            await self._decreased.wait()

@@ -35,7 +35,7 @@ def back_up(source: Path, target: Path) -> int:
                 progress.step(_STEP_PAGES)
         copy.execute("PRAGMA journal_mode = DELETE")
         with copy:
-            lineage.branch(copy)
+            lineage.new_epoch(copy)
     unfinished.rename(target)
     sync_directory(target.parent)
     return target.stat().st_size

@@ -5,39 +5,39 @@ from typing import Generic
 
 from msgspec import Struct
 
-from chatd.log.port import Appended, Holder, Origin, Outcome
+from chatd.log.port import Appended, AppendResult, NameOwner, Sender
 
 
-class Claim(Struct, frozen=True, gc=False):
-    """A holder who wants a name that `instead_of` has, or nobody."""
+class NameClaim(Struct, frozen=True, gc=False):
+    """an owner who wants a name that `replacing` has, or nobody."""
 
-    holder: Holder
-    instead_of: Holder | None
+    owner: NameOwner
+    replacing: NameOwner | None
 
 
-class Batch(Struct, Generic[Origin], frozen=True):
-    """Messages and their origins, claims to names, and when holders were seen.
+class CommitBatch(Struct, Generic[Sender], frozen=True):
+    """Messages and their senders, claims to names, and when owners were seen.
 
     `seen` has the identity and ns since the Unix epoch by the key of the name.
     """
 
-    appended: Appended[Origin]
-    claims: Sequence[Claim]
+    appended: Appended[Sender]
+    claims: Sequence[NameClaim]
     seen: Mapping[str, tuple[int, int]]
 
     @property
     def size(self) -> int:
         """How many messages there are."""
-        return sum(len(drafts) for drafts, _ in self.appended)
+        return sum(len(messages) for messages, _ in self.appended)
 
 
-class Stored(Struct, Generic[Origin], frozen=True):
-    """What came of a batch: outcomes of all drafts, and whether each claim was granted.
+class CommitResult(Struct, Generic[Sender], frozen=True):
+    """What came of a batch: results of all messages, and whether each claim was granted.
 
     `first` and `last` are the log's after it.
     """
 
-    outcomes: Sequence[Outcome[Origin]]
+    results: Sequence[AppendResult[Sender]]
     granted: Sequence[bool]
     first: int
     last: int

@@ -11,10 +11,10 @@ from chatd.log.worker import Worker
 
 logger: Final = logging.getLogger(__name__)
 
-FEW_PAGES: Final = 1_000
+MIN_PAGES: Final = 1_000
 """Pages (of 4 KiB) after which there is something to move: often and little at a time."""
 
-MANY_PAGES: Final = 4_000
+MAX_PAGES: Final = 4_000
 """Pages at which commits wait for a checkpoint, so that the write-ahead log begins anew.
 
 Until it has grown to that, each commit that waits for the disk waits for the length of the file
@@ -32,23 +32,23 @@ class Checkpointer:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._moved = 0
+        self._checkpointed_pages = 0
         self._is_running = False
         self._is_failing = False
 
-    def look(self, writer: Database) -> None:
+    def after_commit(self, writer: Database) -> None:
         """Do what is to be done after a commit; called in the writer's thread."""
-        if writer.wal_pages < self._moved:
-            self._moved = 0  # it began anew
-        if self._is_running or writer.wal_pages - self._moved < FEW_PAGES:
+        if writer.wal_pages < self._checkpointed_pages:
+            self._checkpointed_pages = 0  # it began anew
+        if self._is_running or writer.wal_pages - self._checkpointed_pages < MIN_PAGES:
             return
         self._is_running = True
-        if writer.wal_pages > MANY_PAGES:
-            self._move(writer)
+        if writer.wal_pages > MAX_PAGES:
+            self._checkpoint(writer)
         else:
-            self._worker.submit(self._move)
+            self._worker.submit(self._checkpoint)
 
-    def make_room(self, writer: Database) -> None:
+    def reclaim_space(self, writer: Database) -> None:
         """Move what can be moved, after a commit that found none; called in the writer's thread.
 
         On a full disk the write-ahead log can begin anew in the room that it has, and messages fit
@@ -56,14 +56,14 @@ class Checkpointer:
         """
         if not self._is_running:
             with suppress(apsw.Error):  # whoever could not commit says so
-                self._moved = writer.checkpoint()
+                self._checkpointed_pages = writer.checkpoint()
 
-    def _move(self, database: Database) -> None:
+    def _checkpoint(self, database: Database) -> None:
         try:
-            self._moved = database.checkpoint()
-        except apsw.Error as fault:
+            self._checkpointed_pages = database.checkpoint()
+        except apsw.Error as error:
             if not self._is_failing:
-                logger.warning("the write-ahead log cannot be emptied, and grows: %s", fault)
+                logger.warning("the write-ahead log cannot be emptied, and grows: %s", error)
             self._is_failing = True
         else:
             self._is_failing = False

@@ -10,33 +10,41 @@ from typing import Final, Generic, TypeAlias
 
 import apsw
 
-from chatd.log.batch import Batch, Claim, Stored
+from chatd.log.batch import CommitBatch, CommitResult, NameClaim
 from chatd.log.checkpointer import Checkpointer
 from chatd.log.database import Database
-from chatd.log.port import Committed, Draft, Entry, Holder, Origin, Outcome, StorageError
+from chatd.log.port import (
+    AppendResult,
+    Entry,
+    NameOwner,
+    NewMessage,
+    OnCommitted,
+    Sender,
+    StorageError,
+)
 from chatd.log.retention import Retention
 from chatd.log.worker import Worker
 
 logger: Final = logging.getLogger(__name__)
 
-MAX_DRAFTS: Final = 4_096
+MAX_MESSAGES: Final = 4_096
 """Messages that one commit stores, about, at most, so that it takes some 0.1 s and no second."""
 
 MAX_SEEN: Final = 256
-"""Sightings that one commit stores at most, so that nobody waits for long."""
+"""Updates of `seen_ns` that one commit stores at most, so that nobody waits for long."""
 
-ROUND: Final = 60.0
+MAINTENANCE_INTERVAL: Final = 60.0
 """Seconds (s) after which what became too old is forgotten, and who was seen is written."""
 
-_PAUSE: Final = 0.01
+_MAINTENANCE_PAUSE: Final = 0.01
 
-_Answers: TypeAlias = Sequence[asyncio.Future[bool]]
+_ClaimFutures: TypeAlias = Sequence[asyncio.Future[bool]]
 
 
-class Committer(Generic[Origin]):
+class GroupCommit(Generic[Sender]):
     """Has batches stored by the thread of `writer`, one at a time, and reports them in order.
 
-    After each, and now and then, it has a step of what is behind filed, and a step of what
+    After each, and now and then, it has a step of what is behind indexed, and a step of what
     `retention` does not keep forgotten.
     `wall_ns` tells ns since the Unix epoch.
     """
@@ -57,54 +65,54 @@ class Committer(Generic[Origin]):
         self._retention = retention
         self._wall_ns = wall_ns
         self._loop = asyncio.get_running_loop()
-        self._tell: Callable[[Callable[[], None]], None] = lambda _call: None
-        self._report: Committed[Origin] = lambda _outcomes: None
-        self._appended: deque[tuple[Sequence[Draft], Origin]] = deque()
-        self._claims: list[Claim] = []
-        self._answers: list[asyncio.Future[bool]] = []
-        self._asked = 0
-        self._told = 0
-        self._is_busy = False
+        self._call_in_loop: Callable[[Callable[[], None]], None] = lambda _call: None
+        self._on_committed: OnCommitted[Sender] = lambda _results: None
+        self._appended: deque[tuple[Sequence[NewMessage], Sender]] = deque()
+        self._claims: list[NameClaim] = []
+        self._claim_futures: list[asyncio.Future[bool]] = []
+        self._appended_count = 0
+        self._reported_count = 0
+        self._is_committing = False
         self._is_failing = False
         self._is_stopping = False
-        self._has_news = asyncio.Event()
+        self._batch_reported = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(
         self,
         first: int,
         last: int,
-        tell: Callable[[Callable[[], None]], None],
-        report: Committed[Origin],
+        call_in_loop: Callable[[Callable[[], None]], None],
+        on_committed: OnCommitted[Sender],
     ) -> None:
-        """Begin with a log that keeps `first` to `last`; outcomes go to `report`.
+        """Begin with a log that keeps `first` to `last`; results go to `on_committed`.
 
-        `tell` has the loop call a function for another thread.
+        `to_messages` has the loop call a function for another thread.
         """
-        self._tell = tell
+        self._call_in_loop = call_in_loop
         self.first, self.last = first, last
-        self._report = report
-        self._tend()
+        self._on_committed = on_committed
+        self._maintain()
 
-    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
-        """Have drafts stored."""
-        self._appended.append((drafts, origin))
-        self._asked += len(drafts)
-        self._wake()
+    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+        """Have messages stored."""
+        self._appended.append((messages, sender))
+        self._appended_count += len(messages)
+        self._schedule_commit()
 
-    async def claim(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have a name if that is free; raises StorageError when that is not known."""
-        answer: asyncio.Future[bool] = self._loop.create_future()
-        self._claims.append(Claim(holder, instead_of))
-        self._answers.append(answer)
-        self._wake()
-        return await answer
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have a name if that is free; raises StorageError when that is not known."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._claims.append(NameClaim(owner, replacing))
+        self._claim_futures.append(future)
+        self._schedule_commit()
+        return await future
 
     async def flush(self) -> None:
-        """Return when every draft that was appended so far is reported."""
-        goal = self._asked
-        while self._told < goal:
-            await self._next_report()
+        """Return when every message that was appended so far is reported."""
+        goal = self._appended_count
+        while self._reported_count < goal:
+            await self._wait_for_report()
 
     async def stop(self) -> None:
         """Store what waits and who was seen; then nothing more happens by itself."""
@@ -113,118 +121,126 @@ class Committer(Generic[Origin]):
             self._timer.cancel()
         await self.flush()
         while self.seen:
-            self._wake()
-            await self._next_report()
+            self._schedule_commit()
+            await self._wait_for_report()
             if self._is_failing:
                 break
-        await self._writer.settle()
+        await self._writer.join()
 
-    async def _next_report(self) -> None:
-        self._has_news.clear()
-        await self._has_news.wait()
+    async def _wait_for_report(self) -> None:
+        self._batch_reported.clear()
+        await self._batch_reported.wait()
 
-    def _wake(self) -> None:
-        if not self._is_busy:
-            self._is_busy = True
-            # What else this turn of the loop brings goes along.
+    def _schedule_commit(self) -> None:
+        if not self._is_committing:
+            self._is_committing = True
+            # What else this loop iteration brings goes along.
             self._loop.call_soon(self._commit)
 
     def _commit(self) -> None:
         seen = dict(islice(self.seen.items(), MAX_SEEN))
-        batch = Batch(self._take(), self._claims, seen)
-        answers = self._answers
-        self._claims, self._answers = [], []
-        self._writer.submit(lambda database: self._store(database, batch, answers))
+        batch = CommitBatch(self._take(), self._claims, seen)
+        futures = self._claim_futures
+        self._claims, self._claim_futures = [], []
+        self._writer.submit(lambda database: self._store(database, batch, futures))
 
-    def _take(self) -> list[tuple[Sequence[Draft], Origin]]:
+    def _take(self) -> list[tuple[Sequence[NewMessage], Sender]]:
         taken, size = [], 0
-        while self._appended and size < MAX_DRAFTS:
+        while self._appended and size < MAX_MESSAGES:
             appended = self._appended.popleft()
             taken.append(appended)
             size += len(appended[0])
         return taken
 
-    def _store(self, database: Database, batch: Batch[Origin], answers: _Answers) -> None:
+    def _store(
+        self, database: Database, batch: CommitBatch[Sender], futures: _ClaimFutures
+    ) -> None:
         """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
         try:
-            stored = self._store_in(database, batch)
-        except Exception as fault:
-            self._tell(partial(self._failed, batch, answers, fault))
+            committed = self._store_in(database, batch)
+        except Exception as error:
+            self._call_in_loop(partial(self._commit_failed, batch, futures, error))
         else:
-            self._tell(partial(self._stored, batch, answers, stored))
-            self._checkpointer.look(database)
-            self._tidy(database, at_least=batch.size)
+            self._call_in_loop(partial(self._commit_done, batch, futures, committed))
+            self._checkpointer.after_commit(database)
+            self._run_maintenance_step(database, at_least=batch.size)
 
-    def _store_in(self, database: Database, batch: Batch[Origin]) -> Stored[Origin]:
+    def _store_in(self, database: Database, batch: CommitBatch[Sender]) -> CommitResult[Sender]:
         try:
             return database.store(batch)
         except apsw.FullError:
-            self._checkpointer.make_room(database)
+            self._checkpointer.reclaim_space(database)
             return database.store(batch)
 
-    def _stored(self, batch: Batch[Origin], answers: _Answers, stored: Stored[Origin]) -> None:
+    def _commit_done(
+        self, batch: CommitBatch[Sender], futures: _ClaimFutures, committed: CommitResult[Sender]
+    ) -> None:
         if self._is_failing:
             logger.warning("messages are stored again")
         self._is_failing = False
-        self.first, self.last = stored.first, stored.last
-        for key, sight in batch.seen.items():
-            if self.seen.get(key) == sight:
+        self.first, self.last = committed.first, committed.last
+        for key, last_seen in batch.seen.items():
+            if self.seen.get(key) == last_seen:
                 del self.seen[key]
-        for answer, is_granted in zip(answers, stored.granted, strict=True):
-            if not answer.done():
-                answer.set_result(is_granted)
-        self._go_on(stored.outcomes)
+        for future, is_granted in zip(futures, committed.granted, strict=True):
+            if not future.done():
+                future.set_result(is_granted)
+        self._report(committed.results)
 
-    def _failed(self, batch: Batch[Origin], answers: _Answers, fault: Exception) -> None:
+    def _commit_failed(
+        self, batch: CommitBatch[Sender], futures: _ClaimFutures, error: Exception
+    ) -> None:
         if not self._is_failing:
-            logger.error("cannot store messages: %s; senders are told", fault)
+            logger.error("cannot store messages: %s; senders are told", error)
         self._is_failing = True
-        for answer in answers:
-            if not answer.done():
-                answer.set_exception(StorageError(str(fault)))
-        why = str(fault)
-        self._go_on(
+        for future in futures:
+            if not future.done():
+                future.set_exception(StorageError(str(error)))
+        detail = str(error)
+        self._report(
             [
-                Outcome("failed", [Entry(0, draft) for draft in drafts], origin, why)
-                for drafts, origin in batch.appended
+                AppendResult("failed", [Entry(0, message) for message in messages], sender, detail)
+                for messages, sender in batch.appended
             ]
         )
 
-    def _go_on(self, outcomes: Sequence[Outcome[Origin]]) -> None:
+    def _report(self, results: Sequence[AppendResult[Sender]]) -> None:
         """Report a batch, after the next is under way: the disk works while it is delivered."""
-        self._is_busy = bool(self._appended or self._claims)
-        if self._is_busy:
+        self._is_committing = bool(self._appended or self._claims)
+        if self._is_committing:
             self._commit()
-        self._told += sum(len(outcome.entries) for outcome in outcomes)
-        self._has_news.set()
-        if outcomes:
-            self._report(outcomes)
+        self._reported_count += sum(len(result.entries) for result in results)
+        self._batch_reported.set()
+        if results:
+            self._on_committed(results)
 
-    def _tend(self) -> None:
+    def _maintain(self) -> None:
         if self.seen:
-            self._wake()
-        is_idle = not self._is_busy
-        self._writer.submit(lambda database: self._tidy(database, is_idle=is_idle))
-        self._come_back(ROUND)
+            self._schedule_commit()
+        is_idle = not self._is_committing
+        self._writer.submit(lambda database: self._run_maintenance_step(database, is_idle=is_idle))
+        self._restart_timer(MAINTENANCE_INTERVAL)
 
-    def _tidy(self, database: Database, *, at_least: int = 0, is_idle: bool = False) -> None:
+    def _run_maintenance_step(
+        self, database: Database, *, at_least: int = 0, is_idle: bool = False
+    ) -> None:
         first = database.first
         try:
             has_more = database.trim(self._retention, self._wall_ns(), at_least)
-            has_more = (database.file(is_idle=is_idle) and is_idle) or has_more
-        except apsw.Error as fault:
-            logger.warning("cannot tidy the log up: %s; trying again in a while", fault)
-            self._checkpointer.make_room(database)
+            has_more = (database.index(is_idle=is_idle) and is_idle) or has_more
+        except apsw.Error as error:
+            logger.warning("cannot tidy the log up: %s; trying again in a while", error)
+            self._checkpointer.reclaim_space(database)
         else:
             if database.first != first or has_more:
-                self._tell(partial(self._tidied, database.first, has_more))
+                self._call_in_loop(partial(self._maintenance_done, database.first, has_more))
 
-    def _tidied(self, first: int, has_more: bool) -> None:
+    def _maintenance_done(self, first: int, has_more: bool) -> None:
         self.first = first
-        self._come_back(_PAUSE if has_more else ROUND)
+        self._restart_timer(_MAINTENANCE_PAUSE if has_more else MAINTENANCE_INTERVAL)
 
-    def _come_back(self, delay: float) -> None:
+    def _restart_timer(self, delay: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if not self._is_stopping:
-            self._timer = self._loop.call_later(delay, self._tend)
+            self._timer = self._loop.call_later(delay, self._maintain)

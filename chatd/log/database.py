@@ -10,19 +10,19 @@ import apsw
 from msgspec import structs
 
 from chatd.log import lineage
-from chatd.log.batch import Batch, Claim, Stored
-from chatd.log.filing import Filing, KnownRefError, filed_for
+from chatd.log.batch import CommitBatch, CommitResult, NameClaim
+from chatd.log.filing import DeferredIndex, KnownRefError, indexed_ids_of
 from chatd.log.port import (
     Appended,
-    Draft,
+    AppendResult,
     Entry,
-    Excerpt,
-    Holder,
-    Origin,
-    Outcome,
+    HistorySlice,
+    NameOwner,
+    NewMessage,
     Page,
-    enter,
-    stored,
+    Sender,
+    as_results,
+    assign_ids,
 )
 from chatd.log.retention import Retention
 from chatd.log.schema import EVERYONE
@@ -48,13 +48,13 @@ _REPLAY: Final = f"""
 AND CASE WHEN recipient IS NULL THEN author <> :reader ELSE recipient = :reader END
 ORDER BY id
 """
-# Messages are found by the bundles of their readers, but the newest, which are not filed yet.
+# Messages are found by the ID blocks of their readers, but the newest, which are not indexed yet.
 _HISTORY: Final = f"""
 SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
                AND (recipient IS NULL OR :reader IN (author, recipient))
                ORDER BY id DESC LIMIT :limit)
-UNION ALL SELECT {_COLUMNS} FROM ({filed_for(":reader")}) CROSS JOIN entry USING (id)
-UNION ALL SELECT {_COLUMNS} FROM ({filed_for(EVERYONE)}) CROSS JOIN entry USING (id)
+UNION ALL SELECT {_COLUMNS} FROM ({indexed_ids_of(":reader")}) CROSS JOIN entry USING (id)
+UNION ALL SELECT {_COLUMNS} FROM ({indexed_ids_of(EVERYONE)}) CROSS JOIN entry USING (id)
 ORDER BY id DESC LIMIT :limit
 """
 _CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"
@@ -82,13 +82,13 @@ class Database:
         self.last = int(self._value("SELECT coalesce(max(id), ?) FROM entry", self.first - 1))
         """The newest id."""
 
-    def store(self, batch: Batch[Origin]) -> Stored[Origin]:
+    def store(self, batch: CommitBatch[Sender]) -> CommitResult[Sender]:
         """Store all of `batch` in one transaction; when that fails, nothing of it is stored."""
         try:
             if not (batch.claims or batch.seen or batch.size > MAX_ROWS):
                 # A statement is a transaction of its own. To wait but once for the interpreter,
                 # which the event loop has meanwhile, is worth 20 %.
-                return Stored(self._insert_all(batch.appended), (), self.first, self.last)
+                return CommitResult(self._insert_all(batch.appended), (), self.first, self.last)
             return self._store(batch, self._insert_all)
         except (KnownRefError, apsw.ConstraintError):
             # Some were stored before. That is rare, so only now each is looked up.
@@ -105,7 +105,7 @@ class Database:
         # These do not wait for the disk; the next commit that does waits for them too.
         with synchronous(self._connection, "NORMAL"), self._transaction():
             while (kept := self._first_to_keep(retention, now_ns)) > self.first:
-                self._filing.forget(before=kept)
+                self._index.delete(before=kept)
                 self._execute("DELETE FROM entry WHERE id < ?", (kept,))
                 self.first = kept
                 if self.first >= goal and time.monotonic() > deadline:
@@ -113,12 +113,12 @@ class Database:
             self._execute("UPDATE log SET first = ?", (self.first,))
         return self._first_to_keep(retention, now_ns) > self.first
 
-    def file(self, *, is_idle: bool = False) -> bool:
+    def index(self, *, is_idle: bool = False) -> bool:
         """Do a step of what the indexes are behind; return whether there is more to do.
 
         Who `is_idle` does not wait for more to come.
         """
-        return self._filing.step(self.last, is_idle=is_idle)
+        return self._index.step(self.last, is_idle=is_idle)
 
     def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` of the next ids after `after`, up to `through`."""
@@ -127,16 +127,16 @@ class Database:
         bounds = {"reader": reader, "after": start, "through": position}
         return Page([_entry(row) for row in self._execute(_REPLAY, bounds)], max(position, after))
 
-    def history(self, reader: int, before: int, limit: int) -> Excerpt:
+    def history(self, reader: int, before: int, limit: int) -> HistorySlice:
         """Return the newest `limit` entries that concern `reader` with id < before."""
         bounds = {"reader": reader, "before": before, "limit": limit + 1}
         found = [_entry(row) for row in self._execute(_HISTORY, bounds)]
-        return Excerpt(found[:limit][::-1], more=len(found) > limit)
+        return HistorySlice(found[:limit][::-1], more=len(found) > limit)
 
-    def holder(self, key: str) -> Holder | None:
+    def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
         row = self._execute("SELECT * FROM holder WHERE key = ?", (key,)).fetchone()
-        return None if row is None else Holder(*row)
+        return None if row is None else NameOwner(*row)
 
     def used_bytes(self) -> int:
         """Return what tables and indexes take, in bytes; free pages of the file are not in it."""
@@ -152,72 +152,81 @@ class Database:
         moved: Any = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()[0][2]
         return int(moved)
 
-    def ancestors(self) -> Mapping[str, int]:
+    def earlier_epochs(self) -> Mapping[str, int]:
         """Return the newest common id by the name of each log that this one goes on from."""
-        return lineage.ancestors(self._connection)
+        return lineage.earlier_epochs(self._connection)
 
-    def conclude(self) -> None:
+    def close_epoch(self) -> None:
         """Have the disk take all that was committed, after which nothing more may be stored."""
-        lineage.end(self._connection)
+        lineage.close_epoch(self._connection)
 
     def close(self) -> None:
         """Let go of the file; the last to do so folds the write-ahead log into it."""
         self._connection.close()
 
     def _store(
-        self, batch: Batch[Origin], insert: Callable[[Appended[Origin]], list[Outcome[Origin]]]
-    ) -> Stored[Origin]:
+        self,
+        batch: CommitBatch[Sender],
+        insert: Callable[[Appended[Sender]], list[AppendResult[Sender]]],
+    ) -> CommitResult[Sender]:
         with self._transaction():
-            outcomes = insert(batch.appended)
+            results = insert(batch.appended)
             granted = [self._grant(claim) for claim in batch.claims]
             for key, (identity, seen_ns) in batch.seen.items():
                 self._execute(_SEEN, (seen_ns, key, identity))
-        return Stored(outcomes, granted, self.first, self.last)
+        return CommitResult(results, granted, self.first, self.last)
 
-    def _insert_all(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
-        """Insert drafts none of which is known, or raise ConstraintError."""
-        entries = enter(appended, self.last)
+    def _insert_all(self, appended: Appended[Sender]) -> list[AppendResult[Sender]]:
+        """Insert messages none of which is known, or raise ConstraintError."""
+        entries = assign_ids(appended, self.last)
         for start in range(0, len(entries), MAX_ROWS):
             self._insert_together(entries[start : start + MAX_ROWS])
-        return stored(appended, entries)
+        return as_results(appended, entries)
 
     def _insert_together(self, entries: Sequence[Entry]) -> None:
-        room = 1 << (len(entries) - 1).bit_length()
+        capacity = 1 << (len(entries) - 1).bit_length()
         values: list[object] = []
         for entry in entries:
-            values += entry.id, *structs.astuple(entry.draft)
-        values += [None] * (room - len(entries)) * _ROW.count("?")
+            values += entry.id, *structs.astuple(entry.message)
+        values += [None] * (capacity - len(entries)) * _ROW.count("?")
         values.append(len(entries))
         try:
-            self._filing.add(entries)
-            self._execute(_insert_up_to(room), values)
+            self._index.add(entries)
+            self._execute(_insert_statement(capacity), values)
         except BaseException:
-            self._filing.take_back(self.last)
+            self._index.roll_back(self.last)
             raise
         self.last += len(entries)
 
-    def _insert_each(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
-        return [self._insert_one(draft, origin) for drafts, origin in appended for draft in drafts]
+    def _insert_each(self, appended: Appended[Sender]) -> list[AppendResult[Sender]]:
+        return [
+            self._insert_one(message, sender)
+            for messages, sender in appended
+            for message in messages
+        ]
 
-    def _insert_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
-        if draft.ref is not None and (first := self._find(draft.author, draft.ref)) is not None:
-            return Outcome("duplicate", [first], origin)
-        self._execute(_INSERT, (self.last + 1, *structs.astuple(draft)))
+    def _insert_one(self, message: NewMessage, sender: Sender) -> AppendResult[Sender]:
+        if (
+            message.ref is not None
+            and (first := self._find(message.author, message.ref)) is not None
+        ):
+            return AppendResult("duplicate", [first], sender)
+        self._execute(_INSERT, (self.last + 1, *structs.astuple(message)))
         self.last += 1
-        entry = Entry(self.last, draft)
-        self._filing.add_anew(entry)
-        return Outcome("stored", [entry], origin)
+        entry = Entry(self.last, message)
+        self._index.replace(entry)
+        return AppendResult("stored", [entry], sender)
 
     def _find(self, author: int, ref: str) -> Entry | None:
-        number = self._filing.find(author, ref)
+        number = self._index.find(author, ref)
         if number is None:
             number = self._execute(_ID_OF, (author, ref)).get
-        # What is not filed may be forgotten already.
+        # What is not indexed may be forgotten already.
         row = self._execute(_BY_ID, (number,)).fetchone()
         return None if row is None else _entry(row)
 
-    def _grant(self, claim: Claim) -> bool:
-        new, old = claim.holder, claim.instead_of
+    def _grant(self, claim: NameClaim) -> bool:
+        new, old = claim.owner, claim.replacing
         if old is None:
             self._execute(_CLAIM_FREE, structs.astuple(new))
         else:
@@ -240,9 +249,9 @@ class Database:
         return self.first
 
     @cached_property
-    def _filing(self) -> Filing:
+    def _index(self) -> DeferredIndex:
         # Only for who writes; those who read have no use for it.
-        return Filing(self._connection)
+        return DeferredIndex(self._connection)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -256,7 +265,7 @@ class Database:
             self.first, self.last = first, last
             if self._connection.in_transaction:
                 self._execute("ROLLBACK")
-            self._filing.take_back(last)
+            self._index.roll_back(last)
             raise
 
     def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
@@ -271,22 +280,22 @@ class Database:
 
 
 @cache
-def _insert_up_to(room: int) -> str:
-    """Return what inserts the first of `room` rows, of which there are a few sizes only.
+def _insert_statement(capacity: int) -> str:
+    """Return what inserts the first of `capacity` rows, of which there are a few sizes only.
 
     It raises ConstraintError for a ref that is in the index: such a row has no author.
     """
-    number, author, *others, ref, nameless = (f"column{one}" for one in range(1, 11))
+    number, author, *others, ref, anonymous = (f"column{one}" for one in range(1, 11))
     is_new = f"iif(known_ref.id IS NULL, {author}, NULL)"
     return (
         f"INSERT INTO entry ({_COLUMNS}) "
-        f"SELECT {', '.join([number, is_new, *others, ref, nameless])} "
-        f"FROM (VALUES {','.join([_ROW] * room)}) "
+        f"SELECT {', '.join([number, is_new, *others, ref, anonymous])} "
+        f"FROM (VALUES {','.join([_ROW] * capacity)}) "
         f"LEFT JOIN known_ref ON known_ref.author = {author} AND known_ref.ref = {ref} LIMIT ?"
     )
 
 
 def _entry(row: Any) -> Entry:
-    number, author, name, content, sent_ns, since, recipient, to, ref, nameless = row
-    draft = Draft(author, name, content, sent_ns, since, recipient, to, ref, bool(nameless))
-    return Entry(number, draft)
+    number, author, name, content, sent_ns, since, recipient, to, ref, anonymous = row
+    message = NewMessage(author, name, content, sent_ns, since, recipient, to, ref, bool(anonymous))
+    return Entry(number, message)

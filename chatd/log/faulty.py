@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from chatd.log.port import Committed, Draft, Entry, Outcome, enter, stored
+from chatd.log.port import AppendResult, Entry, NewMessage, OnCommitted, as_results, assign_ids
 from chatd.log.sqlite import SqliteLog
 
 BEHIND: Final = 0.05
@@ -22,43 +22,43 @@ class AckBeforeCommit(SqliteLog[Any]):
     A kill in between loses what was acknowledged, and its id is given to another message.
     """
 
-    async def open(self, committed: Committed[Any]) -> None:
-        """Make ready; outcomes go to `committed` from now on."""
+    async def open(self, on_committed: OnCommitted[Any]) -> None:
+        """Make ready; results go to `on_committed` from now on."""
         await super().open(lambda _outcomes: None)
-        self._report = committed
+        self._report = on_committed
         self._promised = self.last
 
-    def append(self, drafts: Sequence[Draft], origin: Any) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Any) -> None:
         """Promise the next ids."""
         loop = asyncio.get_running_loop()
-        appended = [(drafts, origin)]
-        loop.call_soon(self._report, stored(appended, enter(appended, self._promised)))
-        self._promised += len(drafts)
-        loop.call_later(BEHIND, super().append, drafts, origin)
+        appended = [(messages, sender)]
+        loop.call_soon(self._report, as_results(appended, assign_ids(appended, self._promised)))
+        self._promised += len(messages)
+        loop.call_later(BEHIND, super().append, messages, sender)
 
 
 class ForgetRefs(SqliteLog[Any]):
     """Stores messages without their refs: one that a client sends again is there twice."""
 
-    async def open(self, committed: Committed[Any]) -> None:
-        """Make ready; outcomes go to `committed` from now on."""
+    async def open(self, on_committed: OnCommitted[Any]) -> None:
+        """Make ready; results go to `on_committed` from now on."""
 
-        def report(outcomes: Sequence[Outcome[tuple[Sequence[Draft], Any]]]) -> None:
-            committed([_with_refs(outcome) for outcome in outcomes])
+        def report(results: Sequence[AppendResult[tuple[Sequence[NewMessage], Any]]]) -> None:
+            on_committed([_with_refs(result) for result in results])
 
         await super().open(report)
 
-    def append(self, drafts: Sequence[Draft], origin: Any) -> None:
-        """Take drafts without their refs."""
-        without = [structs.replace(draft, ref=None) for draft in drafts]
-        super().append(without, (drafts, origin))
+    def append(self, messages: Sequence[NewMessage], sender: Any) -> None:
+        """Take messages without their refs."""
+        without = [structs.replace(message, ref=None) for message in messages]
+        super().append(without, (messages, sender))
 
 
-def _with_refs(outcome: Outcome[tuple[Sequence[Draft], Any]]) -> Outcome[Any]:
-    drafts, origin = outcome.origin
-    numbers = [entry.id for entry in outcome.entries]
-    entries = [*map(Entry, numbers, drafts)]
-    return Outcome(outcome.kind, entries, origin, outcome.failure)
+def _with_refs(result: AppendResult[tuple[Sequence[NewMessage], Any]]) -> AppendResult[Any]:
+    messages, sender = result.sender
+    numbers = [entry.id for entry in result.entries]
+    entries = [*map(Entry, numbers, messages)]
+    return AppendResult(result.kind, entries, sender, result.error)
 
 
 FAULTS: Final[Mapping[str, type[SqliteLog[Any]]]] = {

@@ -9,16 +9,16 @@ from msgspec import structs
 
 from chatd.log.port import (
     Appended,
-    Committed,
-    Draft,
+    AppendResult,
     Entry,
-    Excerpt,
-    Holder,
-    Origin,
-    Outcome,
+    HistorySlice,
+    NameOwner,
+    NewMessage,
+    OnCommitted,
     Page,
-    enter,
-    stored,
+    Sender,
+    as_results,
+    assign_ids,
 )
 
 _REPLAY_STEP: Final = 1_000
@@ -26,82 +26,82 @@ _REPLAY_STEP: Final = 1_000
 _BATCH: Final = 512
 
 
-class MemoryLog(Generic[Origin]):
+class MemoryLog(Generic[Sender]):
     """Keeps the newest `keep_messages` messages (>= 1) and forgets the rest, their refs included.
 
-    `defer` runs a function after the current turn of the event loop; what was appended in one turn
-    is one batch, or several if there are more than `batch` messages. So few are still in the
-    processor's caches when they are delivered: 12 % off what a direct message costs where 16,000
-    come in one turn.
+    `call_soon` runs a function after the current loop iteration; what was appended in one loop
+    iteration is one batch, or several if there are more than `batch` messages. So few are still in
+    the processor's caches when they are delivered: 12 % off what a direct message costs where
+    16,000 come in one loop iteration.
     """
 
     def __init__(
         self,
         keep_messages: int,
-        defer: Callable[[Callable[[], None]], object],
+        call_soon: Callable[[Callable[[], None]], object],
         batch: int = _BATCH,
     ) -> None:
         self.name = secrets.token_hex(8)
-        self.ancestors: Mapping[str, int] = {}
+        self.earlier_epochs: Mapping[str, int] = {}
         self.first = 1
         self.last = 0
         self._keep = keep_messages
-        self._defer = defer
+        self._call_soon = call_soon
         self._batch = batch
         # Up to the one with the id `last`. What is forgotten stays in front until it is enough to
         # be worth moving the others.
         self._entries: list[Entry] = []
         self._refs: dict[tuple[int, str | None], Entry] = {}
-        self._holders: dict[str, Holder] = {}
-        self._appended: list[tuple[Sequence[Draft], Origin]] = []
+        self._owners: dict[str, NameOwner] = {}
+        self._appended: list[tuple[Sequence[NewMessage], Sender]] = []
         self._waiting = 0
-        self._committed: Committed[Origin] = lambda _outcomes: None
+        self._on_committed: OnCommitted[Sender] = lambda _results: None
 
-    async def open(self, committed: Committed[Origin]) -> None:
-        """Make ready; outcomes go to `committed` from now on."""
-        self._committed = committed
+    async def open(self, on_committed: OnCommitted[Sender]) -> None:
+        """Make ready; results go to `on_committed` from now on."""
+        self._on_committed = on_committed
 
-    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
-        """Take drafts; their outcomes come at the end of the turn, or earlier if there are many."""
-        if self._waiting + len(drafts) > self._batch:
+    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+        """Take messages; their results come at the end of the loop iteration, or earlier."""
+        if self._waiting + len(messages) > self._batch:
             self._commit()
         if not self._appended:
-            self._defer(self._commit)
-        self._appended.append((drafts, origin))
-        self._waiting += len(drafts)
+            self._call_soon(self._commit)
+        self._appended.append((messages, sender))
+        self._waiting += len(messages)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""
         start = max(after + 1, self.first)
         position = min(through, start + _REPLAY_STEP - 1)
         page = self._between(start, position + 1)
-        return Page([entry for entry in page if entry.draft.reaches(reader)], position)
+        return Page([entry for entry in page if entry.message.delivered_to(reader)], position)
 
-    async def history(self, reader: int, before: int, limit: int) -> Excerpt:
+    async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
         """Return the newest `limit` entries that concern `reader` with id < before."""
         newer, kept = max(0, self.last - before + 1), self.last - self.first + 1
         newest = islice(reversed(self._entries), newer, kept)
-        concerning = (entry for entry in newest if entry.draft.concerns(reader))
-        found = list(islice(concerning, limit + 1))
-        return Excerpt(found[:limit][::-1], more=len(found) > limit)
+        visible = (entry for entry in newest if entry.message.visible_to(reader))
+        found = list(islice(visible, limit + 1))
+        return HistorySlice(found[:limit][::-1], more=len(found) > limit)
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
-        return self._holders.get(key)
+        return self._owners.get(key)
 
-    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
-        present = self._holders.get(holder.key)
-        is_free = instead_of is None if present is None else present.is_same(instead_of)
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        present = self._owners.get(owner.key)
+        is_free = replacing is None if present is None else present.is_same(replacing)
         if is_free:
-            self._holders[holder.key] = holder
+            self._owners[owner.key] = owner
         return is_free
 
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; if another holds the name by now, nothing happens."""
-        holder = self._holders.get(key)
-        if holder is not None and holder.identity == identity:
-            self._holders[key] = structs.replace(holder, seen_ns=seen_ns)
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; if another holds the name by now, nothing happens."""
+        owner = self._owners.get(key)
+        if owner is not None and owner.identity == identity:
+            self._owners[key] = structs.replace(owner, seen_ns=seen_ns)
 
     async def flush(self) -> None:
         """Commit what was appended and report it."""
@@ -114,36 +114,38 @@ class MemoryLog(Generic[Origin]):
     def _commit(self) -> None:
         appended, self._appended, self._waiting = self._appended, [], 0
         if appended:
-            outcomes = self._store(appended)
-            self._forget_what_is_too_much()
-            self._committed(outcomes)
+            results = self._store(appended)
+            self._trim()
+            self._on_committed(results)
 
-    def _store(self, appended: Appended[Origin]) -> list[Outcome[Origin]]:
-        entries = enter(appended, self.last)
-        with_ref = [entry for entry in entries if entry.draft.ref is not None]
-        refs = {(entry.draft.author, entry.draft.ref): entry for entry in with_ref}
+    def _store(self, appended: Appended[Sender]) -> list[AppendResult[Sender]]:
+        entries = assign_ids(appended, self.last)
+        with_ref = [entry for entry in entries if entry.message.ref is not None]
+        refs = {(entry.message.author, entry.message.ref): entry for entry in with_ref}
         if len(refs) < len(with_ref) or not self._refs.keys().isdisjoint(refs):
             return [
-                self._store_one(draft, origin) for drafts, origin in appended for draft in drafts
+                self._store_one(message, sender)
+                for messages, sender in appended
+                for message in messages
             ]
         self._entries += entries
         self._refs |= refs
         self.last += len(entries)
-        return stored(appended, entries)
+        return as_results(appended, entries)
 
-    def _store_one(self, draft: Draft, origin: Origin) -> Outcome[Origin]:
-        first = self._refs.get((draft.author, draft.ref))
+    def _store_one(self, message: NewMessage, sender: Sender) -> AppendResult[Sender]:
+        first = self._refs.get((message.author, message.ref))
         if first is not None:
-            return Outcome("duplicate", [first], origin)
-        (outcome,) = self._store([([draft], origin)])
-        return outcome
+            return AppendResult("duplicate", [first], sender)
+        (result,) = self._store([([message], sender)])
+        return result
 
-    def _forget_what_is_too_much(self) -> None:
+    def _trim(self) -> None:
         first = max(self.first, self.last - self._keep + 1)
         if self._refs:
-            for draft in (entry.draft for entry in self._between(self.first, first)):
-                if draft.ref is not None:
-                    del self._refs[draft.author, draft.ref]
+            for message in (entry.message for entry in self._between(self.first, first)):
+                if message.ref is not None:
+                    del self._refs[message.author, message.ref]
         self.first = first
         forgotten = len(self._entries) - (self.last - first + 1)
         if forgotten > self._keep // 64:

@@ -24,7 +24,7 @@ CACHE_KIB: Final = 16_000
 Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process (kill -9), or a power cut too."""
 
-_WRITTEN_BY: Final = 18
+_WRITE_VERSION_OFFSET: Final = 18
 """The byte of the header that is 2 in a database with a write-ahead log, 1 in one without."""
 
 
@@ -43,22 +43,22 @@ def open_database(
     try:
         if not path.exists():
             _create(path, migrations)
-        _require_own_rest(path)
+        _require_own_wal(path)
         database = connect(path, durability)
         try:
             require_log(database, path, migrations)
-            if finding := soundness.damage(database, path):
+            if finding := soundness.quick_check(database, path):
                 raise _damaged(path, finding)
-            _bring_up_to_date(database, path, migrations)
+            _migrate(database, path, migrations)
             database.execute("PRAGMA journal_mode = WAL")
-            filing.take_back_unfinished(database)
-            boot = boot or lineage.this_boot()
-            lineage.begin(database, boot, is_patient=durability == "power")
+            filing.roll_back_unfinished(database)
+            boot = boot or lineage.boot_id()
+            lineage.open_epoch(database, boot, is_durable=durability == "power")
         except BaseException:
             database.close()
             raise
-    except (OSError, apsw.Error) as fault:
-        raise _unusable(path, fault) from None
+    except (OSError, apsw.Error) as error:
+        raise _unusable(path, error) from None
     return database
 
 
@@ -100,8 +100,8 @@ def open_to_read(path: Path) -> apsw.Connection:
         except BaseException:
             database.close()
             raise
-    except apsw.Error as fault:
-        raise _unusable(path, fault) from None
+    except apsw.Error as error:
+        raise _unusable(path, error) from None
     return database
 
 
@@ -123,11 +123,11 @@ def require_log(
 
 def _create(path: Path, migrations: Sequence[str]) -> None:
     """Make an empty log in one step: whenever that is cut short, there is none."""
-    rest = _rest(path)
-    if rest.exists():
+    wal = _wal_path(path)
+    if wal.exists():
         raise UnusableLogError(
-            f"{path} is missing, but {rest.name} is there and has messages of it; put it back, or "
-            f"move {rest.name} away to begin a new log"
+            f"{path} is missing, but {wal.name} is there and has messages of it; put it back, or "
+            f"move {wal.name} away to begin a new log"
         )
     new = path.with_name(f"{path.name}.new")
     for left_over in path.parent.glob(f"{new.name}*"):
@@ -138,7 +138,7 @@ def _create(path: Path, migrations: Sequence[str]) -> None:
     sync_directory(path.parent)
 
 
-def _bring_up_to_date(database: apsw.Connection, path: Path, migrations: Sequence[str]) -> None:
+def _migrate(database: apsw.Connection, path: Path, migrations: Sequence[str]) -> None:
     version, newest = schema.version_of(database), len(migrations)
     if version == newest:
         return
@@ -148,21 +148,21 @@ def _bring_up_to_date(database: apsw.Connection, path: Path, migrations: Sequenc
     logger.info("it is of version %d after %.1f s", newest, time.monotonic() - began)
 
 
-def _require_own_rest(path: Path) -> None:
+def _require_own_wal(path: Path) -> None:
     """Refuse a backup beside the write-ahead log of what was there before.
 
     SQLite would mix the two: nothing in a write-ahead log says which database it belongs to.
     """
     with path.open("rb") as file:
-        is_backup = file.read(_WRITTEN_BY + 1)[_WRITTEN_BY:] == b"\1"
-    rest = _rest(path)
-    if is_backup and rest.exists() and rest.stat().st_size:
+        is_backup = file.read(_WRITE_VERSION_OFFSET + 1)[_WRITE_VERSION_OFFSET:] == b"\1"
+    wal = _wal_path(path)
+    if is_backup and wal.exists() and wal.stat().st_size:
         raise UnusableLogError(
-            f"{path} is a backup, but {rest.name} belongs to another log; move {rest.name} away"
+            f"{path} is a backup, but {wal.name} belongs to another log; move {wal.name} away"
         )
 
 
-def _rest(path: Path) -> Path:
+def _wal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
@@ -175,10 +175,10 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _unusable(path: Path, fault: Exception) -> UnusableLogError:
-    if isinstance(fault, apsw.CorruptError | apsw.NotADBError):
-        return _damaged(path, str(fault))
-    return UnusableLogError(f"cannot use {path}: {fault}; mend that, or choose another --data")
+def _unusable(path: Path, error: Exception) -> UnusableLogError:
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return _damaged(path, str(error))
+    return UnusableLogError(f"cannot use {path}: {error}; mend that, or choose another --data")
 
 
 def _damaged(path: Path, finding: str) -> UnusableLogError:

@@ -10,16 +10,16 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-Origin = TypeVar("Origin")
-"""Whoever appended; comes back untouched with the outcome."""
+Sender = TypeVar("Sender")
+"""Whoever appended; comes back untouched with the result."""
 
 
-class Draft(Struct, frozen=True, gc=False):
+class NewMessage(Struct, frozen=True, gc=False):
     """A message before it has a place in the log.
 
     `author` and `recipient` are identities, `name` and `to` what these were called at the time;
     without a recipient it is for everyone. `sent_ns` is in ns since the Unix epoch, `since` in
-    whole seconds from the author's connect. `nameless` authors never chose a name.
+    whole seconds from the author's connect. `anonymous` authors never chose a name.
     """
 
     author: int
@@ -30,13 +30,13 @@ class Draft(Struct, frozen=True, gc=False):
     recipient: int | None = None
     to: str | None = None
     ref: str | None = None
-    nameless: bool = False
+    anonymous: bool = False
 
-    def concerns(self, reader: int) -> bool:
+    def visible_to(self, reader: int) -> bool:
         """Whether `reader` may ever see it: it is for all, by them or for them."""
         return self.recipient is None or reader in (self.recipient, self.author)
 
-    def reaches(self, reader: int) -> bool:
+    def delivered_to(self, reader: int) -> bool:
         """Whether it is delivered to `reader`: for them, or for all and by another."""
         return reader == self.recipient or (self.recipient is None and reader != self.author)
 
@@ -45,42 +45,42 @@ class Entry(Struct, frozen=True, gc=False):
     """A message in the log; `id` counts from 1 and only grows."""
 
     id: int
-    draft: Draft
+    message: NewMessage
 
 
-class Outcome(Struct, Generic[Origin], frozen=True, gc=False):
-    """What became of drafts that one origin appended, one after the other; at least one.
+class AppendResult(Struct, Generic[Sender], frozen=True, gc=False):
+    """What became of messages that one sender appended, one after the other; at least one.
 
     `entries` hold their ids; that of a duplicate is the first one's. Failed ones are not in the
-    log; `failure` says why, and their ids are 0.
+    log; `error` says why, and their ids are 0.
     """
 
     kind: Literal["stored", "duplicate", "failed"]
     entries: Sequence[Entry]
-    origin: Origin
-    failure: str = ""
+    sender: Sender
+    error: str = ""
 
 
-Appended: TypeAlias = Sequence[tuple[Sequence[Draft], Origin]]
-"""Drafts in the order in which they were appended, each time by one origin."""
+Appended: TypeAlias = Sequence[tuple[Sequence[NewMessage], Sender]]
+"""Messages in the order in which they were appended, each time by one sender."""
 
 
-def enter(appended: Appended[Origin], last: int) -> list[Entry]:
-    """Return the drafts with the ids behind `last`."""
-    return [*map(Entry, count(last + 1), chain.from_iterable(drafts for drafts, _ in appended))]
+def assign_ids(appended: Appended[Sender], last: int) -> list[Entry]:
+    """Return the messages with the ids behind `last`."""
+    return [*map(Entry, count(last + 1), chain.from_iterable(messages for messages, _ in appended))]
 
 
-def stored(appended: Appended[Origin], entries: Sequence[Entry]) -> list[Outcome[Origin]]:
-    """Return the outcomes of drafts that are stored as `entries`."""
-    outcomes, end = [], 0
-    for drafts, origin in appended:
-        start, end = end, end + len(drafts)
-        outcomes.append(Outcome("stored", entries[start:end], origin))
-    return outcomes
+def as_results(appended: Appended[Sender], entries: Sequence[Entry]) -> list[AppendResult[Sender]]:
+    """Return the results of messages that are stored as `entries`."""
+    results, end = [], 0
+    for messages, sender in appended:
+        start, end = end, end + len(messages)
+        results.append(AppendResult("stored", entries[start:end], sender))
+    return results
 
 
-Committed: TypeAlias = Callable[[Sequence[Outcome[Origin]]], None]
-"""Called with each batch of outcomes, in log order, on the loop's thread."""
+OnCommitted: TypeAlias = Callable[[Sequence[AppendResult[Sender]]], None]
+"""Called with each batch of results, in log order, on the loop's thread."""
 
 
 class Page(Struct, frozen=True, gc=False):
@@ -90,14 +90,14 @@ class Page(Struct, frozen=True, gc=False):
     position: int
 
 
-class Excerpt(Struct, frozen=True, gc=False):
+class HistorySlice(Struct, frozen=True, gc=False):
     """A part of the history, oldest first; `more` when there is something older."""
 
     entries: list[Entry]
     more: bool
 
 
-class Holder(Struct, frozen=True, gc=False):
+class NameOwner(Struct, frozen=True, gc=False):
     """Who may use a name: the identity, the SHA-256 of its token, and when it was last here.
 
     `key` is the name folded (`common.names.key`), `seen_ns` ns since the Unix epoch.
@@ -108,10 +108,10 @@ class Holder(Struct, frozen=True, gc=False):
     token_hash: bytes
     seen_ns: int
 
-    def is_same(self, other: "Holder | None") -> bool:
-        """Whether `other` is this holder with this token, whenever it was last here."""
-        mine = (self.key, self.identity, self.token_hash)
-        return other is not None and mine == (other.key, other.identity, other.token_hash)
+    def is_same(self, other: "NameOwner | None") -> bool:
+        """Whether `other` is this owner with this token, whenever it was last here."""
+        own = (self.key, self.identity, self.token_hash)
+        return other is not None and own == (other.key, other.identity, other.token_hash)
 
 
 class UnusableLogError(Exception):
@@ -122,13 +122,13 @@ class StorageError(Exception):
     """Something cannot be read or stored now; the text says why. Later it may work."""
 
 
-class Log(Protocol[Origin]):
-    """Keeps messages in one order, and the holders of names.
+class Log(Protocol[Sender]):
+    """Keeps messages in one order, and the owners of names.
 
-    `name` is random and changes when ids may be given again to other messages; `ancestors` has, for
-    each earlier name, the newest id that means the same in both. `first` is the oldest
-    id that is kept (`last` + 1 when there is none), `last` the newest reported. What is awaited
-    may raise StorageError.
+    `name` is random and changes when ids may be given again to other messages; `earlier_epochs`
+    has, for each earlier name, the newest id that means the same in both. `first` is the oldest id
+    that is kept (`last` + 1 when there is none), `last` the newest reported. What is awaited may
+    raise StorageError.
     """
 
     @property
@@ -136,7 +136,7 @@ class Log(Protocol[Origin]):
         """Which log it is."""
 
     @property
-    def ancestors(self) -> Mapping[str, int]:
+    def earlier_epochs(self) -> Mapping[str, int]:
         """The newest common id by the name of each log that it goes on from."""
 
     @property
@@ -147,30 +147,30 @@ class Log(Protocol[Origin]):
     def last(self) -> int:
         """The newest id."""
 
-    async def open(self, committed: Committed[Origin]) -> None:
-        """Make ready; outcomes go to `committed` from now on."""
+    async def open(self, on_committed: OnCommitted[Sender]) -> None:
+        """Make ready; results go to `on_committed` from now on."""
 
-    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
-        """Take drafts; their outcomes come later. The same author and `ref` are stored once."""
+    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+        """Take messages; their results come later. The same author and `ref` are stored once."""
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""
 
-    async def history(self, reader: int, before: int, limit: int) -> Excerpt:
+    async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
         """Return the newest `limit` entries that concern `reader` with id < before."""
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
 
-    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have the name if `instead_of` still has it; tell whether that was so.
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so.
 
-        Of several who saw a name free, or saw it with the same holder, one gets it. When that was
+        Of several who saw a name free, or saw it with the same owner, one gets it. When that was
         last here does not matter.
         """
 
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; if another holds the name by now, nothing happens."""
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; if another holds the name by now, nothing happens."""
 
     async def flush(self) -> None:
         """Return when all that was appended so far is committed and reported."""

@@ -45,11 +45,11 @@ _VERSION_2: Final = """
 CREATE TABLE ancestor (name TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ALTER TABLE log ADD COLUMN boot TEXT;
 """
-WITH_ANCESTORS: Final = 2
+WITH_EPOCHS: Final = 2
 
 # What the indexes had is in tables of their own, since an index cannot be filled later: see
-# `chatd.log.filing`. They know all up to `filed`, and maybe some behind it. A letter is a direct
-# message, of which its author and its recipient are the readers.
+# `chatd.log.filing`. They know all up to `filed`, and maybe some behind it. The readers of a
+# direct message are its author and its recipient.
 _VERSION_3: Final = """
 DROP INDEX entry_by_ref;
 DROP INDEX entry_by_recipient;
@@ -77,30 +77,30 @@ INSERT INTO letter
     UNION SELECT recipient, id FROM entry WHERE recipient IS NOT NULL ORDER BY 1, 2;
 UPDATE log SET filed = (SELECT coalesce(max(id), 0) FROM entry);
 """
-WITH_FILING: Final = 3
+WITH_DEFERRED_INDEX: Final = 3
 
-BUNDLE: Final = 512
+ID_BLOCK_SIZE: Final = 512
 """Messages of one reader that are a row at most: as many as history unpacks to show one of them."""
 
 EVERYONE: Final = 0
 """Reads what has no recipient; no identity is 0."""
 
-_BUNDLE_ALL: Final = f"""
+_BUILD_ID_BLOCKS: Final = f"""
 INSERT INTO bundle
     SELECT reader, max(id), json_group_array(id) FROM (
         SELECT reader, id, row_number() OVER (PARTITION BY reader ORDER BY id) AS place FROM (
             SELECT author AS reader, id FROM entry WHERE recipient IS NOT NULL
             UNION SELECT coalesce(recipient, {EVERYONE}), id FROM entry
         ) WHERE id <= (SELECT filed FROM log)
-    ) GROUP BY reader, (place - 1) / {BUNDLE};
+    ) GROUP BY reader, (place - 1) / {ID_BLOCK_SIZE};
 """
 
-# Letters come in bundles, since a row for each reader of each took a third of the log's CPU, and so
-# does what is for everyone, since to find that among millions of letters took a look at each. `ids`
-# is a JSON array of some that follow each other, and `last` the newest of them, with which the
-# bundle goes; older ones may be forgotten already. The table has a rowid: an inner page of a tree
-# of rows as long as these would hold but six of them. And the trigger took 1.1 us of a message,
-# where the join of what inserts it now (`chatd.log.database`) takes 0.2.
+# Direct messages come in ID blocks, since a row for each reader of each took a third of the log's
+# CPU, and so does what is for everyone, since to find that among millions of direct messages took a
+# look at each. `ids` is a JSON array of some that follow each other, and `last` the newest of them,
+# with which the block goes; older ones may be forgotten already. The table has a rowid: an inner
+# page of a tree of rows as long as these would hold but six of them. And the trigger took 1.1 us of
+# a message, where the join of what inserts it now (`chatd.log.database`) takes 0.2.
 _VERSION_4: Final = f"""
 DROP TRIGGER ref_is_new;
 DROP TABLE letter;
@@ -110,13 +110,13 @@ CREATE TABLE bundle (
     ids    TEXT    NOT NULL,
     PRIMARY KEY (reader, last)
 ) STRICT;
-{_BUNDLE_ALL}"""
-WITH_BUNDLES: Final = 4
+{_BUILD_ID_BLOCKS}"""
+WITH_ID_BLOCKS: Final = 4
 
-FILE_ALL: Final = f"""
+INDEX_ALL: Final = f"""
 INSERT INTO known_ref SELECT author, ref, id FROM entry WHERE ref IS NOT NULL ORDER BY author, ref;
 UPDATE log SET filed = (SELECT coalesce(max(id), 0) FROM entry);
-{_BUNDLE_ALL}"""
+{_BUILD_ID_BLOCKS}"""
 """Fills the indexes of a log that has nothing in them."""
 
 MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

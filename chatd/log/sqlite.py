@@ -8,18 +8,18 @@ from typing import BinaryIO, Final, Generic
 from msgspec import structs
 
 from chatd.files import open_locked
-from chatd.log.bell import Caller
+from chatd.log.bell import LoopCaller
 from chatd.log.checkpointer import Checkpointer
-from chatd.log.committer import Committer
+from chatd.log.committer import GroupCommit
 from chatd.log.database import Database
 from chatd.log.opening import FILE, Durability, connect, connect_to_read, open_database
 from chatd.log.port import (
-    Committed,
-    Draft,
-    Excerpt,
-    Holder,
-    Origin,
+    HistorySlice,
+    NameOwner,
+    NewMessage,
+    OnCommitted,
     Page,
+    Sender,
     StorageError,
     UnusableLogError,
 )
@@ -29,8 +29,8 @@ from chatd.log.worker import Worker
 _LOCK: Final = "log.lock"
 
 
-class SqliteLog(Generic[Origin]):
-    """Keeps messages and the holders of names in a database in `directory`.
+class SqliteLog(Generic[Sender]):
+    """Keeps messages and the owners of names in a database in `directory`.
 
     `wall_ns` tells ns since the Unix epoch, `boot` which boot of the machine it is if not the one
     that the kernel tells.
@@ -45,103 +45,103 @@ class SqliteLog(Generic[Origin]):
         boot: str | None = None,
     ) -> None:
         self.name = ""
-        self.ancestors: Mapping[str, int] = {}
+        self.earlier_epochs: Mapping[str, int] = {}
         self._directory = directory
         self._durability: Durability = durability
         self._boot = boot
         self._lock: BinaryIO | None = None
-        self._caller: Caller | None = None
+        self._loop_caller: LoopCaller | None = None
         self._writer = Worker("log-writer")
         self._reader = Worker("log-reader")
-        self._tidier = Worker("log-checkpointer")
-        checkpointer = Checkpointer(self._tidier)
-        self._committer: Committer[Origin] = Committer(
+        self._checkpoint_worker = Worker("log-checkpointer")
+        checkpointer = Checkpointer(self._checkpoint_worker)
+        self._group_commit: GroupCommit[Sender] = GroupCommit(
             self._writer, checkpointer, retention, wall_ns
         )
 
     @property
     def first(self) -> int:
         """The oldest id that is kept."""
-        return self._committer.first
+        return self._group_commit.first
 
     @property
     def last(self) -> int:
         """The newest id that was reported."""
-        return self._committer.last
+        return self._group_commit.last
 
-    async def open(self, committed: Committed[Origin]) -> None:
-        """Make ready; outcomes go to `committed` from now on. Raises UnusableLogError."""
+    async def open(self, on_committed: OnCommitted[Sender]) -> None:
+        """Make ready; results go to `on_committed` from now on. Raises UnusableLogError."""
         self._lock = _lock(self._directory)
         path = self._directory / FILE
         try:
             await self._writer.open(lambda: open_database(path, self._durability, boot=self._boot))
-            await self._tidier.open(lambda: connect(path, self._durability))
+            await self._checkpoint_worker.open(lambda: connect(path, self._durability))
             await self._reader.open(lambda: connect_to_read(path))
         except BaseException:
-            await self._let_go()
+            await self._release()
             raise
-        self.ancestors = await self._writer.run(Database.ancestors)
+        self.earlier_epochs = await self._writer.run(Database.earlier_epochs)
         self.name, first, last = await self._writer.run(
             lambda database: (database.name, database.first, database.last)
         )
-        self._caller = Caller()
-        self._committer.start(first, last, self._caller.call, committed)
+        self._loop_caller = LoopCaller()
+        self._group_commit.start(first, last, self._loop_caller.call, on_committed)
 
-    def append(self, drafts: Sequence[Draft], origin: Origin) -> None:
-        """Take drafts; their outcomes come after the commit that stores them."""
-        self._committer.append(drafts, origin)
+    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+        """Take messages; their results come after the commit that stores them."""
+        self._group_commit.append(messages, sender)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""
         return await self._reader.run(lambda database: database.replay(reader, after, through))
 
-    async def history(self, reader: int, before: int, limit: int) -> Excerpt:
+    async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
         """Return the newest `limit` entries that concern `reader` with id < before."""
         # What is committed and not yet reported is nobody's history.
         end = min(before, self.last + 1)
         return await self._reader.run(lambda database: database.history(reader, end, limit))
 
-    async def holder(self, key: str) -> Holder | None:
+    async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
-        identity, seen_ns = self._committer.seen.get(key, (0, 0))
-        holder = await self._reader.run(lambda database: database.holder(key))
-        if holder is not None and holder.identity == identity:
-            return structs.replace(holder, seen_ns=max(seen_ns, holder.seen_ns))
-        return holder
+        identity, seen_ns = self._group_commit.seen.get(key, (0, 0))
+        owner = await self._reader.run(lambda database: database.owner(key))
+        if owner is not None and owner.identity == identity:
+            return structs.replace(owner, seen_ns=max(seen_ns, owner.seen_ns))
+        return owner
 
-    async def hold(self, holder: Holder, instead_of: Holder | None) -> bool:
-        """Let `holder` have the name if `instead_of` still has it; tell whether that was so."""
-        return await self._committer.claim(holder, instead_of)
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        return await self._group_commit.claim(owner, replacing)
 
-    def touch(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the holder was here; it is written with a commit to come, at the latest."""
-        self._committer.seen[key] = (identity, seen_ns)
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; it is written with a commit to come, at the latest."""
+        self._group_commit.seen[key] = (identity, seen_ns)
 
     async def flush(self) -> None:
         """Return when all that was appended so far is committed and reported.
 
         As much has been forgotten by then, where there was more than is kept.
         """
-        await self._committer.flush()
-        await self._writer.settle()
+        await self._group_commit.flush()
+        await self._writer.join()
 
     async def close(self) -> None:
         """Flush, and let go of the files; once closed, closing again does nothing."""
         if self._lock is not None:
-            await self._committer.stop()
+            await self._group_commit.stop()
             # Where the disk does not take it, the next start finds out whether anything was lost.
             with suppress(StorageError):
-                await self._writer.run(Database.conclude)
-            await self._let_go()
+                await self._writer.run(Database.close_epoch)
+            await self._release()
 
-    async def _let_go(self) -> None:
+    async def _release(self) -> None:
         # The writer is the last: who closes last folds the write-ahead log into the database.
         await self._reader.close()
-        await self._tidier.close()
+        await self._checkpoint_worker.close()
         await self._writer.close()
-        if self._caller is not None:
-            self._caller.close()
-            self._caller = None
+        if self._loop_caller is not None:
+            self._loop_caller.close()
+            self._loop_caller = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -156,5 +156,5 @@ def _lock(directory: Path) -> BinaryIO:
         raise UnusableLogError(
             f"another chatd uses {directory}; stop it, or choose another with --data"
         ) from None
-    except OSError as fault:
-        raise UnusableLogError(f"cannot open {path}: {fault.strerror}") from None
+    except OSError as error:
+        raise UnusableLogError(f"cannot open {path}: {error.strerror}") from None

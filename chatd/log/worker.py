@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 import apsw
 
-from chatd.log.bell import Bell
+from chatd.log.bell import WakeupPipe
 from chatd.log.database import Database
 from chatd.log.port import StorageError
 
@@ -28,48 +28,48 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._tasks: deque[Callable[[Database], None] | None] = deque()
-        self._bell: Bell
+        self._wakeup: WakeupPipe
         self._thread: Thread | None = None
 
     async def open(self, connect: Callable[[], apsw.Connection]) -> None:
         """Take the connection that `connect` returns, in the thread; raises what that does."""
-        opened = _Answer[None]()
+        opened = _ThreadFuture[None]()
 
-        def live() -> None:
+        def serve() -> None:
             try:
                 database = Database(connect())
-            except Exception as fault:
-                opened.fail(fault)
+            except Exception as error:
+                opened.set_exception(error)
                 return
-            opened.give(None)
+            opened.set_result(None)
             self._serve(database)
 
-        self._bell = Bell()
-        self._thread = Thread(target=live, name=self._name, daemon=True)
+        self._wakeup = WakeupPipe()
+        self._thread = Thread(target=serve, name=self._name, daemon=True)
         self._thread.start()
         await opened.future
 
     def submit(self, task: Callable[[Database], None]) -> None:
-        """Have `task` done; nobody hears of it."""
+        """Have `task` done; no result is reported."""
         self._tasks.append(task)
-        self._bell.ring()
+        self._wakeup.wake()
 
     async def run(self, work: Callable[[Database], T]) -> T:
-        """Return what `work` returns; raises StorageError for a fault of the database."""
-        answer = _Answer[T]()
+        """Return what `work` returns; raises StorageError for an error of the database."""
+        result = _ThreadFuture[T]()
 
         def task(database: Database) -> None:
             try:
-                answer.give(work(database))
-            except apsw.Error as fault:
-                answer.fail(StorageError(str(fault)))
-            except Exception as fault:
-                answer.fail(fault)
+                result.set_result(work(database))
+            except apsw.Error as error:
+                result.set_exception(StorageError(str(error)))
+            except Exception as error:
+                result.set_exception(error)
 
         self.submit(task)
-        return await answer.future
+        return await result.future
 
-    async def settle(self) -> None:
+    async def join(self) -> None:
         """Return when all that was asked so far is done."""
         await self.run(lambda _database: None)
 
@@ -79,9 +79,9 @@ class Worker:
             return
         thread, self._thread = self._thread, None
         self._tasks.append(None)
-        self._bell.ring()
+        self._wakeup.wake()
         await asyncio.to_thread(thread.join)
-        self._bell.close()
+        self._wakeup.close()
 
     def _serve(self, database: Database) -> None:
         while (task := self._next()) is not None:
@@ -91,35 +91,35 @@ class Worker:
                 logger.exception("%s: a task failed", self._name)
         try:
             database.close()
-        except apsw.Error as fault:
+        except apsw.Error as error:
             # What a broken disk does not let be folded into the database now stays beside it.
-            logger.warning("%s: the database was not closed cleanly: %s", self._name, fault)
+            logger.warning("%s: the database was not closed cleanly: %s", self._name, error)
 
     def _next(self) -> Callable[[Database], None] | None:
         while not self._tasks:
-            self._bell.wait()
+            self._wakeup.wait()
         return self._tasks.popleft()
 
 
-class _Answer(Generic[T]):
+class _ThreadFuture(Generic[T]):
     """A future of the running loop that another thread fulfils; whoever waits may be gone."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self._loop.create_future()
 
-    def give(self, result: T) -> None:
+    def set_result(self, result: T) -> None:
         """Have the result arrive."""
-        self._loop.call_soon_threadsafe(self._arrive, result)
+        self._loop.call_soon_threadsafe(self._resolve, result)
 
-    def fail(self, fault: Exception) -> None:
+    def set_exception(self, error: Exception) -> None:
         """Have the exception arrive."""
-        self._loop.call_soon_threadsafe(self._break, fault)
+        self._loop.call_soon_threadsafe(self._reject, error)
 
-    def _arrive(self, result: T) -> None:
+    def _resolve(self, result: T) -> None:
         if not self.future.done():
             self.future.set_result(result)
 
-    def _break(self, fault: Exception) -> None:
+    def _reject(self, error: Exception) -> None:
         if not self.future.done():
-            self.future.set_exception(fault)
+            self.future.set_exception(error)

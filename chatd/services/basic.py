@@ -1,9 +1,9 @@
-"""Echo and ping: open to anyone, and all that a stranger needs to see that the server lives."""
+"""Echo and ping: open to anyone, and all that a client needs to see that the server lives."""
 
 from collections.abc import Iterator, Sequence
 
 from chatd.clock import Clock
-from chatd.routes import Route, route, stream
+from chatd.routes import Route, batch_route, route
 from chatd.session import Session
 from common.messages.basic import Echo, Ping, Pong
 from common.timestamps import format_time
@@ -21,7 +21,7 @@ class Basic:
     @property
     def routes(self) -> Sequence[Route]:
         """The messages it serves."""
-        return (route(Echo, self.echo), stream(Ping, self.pings, one=self.ping))
+        return (route(Echo, self.echo), batch_route(Ping, self.pings, single=self.ping))
 
     def echo(self, session: Session, message: Echo) -> None:
         """Send the same object back."""
@@ -30,12 +30,12 @@ class Basic:
     def ping(self, session: Session, ping: Ping) -> None:
         """Tell when the ping was read and when it was answered."""
         received, sent = self._times(session)
-        session.outbox.send(Pong(received, sent, ping.ref))
+        session.send_queue.send(Pong(received, sent, ping.ref))
 
     def pings(self, session: Session, pings: Iterator[Ping]) -> None:
         """Do the same for many."""
         received, sent = self._times(session)
-        session.outbox.send_all([Pong(received, sent, ping.ref) for ping in pings])
+        session.send_queue.send_all([Pong(received, sent, ping.ref) for ping in pings])
 
     def _times(self, session: Session) -> tuple[str, str]:
         if session.read_ns != self._read_ns:

@@ -6,11 +6,11 @@ from typing import Final
 from msgspec import UNSET, structs
 
 from chatd.clock import Clock
-from chatd.dialects import Dialect, delivery
-from chatd.identities import Identities
-from chatd.log.port import Draft, Entry, Log
-from chatd.roster import Roster
-from chatd.routes import Route, route, stream
+from chatd.dialects import Format, v1_message
+from chatd.identities import Accounts
+from chatd.log.port import Entry, Log, NewMessage
+from chatd.roster import Presence
+from chatd.routes import Route, batch_route, route
 from chatd.session import Session
 from common import codec, names
 from common.messages.base import Error, Refusal
@@ -36,67 +36,77 @@ class Chat:
     """Puts messages in the log, from where they are delivered, and reads it for history."""
 
     def __init__(
-        self, log: Log[Session], roster: Roster, identities: Identities, clock: Clock
+        self, log: Log[Session], presence: Presence, accounts: Accounts, clock: Clock
     ) -> None:
         self._log = log
-        self._roster = roster
-        self._identities = identities
+        self._presence = presence
+        self._accounts = accounts
         self._clock = clock
 
     @property
     def routes(self) -> Sequence[Route]:
         """The messages it serves."""
         return (
-            route(Who, self.who, needs_welcome=True),
-            stream(Outgoing, self.directs, needs_welcome=True),
-            stream(OutgoingBroadcast, self.broadcasts, needs_welcome=True),
+            route(Who, self.who, requires_hello=True),
+            batch_route(Outgoing, self.directs, requires_hello=True),
+            batch_route(OutgoingBroadcast, self.broadcasts, requires_hello=True),
             route(History, self.history),
         )
 
     def who(self, session: Session, message: Who) -> None:
         """Answer with the names of those present."""
         if message.ref is UNSET:
-            session.outbox.put(self._roster.encoded_names(session.outbox.dialect))
+            session.send_queue.put(self._presence.encoded_names(session.send_queue.format))
         else:
-            session.send_long(Users(self._roster.names(), message.ref))
+            session.send_large(Users(self._presence.names(), message.ref))
 
     def broadcasts(self, session: Session, messages: Iterator[OutgoingBroadcast]) -> None:
         """Take messages for everyone else."""
-        author, name, nameless, sent_ns, since = self._sign(session)
-        drafts: list[Draft] = []
+        author, name, anonymous, sent_ns, since = self._message_fields(session)
+        new_messages: list[NewMessage] = []
         try:
             for message in messages:
                 content = message.content
-                ref = None if message.ref is UNSET else _checked(message.ref, session)
-                drafts.append(
-                    Draft(author, name, content, sent_ns, since, None, None, ref, nameless)
+                ref = None if message.ref is UNSET else _check_ref(message.ref, session)
+                new_messages.append(
+                    NewMessage(author, name, content, sent_ns, since, None, None, ref, anonymous)
                 )
         finally:
-            self._append(drafts, session)
+            self._append(new_messages, session)
 
     def directs(self, session: Session, messages: Iterator[Outgoing]) -> Awaitable[None] | None:
         """Take messages for one each, who is here or holds the name with a token."""
-        author, name, nameless, sent_ns, since = self._sign(session)
-        find = self._roster.find
-        drafts: list[Draft] = []
+        author, name, anonymous, sent_ns, since = self._message_fields(session)
+        find = self._presence.by_key
+        new_messages: list[NewMessage] = []
         try:
             for message in messages:
                 content = message.content
-                ref = None if message.ref is UNSET else _checked(message.ref, session)
+                ref = None if message.ref is UNSET else _check_ref(message.ref, session)
                 # Most names are their own key.
                 to = find(message.to) or find(names.key(message.to))
                 if to is not None:
-                    recipient, called = to.identity, to.name
+                    recipient, recipient_name = to.identity, to.name
                 else:
-                    holder = self._identities.known(names.key(message.to))
-                    if holder is None:
+                    owner = self._accounts.find_cached(names.key(message.to))
+                    if owner is None:
                         return self._direct_to_absent(session, message, ref)
-                    recipient, called = holder, message.to
-                drafts.append(
-                    Draft(author, name, content, sent_ns, since, recipient, called, ref, nameless)
+                    recipient, recipient_name = owner, message.to
+                new_messages.append(
+                    NewMessage(
+                        author,
+                        name,
+                        content,
+                        sent_ns,
+                        since,
+                        recipient,
+                        recipient_name,
+                        ref,
+                        anonymous,
+                    )
                 )
         finally:
-            self._append(drafts, session)
+            self._append(new_messages, session)
         return None
 
     async def history(self, session: Session, message: History) -> None:
@@ -104,9 +114,9 @@ class Chat:
         reader = await self._reader(session, message)
         before = _NEWEST if message.before is UNSET else message.before
         excerpt = await self._log.history(reader, before, message.limit)
-        messages = _fitting([_told(entry) for entry in excerpt.entries])
+        messages = _fit_page([_history_message(entry) for entry in excerpt.entries])
         more = excerpt.more or len(messages) < len(excerpt.entries)
-        session.send_long(HistoryPage(messages, more, message.ref))
+        session.send_large(HistoryPage(messages, more, message.ref))
 
     def closed(self, session: Session) -> None:
         """Nothing is kept for a session."""
@@ -118,60 +128,60 @@ class Chat:
         """
         name, token, ref = message.name, message.token, message.ref
         if name is not UNSET and token is not UNSET:
-            holder = await self._identities.recognise(names.key(name), token)
-            if holder is None:
+            owner = await self._accounts.authenticate(names.key(name), token)
+            if owner is None:
                 detail = "there is no such name, or this is not its token"
                 raise Refusal(Error("unauthorized", detail, ref=ref, name=name))
-            return holder
+            return owner
         if name is not UNSET or token is not UNSET:
             detail = "in history: name and token belong together; give both or neither"
             raise Refusal(Error("bad_field", detail, ref=ref))
-        if not session.is_welcome:
+        if not session.is_registered:
             detail = 'say {"code":"hello","name":"…"} before history, or give it a name and a token'
-            raise Refusal(Error("not_welcome", detail, ref=ref))
-        if session.outbox.dialect is not Dialect.FULL:
+            raise Refusal(Error("hello_required", detail, ref=ref))
+        if session.send_queue.format is not Format.V1:
             detail = 'history needs version 1: say hello with "version":1'
             raise Refusal(Error("unsupported", detail, ref=ref))
         return session.identity
 
     async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
-        holder = await self._identities.find(names.key(message.to))
-        if holder is None:
+        owner = await self._accounts.find(names.key(message.to))
+        if owner is None:
             detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
             raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
-        author, name, nameless, sent_ns, since = self._sign(session)
+        author, name, anonymous, sent_ns, since = self._message_fields(session)
         content, to = message.content, message.to
-        draft = Draft(author, name, content, sent_ns, since, holder, to, ref, nameless)
-        self._append([draft], session)
+        new_message = NewMessage(author, name, content, sent_ns, since, owner, to, ref, anonymous)
+        self._append([new_message], session)
 
-    def _sign(self, session: Session) -> tuple[int, str, bool, int, int]:
-        """Return what a session's drafts of now have in common: who wrote them, and when."""
-        since = round(self._clock.monotonic() - session.connected)
-        return session.identity, session.name, session.is_nameless, self._clock.wall_ns(), since
+    def _message_fields(self, session: Session) -> tuple[int, str, bool, int, int]:
+        """Return what a session's messages of now have in common: who wrote them, and when."""
+        since = round(self._clock.monotonic() - session.connected_at)
+        return session.identity, session.name, session.is_anonymous, self._clock.wall_ns(), since
 
-    def _append(self, drafts: Sequence[Draft], session: Session) -> None:
-        if drafts:
-            session.inflight.add(len(drafts))
-            self._log.append(drafts, session)
+    def _append(self, new_messages: Sequence[NewMessage], session: Session) -> None:
+        if new_messages:
+            session.inflight.add(len(new_messages))
+            self._log.append(new_messages, session)
 
 
-def _checked(ref: str, session: Session) -> str | None:
+def _check_ref(ref: str, session: Session) -> str | None:
     """Return the ref that is to be acknowledged; only version 1 knows that."""
-    if session.outbox.dialect is not Dialect.FULL:
+    if session.send_queue.format is not Format.V1:
         return None
     if len(ref.encode()) > _MAX_REF_BYTES:
         raise Refusal(Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it"))
     return ref
 
 
-def _told(entry: Entry) -> Incoming | IncomingBroadcast:
-    message, to = delivery(entry), entry.draft.to
+def _history_message(entry: Entry) -> Incoming | IncomingBroadcast:
+    message, to = v1_message(entry), entry.message.to
     if isinstance(message, Incoming) and to is not None:
         return structs.replace(message, to=to)
     return message
 
 
-def _fitting(
+def _fit_page(
     messages: list[Incoming | IncomingBroadcast],
 ) -> list[Incoming | IncomingBroadcast]:
     """Return the newest of `messages` that go on one page; at least one."""

@@ -8,11 +8,11 @@ from typing import Final, Protocol, TypeAlias
 from msgspec import UNSET
 
 from chatd.clock import Clock
-from chatd.outbox import Part
+from chatd.outbox import EncodedChunk
 from chatd.routes import Route, route
 from chatd.session import Session
 from chatd.stock import Item
-from chatd.wheel import TICKS, Wheel
+from chatd.wheel import TICKS, TimerWheel
 from common.codec import encode
 from common.messages.base import Error, Refusal
 from common.messages.feed import Array, Block, Person, Subscribe, Subscribed, Unsubscribe, User
@@ -21,33 +21,33 @@ from common.units import format_duration
 
 logger: Final = logging.getLogger(__name__)
 
-ROUND: Final = 32 * 1024
+BURST: Final = 32 * 1024
 """Bytes queued for a subscriber from which on nothing is added before they are written.
 
-One message is below 20 KiB, so that a feed alone stays below every outbox limit (from 64 KiB).
+One message is below 20 KiB, so that a feed alone stays below every send queue limit (from 64 KiB).
 """
 
-CATCH_UP: Final = 8
+MAX_CATCH_UP: Final = 8
 """Messages sent at once when the loop was held up; of a longer stall the rest is left out."""
 
 PHASES: Final = 10
 """Ticks over which feeds are spread, whenever they begin: one is due at every tick in turn."""
 
-_MISSING: Final = (
+_UNAVAILABLE: Final = (
     "this server has nothing to feed: what makes users and arrays is not installed; its operator "
     "can add it with: pip install 'chatd[feed]'"
 )
 
 
-Stream: TypeAlias = Iterator[Item | None]
+ItemStream: TypeAlias = Iterator[Item | None]
 """Items without end; None where the next is not there yet."""
 
 
-class Source(Protocol):
+class FeedSource(Protocol):
     """Where the items come from; nothing here blocks."""
 
-    async def open(self, order: Subscribe, ready: Callable[[], None]) -> Stream:
-        """Return the items of `order`; `ready` is called when there are more than there were.
+    async def open(self, subscription: Subscribe, on_available: Callable[[], None]) -> ItemStream:
+        """Return the items of `subscription`; `on_available` is called when there are more.
 
         Raises ImportError where what makes them is not installed.
         """
@@ -56,92 +56,93 @@ class Source(Protocol):
 class _Feed:
     """One subscription: numbers its items and queues them; when is for the kinds of it to say."""
 
-    def __init__(self, session: Session, stream: Stream, clock: Clock) -> None:
+    def __init__(self, session: Session, items: ItemStream, clock: Clock) -> None:
         self.sent = 0
         self._session = session
-        self._stream = stream
+        self._items = items
         self._clock = clock
 
-    def resume(self) -> None:
+    def on_available(self) -> None:
         """Go on where there was no item to send."""
 
     def stop(self) -> None:
         """Send nothing more."""
 
-    def _send(self, most: int) -> None:
-        """Queue `most` messages, or as many as are drawn and have room."""
-        outbox, stream = self._session.outbox, self._stream
+    def _send(self, limit: int) -> None:
+        """Queue `limit` messages, or as many as are generated and have room."""
+        send_queue, items = self._session.send_queue, self._items
         now = format_time(self._clock.wall_ns())
-        size, lines = outbox.size, list[bytes]()
-        while len(lines) < most and size < ROUND and (item := next(stream)) is not None:
+        size, lines = send_queue.size, list[bytes]()
+        while len(lines) < limit and size < BURST and (item := next(items)) is not None:
             self.sent += 1
             lines.append(encode(_message(self.sent, now, item)))
             size += len(lines[-1])
         if lines:
-            outbox.put(Part(b"".join(lines)))
+            send_queue.put(EncodedChunk(b"".join(lines)))
 
 
-class _Paced(_Feed):
+class _PeriodicFeed(_Feed):
     """Sends message n at start + n x interval; `start` and `interval` in ticks.
 
-    The grid never shifts. While the subscriber does not read, its moments pass without a message.
+    The schedule never shifts. While the subscriber does not read, its moments pass without a
+    message.
     """
 
     def __init__(
         self,
         session: Session,
-        stream: Stream,
+        items: ItemStream,
         clock: Clock,
         *,
-        wheel: Wheel,
+        wheel: TimerWheel,
         start: int,
         interval: int,
     ) -> None:
-        super().__init__(session, stream, clock)
+        super().__init__(session, items, clock)
         self._wheel = wheel
         self._interval = interval
         self._tick = start + interval
         wheel.add(self._tick, self)
 
-    def fire(self) -> None:
+    def on_timer(self) -> None:
         """Send what is due and wait for the next moment; the wheel calls this."""
         due = 1 + (self._wheel.now() - self._tick) // self._interval
         self._tick += due * self._interval
         self._wheel.add(self._tick, self)
-        if not self._session.outbox.is_blocked:
-            self._send(min(due, CATCH_UP))
+        if not self._session.send_queue.is_blocked:
+            self._send(min(due, MAX_CATCH_UP))
 
     def stop(self) -> None:
         """Take it off the wheel."""
         self._wheel.remove([(self._tick, self)])
 
 
-class _Eager(_Feed):
-    """Sends a round of messages whenever the last one has gone to the kernel."""
+class _OnDemandFeed(_Feed):
+    """Sends a burst of messages whenever the last one has gone to the kernel."""
 
-    def __init__(self, session: Session, stream: Stream, clock: Clock) -> None:
-        super().__init__(session, stream, clock)
-        session.outbox.refill = self._fill
-        self._fill()
+    def __init__(self, session: Session, items: ItemStream, clock: Clock) -> None:
+        super().__init__(session, items, clock)
+        session.send_queue.on_drained = self._send_burst
+        self._send_burst()
 
-    def resume(self) -> None:
-        """Fill an outbox that ran empty; another one asks by itself."""
-        outbox = self._session.outbox
-        if not outbox.size and not outbox.is_blocked:
-            self._fill()
+    def on_available(self) -> None:
+        """Fill a send queue that ran empty; another one asks by itself."""
+        send_queue = self._session.send_queue
+        if not send_queue.size and not send_queue.is_blocked:
+            self._send_burst()
 
     def stop(self) -> None:
-        """Leave the outbox alone."""
-        self._session.outbox.refill = None
+        """Leave the send queue alone."""
+        self._session.send_queue.on_drained = None
 
-    def _fill(self) -> None:
-        self._send(ROUND)
+    def _send_burst(self) -> None:
+        self._send(BURST)
 
 
 class Feeds:
     """Gives each session one feed; `source` is where the items come from."""
 
-    def __init__(self, source: Source, wheel: Wheel, clock: Clock) -> None:
+    def __init__(self, source: FeedSource, wheel: TimerWheel, clock: Clock) -> None:
         self._source = source
         self._wheel = wheel
         self._clock = clock
@@ -160,17 +161,17 @@ class Feeds:
     async def subscribe(self, session: Session, message: Subscribe) -> None:
         """Start a feed when its first items are there; one that runs goes on until then."""
         try:
-            stream = await self._source.open(message, partial(self._resume, session))
-        except ImportError as fault:
-            logger.warning("%s: cannot feed: %s", session, fault)
-            raise Refusal(Error("unsupported", _MISSING, ref=message.ref)) from None
+            items = await self._source.open(message, partial(self._on_available, session))
+        except ImportError as error:
+            logger.warning("%s: cannot feed: %s", session, error)
+            raise Refusal(Error("unsupported", _UNAVAILABLE, ref=message.ref)) from None
         if session.is_closing:
             return
         self._stop(session)
-        logger.info("%s: feed of %s begins", session, _described(message))
+        logger.info("%s: feed of %s begins", session, _describe(message))
         if message.ref is not UNSET:
             session.send(Subscribed(message.ref))
-        self._feeds[session] = self._start(session, stream, message.interval_ms)
+        self._feeds[session] = self._start(session, items, message.interval_ms)
 
     def unsubscribe(self, session: Session, _message: Unsubscribe) -> None:
         """End the feed of the session, if it has one."""
@@ -185,15 +186,15 @@ class Feeds:
         """End the feed of a session that is gone."""
         self._stop(session)
 
-    def _start(self, session: Session, stream: Stream, interval_ms: int) -> _Feed:
+    def _start(self, session: Session, items: ItemStream, interval_ms: int) -> _Feed:
         if not interval_ms:
-            return _Eager(session, stream, self._clock)
+            return _OnDemandFeed(session, items, self._clock)
         interval = interval_ms * TICKS // 1_000
         self._phase += 1
         now = self._wheel.tick_in(0)
         start = now + (self._phase - now) % min(PHASES, interval)
-        return _Paced(
-            session, stream, self._clock, wheel=self._wheel, start=start, interval=interval
+        return _PeriodicFeed(
+            session, items, self._clock, wheel=self._wheel, start=start, interval=interval
         )
 
     def _stop(self, session: Session) -> None:
@@ -202,10 +203,10 @@ class Feeds:
             feed.stop()
             logger.info("%s: feed ends after %d messages", session, feed.sent)
 
-    def _resume(self, session: Session) -> None:
+    def _on_available(self, session: Session) -> None:
         feed = self._feeds.get(session)
         if feed is not None:
-            feed.resume()
+            feed.on_available()
 
 
 def _message(number: int, sent: str, item: Item) -> User | Array:
@@ -214,7 +215,7 @@ def _message(number: int, sent: str, item: Item) -> User | Array:
     return Array(number, sent, item)
 
 
-def _described(order: Subscribe) -> str:
-    interval = order.interval_ms / 1_000
+def _describe(subscription: Subscribe) -> str:
+    interval = subscription.interval_ms / 1_000
     pace = f"every {format_duration(interval)}" if interval else "as fast as it is read"
-    return f"{' and '.join(order.topics)}, {pace},"
+    return f"{' and '.join(subscription.topics)}, {pace},"

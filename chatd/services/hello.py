@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Sequence
 
 from msgspec import UNSET, UnsetType, structs
 
-from chatd.dialects import Dialect
+from chatd.dialects import Format
 from chatd.fanout import Fanout
-from chatd.identities import Identities, NameHeldError, new_identity
+from chatd.identities import Accounts, NameReservedError, new_identity
 from chatd.log.port import Entry, Log
-from chatd.outbox import Part
-from chatd.roster import Roster
+from chatd.outbox import EncodedChunk
+from chatd.roster import Presence
 from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
@@ -17,7 +17,7 @@ from common.messages.base import Error, Message, Reason, Refusal
 from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
 
 
-class Reception:
+class Registration:
     """Gives names to sessions and takes them back.
 
     `limits` is a welcome that holds what the server announces to everyone of version 1.
@@ -26,17 +26,17 @@ class Reception:
     def __init__(
         self,
         log: Log[Session],
-        roster: Roster,
+        presence: Presence,
         fanout: Fanout,
-        identities: Identities,
+        accounts: Accounts,
         limits: Welcome,
     ) -> None:
         self._log = log
-        self._roster = roster
+        self._presence = presence
         self._fanout = fanout
-        self._identities = identities
+        self._accounts = accounts
         self._limits = limits
-        self._guests = 0
+        self._guest_count = 0
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -45,30 +45,32 @@ class Reception:
 
     async def hello(self, session: Session, message: Hello) -> None:
         """Welcome the session under a name, and replay what it missed if it asks for that."""
-        if session.is_welcome:
+        if session.is_registered:
             raise Refusal(
-                Error("already_welcome", f"you are {session.name}; quit and come back to change it")
+                Error("hello_repeated", f"you are {session.name}; quit and come back to change it")
             )
-        dialect = _dialect(message)
-        name = await self._choose_name(message, dialect)
-        identity, token = await self._claim(name, message, dialect)
+        wire_format = _requested_format(message)
+        name = await self._choose_name(message, wire_format)
+        identity, token = await self._claim(name, message, wire_format)
         if session.is_closing:
             return
-        is_takeover = self._make_way(name, identity)
+        is_replacement = self._evict(name, identity)
         session.name, session.key, session.identity = name, names.key(name), identity
-        session.is_nameless = message.name is UNSET
+        session.is_anonymous = message.name is UNSET
         session.wants_presence = message.presence
-        session.outbox.speak(dialect)
-        self._roster.join(session)
-        moved = self._moved(message)
-        session.send(self._welcome(name, token, moved) if dialect is Dialect.FULL else Welcome())
-        if not is_takeover:
-            self._announce(Joined(name), but=session)
+        session.send_queue.set_format(wire_format)
+        self._presence.join(session)
+        translated = self._translate_after(message)
+        session.send(
+            self._welcome(name, token, translated) if wire_format is Format.V1 else Welcome()
+        )
+        if not is_replacement:
+            self._announce(Joined(name), except_for=session)
         if message.after is not UNSET:
-            after = message.after if moved is UNSET else moved
-            await self._replay(session, after, gap=moved is not UNSET)
+            after = message.after if translated is UNSET else translated
+            await self._replay(session, after, gap=translated is not UNSET)
         else:
-            self._roster.go_live(session)
+            self._presence.start_live(session)
 
     def quit(self, session: Session, _message: Quit) -> Awaitable[None] | None:
         """Close, after what was said before is in the log and acknowledged."""
@@ -78,67 +80,71 @@ class Reception:
         return None
 
     def closed(self, session: Session) -> None:
-        """Free the name; its holder may come back to it."""
-        if self._roster.leave(session):
-            self._identities.touch(session.key, session.identity)
-            self._announce(Left(session.name), but=session)
+        """Free the name; its owner may come back to it."""
+        if self._presence.leave(session):
+            self._accounts.record_seen(session.key, session.identity)
+            self._announce(Left(session.name), except_for=session)
 
-    def note_presence(self) -> None:
+    def record_presence(self) -> None:
         """Note who is here; to be called now and then, so that a kill costs nobody the reserve."""
-        for session in self._roster:
-            self._identities.touch(session.key, session.identity)
+        for session in self._presence:
+            self._accounts.record_seen(session.key, session.identity)
 
     async def _quit_when_logged(self, session: Session) -> None:
-        await session.inflight.below(1)
+        await session.inflight.wait_below(1)
         session.close("quit")
 
-    async def _choose_name(self, message: Hello, dialect: Dialect) -> str:
+    async def _choose_name(self, message: Hello, wire_format: Format) -> str:
         if message.name is not UNSET:
             try:
                 return names.clean(message.name)
-            except names.BadNameError as fault:
-                raise Refusal(Error("bad_name", str(fault), name=message.name)) from None
-        if dialect is not Dialect.TEXT:
+            except names.BadNameError as error:
+                raise Refusal(Error("bad_name", str(error), name=message.name)) from None
+        if wire_format is not Format.TEXT:
             detail = 'in hello: a name is missing; say {"code":"hello","name":"…"}'
             raise Refusal(Error("bad_field", detail))
         while True:
-            self._guests += 1
-            name = f"guest-{self._guests}"
+            self._guest_count += 1
+            name = f"guest-{self._guest_count}"
             if await self._is_free(names.key(name)):
                 return name
 
-    async def _claim(self, name: str, message: Hello, dialect: Dialect) -> tuple[int, str | None]:
+    async def _claim(
+        self, name: str, message: Hello, wire_format: Format
+    ) -> tuple[int, str | None]:
         """Return the identity under which this session may use `name`, and its token if any."""
         key = names.key(name)
         token = None if message.token is UNSET else message.token
-        present = self._roster.find(key)
+        present = self._presence.by_key(key)
         if present is not None and (
-            token is None or await self._identities.find(key) != present.identity
+            token is None or await self._accounts.find(key) != present.identity
         ):
-            raise await self._taken(name, "name_taken", f"the name {name} is in use")
+            raise await self._name_taken(name, "name_taken", f"the name {name} is in use")
         try:
-            if dialect is Dialect.FULL or token is not None:
-                return await self._identities.claim(name, token, is_here=present is not None)
-        except NameHeldError as held:
-            raise await self._taken(name, held.reason, str(held)) from None
-        if await self._identities.is_reserved(key):
-            raise await self._taken(name, "name_taken", f"the name {name} is kept for its holder")
+            if wire_format is Format.V1 or token is not None:
+                return await self._accounts.claim(name, token, is_online=present is not None)
+        except NameReservedError as error:
+            raise await self._name_taken(name, error.reason, str(error)) from None
+        if await self._accounts.is_reserved(key):
+            raise await self._name_taken(
+                name, "name_taken", f"the name {name} is kept for its holder"
+            )
         return new_identity(), None
 
-    def _make_way(self, name: str, identity: int) -> bool:
+    def _evict(self, name: str, identity: int) -> bool:
         """Replace the same identity on another connection; return whether there was one."""
-        present = self._roster.find(names.key(name))
+        present = self._presence.by_key(names.key(name))
         if present is None:
             return False
         if present.identity != identity:
             # Somebody else came first while the log was asked.
             raise Refusal(Error("name_taken", f"the name {name} is in use", name=name))
-        self._roster.leave(present)
+        self._presence.leave(present)
         detail = "you signed in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
         return True
 
-    async def _taken(self, name: str, reason: Reason, detail: str) -> Refusal:
+    async def _name_taken(self, name: str, reason: Reason, detail: str) -> Refusal:
         for suggestion in names.variants(name):
             if await self._is_free(names.key(suggestion)):
                 break
@@ -146,15 +152,15 @@ class Reception:
         return Refusal(Error(reason, detail, name=name, suggestion=suggestion))
 
     async def _is_free(self, key: str) -> bool:
-        return self._roster.find(key) is None and not await self._identities.is_reserved(key)
+        return self._presence.by_key(key) is None and not await self._accounts.is_reserved(key)
 
-    def _moved(self, message: Hello) -> int | UnsetType:
+    def _translate_after(self, message: Hello) -> int | UnsetType:
         """Return after which id of this log goes on who stood in another one."""
         if message.after is UNSET or message.log is UNSET or message.log == self._log.name:
             return UNSET
-        return min(message.after, self._log.ancestors.get(message.log, 0))
+        return min(message.after, self._log.earlier_epochs.get(message.log, 0))
 
-    def _welcome(self, name: str, token: str | None, moved: int | UnsetType) -> Welcome:
+    def _welcome(self, name: str, token: str | None, translated: int | UnsetType) -> Welcome:
         return structs.replace(
             self._limits,
             version=VERSION,
@@ -162,16 +168,16 @@ class Reception:
             token=UNSET if token is None else token,
             log=self._log.name,
             last=self._fanout.last,
-            after=moved,
+            after=translated,
         )
 
     async def _replay(self, session: Session, after: int, *, gap: bool) -> None:
         """Send what the log holds for the session, then go live without a seam.
 
         `gap` says that something is missing before the first of it. What the log has forgotten is
-        told before what follows: who is cut off in the middle goes on after that.
+        reported before what follows: who is cut off in the middle goes on after that.
         Commits go on meanwhile and are read from the log too, until there is none that was not
-        read; then, in the same turn of the loop, the session joins those who get them live.
+        read; then, in the same loop iteration, the session joins those who get them live.
         """
         position, count = after, 0
         gap = gap or after > self._fanout.last
@@ -186,34 +192,34 @@ class Reception:
                 return
             count += len(page.entries)
             position = page.position
-        self._roster.go_live(session)
+        self._presence.start_live(session)
         first = self._log.first if gap else UNSET
         session.send(Resumed(count, self._fanout.last, gap, first))
 
-    def _announce(self, message: Message, but: Session) -> None:
-        for watcher in self._roster.watchers:
-            if watcher is not but:
+    def _announce(self, message: Message, except_for: Session) -> None:
+        for watcher in self._presence.watchers:
+            if watcher is not except_for:
                 watcher.send(message)
 
 
 async def _deliver(session: Session, entries: Sequence[Entry]) -> None:
     """Write `entries` as fast as they are taken, so that their sum is never queued at once."""
-    outbox = session.outbox
+    send_queue = session.send_queue
     for entry in entries:
-        if outbox.is_busy:
-            await session.drained()
+        if send_queue.is_above_high_water:
+            await session.drain()
         if session.is_closing:
             return
-        outbox.put(Part(outbox.dialect.encode_entries([entry]), entry.id))
-    await session.drained()
+        send_queue.put(EncodedChunk(send_queue.format.encode_entries([entry]), entry.id))
+    await session.drain()
 
 
-def _dialect(message: Hello) -> Dialect:
+def _requested_format(message: Hello) -> Format:
     if message.format == "text":
-        return Dialect.TEXT
+        return Format.TEXT
     if message.version:
-        return Dialect.FULL
+        return Format.V1
     if message.token is not UNSET or message.after is not UNSET or message.presence:
         detail = 'in hello: token, after and presence belong to version 1; add "version":1'
         raise Refusal(Error("bad_field", detail))
-    return Dialect.BARE
+    return Format.LEGACY

@@ -1,4 +1,4 @@
-"""Introductions: who shares files in which group, and where to reach them; no byte of a file."""
+"""The directory of groups: who shares files in which, and where to reach them; no file data."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -24,14 +24,14 @@ from common.names import key, variants
 logger: Final = logging.getLogger(__name__)
 
 
-class Terms(Struct, frozen=True):
+class GroupLimits(Struct, frozen=True):
     """How many groups there may be, and how many peers in each."""
 
     max_groups: int
     max_peers: int
 
 
-class _Entry(Struct, frozen=True):
+class _Member(Struct, frozen=True):
     """Where one session has entered."""
 
     session: Session
@@ -41,20 +41,20 @@ class _Entry(Struct, frozen=True):
 
 
 class _Group(Struct):
-    """Those who share under one name; `entries` are found by the key of their id."""
+    """Those who share under one name; `members` are found by the key of their id."""
 
-    ticket: str
-    entries: dict[str, _Entry] = field(default_factory=dict)
+    secret: str
+    members: dict[str, _Member] = field(default_factory=dict)
 
 
-class Introductions:
-    """The directory of groups. An entry dies with its connection, a group with its last entry."""
+class GroupDirectory:
+    """The groups. A member leaves with its connection, a group ends with its last member."""
 
-    def __init__(self, terms: Terms, make_ticket: Callable[[], str]) -> None:
-        self._terms = terms
-        self._make_ticket = make_ticket
+    def __init__(self, limits: GroupLimits, make_secret: Callable[[], str]) -> None:
+        self._limits = limits
+        self._make_secret = make_secret
         self._groups: dict[str, _Group] = {}
-        self._entries: dict[Session, _Entry] = {}
+        self._members: dict[Session, _Member] = {}
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -66,72 +66,74 @@ class Introductions:
         self._check(session, message)
         self._leave(session)
         peer = Peer(message.id, session.host, message.port, message.size, message.digest)
-        entry = _Entry(session, message.group, peer, message.presence)
+        member = _Member(session, message.group, peer, message.presence)
         group = self._groups.get(message.group)
         if group is None:
-            group = self._groups[message.group] = _Group(self._make_ticket())
-        _tell(group.entries.values(), PeerJoined(message.group, peer))
-        group.entries[key(peer.id)] = self._entries[session] = entry
-        logger.info("%s: shares %d bytes in %s as %s", session, peer.size, entry.group, peer.id)
+            group = self._groups[message.group] = _Group(self._make_secret())
+        _notify(group.members.values(), PeerJoined(message.group, peer))
+        group.members[key(peer.id)] = self._members[session] = member
+        logger.info("%s: shares %d bytes in %s as %s", session, peer.size, member.group, peer.id)
         if message.ref is not UNSET:
             self.peers(session, Peers(message.group, message.ref))
 
     def peers(self, session: Session, message: Peers) -> None:
-        """Tell who is in a group; its ticket only to those who are in it themselves."""
+        """Tell who is in a group; its secret only to those who are in it themselves."""
         group = self._groups.get(message.group, _Group(""))
-        own = self._entries.get(session)
-        ticket = group.ticket if own is not None and own.group == message.group else UNSET
-        listed = [entry.peer for entry in group.entries.values()]
-        session.send_long(PeerList(message.group, listed, ticket, message.ref))
+        own_member = self._members.get(session)
+        secret = (
+            group.secret if own_member is not None and own_member.group == message.group else UNSET
+        )
+        listed = [member.peer for member in group.members.values()]
+        session.send_large(PeerList(message.group, listed, secret, message.ref))
 
     def closed(self, session: Session) -> None:
-        """Forget the entry of a session that is gone."""
+        """Forget the member of a session that is gone."""
         self._leave(session)
 
     def _check(self, session: Session, message: Share) -> None:
         try:
             check_id(message.id)
             check_group(message.group)
-        except ValueError as fault:
-            raise _refused(message, "bad_field", f"in share: {fault}") from None
+        except ValueError as error:
+            raise _refusal(message, "bad_field", f"in share: {error}") from None
         group = self._groups.get(message.group)
-        own = self._entries.get(session)
+        own_member = self._members.get(session)
         if group is None:
-            if len(self._groups) >= self._terms.max_groups:
-                detail = f"all {self._terms.max_groups} groups are taken; try again later"
-                raise _refused(message, "too_many_requests", detail)
+            if len(self._groups) >= self._limits.max_groups:
+                detail = f"all {self._limits.max_groups} groups are taken; try again later"
+                raise _refusal(message, "too_many_requests", detail)
             return
-        holder = group.entries.get(key(message.id))
-        if holder is not None and holder is not own:
-            raise _taken(message, group)
-        is_inside = own is not None and own.group == message.group
-        if len(group.entries) - is_inside >= self._terms.max_peers:
-            detail = f"the group has {self._terms.max_peers} peers, no more are allowed"
-            raise _refused(message, "too_many_requests", detail)
+        other = group.members.get(key(message.id))
+        if other is not None and other is not own_member:
+            raise _id_taken(message, group)
+        is_member = own_member is not None and own_member.group == message.group
+        if len(group.members) - is_member >= self._limits.max_peers:
+            detail = f"the group has {self._limits.max_peers} peers, no more are allowed"
+            raise _refusal(message, "too_many_requests", detail)
 
     def _leave(self, session: Session) -> None:
-        entry = self._entries.pop(session, None)
-        if entry is None:
+        member = self._members.pop(session, None)
+        if member is None:
             return
-        group = self._groups[entry.group]
-        del group.entries[key(entry.peer.id)]
-        if not group.entries:
-            del self._groups[entry.group]
-        _tell(group.entries.values(), PeerLeft(entry.group, entry.peer.id))
+        group = self._groups[member.group]
+        del group.members[key(member.peer.id)]
+        if not group.members:
+            del self._groups[member.group]
+        _notify(group.members.values(), PeerLeft(member.group, member.peer.id))
 
 
-def _tell(entries: Iterable[_Entry], message: Message) -> None:
-    for entry in entries:
-        if entry.wants_presence:
-            entry.session.send(message)
+def _notify(members: Iterable[_Member], message: Message) -> None:
+    for member in members:
+        if member.wants_presence:
+            member.session.send(message)
 
 
-def _taken(message: Share, group: _Group) -> Refusal:
-    free = next(name for name in variants(message.id) if key(name) not in group.entries)
+def _id_taken(message: Share, group: _Group) -> Refusal:
+    free = next(name for name in variants(message.id) if key(name) not in group.members)
     detail = f"{message.id} is another peer of this group; use {free}"
     error = Error("name_taken", detail, ref=message.ref, name=message.id, suggestion=free)
     return Refusal(error)
 
 
-def _refused(message: Share, reason: Reason, detail: str) -> Refusal:
+def _refusal(message: Share, reason: Reason, detail: str) -> Refusal:
     return Refusal(Error(reason, detail, ref=message.ref))

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from chatd.outbox import Part
+from chatd.outbox import EncodedChunk
 from chatd.routes import Route, route
 from chatd.session import Session
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.codec import encode
 from common.entities import parse_entities
 from common.messages.base import Error, Refusal
@@ -26,8 +26,8 @@ logger: Final = logging.getLogger(__name__)
 
 _MIB: Final = 2**20
 
-_PERIOD: Final = 2
-"""Ticks from one round of answers to the next.
+_BATCH_TICKS: Final = 2
+"""Ticks from one batch of answers to the next.
 
 A server that slept for a millisecond finds nothing in the caches. To wake half as often made 0.88
 of the CPU of 100,000 requests over 1,000 connections and 0.73 of 10,000 over one; one answer in a
@@ -35,7 +35,7 @@ hundred is 1 ms later for it.
 """
 
 
-class Terms(Struct, frozen=True):
+class RequestLimits(Struct, frozen=True):
     """What is granted: `delay` is the range (s) drawn from; the rest is per connection.
 
     `max_pending` counts unanswered requests, `max_bytes` the bytes of their answers.
@@ -46,63 +46,65 @@ class Terms(Struct, frozen=True):
     max_bytes: int
 
 
-class _Queue(Struct, gc=False, eq=False):
-    """What one session waits for: the round of each request, and the bytes of all answers."""
+class _PendingRequests(Struct, gc=False, eq=False):
+    """What one session waits for: the batch of each request, and the bytes of all answers."""
 
     session: Session
-    pending: dict[RequestId, "_Round"] = field(default_factory=dict)
+    pending: dict[RequestId, "_DueBatch"] = field(default_factory=dict)
     size: int = 0
 
 
-class _Round:
+class _DueBatch:
     """All answers that are due at one tick: one entry on the wheel for all of them.
 
-    Each takes three cells of one list: for whom, to which request, and encoded, which is smaller
+    Each takes three entries of one list: for whom, to which request, and encoded, which is smaller
     than parsed. As an object of its own, with its tick, a request took 1.12 times the memory.
     """
 
-    __slots__ = ("_cells", "_rounds", "tick")
+    __slots__ = ("_batches", "_entries", "tick")
 
-    def __init__(self, tick: int, rounds: dict[int, "_Round"]) -> None:
+    def __init__(self, tick: int, batches: dict[int, "_DueBatch"]) -> None:
         self.tick = tick
-        self._rounds = rounds
-        self._cells: list[Any] = []
+        self._batches = batches
+        self._entries: list[Any] = []
 
-    def add(self, queue: _Queue, request_id: RequestId, answer: bytes) -> None:
+    def add(self, queue: _PendingRequests, request_id: RequestId, answer: bytes) -> None:
         """Take an answer."""
-        self._cells += (queue, request_id, answer)
+        self._entries += (queue, request_id, answer)
         queue.pending[request_id] = self
 
-    def drop(self, queue: _Queue) -> bool:
+    def discard(self, queue: _PendingRequests) -> bool:
         """Forget what is due for `queue`; tell whether nothing is left."""
-        self._cells = [cell for entry in self._entries() if entry[0] is not queue for cell in entry]
-        return not self._cells
+        self._entries = [
+            value for entry in self._iter_entries() if entry[0] is not queue for value in entry
+        ]
+        return not self._entries
 
-    def fire(self) -> None:
+    def on_timer(self) -> None:
         """Send them; the wheel calls this."""
-        del self._rounds[self.tick]
-        for queue, request_id, answer in self._entries():
+        del self._batches[self.tick]
+        for queue, request_id, answer in self._iter_entries():
             del queue.pending[request_id]
             queue.size -= len(answer)
             session = queue.session
-            session.outbox.put(Part(answer))
+            session.send_queue.put(EncodedChunk(answer))
             if not queue.pending:
-                session.owed.done()
+                session.pending_replies.done()
 
-    def _entries(self) -> Iterable[tuple[_Queue, RequestId, bytes]]:
-        cells = iter(self._cells)
-        return zip(cells, cells, cells, strict=True)
+    def _iter_entries(self) -> Iterable[tuple[_PendingRequests, RequestId, bytes]]:
+        values = iter(self._entries)
+        return zip(values, values, values, strict=True)
 
 
 class Requests:
     """Answers each request with its entities, after a delay drawn uniformly by `random`."""
 
-    def __init__(self, wheel: Wheel, random: Random, terms: Terms) -> None:
+    def __init__(self, wheel: TimerWheel, random: Random, limits: RequestLimits) -> None:
         self._wheel = wheel
         self._random = random
-        self._terms = terms
-        self._queues: dict[Session, _Queue] = {}
-        self._rounds: dict[int, _Round] = {}
+        self._limits = limits
+        self._queues: dict[Session, _PendingRequests] = {}
+        self._batches: dict[int, _DueBatch] = {}
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -111,63 +113,63 @@ class Requests:
 
     def request(self, session: Session, message: Request) -> None:
         """Take a request that has a code; its answer has one too."""
-        self._take(session, message, Response)
+        self._accept(session, message, Response)
 
     def bare_request(self, session: Session, message: BareRequest) -> None:
         """Take a request without a code; its answer has none."""
-        self._take(session, message, BareResponse)
+        self._accept(session, message, BareResponse)
 
     def closed(self, session: Session) -> None:
         """Forget what the session still waits for."""
         queue = self._queues.pop(session, None)
         if queue is None or not queue.pending:
             return
-        empty = [due for due in set(queue.pending.values()) if due.drop(queue)]
-        for due in empty:
-            del self._rounds[due.tick]
-        self._wheel.remove((due.tick, due) for due in empty)
+        empty = [batch for batch in set(queue.pending.values()) if batch.discard(queue)]
+        for batch in empty:
+            del self._batches[batch.tick]
+        self._wheel.remove((batch.tick, batch) for batch in empty)
         queue.pending.clear()
-        session.owed.done()
+        session.pending_replies.done()
 
-    def _take(
+    def _accept(
         self,
         session: Session,
         message: Request | BareRequest,
         kind: type[Response] | type[BareResponse],
     ) -> None:
-        request_id, terms = message.request_id, self._terms
+        request_id, limits = message.request_id, self._limits
         queue = self._queues.get(session)
         if queue is None:
-            queue = self._queues[session] = _Queue(session)
+            queue = self._queues[session] = _PendingRequests(session)
         pending = queue.pending
         if request_id in pending:
             detail = f"the request {request_id!r} is still pending here; choose another id"
             raise Refusal(Error("duplicate_request", detail, request_id=request_id))
-        if len(pending) >= terms.max_pending:
+        if len(pending) >= limits.max_pending:
             raise _too_many(f"{len(pending)} requests are pending", request_id)
         answer = encode(kind(request_id, parse_entities(message.data)))
         size = queue.size + len(answer)
-        if size > terms.max_bytes:
+        if size > limits.max_bytes:
             raise _too_many(f"answers of {queue.size / _MIB:.1f} MiB are pending", request_id)
-        delay = self._random.uniform(*terms.delay)
+        delay = self._random.uniform(*limits.delay)
         logger.info("Timeout %.1f seconds for this one.", delay)
         if delay == 0:
-            session.outbox.put(Part(answer))
+            session.send_queue.put(EncodedChunk(answer))
             return
         if not pending:
-            session.owed.add()
+            session.pending_replies.add()
         queue.size = size
-        self._round_in(delay).add(queue, request_id, answer)
+        self._batch_due_in(delay).add(queue, request_id, answer)
 
-    def _round_in(self, delay: float) -> _Round:
-        """Return the first round that is due `delay` s from now or later."""
+    def _batch_due_in(self, delay: float) -> _DueBatch:
+        """Return the first batch that is due `delay` s from now or later."""
         tick = self._wheel.tick_in(delay)
-        tick += -tick % _PERIOD
-        due = self._rounds.get(tick)
-        if due is None:
-            due = self._rounds[tick] = _Round(tick, self._rounds)
-            self._wheel.add(tick, due)
-        return due
+        tick += -tick % _BATCH_TICKS
+        batch = self._batches.get(tick)
+        if batch is None:
+            batch = self._batches[tick] = _DueBatch(tick, self._batches)
+            self._wheel.add(tick, batch)
+        return batch
 
 
 def _too_many(what: str, request_id: RequestId) -> Refusal:

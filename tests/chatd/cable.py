@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Socket:
+class FakeSocket:
     """Has a descriptor."""
 
     def __init__(self, descriptor: int) -> None:
@@ -13,43 +13,43 @@ class Socket:
         return self._descriptor
 
 
-class Cable(asyncio.Transport):
-    """The server's end of a connection; `room` is how many bytes the other side still takes."""
+class MemoryTransport(asyncio.Transport):
+    """The server's end of a connection; `window` is how many bytes the other side still takes."""
 
     def __init__(
         self,
         protocol: asyncio.Protocol,
-        writes: list["Cable"],
+        writes: list["MemoryTransport"],
         peer: tuple[str, int] | None,
-        room: int,
+        window: int,
         descriptor: int,
     ) -> None:
-        super().__init__({"peername": peer, "socket": Socket(descriptor)})
+        super().__init__({"peername": peer, "socket": FakeSocket(descriptor)})
         self.taken = bytearray()
         """What arrived at the other side."""
         self.is_eof_written = False
-        self.is_read = True
-        self.how_it_ended: str | None = None
+        self.is_reading_enabled = True
+        self.close_reason: str | None = None
         self._protocol = protocol
-        self._room = room
+        self._window = window
         self._writes = writes
         self._buffer = bytearray()
         self._high, self._low = 64 * 1024, 16 * 1024
         self._is_paused = False
 
-    def make_room(self, size: int) -> None:
+    def open_window(self, size: int) -> None:
         """Let the other side take `size` bytes more."""
-        self._room += size
+        self._window += size
         self._push()
 
-    def lose(self, fault: OSError) -> None:
-        """Have the connection break with `fault`."""
-        self._end("lost", fault)
+    def lose(self, error: OSError) -> None:
+        """Have the connection break with `error`."""
+        self._end("lost", error)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.is_eof_written, "written after the end of file"
         self._writes.append(self)
-        if self.how_it_ended is None:
+        if self.close_reason is None:
             self._buffer += data
             self._push()
 
@@ -57,14 +57,14 @@ class Cable(asyncio.Transport):
         """Take what there is room for, as the kernel does, or raise OSError."""
         assert not self.is_eof_written, "written after the end of file"
         assert not self._buffer, "written before what the transport holds"
-        assert self.how_it_ended != "closed", "written to a descriptor that is closed"
-        if self.how_it_ended is not None:
+        assert self.close_reason != "closed", "written to a descriptor that is closed"
+        if self.close_reason is not None:
             raise BrokenPipeError
-        size = min(self._room, len(encoded))
+        size = min(self._window, len(encoded))
         if not size:
             raise BlockingIOError
         self._writes.append(self)
-        self._room -= size
+        self._window -= size
         self.taken += encoded[:size]
         return size
 
@@ -79,7 +79,7 @@ class Cable(asyncio.Transport):
         return len(self._buffer)
 
     def is_closing(self) -> bool:
-        return self.how_it_ended is not None
+        return self.close_reason is not None
 
     def close(self) -> None:
         assert not self._buffer, "closed with bytes that were not taken"
@@ -96,17 +96,17 @@ class Cable(asyncio.Transport):
         return self._protocol
 
     def is_reading(self) -> bool:
-        return self.is_read
+        return self.is_reading_enabled
 
     def pause_reading(self) -> None:
-        self.is_read = False
+        self.is_reading_enabled = False
 
     def resume_reading(self) -> None:
-        self.is_read = True
+        self.is_reading_enabled = True
 
     def _push(self) -> None:
-        size = min(self._room, len(self._buffer))
-        self._room -= size
+        size = min(self._window, len(self._buffer))
+        self._window -= size
         self.taken += self._buffer[:size]
         del self._buffer[:size]
         if len(self._buffer) > self._high and not self._is_paused:
@@ -116,12 +116,12 @@ class Cable(asyncio.Transport):
             self._is_paused = False
             self._protocol.resume_writing()
 
-    def _end(self, how: str, fault: OSError | None) -> None:
-        if self.how_it_ended is None:
-            self.how_it_ended = how
+    def _end(self, reason: str, error: OSError | None) -> None:
+        if self.close_reason is None:
+            self.close_reason = reason
             self._buffer.clear()
-            asyncio.get_running_loop().call_soon(self._let_go, fault)
+            asyncio.get_running_loop().call_soon(self._detach, error)
 
-    def _let_go(self, fault: OSError | None) -> None:
-        self._protocol.connection_lost(fault)
+    def _detach(self, error: OSError | None) -> None:
+        self._protocol.connection_lost(error)
         self._protocol = asyncio.Protocol()  # as uvloop does: it forgets who was told

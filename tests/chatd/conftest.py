@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.chatd.stage import Stage
+from tests.chatd.stage import ServiceHarness
 from tests.chatd.virtual_time import VirtualTimeLoop
 
 
@@ -14,8 +14,8 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture
-async def stage() -> Stage:
-    """Return a stage with nobody on it."""
-    empty = Stage()
+async def harness() -> ServiceHarness:
+    """Return a harness without clients."""
+    empty = ServiceHarness()
     await empty.open()
     return empty

@@ -22,7 +22,7 @@ class FakeTime:
     def __init__(self, start: float = 1_000.0) -> None:
         self.now = start
         self._timers: list[FakeTimer] = []
-        self._alarm: FakeTimer | None = None
+        self._timer: FakeTimer | None = None
 
     @property
     def timers(self) -> list[FakeTimer]:
@@ -40,27 +40,27 @@ class FakeTime:
         self._timers.append(timer)
         return timer
 
-    def set_alarm(self, at: float, call: Callable[[], None]) -> None:
+    def set_timer(self, at: float, call: Callable[[], None]) -> None:
         """Run `call` at `at` (s), and nothing at the moment that was set before."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self.call_later(at - self.now, call)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.call_later(at - self.now, call)
 
     def advance(self, seconds: float) -> None:
         """Let time pass and every timer fire on time."""
         end = _whole_ns(self.now + seconds)
         while self.timers and self.timers[0].due <= end:
             self.now = max(self.now, self.timers[0].due)
-            self._fire()
+            self._run_next()
         self.now = end
 
     def stall(self, seconds: float) -> None:
         """Let time pass while the loop is busy, then fire what is overdue."""
         self.now = _whole_ns(self.now + seconds)
         while self.timers and self.timers[0].due <= self.now:
-            self._fire()
+            self._run_next()
 
-    def _fire(self) -> None:
+    def _run_next(self) -> None:
         timer = self.timers[0]
         self._timers.remove(timer)
         timer.call()

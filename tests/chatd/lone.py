@@ -1,22 +1,22 @@
-"""Sessions and outboxes that belong to no connection and no stage."""
+"""Sessions and send queues that belong to no connection and no harness."""
 
 import json
 from typing import Any
 
-from chatd.dialects import Dialect
-from chatd.outbox import Outbox
+from chatd.dialects import Format
+from chatd.outbox import SendQueue
 from chatd.session import Session
 
 
-class Nowhere:
+class DetachedTransport:
     """Carries a session that has no connection."""
 
     local_host = "?"
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Return at once: nothing is ever written."""
 
 
@@ -24,21 +24,21 @@ def drop(_encoded: bytes) -> None:
     """Be written to, for nobody."""
 
 
-def lone_outbox() -> Outbox:
-    """Return an outbox that nobody flushes."""
-    return Outbox(lambda _outbox: None, lambda: None, drop)
+def detached_send_queue() -> SendQueue:
+    """Return a send queue that nobody flushes."""
+    return SendQueue(lambda _send_queue: None, lambda: None, drop)
 
 
-def lone_session(identity: int, dialect: Dialect = Dialect.BARE) -> Session:
+def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Session:
     """Return a session that no service knows, named after its identity."""
-    session = Session("192.0.2.1:40000", 0.0, lone_outbox(), Nowhere())
-    session.outbox.speak(dialect)
+    session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), DetachedTransport())
+    session.send_queue.set_format(wire_format)
     session.identity = identity
     session.name = session.key = f"user {identity}"
     return session
 
 
-def heard_by(session: Session) -> list[dict[str, Any]]:
+def received_by(session: Session) -> list[dict[str, Any]]:
     """Return the messages that are queued for `session`."""
-    taken = iter(lambda: session.outbox.take(1_000), b"")
+    taken = iter(lambda: session.send_queue.take(1_000), b"")
     return [json.loads(line) for line in b"".join(taken).splitlines()]

@@ -4,69 +4,69 @@ import json
 from random import Random
 from typing import Any, Final
 
-from chatd.services.request import Requests, Terms
+from chatd.services.request import RequestLimits, Requests
 from chatd.session import Session
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine, Decoder
 from common.messages.base import Refusal
 from tests.chatd.fake_time import FakeTime
-from tests.chatd.lone import lone_outbox
+from tests.chatd.lone import detached_send_queue
 
 SEED: Final = 7
 DELAY: Final = (1.0, 5.0)
 
 
-class Visitor:
+class FakeClient:
     """One connection without a socket: says lines, hears lines."""
 
     local_host = "192.0.2.254"
 
-    def __init__(self, house: "House") -> None:
-        outbox = lone_outbox()
-        self.session = Session("192.0.2.1:40000", 0.0, outbox, self)
-        self._house = house
+    def __init__(self, harness: "RequestHarness") -> None:
+        send_queue = detached_send_queue()
+        self.session = Session("192.0.2.1:40000", 0.0, send_queue, self)
+        self._harness = harness
         self._decoder = Decoder(FROM_CLIENT)
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         """Send one line that is a request and have it served."""
         for message in self._decoder.feed(line.encode() + b"\n"):
             assert not isinstance(message, BadLine), message
-            serve = {row.kind: row.handler for row in self._house.requests.routes}[type(message)]
+            serve = {row.kind: row.handler for row in self._harness.requests.routes}[type(message)]
             try:
                 serve(self.session, message)
-            except Refusal as refusal:
-                self.session.send(refusal.error)
+            except Refusal as error:
+                self.session.send(error.error)
 
     def ask(self, request_id: str | int, data: str = "a&&b&&c") -> None:
         """Send a request without a code."""
-        self.say(json.dumps({"request_id": request_id, "data": data}))
+        self.send(json.dumps({"request_id": request_id, "data": data}))
 
     def lines(self) -> list[str]:
         """Return what came since the last time."""
-        taken = iter(lambda: self.session.outbox.take(1_000), b"")
+        taken = iter(lambda: self.session.send_queue.take(1_000), b"")
         return b"".join(taken).decode().split("\n")[:-1]
 
-    def heard(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         """Return what came since the last time, decoded."""
         return [json.loads(line) for line in self.lines()]
 
-    def heard_ids(self) -> list[str | int]:
+    def received_ids(self) -> list[str | int]:
         """Return the ids of the answers that came since the last time."""
-        return [answer["request_id"] for answer in self.heard() if "data" in answer]
+        return [answer["request_id"] for answer in self.received() if "data" in answer]
 
     def leave(self) -> None:
         """Lose the connection."""
-        self._house.requests.closed(self.session)
+        self._harness.requests.closed(self.session)
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         raise AssertionError("requests close no session")
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         raise AssertionError("requests wait for no session")
 
 
-class House:
+class RequestHarness:
     """The service, with a wheel on a clock of its own."""
 
     def __init__(
@@ -76,6 +76,6 @@ class House:
         max_bytes: int = 8 * 2**20,
     ) -> None:
         self.time = FakeTime()
-        self.wheel = Wheel(self.time.monotonic, self.time.set_alarm)
-        terms = Terms(delay, max_pending, max_bytes)
-        self.requests = Requests(self.wheel, Random(SEED), terms)
+        self.wheel = TimerWheel(self.time.monotonic, self.time.set_timer)
+        limits = RequestLimits(delay, max_pending, max_bytes)
+        self.requests = Requests(self.wheel, Random(SEED), limits)

@@ -1,7 +1,7 @@
-"""The services on a stage: real rooms, a fake clock, and a turn of the loop that a test ends.
+"""The services in a harness: real services, a fake clock, and a loop iteration that a test ends.
 
-A test lets visitors say hello, has them say things, and looks at what each was sent. What is said
-before anyone is heard happens in one turn of the event loop, and so is one batch of the log.
+A test lets clients say hello, has them say things, and looks at what each was sent. What is said
+before anyone is heard happens in one loop iteration, and so is one batch of the log.
 """
 
 import asyncio
@@ -11,33 +11,30 @@ from itertools import count
 from random import Random
 from typing import Any, Final, TypeAlias
 
-from chatd.dialects import Dialect
+from chatd.dialects import Format
 from chatd.fanout import Fanout
-from chatd.identities import Identities
+from chatd.identities import Accounts
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Log
-from chatd.roster import Roster
+from chatd.roster import Presence
 from chatd.router import Router
 from chatd.routes import Service
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed import Feeds
-from chatd.services.hello import Reception
-from chatd.services.peers import Introductions
-from chatd.services.peers import Terms as GroupTerms
-from chatd.services.request import Requests
-from chatd.services.request import Terms as RequestTerms
-from chatd.services.timestamp import Exchanges
-from chatd.services.timestamp import Terms as ExchangeTerms
+from chatd.services.hello import Registration
+from chatd.services.peers import GroupDirectory, GroupLimits
+from chatd.services.request import RequestLimits, Requests
+from chatd.services.timestamp import ExchangeLimits, Exchanges
 from chatd.session import Session
-from chatd.wheel import Wheel
+from chatd.wheel import TimerWheel
 from common.catalogue import FROM_CLIENT
 from common.codec import Decoder
 from common.messages import ClientMessage
 from common.messages.chat import Welcome
 from common.text import TextDecoder
-from tests.chatd.lone import lone_outbox
-from tests.chatd.stand_ins import Deferred, FakeClock, NothingToFeed, Paper
+from tests.chatd.lone import detached_send_queue
+from tests.chatd.stand_ins import FakeClock, FakeTimeFile, ManualScheduler, UnavailableFeed
 from tests.chatd.virtual_time import quiet
 
 Json: TypeAlias = dict[str, Any]
@@ -46,77 +43,77 @@ DAY: Final = 86_400.0
 
 LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
 
-REQUESTS: Final = RequestTerms(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
+REQUESTS: Final = RequestLimits(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
 
-EXCHANGES: Final = ExchangeTerms(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
+EXCHANGES: Final = ExchangeLimits(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
 
-GROUPS: Final = GroupTerms(max_groups=2, max_peers=3)
+GROUPS: Final = GroupLimits(max_groups=2, max_peers=3)
 
 
-class Stage:
-    """Every room behind the router, as the server puts them together; `reserve` is in s."""
+class ServiceHarness:
+    """Every service behind the router, as the server puts them together; `reservation` is in s."""
 
     def __init__(
         self,
-        make_log: Callable[[int, Deferred], Log[Session]] = MemoryLog,
+        make_log: Callable[[int, ManualScheduler], Log[Session]] = MemoryLog,
         *,
         keep_messages: int = 10_000,
-        reserve: float = 7 * DAY,
+        reservation: float = 7 * DAY,
     ) -> None:
         self.clock = FakeClock()
-        self.end_turn = Deferred()
-        self.log = make_log(keep_messages, self.end_turn)
-        self.wheel = Wheel(self.clock.monotonic, self.clock.set_alarm)
-        self.journal = Paper()
-        self.roster = Roster()
-        self.fanout = Fanout(self.roster)
-        identities = Identities(self.log, self.clock, reserve)
-        self.reception = Reception(self.log, self.roster, self.fanout, identities, LIMITS)
+        self.scheduler = ManualScheduler()
+        self.log = make_log(keep_messages, self.scheduler)
+        self.wheel = TimerWheel(self.clock.monotonic, self.clock.set_timer)
+        self.time_file = FakeTimeFile()
+        self.presence = Presence()
+        self.fanout = Fanout(self.presence)
+        accounts = Accounts(self.log, self.clock, reservation)
+        self.registration = Registration(self.log, self.presence, self.fanout, accounts, LIMITS)
         services: list[Service] = [
             Basic(self.clock),
-            self.reception,
-            Chat(self.log, self.roster, identities, self.clock),
+            self.registration,
+            Chat(self.log, self.presence, accounts, self.clock),
             Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.journal, EXCHANGES, lambda: None),
-            Feeds(NothingToFeed(), self.wheel, self.clock),
-            Introductions(GROUPS, map("ticket {}".format, count(1)).__next__),
+            Exchanges(self.wheel, self.clock, self.time_file, EXCHANGES, lambda: None),
+            Feeds(UnavailableFeed(), self.wheel, self.clock),
+            GroupDirectory(GROUPS, map("ticket {}".format, count(1)).__next__),
         ]
         self.router = Router(services)
-        self._visitors = 0
+        self._client_count = 0
 
     async def open(self) -> None:
         """Let the log report to the fan-out."""
         await self.log.open(self.fanout.deliver)
 
-    def enter(self) -> "Visitor":
+    def connect(self) -> "FakeClient":
         """Let somebody connect."""
-        self._visitors += 1
-        return Visitor(self, f"192.0.2.{self._visitors}:40000")
+        self._client_count += 1
+        return FakeClient(self, f"192.0.2.{self._client_count}:40000")
 
-    async def hello(self, name: str, **fields: Any) -> "Visitor":
+    async def register(self, name: str, **fields: Any) -> "FakeClient":
         """Let somebody connect and be welcomed."""
-        visitor = self.enter()
-        await visitor.hello(name=name, **fields)
-        return visitor
+        client = self.connect()
+        await client.hello(name=name, **fields)
+        return client
 
-    async def member(self, name: str, **fields: Any) -> "Visitor":
+    async def client(self, name: str, **fields: Any) -> "FakeClient":
         """Let somebody connect and be welcomed with version 1."""
-        return await self.hello(name, version=1, **fields)
+        return await self.register(name, version=1, **fields)
 
 
-class Visitor:
-    """One connection, its carrier included: says things, and hears what it is sent."""
+class FakeClient:
+    """One connection, its transport included: says things, and hears what it is sent."""
 
     local_host = "192.0.2.254"
 
-    def __init__(self, stage: Stage, address: str) -> None:
+    def __init__(self, harness: ServiceHarness, address: str) -> None:
         self.welcome: Json = {}
         """What answered its hello; empty in the text format."""
-        self.session = Session(address, stage.clock.monotonic(), lone_outbox(), self)
-        self._stage = stage
+        self.session = Session(address, harness.clock.monotonic(), detached_send_queue(), self)
+        self._harness = harness
         self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
         self._text = TextDecoder()
-        self._unheard: list[Json] = []
+        self._unread: list[Json] = []
         self._reads = asyncio.Event()
         self._reads.set()
 
@@ -128,81 +125,81 @@ class Visitor:
 
     async def hello(self, **fields: Any) -> None:
         """Say hello and be welcomed."""
-        await self.say("hello", **fields)
-        assert self.session.is_welcome, self.lines()
-        if self.session.outbox.dialect is not Dialect.TEXT:
-            self.welcome, *self._unheard = self.heard()
+        await self.send("hello", **fields)
+        assert self.session.is_registered, self.lines()
+        if self.session.send_queue.format is not Format.TEXT:
+            self.welcome, *self._unread = self.received()
 
-    async def say(self, code: str, **fields: Any) -> None:
+    async def send(self, code: str, **fields: Any) -> None:
         """Send one JSON object and have it served to the end."""
-        await self.say_line(json.dumps({"code": code, **fields}, ensure_ascii=False))
+        await self.send_line(json.dumps({"code": code, **fields}, ensure_ascii=False))
 
-    async def say_line(self, line: str) -> None:
+    async def send_line(self, line: str) -> None:
         """Send one line, as JSON or as text, whichever was agreed on."""
-        is_text = self.session.outbox.dialect is Dialect.TEXT
+        is_text = self.session.send_queue.format is Format.TEXT
         decoder = self._text if is_text else self._json
-        self.session.read_ns = self._stage.clock.wall_ns()
-        router = self._stage.router
-        halt = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
-        while halt is not None:
-            await router.settle(self.session, halt)
-            halt = halt.go_on()
+        self.session.read_ns = self._harness.clock.wall_ns()
+        router = self._harness.router
+        suspended = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
+        while suspended is not None:
+            await router.complete(self.session, suspended)
+            suspended = suspended.resume()
 
-    async def begin(self, code: str, **fields: Any) -> "asyncio.Task[None]":
+    async def start_sending(self, code: str, **fields: Any) -> "asyncio.Task[None]":
         """Send one JSON object and have it served as far as that goes without waiting."""
-        task = asyncio.create_task(self.say(code, **fields))
+        task = asyncio.create_task(self.send(code, **fields))
         await quiet()
         return task
 
     async def ask(self, code: str, **fields: Any) -> Json:
         """Send one JSON object and return the only message that comes."""
-        await self.say(code, **fields)
-        (answer,) = self.heard()
+        await self.send(code, **fields)
+        (answer,) = self.received()
         return answer
 
     async def broadcast(self, *contents: str) -> None:
-        """Say each of `contents` to everyone and end the turn, not hearing what comes."""
+        """Say each of `contents` to everyone and run what was scheduled, not hearing what comes."""
         for content in contents:
-            await self.say("outgoing_broadcast", content=content)
-        self._stage.end_turn.run()
+            await self.send("outgoing_broadcast", content=content)
+        self._harness.scheduler.run()
 
-    def heard(self) -> list[Json]:
-        """End the turn and return the messages that came since the last time."""
-        heard, self._unheard = self._unheard, []
-        return heard + [json.loads(line) for line in self.lines()]
+    def received(self) -> list[Json]:
+        """Run what was scheduled and return the messages that came since the last time."""
+        received, self._unread = self._unread, []
+        return received + [json.loads(line) for line in self.lines()]
 
     def lines(self) -> list[str]:
-        """End the turn and return the lines that came since the last time."""
-        self._stage.end_turn.run()
-        taken = iter(lambda: self.session.outbox.take(1_000), b"")
+        """Run what was scheduled and return the lines that came since the last time."""
+        self._harness.scheduler.run()
+        taken = iter(lambda: self.session.send_queue.take(1_000), b"")
         return b"".join(taken).decode().split("\n")[:-1]
 
     def stop_reading(self) -> None:
         """From now on the connection is never drained."""
         self._reads.clear()
 
-    def read_on(self) -> None:
+    def resume_reading(self) -> None:
         """Let the connection be drained."""
         self._reads.set()
 
-    async def read_a_little(self) -> None:
+    async def read_once(self) -> None:
         """Let the connection be drained once."""
         self._reads.set()
         self._reads.clear()
         await quiet()
 
-    def is_gone(self) -> bool:
+    def is_closed(self) -> bool:
         """Tell whether the session is over."""
         return self.session.is_closing
 
-    def vanish(self) -> None:
+    def lose_connection(self) -> None:
         """Lose the connection."""
         self.session.close("connection lost")
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         """Do what a connection does when its session is over."""
-        self._stage.router.closed(self.session)
+        self._harness.router.closed(self.session)
 
-    async def drained(self) -> None:
-        """Wait until this visitor reads."""
+    async def drain(self) -> None:
+        """Wait until this client reads."""
         await self._reads.wait()

@@ -1,10 +1,10 @@
-"""What the rooms of the daemon are given in tests instead of a clock, a loop, a file and Faker."""
+"""What the parts of the daemon are given in tests instead of a clock, a loop, a file and Faker."""
 
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from chatd.services.feed import Stream
+from chatd.services.feed import ItemStream
 from common.messages.feed import Subscribe
 from tests.chatd.fake_time import FakeTime
 
@@ -23,8 +23,8 @@ class FakeClock(FakeTime):
         return EPOCH_NS + round(self.now * 1e9)
 
 
-class Deferred:
-    """Stands in for `loop.call_soon`: what was deferred runs when a test ends the turn."""
+class ManualScheduler:
+    """Stands in for `loop.call_soon`: what was scheduled runs when a test says so."""
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], None]] = deque()
@@ -33,12 +33,12 @@ class Deferred:
         self._calls.append(call)
 
     def run(self) -> None:
-        """End the turn: run what was deferred, and what that defers."""
+        """Run what was scheduled, and what that schedules."""
         while self._calls:
             self._calls.popleft()()
 
 
-class Paper:
+class FakeTimeFile:
     """Stands in for the time file: keeps what was written, block by block."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Paper:
         self.blocks = 0
 
     async def open(self) -> None:
-        """Paper is always ready."""
+        """This one is always ready."""
 
     def start_block(self) -> None:
         """Begin a block."""
@@ -63,9 +63,9 @@ class Paper:
         self.ends.append((duration_ns, broken_off))
 
 
-class NothingToFeed:
+class UnavailableFeed:
     """Stands in for the generator where Faker is missing."""
 
-    async def open(self, _order: Subscribe, _ready: Callable[[], None]) -> Stream:
+    async def open(self, _subscription: Subscribe, _on_available: Callable[[], None]) -> ItemStream:
         """Refuse."""
         raise ImportError("no module named faker")

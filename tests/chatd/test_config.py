@@ -26,9 +26,9 @@ def write_file(tmp_path: Path) -> WriteFile:
 
 def refused(*arguments: str, **environment: str) -> str:
     """Return what is said about settings that cannot be."""
-    with pytest.raises(ConfigError) as fault:
+    with pytest.raises(ConfigError) as error:
         load(arguments, environment)
-    return str(fault.value)
+    return str(error.value)
 
 
 class TestDefaults:
@@ -152,25 +152,25 @@ class TestMistakes:
         name = flag.removeprefix("--").replace("-", "_")
         variable = f"CHATD_{name.upper()}"
         path = write_file(f"{name} = '{value}'")
-        for source, told in (
+        for source, output in (
             (flag, refused(flag, value)),
             (variable, refused(**{variable: value})),
             (f"{path}: {name}", refused("--config", path)),
         ):
-            assert told.startswith(f"{source}: ")
-            assert expected in told
-            assert "\n" not in told
+            assert output.startswith(f"{source}: ")
+            assert expected in output
+            assert "\n" not in output
 
     def test_an_unknown_setting_in_the_file_is_refused_with_the_one_that_was_meant(
         self, write_file: WriteFile
     ) -> None:
         path = write_file("max_lines = 1024")
-        told = refused("--config", path)
-        assert told == f"{path}: there is no setting max_lines; did you mean max_line?"
+        output = refused("--config", path)
+        assert output == f"{path}: there is no setting max_lines; did you mean max_line?"
 
     def test_if_none_is_near_all_are_named(self, write_file: WriteFile) -> None:
-        told = refused("--config", write_file("colour = 'blue'"))
-        assert "there is no setting colour; known are host, port, data," in told
+        output = refused("--config", write_file("colour = 'blue'"))
+        assert "there is no setting colour; known are host, port, data," in output
 
     @pytest.mark.parametrize("value", ["[5555]", "{ number = 5555 }", "true", "2026-11-21"])
     @pytest.mark.parametrize("name", ["host", "port", "data"])
@@ -181,8 +181,8 @@ class TestMistakes:
         assert refused("--config", path) == f"{path}: {name}: write it as a text or a number"
 
     def test_a_file_that_is_not_there_is_named(self) -> None:
-        told = refused("--config", "/nowhere/chatd.toml")
-        assert told == "cannot read /nowhere/chatd.toml: No such file or directory"
+        output = refused("--config", "/nowhere/chatd.toml")
+        assert output == "cannot read /nowhere/chatd.toml: No such file or directory"
 
     @pytest.mark.parametrize("content", [b"port = = 1", b"\xff"])
     def test_a_file_that_is_not_toml_is_named(self, content: bytes, tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ class TestMistakes:
     def test_a_log_in_memory_knows_no_limit_but_the_number_of_messages(
         self, limit: list[str]
     ) -> None:
-        told = refused("--log", "memory", *limit)
-        assert told == (
+        output = refused("--log", "memory", *limit)
+        assert output == (
             "--log memory keeps the newest --keep-messages; leave out --keep-days and --keep-bytes"
         )
 
 
-class TestErrands:
+class TestActions:
     def test_only_a_flag_asks_for_one(self, write_file: WriteFile) -> None:
         assert load(["--check", "/data"], {}).check == Path("/data")
         assert load(["--backup", "/copy"], {}).backup == Path("/copy")
@@ -253,9 +253,9 @@ class TestLocales:
         assert load(["--feed-locale", "de_DE"], {}).feed_locale == "de_DE"
 
     def test_of_another_those_like_it_are_named(self) -> None:
-        told = refused("--feed-locale", "de_ED")
-        assert told.startswith("--feed-locale: 'de_ED' is not a locale of Faker: ")
-        assert "de_DE" in told
+        output = refused("--feed-locale", "de_ED")
+        assert output.startswith("--feed-locale: 'de_ED' is not a locale of Faker: ")
+        assert "de_DE" in output
 
 
 class TestHelp:
@@ -273,9 +273,9 @@ class TestHelp:
     def test_it_names_every_option(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             load(["--help"], {})
-        told = capsys.readouterr().out
+        output = capsys.readouterr().out
         for name in set(Config.__struct_fields__) - {"log_fault"}:
-            assert f"--{name.replace('_', '-')} " in told
+            assert f"--{name.replace('_', '-')} " in output
 
     def test_it_is_silent_about_the_faults_that_are_made_for_a_test(
         self, capsys: pytest.CaptureFixture[str]
@@ -285,7 +285,7 @@ class TestHelp:
             load(["--help"], {})
         assert "fault" not in capsys.readouterr().out
 
-    def test_the_version_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_version_is_printed(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exit_:
             load(["--version"], {})
         assert exit_.value.code == 0

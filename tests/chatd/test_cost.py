@@ -19,14 +19,14 @@ from msgspec import Raw
 
 import chatd
 import common
-from chatd.dialects import DIALECTS, Dialect
+from chatd.dialects import FORMATS, Format
 from chatd.log.port import Entry
 from common.messages.chat import Incoming, IncomingBroadcast
-from tests.chatd.house import Client, House
+from tests.chatd.house import MemoryClient, MemoryServer
 from tests.chatd.stage import Json
 from tests.chatd.virtual_time import quiet
 
-ROOMS: Final = tuple(str(Path(package.__path__[0])) for package in (chatd, common))
+PACKAGE_DIRECTORIES: Final = tuple(str(Path(package.__path__[0])) for package in (chatd, common))
 
 PING: Final = {"code": "ping", "ref": "1"}
 HEY: Final = {"code": "outgoing_broadcast", "content": "hey"}
@@ -39,7 +39,7 @@ def counted_calls() -> Iterator[Counter[CodeType]]:
     calls: Counter[CodeType] = Counter()
 
     def count(frame: FrameType, event: str, _argument: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(ROOMS):
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE_DIRECTORIES):
             calls[frame.f_code] += 1
 
     outer = sys.getprofile()
@@ -58,7 +58,7 @@ def counted_lines() -> Iterator[Counter[CodeType]]:
     def count(frame: FrameType, event: str, _argument: Any) -> Any:
         if event == "line":
             lines[frame.f_code] += 1
-        return count if frame.f_code.co_filename.startswith(ROOMS) else None
+        return count if frame.f_code.co_filename.startswith(PACKAGE_DIRECTORIES) else None
 
     outer = sys.gettrace()
     sys.settrace(count)
@@ -68,11 +68,11 @@ def counted_lines() -> Iterator[Counter[CodeType]]:
         sys.settrace(outer)
 
 
-async def calls_for(client: Client, *messages: Json) -> int:
+async def calls_for(client: MemoryClient, *messages: Json) -> int:
     """Return the calls it takes to serve `messages` that come in one chunk."""
     chunk = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
     with counted_calls() as calls:
-        await client.send(chunk)
+        await client.send_bytes(chunk)
     return calls.total()
 
 
@@ -82,84 +82,86 @@ def one_more(few: int, many: int, count: int) -> float:
 
 
 @pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Dialect, int]]:
-    """Every entry of the log that is told from now on, and in which dialect."""
-    seen: list[tuple[Dialect, int]] = []
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Format, int]]:
+    """Every entry of the log that is rendered from now on, and in which format."""
+    seen: list[tuple[Format, int]] = []
 
     def counted(
-        dialect: Dialect, entries: Iterable[Entry]
+        wire_format: Format, entries: Iterable[Entry]
     ) -> Sequence[Incoming | IncomingBroadcast | Raw]:
         entries = list(entries)
-        seen.extend((dialect, entry.id) for entry in entries)
-        return told[dialect](entries)
+        seen.extend((wire_format, entry.id) for entry in entries)
+        return original[wire_format](entries)
 
-    told = {dialect: dialect.tell for dialect in DIALECTS}
-    for dialect in DIALECTS:
-        monkeypatch.setattr(dialect, "tell", partial(counted, dialect))
+    original = {wire_format: wire_format.to_messages for wire_format in FORMATS}
+    for wire_format in FORMATS:
+        monkeypatch.setattr(wire_format, "to_messages", partial(counted, wire_format))
     return seen
 
 
 async def test_a_chunk_of_pings_is_answered_with_one_write() -> None:
-    async with House() as house:
-        client = house.connect()
-        house.writes.clear()
-        await client.say(*[PING] * 500)
-        assert house.writes == [client.cable]
+    async with MemoryServer() as server:
+        client = server.connect()
+        server.writes.clear()
+        await client.send(*[PING] * 500)
+        assert server.writes == [client.transport]
 
 
 async def test_a_ping_more_in_a_chunk_costs_no_call_of_its_own() -> None:
-    async with House() as house:
-        client = house.connect()
+    async with MemoryServer() as server:
+        client = server.connect()
         few = await calls_for(client, *[PING] * 100)
         many = await calls_for(client, *[PING] * 400)
         assert one_more(few, many, 300) < 0.1
 
 
 @pytest.mark.parametrize("count", [1, 32])
-async def test_broadcasts_of_one_turn_are_one_write_for_each_member(count: int) -> None:
-    async with House() as house:
-        author, *members = [await house.member(f"m{n}") for n in range(21)]
-        house.writes.clear()
-        await author.say(*[HEY] * count)
-        assert Counter(house.writes) == Counter(member.cable for member in members)
+async def test_broadcasts_of_one_loop_iteration_are_one_write_for_each_client(count: int) -> None:
+    async with MemoryServer() as server:
+        author, *clients = [await server.client(f"m{n}") for n in range(21)]
+        server.writes.clear()
+        await author.send(*[HEY] * count)
+        assert Counter(server.writes) == Counter(client.transport for client in clients)
 
 
-async def test_a_broadcast_is_encoded_once_for_each_dialect(
-    encoded: list[tuple[Dialect, int]],
+async def test_a_broadcast_is_encoded_once_for_each_format(
+    encoded: list[tuple[Format, int]],
 ) -> None:
-    async with House() as house:
-        author, *_ = [await house.member(f"m{n}", version=n % 2) for n in range(20)]
-        await author.say(HEY, HEY)
+    async with MemoryServer() as server:
+        author, *_ = [await server.client(f"m{n}", version=n % 2) for n in range(20)]
+        await author.send(HEY, HEY)
         assert Counter(encoded) == Counter(
-            (dialect, number) for dialect in (Dialect.BARE, Dialect.FULL) for number in (1, 2)
+            (wire_format, number) for wire_format in (Format.LEGACY, Format.V1) for number in (1, 2)
         )
 
 
-async def test_a_member_more_costs_few_calls_however_much_is_said() -> None:
+async def test_a_client_more_costs_few_calls_however_much_is_said() -> None:
     for count in (1, 32):
-        async with House() as house:
-            author = await house.member("author")
-            few = await _calls_with_members(house, author, 10, count)
-            many = await _calls_with_members(house, author, 60, count)
+        async with MemoryServer() as server:
+            author = await server.client("author")
+            few = await _calls_with_clients(server, author, 10, count)
+            many = await _calls_with_clients(server, author, 60, count)
             assert one_more(few, many, 50) < 6
 
 
-async def _calls_with_members(house: House, author: Client, members: int, count: int) -> int:
-    for number in range(len(house.stage.roster), members + 1):
-        await house.member(f"m{number}")
+async def _calls_with_clients(
+    server: MemoryServer, author: MemoryClient, clients: int, count: int
+) -> int:
+    for number in range(len(server.harness.presence), clients + 1):
+        await server.client(f"m{number}")
     return await calls_for(author, *[HEY] * count)
 
 
-async def test_an_author_more_in_a_turn_costs_the_same_however_many_there_are() -> None:
-    async with House() as house:
-        members = [await house.member(f"m{n}") for n in range(120)]
-        few = await _lines_for_authors(members[:20])
-        more = await _lines_for_authors(members[:70])
-        many = await _lines_for_authors(members)
+async def test_an_author_more_in_a_loop_iteration_costs_the_same_however_many_there_are() -> None:
+    async with MemoryServer() as server:
+        clients = [await server.client(f"m{n}") for n in range(120)]
+        few = await _lines_for_authors(clients[:20])
+        more = await _lines_for_authors(clients[:70])
+        many = await _lines_for_authors(clients)
         assert one_more(few, more, 50) == one_more(more, many, 50)
 
 
-async def _lines_for_authors(authors: Sequence[Client]) -> int:
+async def _lines_for_authors(authors: Sequence[MemoryClient]) -> int:
     """Return the lines of code that run when each of `authors` says something in the same turn."""
     with counted_lines() as lines:
         for author in authors:
@@ -168,21 +170,21 @@ async def _lines_for_authors(authors: Sequence[Client]) -> int:
     return lines.total()
 
 
-async def test_direct_messages_of_one_turn_are_one_write_and_encoded_once_each(
-    encoded: list[tuple[Dialect, int]],
+async def test_direct_messages_of_one_loop_iteration_are_one_write_and_encoded_once_each(
+    encoded: list[tuple[Format, int]],
 ) -> None:
-    async with House() as house:
-        author, recipient = await house.member("ann"), await house.member("bob")
-        await house.member("somebody else", version=1)
-        house.writes.clear()
-        await author.say(*[_to("bob")] * 32)
-        assert house.writes == [recipient.cable]
-        assert encoded == [(Dialect.BARE, number) for number in range(1, 33)]
+    async with MemoryServer() as server:
+        author, recipient = await server.client("ann"), await server.client("bob")
+        await server.client("somebody else", version=1)
+        server.writes.clear()
+        await author.send(*[_to("bob")] * 32)
+        assert server.writes == [recipient.transport]
+        assert encoded == [(Format.LEGACY, number) for number in range(1, 33)]
 
 
 async def test_a_direct_message_more_in_a_chunk_costs_no_call_of_its_own() -> None:
-    async with House() as house:
-        author, _ = await house.member("ann"), await house.member("bob")
+    async with MemoryServer() as server:
+        author, _ = await server.client("ann"), await server.client("bob")
         few = await calls_for(author, *[_to("bob")] * 100)
         many = await calls_for(author, *[_to("bob")] * 400)
         assert one_more(few, many, 300) < 0.3
@@ -194,12 +196,12 @@ async def test_a_direct_message_more_in_a_chunk_costs_no_call_of_its_own() -> No
 async def test_a_message_in_a_chunk_costs_the_same_however_many_there_are(
     to: str, limit: int
 ) -> None:
-    async with House() as house:
-        author, _ = await house.member("ann"), await house.member("bob")
-        said = [_to(to), PING] if to == "bob" else [_to(to), _to(to)]
-        few = await calls_for(author, *said * 50)
-        more = await calls_for(author, *said * 200)
-        many = await calls_for(author, *said * 350)
+    async with MemoryServer() as server:
+        author, _ = await server.client("ann"), await server.client("bob")
+        messages = [_to(to), PING] if to == "bob" else [_to(to), _to(to)]
+        few = await calls_for(author, *messages * 50)
+        more = await calls_for(author, *messages * 200)
+        many = await calls_for(author, *messages * 350)
         assert one_more(few, more, 300) == pytest.approx(one_more(more, many, 300), rel=0.05)
         assert one_more(few, many, 600) < limit
 
@@ -209,10 +211,10 @@ def _to(name: str) -> Json:
 
 
 async def test_answers_that_fall_due_together_are_one_write() -> None:
-    async with House() as house:
-        client = house.connect()
-        await client.say(*[{"request_id": n, "data": REQUEST} for n in range(3)])
-        house.writes.clear()
-        house.stage.clock.advance(10.0)
-        assert len(await client.heard()) == 3
-        assert house.writes == [client.cable]
+    async with MemoryServer() as server:
+        client = server.connect()
+        await client.send(*[{"request_id": n, "data": REQUEST} for n in range(3)])
+        server.writes.clear()
+        server.harness.clock.advance(10.0)
+        assert len(await client.received()) == 3
+        assert server.writes == [client.transport]

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from chatd.excerpt import LONGEST, excerpt
-from chatd.router import PrintingRouter, Router
+from chatd.excerpt import MAX_CHARACTERS, summarize
+from chatd.router import LoggingRouter, Router
 from chatd.routes import Route, route
 from chatd.session import MAX_INFLIGHT, Session
 from common.catalogue import FROM_CLIENT
@@ -14,11 +14,11 @@ from common.messages.base import Error
 from common.messages.basic import Ping
 from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast
 from common.messages.request import BareRequest
-from tests.chatd.lone import lone_outbox
+from tests.chatd.lone import detached_send_queue
 
 
-class Nobody:
-    """A carrier without a connection, and a service that takes every message."""
+class NullTransport:
+    """A transport without a connection, and a service that takes every message."""
 
     local_host = "192.0.2.254"
 
@@ -29,35 +29,35 @@ class Nobody:
     def closed(self, session: Session) -> None:
         raise AssertionError("no session ends here")
 
-    def hang_up(self) -> None:
+    def close_transport(self) -> None:
         raise AssertionError("no session ends here")
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         raise AssertionError("nothing is written here")
 
 
 @pytest.fixture
 def session() -> Session:
-    return Session("192.0.2.1:40000", 0.0, lone_outbox(), Nobody())
+    return Session("192.0.2.1:40000", 0.0, detached_send_queue(), NullTransport())
 
 
 def test_a_message_is_shown_as_the_line_that_it_is() -> None:
-    assert excerpt(Outgoing("bob", "hi")) == '{"code":"outgoing","to":"bob","content":"hi"}'
-    assert excerpt(BareRequest(7, "a")) == '{"request_id":7,"data":"a"}'
+    assert summarize(Outgoing("bob", "hi")) == '{"code":"outgoing","to":"bob","content":"hi"}'
+    assert summarize(BareRequest(7, "a")) == '{"request_id":7,"data":"a"}'
 
 
 def test_nothing_in_it_moves_the_cursor_or_makes_a_line_of_its_own() -> None:
-    shown = excerpt(Outgoing("bob", "\x1b[2J\nINFO forged\x9b\u202e\u2028"))
+    shown = summarize(Outgoing("bob", "\x1b[2J\nINFO forged\x9b\u202e\u2028"))
     assert shown.isprintable()
     assert "\\u001b[2J\\nINFO forged" in shown
 
 
 def test_long_content_is_cut() -> None:
     message = OutgoingBroadcast("x" * 60_000)
-    shown = excerpt(message)
+    shown = summarize(message)
     assert shown.startswith('{"code":"outgoing_broadcast","content":"xxx')
-    assert shown.endswith(f"… and {60_000 + 42 - LONGEST} characters more")
-    assert len(shown) < 2 * LONGEST
+    assert shown.endswith(f"… and {60_000 + 42 - MAX_CHARACTERS} characters more")
+    assert len(shown) < 2 * MAX_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -68,21 +68,21 @@ def test_long_content_is_cut() -> None:
     ],
 )
 def test_a_token_is_not_shown(message: Hello | History) -> None:
-    shown = excerpt(message)
+    shown = summarize(message)
     assert "secret" not in shown
     assert '"name":"ann"' in shown
 
 
-def test_of_a_bad_line_its_fault_is_shown() -> None:
+def test_of_a_bad_line_its_error_is_shown() -> None:
     line = BadLine(Error("unknown_code", "the code '\x1b' is not known"))
-    assert excerpt(line) == "not a message: the code '\\x1b' is not known"
+    assert summarize(line) == "not a message: the code '\\x1b' is not known"
 
 
-def test_a_printing_router_logs_every_message_with_who_sent_it(
+def test_a_logging_router_logs_every_message_with_who_sent_it(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    router = PrintingRouter([Nobody()])
+    router = LoggingRouter([NullTransport()])
     router.serve(session, [Ping("1")])
     assert caplog.messages == ['192.0.2.1:40000: {"code":"ping","ref":"1"}']
     session.name = "ann"
@@ -92,22 +92,22 @@ def test_a_printing_router_logs_every_message_with_who_sent_it(
     ]
 
 
-def test_a_printing_router_logs_each_of_many_messages_once_when_it_is_its_turn(
+def test_a_logging_router_logs_each_of_many_messages_once_when_it_is_its_turn(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     session.inflight.add(MAX_INFLIGHT)
-    halt = PrintingRouter([Nobody()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
+    suspended = LoggingRouter([NullTransport()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
     for count in (1, 2, 3):
-        assert halt is not None
+        assert suspended is not None
         assert [message[-3:-2] for message in caplog.messages] == list("123")[:count]
-        halt = halt.go_on()
-    assert halt is None
+        suspended = suspended.resume()
+    assert suspended is None
 
 
 def test_without_it_no_content_reaches_the_log(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    Router([Nobody()]).serve(session, [Outgoing("bob", "hi")])
+    Router([NullTransport()]).serve(session, [Outgoing("bob", "hi")])
     assert caplog.messages == []

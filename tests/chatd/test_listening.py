@@ -12,7 +12,7 @@ import pytest
 from chatd.listening import ListenError, listen
 
 
-class Lone(socket.socket):
+class ExclusiveSocket(socket.socket):
     """A socket of a kernel on which no two sockets share an address."""
 
     def bind(self, address: Any) -> None:
@@ -57,7 +57,7 @@ async def test_all_sockets_share_one_port_and_each_client_is_accepted_once() -> 
 
 async def test_where_no_address_is_shared_one_socket_does(monkeypatch: pytest.MonkeyPatch) -> None:
     accepted: list[str] = []
-    monkeypatch.setattr(socket, "socket", Lone)
+    monkeypatch.setattr(socket, "socket", ExclusiveSocket)
     async with AsyncExitStack() as stack:
         listeners = await listen_anywhere(stack, accepted)
         assert len(listeners) == 1
@@ -66,7 +66,7 @@ async def test_where_no_address_is_shared_one_socket_does(monkeypatch: pytest.Mo
     assert len(accepted) == 2
 
 
-async def test_a_port_that_is_taken_is_told() -> None:
+async def test_a_port_that_is_taken_is_reported() -> None:
     async with AsyncExitStack() as stack:
         (port,) = ports(await listen_anywhere(stack, []))
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is in use; stop who"):

@@ -1,83 +1,83 @@
 """Who is online, and who is to get what the log commits."""
 
-from chatd.dialects import Dialect
-from chatd.roster import Roster
+from chatd.dialects import Format
+from chatd.roster import Presence
 from chatd.session import Session
-from tests.chatd.lone import lone_session
+from tests.chatd.lone import detached_session
 
 
-def live(roster: Roster, dialect: Dialect) -> list[Session]:
-    return list(roster.live[dialect])
+def live(presence: Presence, wire_format: Format) -> list[Session]:
+    return list(presence.live[wire_format])
 
 
 def test_who_joined_is_found_by_name_and_by_identity() -> None:
-    roster, ann = Roster(), lone_session(1)
-    roster.join(ann)
-    assert roster.find("user 1") is roster.of(1) is ann
-    assert roster.find("user 2") is roster.of(2) is None
-    assert (len(roster), list(roster), roster.names()) == (1, [ann], ["user 1"])
+    presence, ann = Presence(), detached_session(1)
+    presence.join(ann)
+    assert presence.by_key("user 1") is presence.by_identity(1) is ann
+    assert presence.by_key("user 2") is presence.by_identity(2) is None
+    assert (len(presence), list(presence), presence.names()) == (1, [ann], ["user 1"])
 
 
-def test_who_joined_gets_deliveries_only_from_going_live() -> None:
-    roster, ann = Roster(), lone_session(1, Dialect.FULL)
-    roster.join(ann)
-    assert (ann.is_live, live(roster, Dialect.FULL)) == (False, [])
-    roster.go_live(ann)
-    assert (ann.is_live, live(roster, Dialect.FULL)) == (True, [ann])
-    assert live(roster, Dialect.BARE) == live(roster, Dialect.TEXT) == []
+def test_who_joined_gets_deliveries_only_from_start_live() -> None:
+    presence, ann = Presence(), detached_session(1, Format.V1)
+    presence.join(ann)
+    assert (ann.is_live, live(presence, Format.V1)) == (False, [])
+    presence.start_live(ann)
+    assert (ann.is_live, live(presence, Format.V1)) == (True, [ann])
+    assert live(presence, Format.LEGACY) == live(presence, Format.TEXT) == []
 
 
 def test_who_left_is_nowhere() -> None:
-    roster, ann = Roster(), lone_session(1)
+    presence, ann = Presence(), detached_session(1)
     ann.wants_presence = True
-    roster.join(ann)
-    roster.go_live(ann)
-    assert roster.leave(ann)
+    presence.join(ann)
+    presence.start_live(ann)
+    assert presence.leave(ann)
     assert not ann.is_live
-    assert roster.find("user 1") is roster.of(1) is None
-    assert len(roster) == 0
-    assert list(roster.watchers) == live(roster, Dialect.BARE) == []
+    assert presence.by_key("user 1") is presence.by_identity(1) is None
+    assert len(presence) == 0
+    assert list(presence.watchers) == live(presence, Format.LEGACY) == []
 
 
 def test_leaving_twice_or_without_having_joined_is_nothing() -> None:
-    roster, ann = Roster(), lone_session(1)
-    assert not roster.leave(ann)
-    roster.join(ann)
-    assert roster.leave(ann)
-    assert not roster.leave(ann)
+    presence, ann = Presence(), detached_session(1)
+    assert not presence.leave(ann)
+    presence.join(ann)
+    assert presence.leave(ann)
+    assert not presence.leave(ann)
 
 
 def test_who_was_replaced_does_not_take_the_name_along() -> None:
-    roster, old, new = Roster(), lone_session(1), lone_session(1)
-    roster.join(old)
-    roster.leave(old)
-    roster.join(new)
-    assert not roster.leave(old)
-    assert roster.find("user 1") is roster.of(1) is new
+    presence, old, new = Presence(), detached_session(1), detached_session(1)
+    presence.join(old)
+    presence.leave(old)
+    presence.join(new)
+    assert not presence.leave(old)
+    assert presence.by_key("user 1") is presence.by_identity(1) is new
 
 
 def test_only_those_who_asked_watch() -> None:
-    roster, ann, bob = Roster(), lone_session(1), lone_session(2)
+    presence, ann, bob = Presence(), detached_session(1), detached_session(2)
     bob.wants_presence = True
-    roster.join(ann)
-    roster.join(bob)
-    assert list(roster.watchers) == [bob]
+    presence.join(ann)
+    presence.join(bob)
+    assert list(presence.watchers) == [bob]
 
 
 def test_the_list_of_names_is_encoded_once_between_two_changes() -> None:
-    roster, ann, bob = Roster(), lone_session(1), lone_session(2)
-    roster.join(ann)
-    once = roster.encoded_names(Dialect.BARE)
+    presence, ann, bob = Presence(), detached_session(1), detached_session(2)
+    presence.join(ann)
+    once = presence.encoded_names(Format.LEGACY)
     assert once.encoded == b'{"code":"users","users":["user 1"]}\n'
-    assert roster.encoded_names(Dialect.BARE) is once
-    roster.join(bob)
-    assert roster.encoded_names(Dialect.BARE).encoded.count(b"user ") == 2
-    roster.leave(ann)
-    assert roster.encoded_names(Dialect.BARE).encoded.count(b"user ") == 1
+    assert presence.encoded_names(Format.LEGACY) is once
+    presence.join(bob)
+    assert presence.encoded_names(Format.LEGACY).encoded.count(b"user ") == 2
+    presence.leave(ann)
+    assert presence.encoded_names(Format.LEGACY).encoded.count(b"user ") == 1
 
 
-def test_each_dialect_has_its_own_list_of_names() -> None:
-    roster = Roster()
-    roster.join(lone_session(1))
-    assert roster.encoded_names(Dialect.BARE).encoded.startswith(b"{")
-    assert roster.encoded_names(Dialect.TEXT).encoded == b"current users:\nuser 1\n\n"
+def test_each_format_has_its_own_list_of_names() -> None:
+    presence = Presence()
+    presence.join(detached_session(1))
+    assert presence.encoded_names(Format.LEGACY).encoded.startswith(b"{")
+    assert presence.encoded_names(Format.TEXT).encoded == b"current users:\nuser 1\n\n"

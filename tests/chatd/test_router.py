@@ -8,16 +8,16 @@ from typing import TypeAlias
 import pytest
 
 from chatd.log.port import StorageError
-from chatd.outbox import BUSY_REPLIES
+from chatd.outbox import HIGH_WATER_REPLIES
 from chatd.router import Router
-from chatd.routes import Route, Stream, route, stream
+from chatd.routes import BatchHandler, Route, batch_route, route
 from chatd.session import Session
 from common.catalogue import FROM_CLIENT
 from common.codec import BadLine
 from common.messages import ClientMessage, Error, Message, Refusal
 from common.messages.basic import Echo, Ping
 from common.messages.chat import Who
-from tests.chatd.lone import heard_by, lone_session
+from tests.chatd.lone import detached_session, received_by
 from tests.chatd.stage import Json
 
 Handler: TypeAlias = Callable[[Session, ClientMessage], Awaitable[None] | None]
@@ -27,21 +27,21 @@ def ignore(_session: Session, _message: ClientMessage) -> None:
     pass
 
 
-class Everything:
+class CatchAllService:
     """A service that routes every kind of message, some of them to handlers of a test's own."""
 
     def __init__(
         self,
         handlers: dict[type[ClientMessage], Handler],
-        streams: dict[type[ClientMessage], Stream] | None = None,
+        batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
         *,
-        needs_welcome: bool = False,
+        requires_hello: bool = False,
     ) -> None:
-        streams = streams or {}
+        batch_handlers = batch_handlers or {}
         self.routes: Sequence[Route] = [
-            stream(kind, streams[kind], needs_welcome=needs_welcome)
-            if kind in streams
-            else route(kind, handlers.get(kind, ignore), needs_welcome=needs_welcome)
+            batch_route(kind, batch_handlers[kind], requires_hello=requires_hello)
+            if kind in batch_handlers
+            else route(kind, handlers.get(kind, ignore), requires_hello=requires_hello)
             for kind in FROM_CLIENT.kinds
         ]
         self.closed_sessions: list[Session] = []
@@ -50,7 +50,7 @@ class Everything:
         self.closed_sessions.append(session)
 
 
-class Broken:
+class FailingService:
     """A service that cannot let go."""
 
     routes: Sequence[Route] = ()
@@ -62,30 +62,30 @@ class Broken:
 async def serve(
     handlers: dict[type[ClientMessage], Handler],
     *messages: ClientMessage | BadLine,
-    streams: dict[type[ClientMessage], Stream] | None = None,
-    needs_welcome: bool = False,
+    batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
+    requires_hello: bool = False,
 ) -> list[Json]:
     """Have `messages` served that come in one chunk, and return what came of it."""
-    router = Router([Everything(handlers, streams, needs_welcome=needs_welcome)])
-    session = lone_session(0)
-    halt = router.serve(session, list(messages))
-    while halt is not None:
-        await router.settle(session, halt)
-        halt = halt.go_on()
-    return heard_by(session)
+    router = Router([CatchAllService(handlers, batch_handlers, requires_hello=requires_hello)])
+    session = detached_session(0)
+    suspended = router.serve(session, list(messages))
+    while suspended is not None:
+        await router.complete(session, suspended)
+        suspended = suspended.resume()
+    return received_by(session)
 
 
-def failing(fault: Exception) -> Handler:
+def failing(error: Exception) -> Handler:
     def fail(_session: Session, _message: ClientMessage) -> None:
-        raise fault
+        raise error
 
     return fail
 
 
-def failing_later(fault: Exception) -> Handler:
+def failing_later(error: Exception) -> Handler:
     async def fail(_session: Session, _message: ClientMessage) -> None:
         await asyncio.sleep(1)
-        raise fault
+        raise error
 
     return fail
 
@@ -96,14 +96,14 @@ def answering(session: Session, message: ClientMessage) -> None:
 
 
 def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
-    service = Everything({})
+    service = CatchAllService({})
     service.routes = [row for row in service.routes if row.kind not in (Ping, Who)]
     with pytest.raises(LookupError, match="no service routes Ping, Who"):
         Router([service])
 
 
 def test_a_message_that_two_services_route_fails_at_start_up() -> None:
-    service = Everything({})
+    service = CatchAllService({})
     with pytest.raises(LookupError, match="two services route the same kind"):
         Router([service, service])
 
@@ -119,21 +119,21 @@ async def test_each_message_goes_to_its_handler() -> None:
 
 
 @pytest.mark.parametrize("fail", [failing, failing_later])
-@pytest.mark.parametrize("fault", [RuntimeError("oops"), ConnectionError("no log")], ids=repr)
+@pytest.mark.parametrize("raised", [RuntimeError("oops"), ConnectionError("no log")], ids=repr)
 async def test_a_failing_handler_costs_its_message_an_error_and_nothing_else(
-    fail: Callable[[Exception], Handler], fault: Exception, caplog: pytest.LogCaptureFixture
+    fail: Callable[[Exception], Handler], raised: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = await serve({Ping: fail(fault), Who: answering}, Who("a"), Ping("b"), Who("c"))
-    assert [message["ref"] for message in heard] == ["a", "b", "c"]
-    error = heard[1]
+    received = await serve({Ping: fail(raised), Who: answering}, Who("a"), Ping("b"), Who("c"))
+    assert [message["ref"] for message in received] == ["a", "b", "c"]
+    error = received[1]
     assert (error["code"], error["reason"]) == ("error", "internal_error")
     assert "ping" in error["detail"]
-    assert str(fault) not in error["detail"]
+    assert str(raised) not in error["detail"]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "(192.0.2.1:40000): the handler of ping failed" in caplog.text
     assert "Traceback" in caplog.text
-    assert str(fault) in caplog.text
+    assert str(raised) in caplog.text
 
 
 @pytest.mark.parametrize("fail", [failing, failing_later])
@@ -148,7 +148,7 @@ async def test_a_refusal_is_the_answer_and_not_logged(
 
 
 @pytest.mark.parametrize("fail", [failing, failing_later])
-async def test_a_log_that_cannot_be_read_or_written_is_told_and_not_taken_for_a_fault(
+async def test_a_log_that_cannot_be_read_or_written_is_reported_and_not_taken_for_an_internal_error(
     fail: Callable[[Exception], Handler], caplog: pytest.LogCaptureFixture
 ) -> None:
     (error,) = await serve({Ping: fail(StorageError("the disk is full"))}, Ping("1"))
@@ -160,9 +160,9 @@ async def test_a_log_that_cannot_be_read_or_written_is_told_and_not_taken_for_a_
     assert "Traceback" not in caplog.text
 
 
-async def test_what_needs_a_welcome_is_refused_without_one() -> None:
-    (error,) = await serve({Ping: answering}, Ping("1"), needs_welcome=True)
-    assert (error["reason"], error["ref"]) == ("not_welcome", "1")
+async def test_what_requires_hello_is_refused_without_one() -> None:
+    (error,) = await serve({Ping: answering}, Ping("1"), requires_hello=True)
+    assert (error["reason"], error["ref"]) == ("hello_required", "1")
     assert "before ping" in error["detail"]
 
 
@@ -171,7 +171,7 @@ async def test_a_bad_line_is_answered_with_its_error() -> None:
     assert await serve({}, bad) == [{"code": "error", "reason": "bad_json", "detail": "not JSON"}]
 
 
-class Echoing:
+class EchoHandler:
     """A stream that answers each message with the same; some it fails at, for some it waits."""
 
     def __init__(self, *, fails_at: Sequence[str] = (), waits_for: Sequence[str] = ()) -> None:
@@ -200,47 +200,49 @@ def pings(count: int) -> list[Ping]:
     return [Ping(str(number)) for number in range(count)]
 
 
-async def test_a_stream_takes_many_messages_with_one_call() -> None:
-    answering = Echoing()
-    heard = await serve({}, *pings(50), streams={Ping: answering})
-    assert [message["ref"] for message in heard] == [str(number) for number in range(50)]
+async def test_a_batch_route_takes_many_messages_with_one_call() -> None:
+    answering = EchoHandler()
+    received = await serve({}, *pings(50), batch_handlers={Ping: answering})
+    assert [message["ref"] for message in received] == [str(number) for number in range(50)]
     assert answering.calls == 1
 
 
 @pytest.mark.parametrize("others", [[Who("w")], [BadLine(Error("bad_json", "…", ref="w"))]])
-async def test_a_stream_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
+async def test_a_batch_route_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
     others: list[ClientMessage | BadLine],
 ) -> None:
-    stream = Echoing()
-    said = [Ping("1"), Ping("2"), *others, Ping("3"), *others, *others]
-    heard = await serve({Who: answering}, *said, streams={Ping: stream})
-    assert [message["ref"] for message in heard] == ["1", "2", "w", "3", "w", "w"]
-    assert stream.calls == 2
+    batch_route = EchoHandler()
+    logged = [Ping("1"), Ping("2"), *others, Ping("3"), *others, *others]
+    received = await serve({Who: answering}, *logged, batch_handlers={Ping: batch_route})
+    assert [message["ref"] for message in received] == ["1", "2", "w", "3", "w", "w"]
+    assert batch_route.calls == 2
 
 
 @pytest.mark.parametrize("kind", ["fails_at", "waits_for"])
-async def test_a_message_at_which_a_stream_stops_does_not_stop_those_behind_it(
+async def test_a_message_at_which_a_batch_route_stops_does_not_stop_those_behind_it(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answering = Echoing(**{kind: ["2", "3"]})
-    heard = await serve({}, *pings(5), Who("w"), streams={Ping: answering})
-    codes = [(message["code"], message["ref"]) for message in heard]
+    answering = EchoHandler(**{kind: ["2", "3"]})
+    received = await serve({}, *pings(5), Who("w"), batch_handlers={Ping: answering})
+    codes = [(message["code"], message["ref"]) for message in received]
     failed = ["3"] if kind == "waits_for" else ["2", "3"]
     assert codes == [("error" if ref in failed else "ping", ref) for ref in "01234"]
     assert len(caplog.records) == len(failed)
 
 
-async def test_a_stream_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> None:
-    router = Router([Everything({}, {Ping: Echoing()})])
-    session, said = lone_session(1), pings(2 * BUSY_REPLIES)
-    halt = router.serve(session, said)
-    heard = heard_by(session)
-    assert BUSY_REPLIES < len(heard) < BUSY_REPLIES + 100
-    while halt is not None:
-        assert halt.rest is None
-        halt = halt.go_on()
-        heard += heard_by(session)
-    assert [message["ref"] for message in heard] == [ping.ref for ping in said]
+async def test_a_batch_route_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> (
+    None
+):
+    router = Router([CatchAllService({}, {Ping: EchoHandler()})])
+    session, logged = detached_session(1), pings(2 * HIGH_WATER_REPLIES)
+    suspended = router.serve(session, logged)
+    received = received_by(session)
+    assert HIGH_WATER_REPLIES < len(received) < HIGH_WATER_REPLIES + 100
+    while suspended is not None:
+        assert suspended.pending is None
+        suspended = suspended.resume()
+        received += received_by(session)
+    assert [message["ref"] for message in received] == [ping.ref for ping in logged]
 
 
 async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
@@ -248,24 +250,26 @@ async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
         session.send(next(messages))
         session.close("quit")
 
-    heard = await serve({Who: answering}, *pings(3), Who("w"), streams={Ping: close})
-    assert [message["ref"] for message in heard] == ["0"]
+    received = await serve({Who: answering}, *pings(3), Who("w"), batch_handlers={Ping: close})
+    assert [message["ref"] for message in received] == ["0"]
 
 
-async def test_a_stream_that_needs_a_welcome_is_refused_without_one_message_by_message() -> None:
-    heard = await serve({}, *pings(3), streams={Ping: Echoing()}, needs_welcome=True)
-    assert [(error["reason"], error["ref"]) for error in heard] == [
-        ("not_welcome", ref) for ref in "012"
+async def test_a_batch_route_that_requires_hello_is_refused_without_one_message_by_message() -> (
+    None
+):
+    received = await serve({}, *pings(3), batch_handlers={Ping: EchoHandler()}, requires_hello=True)
+    assert [(error["reason"], error["ref"]) for error in received] == [
+        ("hello_required", ref) for ref in "012"
     ]
 
 
 def test_every_service_hears_of_an_end_even_if_another_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    one, other = [Everything({}) for _ in range(2)]
+    one, other = [CatchAllService({}) for _ in range(2)]
     other.routes = ()
-    session = lone_session(1)
-    Router([one, Broken(), other]).closed(session)
+    session = detached_session(1)
+    Router([one, FailingService(), other]).closed(session)
     assert one.closed_sessions == other.closed_sessions == [session]
     assert "user 1 (192.0.2.1:40000): failed to let go of the session" in caplog.text
     assert "cannot let go" in caplog.text

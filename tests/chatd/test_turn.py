@@ -1,158 +1,161 @@
-"""One write per connection and turn of the loop."""
+"""One write per connection and loop iteration."""
 
 from collections.abc import Callable
 
 import pytest
 
-from chatd.outbox import Outbox, Part
-from chatd.turn import CHUNK, Turn
+from chatd.outbox import EncodedChunk, SendQueue
+from chatd.turn import MAX_WRITE, WriteBatcher
 from common.messages.basic import Ping
 from tests.chatd.lone import drop
-from tests.chatd.stand_ins import Deferred
+from tests.chatd.stand_ins import ManualScheduler
 
 
-def test_however_much_is_queued_in_a_turn_it_is_flushed_once() -> None:
-    end_turn, flushed = Deferred(), list[str]()
-    turn = Turn(end_turn)
-    ann = Outbox(turn.wake, lambda: flushed.append("ann"), drop)
-    bob = Outbox(turn.wake, lambda: flushed.append("bob"), drop)
+def test_however_much_is_queued_in_a_loop_iteration_it_is_flushed_once() -> None:
+    scheduler, flushed = ManualScheduler(), list[str]()
+    batcher = WriteBatcher(scheduler)
+    ann = SendQueue(batcher.schedule, lambda: flushed.append("ann"), drop)
+    bob = SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop)
     for _ in range(3):
         ann.send(Ping())
-        bob.put(Part(b"x"))
+        bob.put(EncodedChunk(b"x"))
     assert flushed == []
-    end_turn.run()
+    scheduler.run()
     assert flushed == ["ann", "bob"]
 
 
-def test_the_next_turn_flushes_again() -> None:
-    end_turn, flushed = Deferred(), list[str]()
-    turn = Turn(end_turn)
-    ann = Outbox(turn.wake, lambda: flushed.append("ann"), drop)
+def test_the_next_loop_iteration_flushes_again() -> None:
+    scheduler, flushed = ManualScheduler(), list[str]()
+    batcher = WriteBatcher(scheduler)
+    ann = SendQueue(batcher.schedule, lambda: flushed.append("ann"), drop)
     for _ in range(3):
         ann.send(Ping())
-        end_turn.run()
-    end_turn.run()
+        scheduler.run()
+    scheduler.run()
     assert flushed == ["ann"] * 3
 
 
 def test_what_a_flush_queues_elsewhere_is_flushed_too() -> None:
-    end_turn, flushed = Deferred(), list[str]()
-    turn = Turn(end_turn)
-    bob = Outbox(turn.wake, lambda: flushed.append("bob"), drop)
-    ann = Outbox(turn.wake, lambda: bob.send(Ping()), drop)
+    scheduler, flushed = ManualScheduler(), list[str]()
+    batcher = WriteBatcher(scheduler)
+    bob = SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop)
+    ann = SendQueue(batcher.schedule, lambda: bob.send(Ping()), drop)
     ann.send(Ping())
-    end_turn.run()
+    scheduler.run()
     assert flushed == ["bob"]
 
 
 def test_a_flush_that_fails_keeps_no_other_from_theirs(caplog: pytest.LogCaptureFixture) -> None:
-    end_turn, flushed = Deferred(), list[str]()
-    turn = Turn(end_turn)
+    scheduler, flushed = ManualScheduler(), list[str]()
+    batcher = WriteBatcher(scheduler)
 
     def fail() -> None:
         raise RuntimeError("the transport is broken")
 
-    ann, bob = Outbox(turn.wake, fail, drop), Outbox(turn.wake, lambda: flushed.append("bob"), drop)
+    ann, bob = (
+        SendQueue(batcher.schedule, fail, drop),
+        SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop),
+    )
     for _ in range(2):
         ann.send(Ping())
         bob.send(Ping())
-        end_turn.run()
+        scheduler.run()
     assert flushed == ["bob", "bob"]
     assert len(caplog.records) == 2
     assert "RuntimeError: the transport is broken" in caplog.text
 
 
-class Kernel:
+class FakeKernel:
     """Takes so many bytes of each write, and notes what it and the transport were given."""
 
-    def __init__(self, room: int = CHUNK, fault: OSError | None = None) -> None:
+    def __init__(self, window: int = MAX_WRITE, error: OSError | None = None) -> None:
         self.taken: list[tuple[int, bytes]] = []
-        self.left: list[bytes] = []
+        self.unfinished: list[bytes] = []
         """What the transport was given."""
         self.flushed = 0
-        self._room = room
-        self._fault = fault
+        self._window = window
+        self._error = error
 
     def write(self, descriptor: int, encoded: bytes) -> int:
-        if self._fault is not None:
-            raise self._fault
-        self.taken.append((descriptor, encoded[: self._room]))
-        return min(self._room, len(encoded))
+        if self._error is not None:
+            raise self._error
+        self.taken.append((descriptor, encoded[: self._window]))
+        return min(self._window, len(encoded))
 
     def flush(self) -> None:
         self.flushed += 1
 
-    def outbox(self, turn: Turn, descriptor: int | None) -> Outbox:
-        outbox = Outbox(turn.wake, self.flush, self.left.append)
-        outbox.descriptor = descriptor
-        return outbox
+    def send_queue(self, batcher: WriteBatcher, descriptor: int | None) -> SendQueue:
+        send_queue = SendQueue(batcher.schedule, self.flush, self.unfinished.append)
+        send_queue.descriptor = descriptor
+        return send_queue
 
 
 def test_what_one_write_takes_goes_straight_to_the_kernel() -> None:
-    kernel = Kernel()
-    turn = Turn(Deferred(), kernel.write)
+    kernel = FakeKernel()
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
     for descriptor in (7, 8):
-        outbox = kernel.outbox(turn, descriptor)
-        outbox.put(Part(b"a\n"))
-        outbox.put(Part(b"b\n"))
-    turn.flush()
+        send_queue = kernel.send_queue(batcher, descriptor)
+        send_queue.put(EncodedChunk(b"a\n"))
+        send_queue.put(EncodedChunk(b"b\n"))
+    batcher.flush()
     assert kernel.taken == [(7, b"a\nb\n"), (8, b"a\nb\n")]
-    assert not kernel.left
+    assert not kernel.unfinished
     assert not kernel.flushed
 
 
 @pytest.mark.parametrize(
     ("kernel", "left"),
     [
-        (Kernel(room=3), b"lo\n"),
-        (Kernel(fault=BlockingIOError()), b"hello\n"),
-        (Kernel(fault=BrokenPipeError()), b"hello\n"),
+        (FakeKernel(window=3), b"lo\n"),
+        (FakeKernel(error=BlockingIOError()), b"hello\n"),
+        (FakeKernel(error=BrokenPipeError()), b"hello\n"),
     ],
     ids=["part of it is taken", "nothing is taken", "nobody listens"],
 )
 def test_what_the_kernel_does_not_take_is_left_to_the_transport(
-    kernel: Kernel, left: bytes
+    kernel: FakeKernel, left: bytes
 ) -> None:
-    turn = Turn(Deferred(), kernel.write)
-    kernel.outbox(turn, 7).put(Part(b"hello\n"))
-    turn.flush()
-    assert kernel.left == [left]
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
+    kernel.send_queue(batcher, 7).put(EncodedChunk(b"hello\n"))
+    batcher.flush()
+    assert kernel.unfinished == [left]
     assert kernel.flushed == 1
 
 
 def test_what_is_more_than_one_write_is_flushed() -> None:
-    kernel = Kernel()
-    turn = Turn(Deferred(), kernel.write)
-    outbox = kernel.outbox(turn, 7)
+    kernel = FakeKernel()
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
+    send_queue = kernel.send_queue(batcher, 7)
     for _ in range(2):
-        outbox.put(Part(b"x" * CHUNK))
-    turn.flush()
-    assert [len(encoded) for _, encoded in kernel.taken] == [CHUNK]
+        send_queue.put(EncodedChunk(b"x" * MAX_WRITE))
+    batcher.flush()
+    assert [len(encoded) for _, encoded in kernel.taken] == [MAX_WRITE]
     assert kernel.flushed == 1
 
 
-def block(outbox: Outbox) -> None:
-    outbox.is_blocked = True
+def block(send_queue: SendQueue) -> None:
+    send_queue.is_blocked = True
 
 
-def let_refill(outbox: Outbox) -> None:
-    outbox.refill = lambda: None
+def let_refill(send_queue: SendQueue) -> None:
+    send_queue.on_drained = lambda: None
 
 
-def close(outbox: Outbox) -> None:
-    outbox.descriptor = None
+def close(send_queue: SendQueue) -> None:
+    send_queue.descriptor = None
 
 
 @pytest.mark.parametrize("change", [block, let_refill, close])
 def test_where_there_is_more_to_do_than_to_write_the_connection_does_it(
-    change: Callable[[Outbox], None],
+    change: Callable[[SendQueue], None],
 ) -> None:
-    kernel = Kernel()
-    turn = Turn(Deferred(), kernel.write)
-    outbox = kernel.outbox(turn, 7)
-    change(outbox)
-    outbox.put(Part(b"a\n"))
-    turn.flush()
+    kernel = FakeKernel()
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
+    send_queue = kernel.send_queue(batcher, 7)
+    change(send_queue)
+    send_queue.put(EncodedChunk(b"a\n"))
+    batcher.flush()
     assert kernel.flushed == 1
     assert not kernel.taken
 
@@ -163,12 +166,12 @@ def test_a_transport_that_fails_keeps_no_other_from_what_is_left(
     def fail(_encoded: bytes) -> None:
         raise RuntimeError("the transport is broken")
 
-    kernel = Kernel(room=1)
-    turn = Turn(Deferred(), kernel.write)
-    broken, sound = kernel.outbox(turn, 7), kernel.outbox(turn, 8)
+    kernel = FakeKernel(window=1)
+    batcher = WriteBatcher(ManualScheduler(), kernel.write)
+    broken, sound = kernel.send_queue(batcher, 7), kernel.send_queue(batcher, 8)
     broken.write = fail
-    for outbox in (broken, sound):
-        outbox.put(Part(b"hello"))
-    turn.flush()
-    assert kernel.left == [b"ello"]
+    for send_queue in (broken, sound):
+        send_queue.put(EncodedChunk(b"hello"))
+    batcher.flush()
+    assert kernel.unfinished == [b"ello"]
     assert "RuntimeError: the transport is broken" in caplog.text

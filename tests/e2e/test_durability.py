@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chatd.log.files import doctor
+from tests.chatd.log.files import tamper
 from tests.e2e.daemon import Daemon, command
 from tests.e2e.test_lifecycle import refused
 from tests.e2e.wire import Wire
@@ -115,7 +115,7 @@ def test_who_saw_what_a_power_cut_took_is_told_and_misses_nothing_of_what_follow
             assert bob.hear()["id"] == number
         cut.kill()
     # The machine starts anew, and of the last two messages nothing had reached the disk.
-    doctor(tmp_path / "log.sqlite", "DELETE FROM entry WHERE id > 2", "UPDATE log SET boot = 'old'")
+    tamper(tmp_path / "log.sqlite", "DELETE FROM entry WHERE id > 2", "UPDATE log SET boot = 'old'")
     daemon = restart("--durability", "process")
     with ann_on(daemon) as ann, Wire(daemon.address) as bob:
         ann.ask("outgoing_broadcast", content="another third", ref="5")

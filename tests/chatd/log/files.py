@@ -8,23 +8,23 @@ from pathlib import Path
 import apsw
 
 from chatd.log import schema
-from chatd.log.batch import Batch, Claim
+from chatd.log.batch import CommitBatch, NameClaim
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
-from chatd.log.port import Draft, Holder
-from chatd.log.soundness import findings
-from tests.chatd.log.harness import ANN, BOB, draft
+from chatd.log.port import NameOwner, NewMessage
+from chatd.log.soundness import check
+from tests.chatd.log.harness import ANN, BOB, new_message
 
 
-def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -> Path:
-    """Make a log that holds `drafts`, all of them filed, and who has `name`; return its file."""
+def make_log(directory: Path, messages: Sequence[NewMessage] = (), name: str = "ann") -> Path:
+    """Make a log of `messages`, all of them indexed, and who has `name`; return its file."""
     path = directory / FILE
     database = Database(open_database(path, "process"))
-    claim = Claim(Holder(name, ANN, b"a" * 32, 0), None)
-    database.store(Batch((), (claim,), {}))
-    for start in range(0, len(drafts), 500):
-        database.store(Batch([(drafts[start : start + 500], None)], (), {}))
-    while database.file(is_idle=True):
+    claim = NameClaim(NameOwner(name, ANN, b"a" * 32, 0), None)
+    database.store(CommitBatch((), (claim,), {}))
+    for start in range(0, len(messages), 500):
+        database.store(CommitBatch([(messages[start : start + 500], None)], (), {}))
+    while database.index(is_idle=True):
         pass
     database.close()
     return path
@@ -32,8 +32,8 @@ def make_log(directory: Path, drafts: Sequence[Draft] = (), name: str = "ann") -
 
 def long_log(directory: Path, count: int = 3_000) -> Path:
     """Make a log of `count` messages, in the table and in every index."""
-    drafts = [draft(ANN, "x" * 200, BOB, f"ref {number:05}") for number in range(count)]
-    return make_log(directory, drafts)
+    messages = [new_message(ANN, "x" * 200, BOB, f"ref {number:05}") for number in range(count)]
+    return make_log(directory, messages)
 
 
 def old_log(directory: Path, version: int = 1) -> Path:
@@ -54,13 +54,13 @@ def old_log(directory: Path, version: int = 1) -> Path:
     return path
 
 
-def found(path: Path) -> list[str]:
+def problems(path: Path) -> list[str]:
     """Return all that is wrong with a log."""
     with closing(open_to_read(path)) as log:
-        return list(findings(log))
+        return list(check(log))
 
 
-def doctor(path: Path, *statements: str) -> None:
+def tamper(path: Path, *statements: str) -> None:
     """Change a database behind the back of the log."""
     connection = apsw.Connection(os.fspath(path))
     for statement in statements:

@@ -13,10 +13,10 @@ import pytest
 
 from chatd.log.memory import MemoryLog
 from chatd.log.opening import Durability
-from chatd.log.port import Draft, Entry, Log, Outcome
+from chatd.log.port import AppendResult, Entry, Log, NewMessage
 from chatd.log.retention import Retention
 from chatd.log.sqlite import SqliteLog
-from tests.chatd.stand_ins import EPOCH_NS, Deferred
+from tests.chatd.stand_ins import EPOCH_NS, ManualScheduler
 
 PLENTY: Final = 100_000
 """Messages to keep, where a test is not about forgetting."""
@@ -27,20 +27,20 @@ ALL: Final = Retention()
 
 
 class Reported(NamedTuple):
-    """What became of one draft."""
+    """What became of one message."""
 
     kind: str
     entry: Entry
-    origin: str
-    failure: str
+    sender: str
+    error: str
 
 
-def each(outcomes: Iterable[Outcome[str]]) -> list[Reported]:
-    """Return what `outcomes` say of each draft."""
+def each(results: Iterable[AppendResult[str]]) -> list[Reported]:
+    """Return what `results` say of each message."""
     return [
-        Reported(outcome.kind, entry, outcome.origin, outcome.failure)
-        for outcome in outcomes
-        for entry in outcome.entries
+        Reported(result.kind, entry, result.sender, result.error)
+        for result in results
+        for entry in result.entries
     ]
 
 
@@ -50,7 +50,7 @@ class Harness(Protocol):
     log: Log[str]
     reported: list[Reported]
 
-    def note(self, outcomes: Iterable[Outcome[str]]) -> None:
+    def note(self, results: Iterable[AppendResult[str]]) -> None:
         """Take what the log reports."""
 
     async def commit(self) -> None:
@@ -63,15 +63,15 @@ OpenLog: TypeAlias = Callable[[int], AbstractAsyncContextManager[Harness]]
 
 class _MemoryHarness:
     def __init__(self, keep: int) -> None:
-        self._end_turn = Deferred()
-        self.log: Log[str] = MemoryLog(keep, self._end_turn)
+        self._scheduler = ManualScheduler()
+        self.log: Log[str] = MemoryLog(keep, self._scheduler)
         self.reported: list[Reported] = []
 
-    def note(self, outcomes: Iterable[Outcome[str]]) -> None:
-        self.reported += each(outcomes)
+    def note(self, results: Iterable[AppendResult[str]]) -> None:
+        self.reported += each(results)
 
     async def commit(self) -> None:
-        self._end_turn.run()
+        self._scheduler.run()
 
 
 @asynccontextmanager
@@ -97,8 +97,8 @@ class SqliteHarness:
         self.reported: list[Reported] = []
         self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns, boot)
 
-    def note(self, outcomes: Iterable[Outcome[str]]) -> None:
-        self.reported += each(outcomes)
+    def note(self, results: Iterable[AppendResult[str]]) -> None:
+        self.reported += each(results)
 
     async def commit(self) -> None:
         await self.log.flush()
@@ -134,12 +134,12 @@ IMPLEMENTATIONS: Final = [
 ]
 
 
-def draft(
+def new_message(
     author: int = ANN, content: str = "hi", recipient: int | None = None, ref: str | None = None
-) -> Draft:
-    """Return a draft to everyone, or to `recipient`."""
+) -> NewMessage:
+    """Return a message to everyone, or to `recipient`."""
     to = None if recipient is None else f"user {recipient}"
-    return Draft(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
+    return NewMessage(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
 
 
 def ids(entries: list[Entry]) -> list[int]:
@@ -147,18 +147,18 @@ def ids(entries: list[Entry]) -> list[int]:
     return [entry.id for entry in entries]
 
 
-async def fill(bench: Harness, *drafts: Draft) -> None:
-    """Append `drafts`, each with an origin of its own, and commit them."""
-    for number, one in enumerate(drafts):
-        bench.log.append([one], f"origin {number}")
-    await bench.commit()
+async def fill(harness: Harness, *messages: NewMessage) -> None:
+    """Append `messages`, each with a sender of its own, and commit them."""
+    for number, one in enumerate(messages):
+        harness.log.append([one], f"sender {number}")
+    await harness.commit()
 
 
-async def replayed(bench: Harness, reader: int, after: int, through: int) -> list[Entry]:
+async def replayed(harness: Harness, reader: int, after: int, through: int) -> list[Entry]:
     """Return what all pages of a replay hold together."""
     entries: list[Entry] = []
     while after < through:
-        page = await bench.log.replay(reader, after, through)
+        page = await harness.log.replay(reader, after, through)
         assert after < page.position <= through
         assert all(after < entry.id <= page.position for entry in page.entries)
         entries += page.entries

@@ -11,22 +11,22 @@ from chatd.log.backup import back_up
 from chatd.log.opening import FILE, open_to_read
 from chatd.log.port import UnusableLogError
 from tests.chatd.log.files import long_log, old_log
-from tests.chatd.log.harness import BOB, draft, fill, open_sqlite, replayed
+from tests.chatd.log.harness import BOB, fill, new_message, open_sqlite, replayed
 
 
 async def test_it_holds_what_was_committed_and_goes_on_from_there(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    async with open_sqlite(tmp_path) as bench:
-        await fill(bench, *[draft(ref=f"{number}") for number in range(50)])
+    async with open_sqlite(tmp_path) as harness:
+        await fill(harness, *[new_message(ref=f"{number}") for number in range(50)])
         copy = tmp_path / "other" / FILE
         assert back_up(tmp_path / FILE, copy) == copy.stat().st_size
-        await fill(bench, draft(content="after the backup"))
-        assert bench.log.last == 51
-        name = bench.log.name
+        await fill(harness, new_message(content="after the backup"))
+        assert harness.log.last == 51
+        name = harness.log.name
     async with open_sqlite(copy.parent, boot="another") as restored:
         assert restored.log.last == 50
-        assert restored.log.ancestors == {name: 50}
-        await fill(restored, draft(ref="7"), draft(ref="new"))
+        assert restored.log.earlier_epochs == {name: 50}
+        await fill(restored, new_message(ref="7"), new_message(ref="new"))
         assert [(o.kind, o.entry.id) for o in restored.reported] == [
             ("duplicate", 8),
             ("stored", 51),
@@ -37,13 +37,13 @@ async def test_it_holds_what_was_committed_and_goes_on_from_there(tmp_path: Path
 async def test_what_goes_on_from_it_is_another_log(tmp_path: Path) -> None:
     """Ids that were given since the backup are given again, to other messages."""
     (tmp_path / "other").mkdir()
-    async with open_sqlite(tmp_path) as bench:
+    async with open_sqlite(tmp_path) as harness:
         back_up(tmp_path / FILE, tmp_path / "other" / FILE)
-        name = bench.log.name
+        name = harness.log.name
     async with open_sqlite(tmp_path / "other") as restored:
         assert restored.log.name != name
-    async with open_sqlite(tmp_path) as bench:
-        assert bench.log.name == name
+    async with open_sqlite(tmp_path) as harness:
+        assert harness.log.name == name
 
 
 def test_one_of_an_older_log_stays_as_old_as_that(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_it_is_one_file_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
 
 async def test_it_is_not_mixed_with_what_is_left_of_another_log(tmp_path: Path) -> None:
     backup = tmp_path / "friday"
-    async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft())
+    async with open_sqlite(tmp_path) as harness:
+        await fill(harness, new_message())
         back_up(tmp_path / FILE, backup)
-        await fill(bench, draft())
+        await fill(harness, new_message())
         shutil.copy(tmp_path / f"{FILE}-wal", tmp_path / "left over")
     shutil.copy(backup, tmp_path / FILE)
     (tmp_path / "left over").rename(tmp_path / f"{FILE}-wal")
@@ -81,8 +81,8 @@ async def test_it_is_not_mixed_with_what_is_left_of_another_log(tmp_path: Path) 
         async with open_sqlite(tmp_path):
             pass
     (tmp_path / f"{FILE}-wal").unlink()
-    async with open_sqlite(tmp_path) as bench:
-        assert bench.log.last == 1
+    async with open_sqlite(tmp_path) as harness:
+        assert harness.log.last == 1
         assert (tmp_path / f"{FILE}-wal").exists()
 
 

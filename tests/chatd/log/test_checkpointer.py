@@ -8,40 +8,40 @@ import apsw
 import pytest
 
 from chatd.log import checkpointer
-from chatd.log.batch import Batch
+from chatd.log.batch import CommitBatch
 from chatd.log.database import Database
 from chatd.log.opening import open_database
 from chatd.log.worker import Worker
-from tests.chatd.log.harness import BOB, draft, fill, open_sqlite
+from tests.chatd.log.harness import BOB, fill, new_message, open_sqlite
 
 PAGE = 4_096 + 24
 """Bytes of a page in the write-ahead log."""
 
 
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpointer, "FEW_PAGES", 50)
-    monkeypatch.setattr(checkpointer, "MANY_PAGES", 200)
+def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "MIN_PAGES", 50)
+    monkeypatch.setattr(checkpointer, "MAX_PAGES", 200)
 
 
 async def test_commits_go_to_the_database_while_the_log_is_open(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path) as bench:
+    async with open_sqlite(tmp_path) as harness:
         empty = (tmp_path / "log.sqlite").stat().st_size
         for _ in range(10_000):
-            await fill(bench, draft(recipient=BOB, content="x" * 4_000))
+            await fill(harness, new_message(recipient=BOB, content="x" * 4_000))
             if (tmp_path / "log.sqlite").stat().st_size > empty + 200_000:
                 return
         pytest.fail("nothing was moved")
 
 
-class LateWorker(Worker):
+class StuckWorker(Worker):
     """One that never moves the last pages, as under a load without a pause."""
 
     def submit(self, task: Callable[[Database], None]) -> None:
-        task(Late.__new__(Late))
+        task(StuckDatabase.__new__(StuckDatabase))
 
 
-class Late(Database):
+class StuckDatabase(Database):
     def checkpoint(self) -> int:
         return 0
 
@@ -49,12 +49,12 @@ class Late(Database):
 def test_where_the_last_pages_are_never_moved_the_writer_does_it_and_it_begins_anew(
     tmp_path: Path,
 ) -> None:
-    looking = checkpointer.Checkpointer(LateWorker("late"))
+    checkpointing = checkpointer.Checkpointer(StuckWorker("late"))
     writer = Database(open_database(tmp_path / "log.sqlite", "process"))
     for number in range(600):
-        message = draft(recipient=BOB, content="x" * 4_000, ref=f"{number}")
-        writer.store(Batch([([message], "")], (), {}))
-        looking.look(writer)
+        message = new_message(recipient=BOB, content="x" * 4_000, ref=f"{number}")
+        writer.store(CommitBatch([([message], "")], (), {}))
+        checkpointing.after_commit(writer)
     assert writer.wal_pages < 300
     assert (tmp_path / "log.sqlite-wal").stat().st_size < 300 * PAGE
     writer.close()
@@ -68,10 +68,10 @@ async def test_when_it_cannot_be_emptied_that_is_said_once_and_commits_go_on(
 
     monkeypatch.setattr(Database, "checkpoint", fail)
     caplog.set_level(logging.WARNING, "chatd.log")
-    async with open_sqlite(tmp_path) as bench:
+    async with open_sqlite(tmp_path) as harness:
         for _ in range(300):
-            await fill(bench, draft(content="x" * 4_000))
-        assert {outcome.kind for outcome in bench.reported} == {"stored"}
+            await fill(harness, new_message(content="x" * 4_000))
+        assert {result.kind for result in harness.reported} == {"stored"}
     # asyncio logs too, on a busy machine: how slow it is.
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("chatd")]
-    assert said == ["the write-ahead log cannot be emptied, and grows: no such luck"]
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("chatd")]
+    assert logged == ["the write-ahead log cannot be emptied, and grows: no such luck"]

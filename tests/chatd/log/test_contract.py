@@ -10,15 +10,15 @@ from tests.chatd.log.harness import (
     IMPLEMENTATIONS,
     PLENTY,
     OpenLog,
-    draft,
     fill,
     ids,
+    new_message,
     replayed,
 )
 
 
 def contents(entries: list[Entry]) -> list[str]:
-    return [entry.draft.content for entry in entries]
+    return [entry.message.content for entry in entries]
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
@@ -30,58 +30,58 @@ class TestAppending:
             assert one.log.name != other.log.name
 
     async def test_ids_count_from_1_without_gaps(self, open_log: OpenLog) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, draft(), draft(BOB))
-            await fill(bench, draft(CAROL))
-            assert [outcome.entry.id for outcome in bench.reported] == [1, 2, 3]
-            assert (bench.log.first, bench.log.last) == (1, 3)
+        async with open_log(PLENTY) as harness:
+            await fill(harness, new_message(), new_message(BOB))
+            await fill(harness, new_message(CAROL))
+            assert [result.entry.id for result in harness.reported] == [1, 2, 3]
+            assert (harness.log.first, harness.log.last) == (1, 3)
 
     async def test_nothing_is_reported_while_append_runs(self, open_log: OpenLog) -> None:
-        async with open_log(PLENTY) as bench:
-            bench.log.append([draft()], "ann's connection")
-            assert bench.reported == []
-            await bench.commit()
-            assert len(bench.reported) == 1
+        async with open_log(PLENTY) as harness:
+            harness.log.append([new_message()], "ann's connection")
+            assert harness.reported == []
+            await harness.commit()
+            assert len(harness.reported) == 1
 
-    async def test_each_outcome_names_its_origin_in_the_order_of_appending(
+    async def test_each_result_names_its_sender_in_the_order_of_appending(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            drafts = [draft(ANN, f"number {number}") for number in range(50)]
-            await fill(bench, *drafts)
-            assert [outcome.entry.draft for outcome in bench.reported] == drafts
-            assert [outcome.origin for outcome in bench.reported] == [
-                f"origin {number}" for number in range(50)
+        async with open_log(PLENTY) as harness:
+            messages = [new_message(ANN, f"number {number}") for number in range(50)]
+            await fill(harness, *messages)
+            assert [result.entry.message for result in harness.reported] == messages
+            assert [result.sender for result in harness.reported] == [
+                f"sender {number}" for number in range(50)
             ]
-            assert {outcome.kind for outcome in bench.reported} == {"stored"}
+            assert {result.kind for result in harness.reported} == {"stored"}
 
-    async def test_drafts_that_are_appended_together_are_stored_in_their_order(
+    async def test_messages_that_are_appended_together_are_stored_in_their_order(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            bench.log.append([draft(ANN, "one"), draft(ANN, "two")], "ann")
-            bench.log.append([draft(BOB, "three")], "bob")
-            await bench.commit()
+        async with open_log(PLENTY) as harness:
+            harness.log.append([new_message(ANN, "one"), new_message(ANN, "two")], "ann")
+            harness.log.append([new_message(BOB, "three")], "bob")
+            await harness.commit()
             assert [
-                (outcome.entry.id, outcome.entry.draft.content, outcome.origin)
-                for outcome in bench.reported
+                (result.entry.id, result.entry.message.content, result.sender)
+                for result in harness.reported
             ] == [(1, "one", "ann"), (2, "two", "ann"), (3, "three", "bob")]
 
     @pytest.mark.parametrize("way", ["flush", "close"])
     async def test_flushing_and_closing_report_what_was_appended(
         self, open_log: OpenLog, way: str
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            bench.log.append([draft()], "ann's connection")
-            await getattr(bench.log, way)()
-            assert [outcome.kind for outcome in bench.reported] == ["stored"]
+        async with open_log(PLENTY) as harness:
+            harness.log.append([new_message()], "ann's connection")
+            await getattr(harness.log, way)()
+            assert [result.kind for result in harness.reported] == ["stored"]
 
     async def test_closing_again_does_nothing(self, open_log: OpenLog) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, draft())
-            await bench.log.close()
-            await bench.log.close()
-            assert len(bench.reported) == 1
+        async with open_log(PLENTY) as harness:
+            await fill(harness, new_message())
+            await harness.log.close()
+            await harness.log.close()
+            assert len(harness.reported) == 1
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
@@ -90,69 +90,69 @@ class TestRefs:
     async def test_a_ref_is_stored_once_and_its_repetition_gets_the_first_entry(
         self, open_log: OpenLog, is_one_batch: bool
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, draft(ref="r", content="first"))
-            bench.log.append([draft(ref="s")], "again")
+        async with open_log(PLENTY) as harness:
+            await fill(harness, new_message(ref="r", content="first"))
+            harness.log.append([new_message(ref="s")], "again")
             if not is_one_batch:
-                await bench.commit()
-            bench.log.append([draft(ref="s", content="changed")], "again")
-            bench.log.append([draft(ref="r", content="changed")], "again")
-            await bench.commit()
-            kinds = [(outcome.kind, outcome.entry.id) for outcome in bench.reported]
+                await harness.commit()
+            harness.log.append([new_message(ref="s", content="changed")], "again")
+            harness.log.append([new_message(ref="r", content="changed")], "again")
+            await harness.commit()
+            kinds = [(result.kind, result.entry.id) for result in harness.reported]
             assert kinds == [("stored", 1), ("stored", 2), ("duplicate", 2), ("duplicate", 1)]
-            assert bench.reported[-1].entry.draft.content == "first"
-            assert bench.reported[-1].origin == "again"
-            assert bench.log.last == 2
-            assert contents(await replayed(bench, BOB, 0, 2)) == ["first", "hi"]
+            assert harness.reported[-1].entry.message.content == "first"
+            assert harness.reported[-1].sender == "again"
+            assert harness.log.last == 2
+            assert contents(await replayed(harness, BOB, 0, 2)) == ["first", "hi"]
 
     async def test_the_same_ref_of_two_authors_is_two_messages(
         self, open_log: OpenLog, is_one_batch: bool
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            bench.log.append([draft(ANN, ref="r")], "ann")
+        async with open_log(PLENTY) as harness:
+            harness.log.append([new_message(ANN, ref="r")], "ann")
             if not is_one_batch:
-                await bench.commit()
-            bench.log.append([draft(BOB, ref="r")], "bob")
-            await bench.commit()
-            assert [outcome.kind for outcome in bench.reported] == ["stored", "stored"]
+                await harness.commit()
+            harness.log.append([new_message(BOB, ref="r")], "bob")
+            await harness.commit()
+            assert [result.kind for result in harness.reported] == ["stored", "stored"]
 
     async def test_messages_without_a_ref_are_never_duplicates(
         self, open_log: OpenLog, is_one_batch: bool
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            bench.log.append([draft()], "ann")
+        async with open_log(PLENTY) as harness:
+            harness.log.append([new_message()], "ann")
             if not is_one_batch:
-                await bench.commit()
-            bench.log.append([draft()], "ann")
-            await bench.commit()
-            assert [outcome.entry.id for outcome in bench.reported] == [1, 2]
+                await harness.commit()
+            harness.log.append([new_message()], "ann")
+            await harness.commit()
+            assert [result.entry.id for result in harness.reported] == [1, 2]
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
 class TestRetention:
     async def test_only_the_newest_are_kept(self, open_log: OpenLog) -> None:
-        async with open_log(3) as bench:
-            await fill(bench, *[draft() for _ in range(3)])
-            assert (bench.log.first, bench.log.last) == (1, 3)
-            await fill(bench, draft(), draft())
-            assert (bench.log.first, bench.log.last) == (3, 5)
-            assert ids(await replayed(bench, BOB, 0, 5)) == [3, 4, 5]
-            assert ids((await bench.log.history(BOB, 6, 10)).entries) == [3, 4, 5]
+        async with open_log(3) as harness:
+            await fill(harness, *[new_message() for _ in range(3)])
+            assert (harness.log.first, harness.log.last) == (1, 3)
+            await fill(harness, new_message(), new_message())
+            assert (harness.log.first, harness.log.last) == (3, 5)
+            assert ids(await replayed(harness, BOB, 0, 5)) == [3, 4, 5]
+            assert ids((await harness.log.history(BOB, 6, 10)).entries) == [3, 4, 5]
 
     async def test_one_batch_may_be_larger_than_what_is_kept(self, open_log: OpenLog) -> None:
-        async with open_log(2) as bench:
-            await fill(bench, *[draft(ref=f"{number}") for number in range(7)])
-            assert [outcome.entry.id for outcome in bench.reported] == list(range(1, 8))
-            assert (bench.log.first, bench.log.last) == (6, 7)
+        async with open_log(2) as harness:
+            await fill(harness, *[new_message(ref=f"{number}") for number in range(7)])
+            assert [result.entry.id for result in harness.reported] == list(range(1, 8))
+            assert (harness.log.first, harness.log.last) == (6, 7)
 
     async def test_a_ref_is_forgotten_with_its_message(self, open_log: OpenLog) -> None:
-        async with open_log(2) as bench:
-            await fill(bench, draft(ref="r"), draft())
-            await fill(bench, draft(ref="r"))
-            assert bench.reported[-1].kind == "duplicate"
-            await fill(bench, draft())
-            await fill(bench, draft(ref="r"))
-            assert (bench.reported[-1].kind, bench.reported[-1].entry.id) == ("stored", 4)
+        async with open_log(2) as harness:
+            await fill(harness, new_message(ref="r"), new_message())
+            await fill(harness, new_message(ref="r"))
+            assert harness.reported[-1].kind == "duplicate"
+            await fill(harness, new_message())
+            await fill(harness, new_message(ref="r"))
+            assert (harness.reported[-1].kind, harness.reported[-1].entry.id) == ("stored", 4)
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
@@ -160,34 +160,38 @@ class TestReplay:
     async def test_a_reader_gets_what_others_said_to_all_and_anyone_to_them(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
+        async with open_log(PLENTY) as harness:
             await fill(
-                bench,
-                draft(ANN, "to all"),
-                draft(BOB, "one's own"),
-                draft(ANN, "to bob", recipient=BOB),
-                draft(BOB, "to ann", recipient=ANN),
-                draft(ANN, "to carol", recipient=CAROL),
-                draft(BOB, "to oneself", recipient=BOB),
+                harness,
+                new_message(ANN, "to all"),
+                new_message(BOB, "one's own"),
+                new_message(ANN, "to bob", recipient=BOB),
+                new_message(BOB, "to ann", recipient=ANN),
+                new_message(ANN, "to carol", recipient=CAROL),
+                new_message(BOB, "to oneself", recipient=BOB),
             )
-            assert contents(await replayed(bench, BOB, 0, 6)) == ["to all", "to bob", "to oneself"]
+            assert contents(await replayed(harness, BOB, 0, 6)) == [
+                "to all",
+                "to bob",
+                "to oneself",
+            ]
 
     async def test_it_begins_behind_after_and_ends_with_through(self, open_log: OpenLog) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, *[draft() for _ in range(9)])
-            assert ids(await replayed(bench, BOB, 3, 6)) == [4, 5, 6]
+        async with open_log(PLENTY) as harness:
+            await fill(harness, *[new_message() for _ in range(9)])
+            assert ids(await replayed(harness, BOB, 3, 6)) == [4, 5, 6]
 
     async def test_its_pages_together_leave_nothing_out(self, open_log: OpenLog) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, *[draft((ANN, BOB)[number % 2]) for number in range(2_500)])
-            assert ids(await replayed(bench, BOB, 10, 2_500)) == list(range(11, 2_501, 2))
+        async with open_log(PLENTY) as harness:
+            await fill(harness, *[new_message((ANN, BOB)[number % 2]) for number in range(2_500)])
+            assert ids(await replayed(harness, BOB, 10, 2_500)) == list(range(11, 2_501, 2))
 
     async def test_a_reader_whom_nothing_reached_gets_through_it_too(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, *[draft(recipient=CAROL) for _ in range(2_500)])
-            assert await replayed(bench, BOB, 0, 2_500) == []
+        async with open_log(PLENTY) as harness:
+            await fill(harness, *[new_message(recipient=CAROL) for _ in range(2_500)])
+            assert await replayed(harness, BOB, 0, 2_500) == []
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
@@ -195,38 +199,38 @@ class TestHistory:
     async def test_a_reader_sees_what_was_for_all_for_them_or_by_them(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
+        async with open_log(PLENTY) as harness:
             await fill(
-                bench,
-                draft(ANN, "to all"),
-                draft(BOB, "one's own"),
-                draft(ANN, "to bob", recipient=BOB),
-                draft(BOB, "to ann", recipient=ANN),
-                draft(ANN, "to carol", recipient=CAROL),
+                harness,
+                new_message(ANN, "to all"),
+                new_message(BOB, "one's own"),
+                new_message(ANN, "to bob", recipient=BOB),
+                new_message(BOB, "to ann", recipient=ANN),
+                new_message(ANN, "to carol", recipient=CAROL),
             )
-            seen = (await bench.log.history(BOB, 100, 10)).entries
+            seen = (await harness.log.history(BOB, 100, 10)).entries
             assert contents(seen) == ["to all", "one's own", "to bob", "to ann"]
 
     async def test_a_page_holds_the_newest_below_before_oldest_first(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, *[draft() for _ in range(9)])
-            assert ids((await bench.log.history(BOB, 7, 3)).entries) == [4, 5, 6]
-            assert ids((await bench.log.history(BOB, 2**63 - 1, 2)).entries) == [8, 9]
+        async with open_log(PLENTY) as harness:
+            await fill(harness, *[new_message() for _ in range(9)])
+            assert ids((await harness.log.history(BOB, 7, 3)).entries) == [4, 5, 6]
+            assert ids((await harness.log.history(BOB, 2**63 - 1, 2)).entries) == [8, 9]
 
-    async def test_more_tells_whether_anything_older_concerns_the_reader(
+    async def test_more_tells_whether_anything_older_is_visible_to_the_reader(
         self, open_log: OpenLog
     ) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, draft(recipient=CAROL), *[draft() for _ in range(3)])
-            assert (await bench.log.history(BOB, 5, 2)).more
-            assert not (await bench.log.history(BOB, 5, 3)).more
-            assert (await bench.log.history(CAROL, 5, 3)).more
+        async with open_log(PLENTY) as harness:
+            await fill(harness, new_message(recipient=CAROL), *[new_message() for _ in range(3)])
+            assert (await harness.log.history(BOB, 5, 2)).more
+            assert not (await harness.log.history(BOB, 5, 3)).more
+            assert (await harness.log.history(CAROL, 5, 3)).more
 
     @pytest.mark.parametrize("before", [0, 1])
     async def test_before_the_first_there_is_nothing(self, open_log: OpenLog, before: int) -> None:
-        async with open_log(PLENTY) as bench:
-            await fill(bench, draft())
-            page = await bench.log.history(BOB, before, 10)
+        async with open_log(PLENTY) as harness:
+            await fill(harness, new_message())
+            page = await harness.log.history(BOB, before, 10)
             assert (page.entries, page.more) == ([], False)

@@ -13,10 +13,10 @@ from tests.chatd.log.harness import (
     BOB,
     Reported,
     SqliteHarness,
-    draft,
     each,
     fill,
     ids,
+    new_message,
     open_sqlite,
     replayed,
 )
@@ -30,9 +30,9 @@ def test_without_a_fault_there_is_none() -> None:
 async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path: Path) -> None:
     reported: list[Reported] = []
     log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
-    await log.open(lambda outcomes: reported.extend(each(outcomes)))
-    log.append([draft(ref="r")], "ann")
-    log.append([draft(ref="s")], "ann")
+    await log.open(lambda results: reported.extend(each(results)))
+    log.append([new_message(ref="r")], "ann")
+    log.append([new_message(ref="s")], "ann")
     await asyncio.sleep(0)
     assert [(one.kind, one.entry.id) for one in reported] == [("stored", 1), ("stored", 2)]
     await log.close()
@@ -47,7 +47,7 @@ async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
     await bench.log.open(bench.note)
-    bench.log.append([draft()], "ann")
+    bench.log.append([new_message()], "ann")
     await asyncio.sleep(0.001)  # later than a timer of no time at all
     await bench.log.flush()
     assert ids(await replayed(bench, BOB, 0, 1)) == [1]
@@ -58,10 +58,10 @@ async def test_a_ref_that_was_forgotten_is_no_duplicate(tmp_path: Path) -> None:
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = ForgetRefs(tmp_path, "process", Retention(), lambda: EPOCH_NS)
     await bench.log.open(bench.note)
-    await fill(bench, draft(ref="r"), draft(ref="r"))
-    assert [(one.kind, one.entry.id, one.entry.draft.ref) for one in bench.reported] == [
+    await fill(bench, new_message(ref="r"), new_message(ref="r"))
+    assert [(one.kind, one.entry.id, one.entry.message.ref) for one in bench.reported] == [
         ("stored", 1, "r"),
         ("stored", 2, "r"),
     ]
-    assert [one.origin for one in bench.reported] == ["origin 0", "origin 1"]
+    assert [one.sender for one in bench.reported] == ["sender 0", "sender 1"]
     await bench.log.close()

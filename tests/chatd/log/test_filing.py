@@ -10,32 +10,32 @@ import apsw
 import pytest
 
 from chatd.log import committer, filing
-from chatd.log.batch import Batch
+from chatd.log.batch import CommitBatch
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
-from chatd.log.port import Draft
+from chatd.log.port import NewMessage
 from chatd.log.retention import Retention
-from tests.chatd.log.files import found
+from tests.chatd.log.files import problems
 from tests.chatd.log.harness import (
     ANN,
     BOB,
     CAROL,
     Reported,
-    draft,
     each,
     fill,
     ids,
+    new_message,
     open_sqlite,
 )
 from tests.chatd.stand_ins import EPOCH_NS
 
-WINDOW = 10
+SEGMENT_SIZE = 10
 
 
 @pytest.fixture(autouse=True)
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filing, "WINDOW", WINDOW)
-    monkeypatch.setattr(filing, "BUNDLE", 3)
+def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "SEGMENT_SIZE", SEGMENT_SIZE)
+    monkeypatch.setattr(filing, "ID_BLOCK_SIZE", 3)
 
 
 @pytest.fixture
@@ -46,21 +46,21 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def store(database: Database, *drafts: Draft) -> list[Reported]:
-    """Commit `drafts`, and file what is due, as the log's thread does."""
-    outcomes = database.store(Batch([(drafts, "")], (), {})).outcomes
-    database.file()
-    return each(outcomes)
+def store(database: Database, *messages: NewMessage) -> list[Reported]:
+    """Commit `messages`, and index what is due, as the log's thread does."""
+    results = database.store(CommitBatch([(messages, "")], (), {})).results
+    database.index()
+    return each(results)
 
 
-def letter(number: int) -> Draft:
+def direct_message(number: int) -> NewMessage:
     """Return a direct message from or to ann, who says some of them to herself."""
     author, recipient = ((ANN, BOB), (CAROL, ANN), (ANN, ANN))[number % 3]
-    return draft(author, f"{number}", recipient, f"ref {number}")
+    return new_message(author, f"{number}", recipient, f"ref {number}")
 
 
 def counts(path: Path) -> dict[str, int]:
-    """Return the newest id that is filed, and how many rows the indexes have."""
+    """Return the newest id that is indexed, and how many rows the indexes have."""
     with closing(open_to_read(path)) as log:
         return {
             "filed": log.execute("SELECT filed FROM log").get,
@@ -69,52 +69,57 @@ def counts(path: Path) -> dict[str, int]:
         }
 
 
-def test_a_window_is_filed_while_the_next_one_fills(database: Database, tmp_path: Path) -> None:
+def test_a_segment_is_indexed_while_the_next_one_fills(database: Database, tmp_path: Path) -> None:
     rows = []
-    for number in range(2 * WINDOW):
-        store(database, draft(recipient=BOB, ref=f"{number}"))
+    for number in range(2 * SEGMENT_SIZE):
+        store(database, new_message(recipient=BOB, ref=f"{number}"))
         rows.append(tuple(counts(tmp_path / FILE).values()))
     nothing, refs, both, done = (0, 0, 0), (0, 10, 0), (0, 10, 20), (10, 10, 20)
-    assert rows[WINDOW - 1] == nothing
-    assert rows[2 * WINDOW - 1] == done
+    assert rows[SEGMENT_SIZE - 1] == nothing
+    assert rows[2 * SEGMENT_SIZE - 1] == done
     assert list(dict.fromkeys(rows)) == [nothing, refs, both, done]
 
 
-@pytest.mark.parametrize("later", range(0, 3 * WINDOW, 2))
+@pytest.mark.parametrize("later", range(0, 3 * SEGMENT_SIZE, 2))
 def test_a_ref_is_known_however_long_ago_it_was_used(database: Database, later: int) -> None:
-    first = draft(ref="r")
-    store(database, first, *[letter(number) for number in range(later)])
-    (outcome,) = store(database, draft(content="again", ref="r"))
-    assert (outcome.kind, outcome.entry.id, outcome.entry.draft) == ("duplicate", 1, first)
-    (outcome,) = store(database, draft(BOB, ref="r"))
-    assert (outcome.kind, outcome.entry.id) == ("stored", later + 2)
+    first = new_message(ref="r")
+    store(database, first, *[direct_message(number) for number in range(later)])
+    (result,) = store(database, new_message(content="again", ref="r"))
+    assert (result.kind, result.entry.id, result.entry.message) == ("duplicate", 1, first)
+    (result,) = store(database, new_message(BOB, ref="r"))
+    assert (result.kind, result.entry.id) == ("stored", later + 2)
 
 
 def test_a_ref_that_is_used_twice_in_one_batch_is_stored_once(database: Database) -> None:
-    outcomes = store(database, draft(ref="r"), draft(ref="s"), draft(ref="r"))
-    assert [(one.kind, one.entry.id) for one in outcomes] == [
+    results = store(database, new_message(ref="r"), new_message(ref="s"), new_message(ref="r"))
+    assert [(one.kind, one.entry.id) for one in results] == [
         ("stored", 1),
         ("stored", 2),
         ("duplicate", 1),
     ]
 
 
-@pytest.mark.parametrize("count", range(3, 4 * WINDOW, 5))
+@pytest.mark.parametrize("count", range(3, 4 * SEGMENT_SIZE, 5))
 def test_direct_messages_are_found_wherever_they_are(database: Database, count: int) -> None:
     for number in range(count):
-        store(database, letter(number), draft(CAROL, "to all"), draft(BOB, "for carol", CAROL))
-    told = database.history(ANN, 3 * count + 1, 10 * count)
-    assert ids(told.entries) == [n for n in range(1, 3 * count + 1) if n % 3]
-    assert not told.more
-    heard = database.replay(ANN, 0, 3 * count).entries
-    assert ids(heard) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
+        store(
+            database,
+            direct_message(number),
+            new_message(CAROL, "to all"),
+            new_message(BOB, "for carol", CAROL),
+        )
+    history = database.history(ANN, 3 * count + 1, 10 * count)
+    assert ids(history.entries) == [n for n in range(1, 3 * count + 1) if n % 3]
+    assert not history.more
+    received = database.replay(ANN, 0, 3 * count).entries
+    assert ids(received) == [n for n in range(1, 3 * count + 1) if n % 3 == 2 or n % 9 in (4, 7)]
 
 
-@pytest.mark.parametrize("kept", [WINDOW // 2, 2 * WINDOW, 5 * WINDOW])
-@pytest.mark.parametrize("limit", [1, 4, WINDOW])
+@pytest.mark.parametrize("kept", [SEGMENT_SIZE // 2, 2 * SEGMENT_SIZE, 5 * SEGMENT_SIZE])
+@pytest.mark.parametrize("limit", [1, 4, SEGMENT_SIZE])
 def test_history_is_read_page_by_page(database: Database, kept: int, limit: int) -> None:
-    for number in range(5 * WINDOW - 3):
-        store(database, letter(number), draft(BOB, "for carol", CAROL))
+    for number in range(5 * SEGMENT_SIZE - 3):
+        store(database, direct_message(number), new_message(BOB, "for carol", CAROL))
         database.trim(Retention(messages=2 * kept), EPOCH_NS)
     read, before, more = list[int](), database.last + 1, True
     while more:
@@ -132,15 +137,15 @@ def test_a_page_of_history_costs_the_same_however_long_the_log_is(
     connection = open_database(tmp_path / FILE, "process")
     database = Database(connection)
     few, many = [_steps_of_a_page(database, connection, reader) for _ in range(2)]
-    assert database.last == 100 * WINDOW
+    assert database.last == 100 * SEGMENT_SIZE
     assert many < 1.2 * few
     database.close()
 
 
 def _steps_of_a_page(database: Database, connection: apsw.Connection, reader: int) -> int:
-    """Return how many steps SQLite takes for a page, after 50 windows more."""
-    for _ in range(50 * WINDOW):
-        store(database, letter(database.last))
+    """Return how many steps SQLite takes for a page, after 50 segments more."""
+    for _ in range(50 * SEGMENT_SIZE):
+        store(database, direct_message(database.last))
     steps = count()
     connection.set_progress_handler(lambda: next(steps) < 0, 1)
     database.history(reader, database.last + 1, 5)
@@ -148,53 +153,55 @@ def _steps_of_a_page(database: Database, connection: apsw.Connection, reader: in
     return next(steps)
 
 
-@pytest.mark.parametrize("count", range(0, 3 * WINDOW, 4))
-def test_a_log_goes_on_in_the_middle_of_filing(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize("count", range(0, 3 * SEGMENT_SIZE, 4))
+def test_a_log_goes_on_in_the_middle_of_indexing(tmp_path: Path, count: int) -> None:
     for half in range(2):
         database = Database(open_database(tmp_path / FILE, "process"))
         for number in range(half * count, count + half * count):
-            store(database, letter(number))
-        kinds = {one.kind for n in range(count) for one in store(database, letter(n))}
+            store(database, direct_message(number))
+        kinds = {one.kind for n in range(count) for one in store(database, direct_message(n))}
         assert kinds <= {"duplicate"}
         database.close()
-    assert found(tmp_path / FILE) == []
+    assert problems(tmp_path / FILE) == []
 
 
-@pytest.mark.parametrize("kept", [1, WINDOW // 2, WINDOW, 3 * WINDOW // 2, 3 * WINDOW])
+@pytest.mark.parametrize(
+    "kept", [1, SEGMENT_SIZE // 2, SEGMENT_SIZE, 3 * SEGMENT_SIZE // 2, 3 * SEGMENT_SIZE]
+)
 def test_what_is_forgotten_leaves_the_indexes_too(
     database: Database, tmp_path: Path, kept: int
 ) -> None:
-    for number in range(5 * WINDOW):
-        store(database, letter(number))
+    for number in range(5 * SEGMENT_SIZE):
+        store(database, direct_message(number))
         database.trim(Retention(messages=kept), EPOCH_NS)
-    while database.file(is_idle=True):
+    while database.index(is_idle=True):
         pass
     rows = counts(tmp_path / FILE)
-    assert (rows["filed"], rows["refs"]) == (5 * WINDOW, kept)
-    assert found(tmp_path / FILE) == []
-    (outcome,) = store(database, letter(0))
-    assert (outcome.kind, outcome.entry.id) == ("stored", 5 * WINDOW + 1)
+    assert (rows["filed"], rows["refs"]) == (5 * SEGMENT_SIZE, kept)
+    assert problems(tmp_path / FILE) == []
+    (result,) = store(database, direct_message(0))
+    assert (result.kind, result.entry.id) == ("stored", 5 * SEGMENT_SIZE + 1)
 
 
 def test_what_could_not_be_stored_is_not_known(database: Database, tmp_path: Path) -> None:
-    store(database, *[letter(number) for number in range(WINDOW)])
-    while database.file(is_idle=True):
+    store(database, *[direct_message(number) for number in range(SEGMENT_SIZE)])
+    while database.index(is_idle=True):
         pass
     # The first 512 are inserted before it turns out that the last is known.
-    outcomes = store(database, *[letter(number) for number in range(700, 0, -1)])
-    assert [one.kind for one in outcomes] == ["stored"] * 691 + ["duplicate"] * 9
-    assert [one.entry.id for one in outcomes[:691]] == [*range(WINDOW + 1, WINDOW + 692)]
-    while database.file(is_idle=True):
+    results = store(database, *[direct_message(number) for number in range(700, 0, -1)])
+    assert [one.kind for one in results] == ["stored"] * 691 + ["duplicate"] * 9
+    assert [one.entry.id for one in results[:691]] == [*range(SEGMENT_SIZE + 1, SEGMENT_SIZE + 692)]
+    while database.index(is_idle=True):
         pass
-    assert found(tmp_path / FILE) == []
+    assert problems(tmp_path / FILE) == []
 
 
-async def test_all_is_filed_when_nobody_says_anything(
+async def test_all_is_indexed_when_nobody_says_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committer, "ROUND", 0.01)
-    async with open_sqlite(tmp_path) as bench, asyncio.timeout(60):
-        await fill(bench, *[letter(number) for number in range(WINDOW - 1)])
-        while counts(tmp_path / FILE)["filed"] < WINDOW - 1:
-            await bench.commit()
-    assert counts(tmp_path / FILE)["refs"] == WINDOW - 1
+    monkeypatch.setattr(committer, "MAINTENANCE_INTERVAL", 0.01)
+    async with open_sqlite(tmp_path) as harness, asyncio.timeout(60):
+        await fill(harness, *[direct_message(number) for number in range(SEGMENT_SIZE - 1)])
+        while counts(tmp_path / FILE)["filed"] < SEGMENT_SIZE - 1:
+            await harness.commit()
+    assert counts(tmp_path / FILE)["refs"] == SEGMENT_SIZE - 1

@@ -8,21 +8,21 @@ import apsw
 import pytest
 from typing_extensions import Buffer
 
-from chatd.log.port import Holder, StorageError
+from chatd.log.port import NameOwner, StorageError
 from chatd.log.retention import Retention
-from tests.chatd.log.harness import ANN, BOB, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.log.harness import ANN, BOB, fill, ids, new_message, open_sqlite, replayed
 from tests.chatd.stand_ins import EPOCH_NS
 
 
-class _Disk(apsw.VFS):
-    """The file system of this machine, on which `fault` can be had of every write or sync.
+class _FaultyDisk(apsw.VFS):
+    """The file system of this machine, on which `error` can be had of every write or sync.
 
     No file can have more than `longest` bytes.
     """
 
     def __init__(self) -> None:
         self.longest = 2**60
-        self.fault: type[apsw.Error] | None = None
+        self.error: type[apsw.Error] | None = None
         self.operation = "write"
         super().__init__("faulty disk", "unix", makedefault=True)
 
@@ -31,133 +31,139 @@ class _Disk(apsw.VFS):
     ) -> apsw.VFSFile:
         return _File(self, name, flags)
 
-    def look(self, operation: str, end: int = 0) -> None:
+    def check(self, operation: str, end: int = 0) -> None:
         if end > self.longest:
             raise apsw.FullError(f"no room for {end} bytes")
-        if self.fault is not None and operation == self.operation:
-            raise self.fault(f"no {operation} possible")
+        if self.error is not None and operation == self.operation:
+            raise self.error(f"no {operation} possible")
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, disk: _Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+    def __init__(
+        self, disk: _FaultyDisk, name: str | apsw.URIFilename | None, flags: list[int]
+    ) -> None:
         self._disk = disk
         super().__init__("unix", name, flags)
 
     def xWrite(self, data: Buffer, offset: int) -> None:  # noqa: N802
-        self._disk.look("write", offset + memoryview(data).nbytes)
+        self._disk.check("write", offset + memoryview(data).nbytes)
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
-        self._disk.look("sync")
+        self._disk.check("sync")
         super().xSync(flags)
 
 
 @pytest.fixture
-def disk() -> Iterator[_Disk]:
+def disk() -> Iterator[_FaultyDisk]:
     """A disk that works, until a test says otherwise."""
-    made = _Disk()
+    made = _FaultyDisk()
     yield made
     made.unregister()
     apsw.set_default_vfs("unix")
 
 
 @pytest.mark.parametrize(
-    ("fault", "operation"),
+    ("error", "operation"),
     [(apsw.FullError, "write"), (apsw.IOError, "write"), (apsw.IOError, "sync")],
 )
 async def test_what_cannot_be_stored_is_reported_as_failed_and_nothing_of_it_is_there(
-    tmp_path: Path, disk: _Disk, fault: type[apsw.Error], operation: str
+    tmp_path: Path, disk: _FaultyDisk, error: type[apsw.Error], operation: str
 ) -> None:
     disk.operation = operation
-    async with open_sqlite(tmp_path, durability="power") as bench:
-        await fill(bench, draft(content="before", ref="r"))
-        disk.fault = fault
-        await fill(bench, draft(content="lost", ref="s"), draft(content="lost too"))
-        await fill(bench, draft(content="lost as well"), draft(ref="r"))
-        failed = bench.reported[1:]
-        assert {outcome.kind for outcome in failed} == {"failed"}
-        assert {outcome.entry.id for outcome in failed} == {0}
-        assert all(outcome.failure for outcome in failed)
-        assert [outcome.origin for outcome in failed] == ["origin 0", "origin 1"] * 2
-        assert bench.log.last == 1
-        assert ids(await replayed(bench, BOB, 0, 1)) == [1]
+    async with open_sqlite(tmp_path, durability="power") as harness:
+        await fill(harness, new_message(content="before", ref="r"))
+        disk.error = error
+        await fill(harness, new_message(content="lost", ref="s"), new_message(content="lost too"))
+        await fill(harness, new_message(content="lost as well"), new_message(ref="r"))
+        failed = harness.reported[1:]
+        assert {result.kind for result in failed} == {"failed"}
+        assert {result.entry.id for result in failed} == {0}
+        assert all(result.error for result in failed)
+        assert [result.sender for result in failed] == ["sender 0", "sender 1"] * 2
+        assert harness.log.last == 1
+        assert ids(await replayed(harness, BOB, 0, 1)) == [1]
 
 
-@pytest.mark.parametrize("fault", [apsw.FullError, apsw.IOError])
+@pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError])
 async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
-    tmp_path: Path, disk: _Disk, fault: type[apsw.Error], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, disk: _FaultyDisk, error: type[apsw.Error], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "chatd.log")
-    async with open_sqlite(tmp_path) as bench:
-        disk.fault = fault
-        await fill(bench, draft(ref="r"))
-        await fill(bench, draft(ref="r"))
-        disk.fault = None
-        await fill(bench, draft(ref="r"), draft())
-        kinds = [(outcome.kind, outcome.entry.id) for outcome in bench.reported]
+    async with open_sqlite(tmp_path) as harness:
+        disk.error = error
+        await fill(harness, new_message(ref="r"))
+        await fill(harness, new_message(ref="r"))
+        disk.error = None
+        await fill(harness, new_message(ref="r"), new_message())
+        kinds = [(result.kind, result.entry.id) for result in harness.reported]
         assert kinds == [("failed", 0), ("failed", 0), ("stored", 1), ("stored", 2)]
     # asyncio logs too, on a busy machine: how slow it is.
     ours = [record for record in caplog.records if record.name.startswith("chatd")]
-    said = [record.getMessage().partition(":")[0] for record in ours]
-    assert said == ["cannot store messages", "messages are stored again"]
-    async with open_sqlite(tmp_path) as bench:
-        assert bench.log.last == 2
+    logged = [record.getMessage().partition(":")[0] for record in ours]
+    assert logged == ["cannot store messages", "messages are stored again"]
+    async with open_sqlite(tmp_path) as harness:
+        assert harness.log.last == 2
 
 
-async def test_a_name_that_cannot_be_stored_is_not_given_away(tmp_path: Path, disk: _Disk) -> None:
-    ann = Holder("ann", ANN, b"a" * 32, EPOCH_NS)
-    async with open_sqlite(tmp_path) as bench:
-        disk.fault = apsw.FullError
+async def test_a_name_that_cannot_be_stored_is_not_given_away(
+    tmp_path: Path, disk: _FaultyDisk
+) -> None:
+    ann = NameOwner("ann", ANN, b"a" * 32, EPOCH_NS)
+    async with open_sqlite(tmp_path) as harness:
+        disk.error = apsw.FullError
         with pytest.raises(StorageError):
-            await bench.log.hold(ann, None)
-        disk.fault = None
-        assert await bench.log.holder("ann") is None
-        assert await bench.log.hold(ann, None)
+            await harness.log.claim(ann, None)
+        disk.error = None
+        assert await harness.log.owner("ann") is None
+        assert await harness.log.claim(ann, None)
 
 
-async def test_who_was_seen_meanwhile_is_written_later(tmp_path: Path, disk: _Disk) -> None:
-    async with open_sqlite(tmp_path) as bench:
-        await bench.log.hold(Holder("ann", ANN, b"a" * 32, EPOCH_NS), None)
-        disk.fault = apsw.FullError
-        bench.log.touch("ann", ANN, EPOCH_NS + 7)
-        await fill(bench, draft())
-        disk.fault = None
-    async with open_sqlite(tmp_path) as bench:
-        assert await bench.log.holder("ann") == Holder("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+async def test_who_was_seen_meanwhile_is_written_later(tmp_path: Path, disk: _FaultyDisk) -> None:
+    async with open_sqlite(tmp_path) as harness:
+        await harness.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
+        disk.error = apsw.FullError
+        harness.log.record_seen("ann", ANN, EPOCH_NS + 7)
+        await fill(harness, new_message())
+        disk.error = None
+    async with open_sqlite(tmp_path) as harness:
+        assert await harness.log.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
 
 
-async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _Disk) -> None:
-    async with open_sqlite(tmp_path) as bench:
-        await fill(bench, draft())
-        disk.fault = apsw.FullError
-        bench.log.append([draft()], "last")
-        bench.log.touch("ann", ANN, EPOCH_NS)
-    assert [outcome.kind for outcome in bench.reported] == ["stored", "failed"]
-    disk.fault = None
+async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _FaultyDisk) -> None:
+    async with open_sqlite(tmp_path) as harness:
+        await fill(harness, new_message())
+        disk.error = apsw.FullError
+        harness.log.append([new_message()], "last")
+        harness.log.record_seen("ann", ANN, EPOCH_NS)
+    assert [result.kind for result in harness.reported] == ["stored", "failed"]
+    disk.error = None
     async with open_sqlite(tmp_path) as again:
         assert again.log.last == 1
 
 
-async def test_old_messages_stay_until_they_can_be_forgotten(tmp_path: Path, disk: _Disk) -> None:
-    async with open_sqlite(tmp_path) as bench:
-        await fill(bench, *[draft() for _ in range(9)])
-    async with open_sqlite(tmp_path, Retention(messages=3)) as bench:
-        await bench.commit()
-        assert bench.log.first == 7
-        disk.fault = apsw.FullError
-        await fill(bench, draft())
-        assert (bench.log.first, bench.log.last) == (7, 9)
-        disk.fault = None
-        await fill(bench, draft())
-        assert (bench.log.first, bench.log.last) == (8, 10)
+async def test_old_messages_stay_until_they_can_be_forgotten(
+    tmp_path: Path, disk: _FaultyDisk
+) -> None:
+    async with open_sqlite(tmp_path) as harness:
+        await fill(harness, *[new_message() for _ in range(9)])
+    async with open_sqlite(tmp_path, Retention(messages=3)) as harness:
+        await harness.commit()
+        assert harness.log.first == 7
+        disk.error = apsw.FullError
+        await fill(harness, new_message())
+        assert (harness.log.first, harness.log.last) == (7, 9)
+        disk.error = None
+        await fill(harness, new_message())
+        assert (harness.log.first, harness.log.last) == (8, 10)
 
 
 async def test_on_a_full_disk_what_is_forgotten_makes_room_for_what_comes(
-    tmp_path: Path, disk: _Disk
+    tmp_path: Path, disk: _FaultyDisk
 ) -> None:
     disk.longest = 400_000
-    async with open_sqlite(tmp_path, Retention(messages=20)) as bench:
-        while bench.log.last < 500:
-            await fill(bench, draft(content="x" * 4_000))
-            assert bench.reported[-1].kind == "stored"
-        assert bench.log.first == 481
+    async with open_sqlite(tmp_path, Retention(messages=20)) as harness:
+        while harness.log.last < 500:
+            await fill(harness, new_message(content="x" * 4_000))
+            assert harness.reported[-1].kind == "stored"
+        assert harness.log.first == 481

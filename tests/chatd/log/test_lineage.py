@@ -9,7 +9,7 @@ import pytest
 from chatd.log import lineage
 from chatd.log.opening import FILE, Durability
 from chatd.log.retention import Retention
-from tests.chatd.log.harness import BOB, SqliteHarness, draft, fill, open_sqlite, replayed
+from tests.chatd.log.harness import BOB, SqliteHarness, fill, new_message, open_sqlite, replayed
 
 WAL = f"{FILE}-wal"
 COMMITS = 20
@@ -23,15 +23,15 @@ async def cut_power(
     `survives` is the part that the disk has of what was written without waiting for it.
     """
     alive = moved_aside(directory)
-    async with open_sqlite(alive, durability=durability, boot=boot) as bench:
+    async with open_sqlite(alive, durability=durability, boot=boot) as harness:
         on_disk = (alive / WAL).stat().st_size
         for _ in range(COMMITS):
-            await fill(bench, draft())
+            await fill(harness, new_message())
         shutil.copytree(alive, directory)
     written = (directory / WAL).stat().st_size
     os.truncate(directory / WAL, on_disk + int(survives * (written - on_disk)))
     shutil.rmtree(alive)
-    return bench
+    return harness
 
 
 def moved_aside(directory: Path) -> Path:
@@ -46,79 +46,79 @@ async def test_after_a_power_cut_ids_that_may_be_given_again_are_of_another_log(
     tmp_path: Path, survives: float
 ) -> None:
     before = await cut_power(tmp_path / "log", survives)
-    async with open_sqlite(tmp_path / "log", boot="second") as bench:
-        last = bench.log.last
+    async with open_sqlite(tmp_path / "log", boot="second") as harness:
+        last = harness.log.last
         assert last == int(survives * COMMITS)
-        assert bench.log.name != before.log.name
-        assert bench.log.ancestors == {before.log.name: last}
-        await fill(bench, draft(content="under an id of before"))
-        assert len(await replayed(bench, BOB, 0, last + 1)) == last + 1
+        assert harness.log.name != before.log.name
+        assert harness.log.earlier_epochs == {before.log.name: last}
+        await fill(harness, new_message(content="under an id of before"))
+        assert len(await replayed(harness, BOB, 0, last + 1)) == last + 1
 
 
 async def test_where_each_commit_waits_for_the_disk_it_is_the_same(tmp_path: Path) -> None:
     before = await cut_power(tmp_path / "log", 1.0, "power")
-    async with open_sqlite(tmp_path / "log", durability="power", boot="second") as bench:
-        assert (bench.log.name, bench.log.last) == (before.log.name, COMMITS)
-        assert bench.log.ancestors == {}
+    async with open_sqlite(tmp_path / "log", durability="power", boot="second") as harness:
+        assert (harness.log.name, harness.log.last) == (before.log.name, COMMITS)
+        assert harness.log.earlier_epochs == {}
 
 
 async def test_a_process_that_was_killed_loses_nothing_and_the_log_is_the_same(
     tmp_path: Path,
 ) -> None:
     before = await cut_power(tmp_path / "log", 1.0)
-    async with open_sqlite(tmp_path / "log", boot="first") as bench:
-        assert (bench.log.name, bench.log.last) == (before.log.name, COMMITS)
+    async with open_sqlite(tmp_path / "log", boot="first") as harness:
+        assert (harness.log.name, harness.log.last) == (before.log.name, COMMITS)
 
 
 async def test_what_was_closed_before_the_power_was_cut_is_the_same(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path, boot="first") as bench:
-        await fill(bench, draft())
-    name = bench.log.name
-    async with open_sqlite(tmp_path, boot="second") as bench:
-        assert (bench.log.name, bench.log.last, bench.log.ancestors) == (name, 1, {})
+    async with open_sqlite(tmp_path, boot="first") as harness:
+        await fill(harness, new_message())
+    name = harness.log.name
+    async with open_sqlite(tmp_path, boot="second") as harness:
+        assert (harness.log.name, harness.log.last, harness.log.earlier_epochs) == (name, 1, {})
 
 
 async def test_a_level_of_durability_counts_for_what_was_written_under_it(tmp_path: Path) -> None:
     before = await cut_power(tmp_path / "log", 0.5, "process")
-    async with open_sqlite(tmp_path / "log", durability="power", boot="second") as bench:
-        assert bench.log.ancestors == {before.log.name: 10}
-    name = bench.log.name
+    async with open_sqlite(tmp_path / "log", durability="power", boot="second") as harness:
+        assert harness.log.earlier_epochs == {before.log.name: 10}
+    name = harness.log.name
     shutil.copytree(tmp_path / "log", tmp_path / "again")
-    async with open_sqlite(tmp_path / "again", boot="third") as bench:
-        assert bench.log.name == name
+    async with open_sqlite(tmp_path / "again", boot="third") as harness:
+        assert harness.log.name == name
 
 
 async def test_all_earlier_names_are_known_with_what_is_common(tmp_path: Path) -> None:
     first = await cut_power(tmp_path / "log", 0.5, boot="first")
     second = await cut_power(tmp_path / "log", 0.0, boot="second")
-    async with open_sqlite(tmp_path / "log", boot="third") as bench:
-        assert bench.log.ancestors == {first.log.name: 10, second.log.name: 10}
-        await fill(bench, draft())
-        assert bench.reported[0].entry.id == 11
+    async with open_sqlite(tmp_path / "log", boot="third") as harness:
+        assert harness.log.earlier_epochs == {first.log.name: 10, second.log.name: 10}
+        await fill(harness, new_message())
+        assert harness.reported[0].entry.id == 11
 
 
 async def test_a_log_of_which_nothing_is_kept_goes_on_after_its_last_id(tmp_path: Path) -> None:
     alive = moved_aside(tmp_path / "cut")
-    async with open_sqlite(alive, Retention(age_ns=1), boot="first") as bench:
-        bench.now_ns += 10
-        await fill(bench, draft(), draft())
+    async with open_sqlite(alive, Retention(age_ns=1), boot="first") as harness:
+        harness.now_ns += 10
+        await fill(harness, new_message(), new_message())
         shutil.copytree(alive, tmp_path / "cut")
     async with open_sqlite(tmp_path / "cut", boot="second") as again:
-        assert again.log.ancestors == {bench.log.name: 2}
+        assert again.log.earlier_epochs == {harness.log.name: 2}
 
 
 def test_the_kernel_tells_which_boot_it_is() -> None:
-    lineage.this_boot.cache_clear()
-    assert lineage.this_boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    lineage.boot_id.cache_clear()
+    assert lineage.boot_id() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def test_where_no_kernel_tells_each_start_is_another_boot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lineage, "_BOOT_ID", tmp_path / "nothing")
-    lineage.this_boot.cache_clear()
-    first = lineage.this_boot()
-    assert lineage.this_boot() == first
-    lineage.this_boot.cache_clear()
-    assert lineage.this_boot() != first
-    lineage.this_boot.cache_clear()
+    lineage.boot_id.cache_clear()
+    first = lineage.boot_id()
+    assert lineage.boot_id() == first
+    lineage.boot_id.cache_clear()
+    assert lineage.boot_id() != first
+    lineage.boot_id.cache_clear()

@@ -8,26 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatd.log import filing
-from chatd.log.port import Draft, Entry
+from chatd.log.port import Entry, NewMessage
 from tests.chatd.log.harness import IMPLEMENTATIONS, OpenLog, fill, replayed
 
-PEOPLE = (1, 2, 2**62 - 1)
+IDENTITIES = (1, 2, 2**62 - 1)
 
-DRAFTS = st.builds(
-    Draft,
-    author=st.sampled_from(PEOPLE),
+MESSAGES = st.builds(
+    NewMessage,
+    author=st.sampled_from(IDENTITIES),
     name=st.text(min_size=1, max_size=64),
     content=st.text(max_size=20),
     sent_ns=st.integers(0, 2**62),
     since=st.integers(0, 2**40),
-    recipient=st.none() | st.sampled_from(PEOPLE),
+    recipient=st.none() | st.sampled_from(IDENTITIES),
     to=st.none() | st.text(max_size=64),
     ref=st.none() | st.sampled_from("rst"),
-    nameless=st.booleans(),
+    anonymous=st.booleans(),
 )
 
 
-class Question(NamedTuple):
+class Query(NamedTuple):
     """What a reader may ask a log."""
 
     reader: int
@@ -37,17 +37,17 @@ class Question(NamedTuple):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few() -> Iterator[None]:
-    """Have messages filed in the indexes that soon."""
+def _small_segments() -> Iterator[None]:
+    """Have messages indexed in the indexes that soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filing, "WINDOW", 4)
-        patch.setattr(filing, "BUNDLE", 2)
+        patch.setattr(filing, "SEGMENT_SIZE", 4)
+        patch.setattr(filing, "ID_BLOCK_SIZE", 2)
         yield
 
 
-QUESTIONS = st.builds(
-    Question,
-    st.sampled_from(PEOPLE),
+QUERIES = st.builds(
+    Query,
+    st.sampled_from(IDENTITIES),
     after=st.integers(0, 20),
     before=st.integers(0, 20),
     limit=st.integers(1, 5),
@@ -62,63 +62,66 @@ class NaiveLog:
         self._entries: list[Entry] = []
         self.last = 0
 
-    def store(self, batch: list[Draft]) -> list[tuple[str, Entry]]:
-        outcomes = [self._append(draft) for draft in batch]
+    def store(self, batch: list[NewMessage]) -> list[tuple[str, Entry]]:
+        results = [self._append(new_message) for new_message in batch]
         self._entries = self._entries[-self._keep :]
-        return outcomes
+        return results
 
-    def _append(self, draft: Draft) -> tuple[str, Entry]:
+    def _append(self, new_message: NewMessage) -> tuple[str, Entry]:
         for entry in self._entries:
-            first = entry.draft
-            if draft.ref is not None and (first.author, first.ref) == (draft.author, draft.ref):
+            first = entry.message
+            if new_message.ref is not None and (first.author, first.ref) == (
+                new_message.author,
+                new_message.ref,
+            ):
                 return "duplicate", entry
         self.last += 1
-        entry = Entry(self.last, draft)
+        entry = Entry(self.last, new_message)
         self._entries.append(entry)
         return "stored", entry
 
-    def replay(self, asked: Question) -> list[Entry]:
+    def replay(self, query: Query) -> list[Entry]:
         return [
             entry
             for entry in self._entries
-            if entry.id > asked.after
+            if entry.id > query.after
             and (
-                entry.draft.recipient == asked.reader
-                or (entry.draft.recipient is None and entry.draft.author != asked.reader)
+                entry.message.recipient == query.reader
+                or (entry.message.recipient is None and entry.message.author != query.reader)
             )
         ]
 
-    def history(self, asked: Question) -> tuple[list[Entry], bool]:
+    def history(self, query: Query) -> tuple[list[Entry], bool]:
         seen = [
             entry
             for entry in self._entries
-            if entry.id < asked.before
+            if entry.id < query.before
             and (
-                entry.draft.recipient is None
-                or asked.reader in (entry.draft.author, entry.draft.recipient)
+                entry.message.recipient is None
+                or query.reader in (entry.message.author, entry.message.recipient)
             )
         ]
-        return seen[-asked.limit :], len(seen) > asked.limit
+        return seen[-query.limit :], len(seen) > query.limit
 
 
 @pytest.mark.parametrize("open_log", IMPLEMENTATIONS)
 @settings(max_examples=100, deadline=None)
 @given(
     keep=st.integers(1, 12),
-    batches=st.lists(st.lists(DRAFTS, max_size=6), max_size=6),
-    asked=QUESTIONS,
+    batches=st.lists(st.lists(MESSAGES, max_size=6), max_size=6),
+    query=QUERIES,
 )
 async def test_a_log_answers_like_one_list(
-    open_log: OpenLog, keep: int, batches: list[list[Draft]], asked: Question
+    open_log: OpenLog, keep: int, batches: list[list[NewMessage]], query: Query
 ) -> None:
     naive = NaiveLog(keep)
-    async with open_log(keep) as bench:
+    async with open_log(keep) as harness:
         for batch in batches:
             expected = naive.store(batch)
-            bench.reported.clear()
-            await fill(bench, *batch)
-            assert [(outcome.kind, outcome.entry) for outcome in bench.reported] == expected
-            assert bench.log.last == naive.last
-        assert await replayed(bench, asked.reader, asked.after, naive.last) == naive.replay(asked)
-        page = await bench.log.history(asked.reader, asked.before, asked.limit)
-        assert (page.entries, page.more) == naive.history(asked)
+            harness.reported.clear()
+            await fill(harness, *batch)
+            assert [(result.kind, result.entry) for result in harness.reported] == expected
+            assert harness.log.last == naive.last
+        assert await replayed(harness, query.reader, query.after, naive.last) == naive.replay(query)
+        page = await harness.log.history(query.reader, query.before, query.limit)
+        assert (page.entries, page.more) == naive.history(query)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from chatd.log import soundness
-from chatd.log.batch import Batch
+from chatd.log.batch import CommitBatch
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database, open_to_read
 from chatd.log.port import UnusableLogError
-from chatd.log.schema import MIGRATIONS, WITH_FILING
-from tests.chatd.log.files import doctor, found, long_log, make_log, old_log, overwrite
-from tests.chatd.log.harness import BOB, draft, each, ids
+from chatd.log.schema import MIGRATIONS, WITH_DEFERRED_INDEX
+from tests.chatd.log.files import long_log, make_log, old_log, overwrite, problems, tamper
+from tests.chatd.log.harness import BOB, each, ids, new_message
 
 
 def refusal(path: Path) -> str:
@@ -27,18 +27,18 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
-def damage(path: Path) -> str:
+def quick_check(path: Path) -> str:
     """Return what was found in a damaged file, the advice left out."""
-    told = refusal(path)
-    assert told.startswith(f"{path} is damaged: ")
-    assert told.endswith(
+    detail = refusal(path)
+    assert detail.startswith(f"{path} is damaged: ")
+    assert detail.endswith(
         ". Put back a backup, or move it away (and log.sqlite-wal) to begin a new log"
     )
-    return told.removeprefix(f"{path} is damaged: ").partition(". Put back")[0]
+    return detail.removeprefix(f"{path} is damaged: ").partition(". Put back")[0]
 
 
 class TestDamage:
-    def test_a_sound_log_is_opened(self, tmp_path: Path) -> None:
+    def test_an_intact_log_is_opened(self, tmp_path: Path) -> None:
         database = Database(open_database(long_log(tmp_path), "process"))
         assert (database.first, database.last) == (1, 3_000)
         database.close()
@@ -46,43 +46,43 @@ class TestDamage:
     def test_an_empty_file_is_never_taken_for_a_new_log(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
         path.touch()
-        assert damage(path) == "it is empty, which no log ever is"
+        assert quick_check(path) == "it is empty, which no log ever is"
 
     @pytest.mark.parametrize("kept", [100, 4_096, 5_000, 100_000])
     def test_a_file_that_was_cut_is_refused(self, tmp_path: Path, kept: int) -> None:
         path = long_log(tmp_path)
         os.truncate(path, kept)
-        assert damage(path) in ("file is not a database", "database disk image is malformed")
+        assert quick_check(path) in ("file is not a database", "database disk image is malformed")
 
     def test_a_file_that_lacks_its_last_page_is_refused(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
         os.truncate(path, path.stat().st_size - 4_096)
-        assert damage(path)
+        assert quick_check(path)
 
     def test_a_page_that_was_overwritten_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
         overwrite(path, 40 * 4_096, b"\xff" * 4_096)
-        assert "page 41" in damage(path)
+        assert "page 41" in quick_check(path)
 
     def test_a_header_that_was_overwritten_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
         overwrite(path, 0, b"\0" * 100)
-        assert damage(path) == "file is not a database"
+        assert quick_check(path) == "file is not a database"
 
     def test_a_log_that_lost_its_name_is_refused(self, tmp_path: Path) -> None:
         path = make_log(tmp_path)
-        doctor(path, "DELETE FROM log")
-        assert damage(path) == "the table log has 0 rows instead of one"
+        tamper(path, "DELETE FROM log")
+        assert quick_check(path) == "the table log has 0 rows instead of one"
 
     def test_an_index_without_a_message_of_its_table_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(
+        tamper(
             path,
             "PRAGMA writable_schema = ON",
             "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema "
             "WHERE name = 'bundle') WHERE name = 'known_ref'",
         )
-        assert damage(path)
+        assert quick_check(path)
 
 
 class TestLargeFiles:
@@ -93,34 +93,34 @@ class TestLargeFiles:
         monkeypatch.setattr(soundness, "BUDGET", -1.0)
 
     @pytest.mark.parametrize("count", [0, 1, 3_000])
-    def test_a_sound_one_is_opened(self, tmp_path: Path, count: int) -> None:
+    def test_an_intact_one_is_opened(self, tmp_path: Path, count: int) -> None:
         open_database(long_log(tmp_path, count), "process").close()
 
     def test_one_that_was_cut_is_refused(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
         os.truncate(path, path.stat().st_size - 4_096)
-        assert damage(path)
+        assert quick_check(path)
 
     def test_a_message_that_is_missing_is_found_if_it_is_a_sample(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(path, "DELETE FROM entry WHERE id BETWEEN 1000 AND 1999")
-        assert "is missing" in damage(path)
+        tamper(path, "DELETE FROM entry WHERE id BETWEEN 1000 AND 1999")
+        assert "is missing" in quick_check(path)
 
     def test_the_newest_are_all_looked_at(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(path, "DELETE FROM entry WHERE id = 2990")
-        assert damage(path) == "message 2990 is missing"
+        tamper(path, "DELETE FROM entry WHERE id = 2990")
+        assert quick_check(path) == "message 2990 is missing"
 
     def test_an_index_without_the_newest_is_found(self, tmp_path: Path) -> None:
         path = long_log(tmp_path)
-        doctor(path, "DELETE FROM known_ref WHERE id = 2995")
-        assert damage(path) == "message 2995 is not found by its ref"
+        tamper(path, "DELETE FROM known_ref WHERE id = 2995")
+        assert quick_check(path) == "message 2995 is not found by its ref"
 
 
 class TestOtherFiles:
     def test_another_database_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
-        doctor(path, "CREATE TABLE entry (id INTEGER)")
+        tamper(path, "CREATE TABLE entry (id INTEGER)")
         assert refusal(path) == (
             f"{path} is no log of chatd; move it away or choose another --data"
         )
@@ -128,7 +128,7 @@ class TestOtherFiles:
     def test_a_file_that_is_no_database_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
         path.write_text("dear diary\n" * 1_000)
-        assert damage(path) == "file is not a database"
+        assert quick_check(path) == "file is not a database"
 
     def test_a_directory_is_no_log(self, tmp_path: Path) -> None:
         (tmp_path / FILE).mkdir()
@@ -161,14 +161,14 @@ class TestVersions:
     NEXT = "ALTER TABLE entry ADD COLUMN mood TEXT; UPDATE entry SET mood = 'calm'"
 
     def test_an_older_one_is_migrated_and_keeps_its_messages(self, tmp_path: Path) -> None:
-        path = make_log(tmp_path, [draft(recipient=BOB) for _ in range(5)])
+        path = make_log(tmp_path, [new_message(recipient=BOB) for _ in range(5)])
         newer = open_database(path, "process", (*MIGRATIONS, self.NEXT))
         assert newer.pragma("user_version") == len(MIGRATIONS) + 1
         assert newer.execute("SELECT DISTINCT mood FROM entry").fetchall() == [("calm",)]
         assert ids(Database(newer).replay(BOB, 0, 5).entries) == [1, 2, 3, 4, 5]
         newer.close()
 
-    def test_it_is_told_that_an_older_one_takes_its_time(
+    def test_it_is_reported_that_an_older_one_takes_its_time(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO, "chatd.log")
@@ -184,14 +184,18 @@ class TestVersions:
     @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
     def test_one_of_an_older_version_goes_on(self, tmp_path: Path, version: int) -> None:
         path = old_log(tmp_path, version)
-        if version >= WITH_FILING:
-            doctor(path, "UPDATE log SET filed = 1300", "DELETE FROM letter WHERE id > 1400")
-        assert found(path) == []
+        if version >= WITH_DEFERRED_INDEX:
+            tamper(path, "UPDATE log SET filed = 1300", "DELETE FROM letter WHERE id > 1400")
+        assert problems(path) == []
         newer = Database(open_database(path, "power"))
-        assert (newer.last, newer.ancestors()) == (1_501, {})
-        drafts = [draft(7, ref="a ref"), draft(8, ref="ref 1"), draft(7, ref="ref 1500")]
-        stored = newer.store(Batch([(drafts, "")], (), {}))
-        assert [(one.kind, one.entry.id) for one in each(stored.outcomes)] == [
+        assert (newer.last, newer.earlier_epochs()) == (1_501, {})
+        messages = [
+            new_message(7, ref="a ref"),
+            new_message(8, ref="ref 1"),
+            new_message(7, ref="ref 1500"),
+        ]
+        stored = newer.store(CommitBatch([(messages, "")], (), {}))
+        assert [(one.kind, one.entry.id) for one in each(stored.results)] == [
             ("duplicate", 1),
             ("stored", 1_502),
             ("duplicate", 1_500),
@@ -199,10 +203,10 @@ class TestVersions:
         assert ids(newer.history(8, 2_000, 1_000).entries) == [1, *range(3, 1_502, 2), 1_502]
         assert ids(newer.history(7, 1_000, 10).entries) == [*range(990, 1_000)]
         newer.close()
-        assert found(path) == []
+        assert problems(path) == []
 
     def test_a_migration_that_fails_changes_nothing(self, tmp_path: Path) -> None:
-        path = make_log(tmp_path, [draft()])
+        path = make_log(tmp_path, [new_message()])
         with pytest.raises(UnusableLogError, match=f"cannot use {path}: no such table"):
             open_database(path, "process", (*MIGRATIONS, self.NEXT, "DELETE FROM nowhere"))
         same = open_database(path, "process")
@@ -217,7 +221,7 @@ class TestVersions:
 
     def test_a_newer_one_is_refused(self, tmp_path: Path) -> None:
         path = make_log(tmp_path)
-        doctor(path, "PRAGMA user_version = 99")
+        tamper(path, "PRAGMA user_version = 99")
         assert refusal(path) == (
             f"{path} was written by a newer chatd (tables of version 99, this one knows "
             f"{len(MIGRATIONS)}); start that one, or choose another --data"

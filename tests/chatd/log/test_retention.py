@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from chatd.log import database
-from chatd.log.batch import Batch
+from chatd.log.batch import CommitBatch
 from chatd.log.database import Database
 from chatd.log.opening import FILE, open_database
 from chatd.log.retention import DAY_NS, Retention
-from tests.chatd.log.harness import BOB, CAROL, draft, fill, ids, open_sqlite, replayed
+from tests.chatd.log.harness import BOB, CAROL, fill, ids, new_message, open_sqlite, replayed
 from tests.chatd.stand_ins import EPOCH_NS
 
 
@@ -20,8 +20,10 @@ def rows(tmp_path: Path) -> Iterator[Database]:
     """A log of 1,000 messages with everything that an index holds."""
     opened = Database(open_database(tmp_path / FILE, "process"))
     for half in range(2):
-        drafts = [draft(recipient=BOB, ref=f"{half} {n}", content="x" * 100) for n in range(500)]
-        opened.store(Batch([(drafts, "")], [], {}))
+        messages = [
+            new_message(recipient=BOB, ref=f"{half} {n}", content="x" * 100) for n in range(500)
+        ]
+        opened.store(CommitBatch([(messages, "")], [], {}))
     yield opened
     opened.close()
 
@@ -31,24 +33,24 @@ async def test_messages_are_forgotten_when_they_are_too_old(
 ) -> None:
     # However slow the machine is, one step is enough for them all.
     monkeypatch.setattr(database, "TRIM_STEP", math.inf)
-    async with open_sqlite(tmp_path, Retention(age_ns=DAY_NS)) as bench:
-        await fill(bench, *[draft() for _ in range(100)])
-        bench.now_ns += DAY_NS
-        await fill(bench, draft())
-        assert bench.log.first == 1
-        bench.now_ns += 1
-        await fill(bench, draft())
-        assert ids(await replayed(bench, BOB, 0, bench.log.last)) == []
-        assert (bench.log.first, bench.log.last) == (103, 102)
+    async with open_sqlite(tmp_path, Retention(age_ns=DAY_NS)) as harness:
+        await fill(harness, *[new_message() for _ in range(100)])
+        harness.now_ns += DAY_NS
+        await fill(harness, new_message())
+        assert harness.log.first == 1
+        harness.now_ns += 1
+        await fill(harness, new_message())
+        assert ids(await replayed(harness, BOB, 0, harness.log.last)) == []
+        assert (harness.log.first, harness.log.last) == (103, 102)
 
 
 async def test_a_smaller_limit_counts_from_the_next_start_on(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path) as bench:
-        await fill(bench, *[draft(recipient=CAROL, ref=f"{n}") for n in range(50)])
-    async with open_sqlite(tmp_path, Retention(messages=10)) as bench:
-        await bench.commit()
-        assert (bench.log.first, bench.log.last) == (41, 50)
-        assert len((await bench.log.history(CAROL, 100, 100)).entries) == 10
+    async with open_sqlite(tmp_path) as harness:
+        await fill(harness, *[new_message(recipient=CAROL, ref=f"{n}") for n in range(50)])
+    async with open_sqlite(tmp_path, Retention(messages=10)) as harness:
+        await harness.commit()
+        assert (harness.log.first, harness.log.last) == (41, 50)
+        assert len((await harness.log.history(CAROL, 100, 100)).entries) == 10
 
 
 def test_the_database_takes_no_more_than_it_may(rows: Database) -> None:

@@ -4,30 +4,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatd.log.files import doctor, found, long_log, make_log, overwrite
-from tests.chatd.log.harness import BOB, draft
+from tests.chatd.log.files import long_log, make_log, overwrite, problems, tamper
+from tests.chatd.log.harness import BOB, new_message
 
 
 @pytest.mark.parametrize("count", [0, 1, 1_000])
-def test_a_sound_log_is_sound(tmp_path: Path, count: int) -> None:
-    assert found(long_log(tmp_path, count)) == []
+def test_an_intact_log_is_intact(tmp_path: Path, count: int) -> None:
+    assert problems(long_log(tmp_path, count)) == []
 
 
-def test_a_log_of_which_the_oldest_were_forgotten_is_sound(tmp_path: Path) -> None:
+def test_a_log_of_which_the_oldest_were_forgotten_is_intact(tmp_path: Path) -> None:
     path = long_log(tmp_path, 1_000)
     gone = "DELETE FROM entry WHERE id < {0}; DELETE FROM known_ref WHERE id < {0}"
-    doctor(path, gone.format(51), "UPDATE log SET first = 51")
-    assert found(path) == []
-    doctor(path, gone.format(1_001), "DELETE FROM bundle", "UPDATE log SET first = 1001")
-    assert found(path) == []
+    tamper(path, gone.format(51), "UPDATE log SET first = 51")
+    assert problems(path) == []
+    tamper(path, gone.format(1_001), "DELETE FROM bundle", "UPDATE log SET first = 1001")
+    assert problems(path) == []
 
 
-def test_a_log_whose_newest_are_not_filed_is_sound(tmp_path: Path) -> None:
+def test_a_log_whose_newest_are_not_indexed_is_intact(tmp_path: Path) -> None:
     path = long_log(tmp_path, 1_000)
-    doctor(path, "UPDATE log SET filed = 512")
-    assert found(path) == []
-    doctor(path, "DELETE FROM known_ref WHERE id > 600", "DELETE FROM bundle WHERE last > 512")
-    assert found(path) == []
+    tamper(path, "UPDATE log SET filed = 512")
+    assert problems(path) == []
+    tamper(path, "DELETE FROM known_ref WHERE id > 600", "DELETE FROM bundle WHERE last > 512")
+    assert problems(path) == []
 
 
 @pytest.mark.parametrize(
@@ -84,29 +84,29 @@ def test_a_log_whose_newest_are_not_filed_is_sound(tmp_path: Path) -> None:
         ("UPDATE holder SET token_hash = 'x'", "the token of ann is no SHA-256"),
     ],
 )
-def test_what_does_not_fit_together_is_told(tmp_path: Path, harm: str, finding: str) -> None:
+def test_what_does_not_fit_together_is_reported(tmp_path: Path, harm: str, finding: str) -> None:
     path = long_log(tmp_path, 1_000)
-    doctor(path, "PRAGMA ignore_check_constraints = ON", harm.replace("'x'", "x'00'"))
-    assert finding in found(path)
+    tamper(path, "PRAGMA ignore_check_constraints = ON", harm.replace("'x'", "x'00'"))
+    assert finding in problems(path)
 
 
-def test_a_message_to_everyone_that_nobody_finds_is_told(tmp_path: Path) -> None:
-    path = make_log(tmp_path, [draft(), draft(recipient=BOB), draft()])
-    assert found(path) == []
-    doctor(path, "DELETE FROM bundle WHERE reader = 0")
-    assert found(path) == [
+def test_a_message_to_everyone_that_nobody_finds_is_reported(tmp_path: Path) -> None:
+    path = make_log(tmp_path, [new_message(), new_message(recipient=BOB), new_message()])
+    assert problems(path) == []
+    tamper(path, "DELETE FROM bundle WHERE reader = 0")
+    assert problems(path) == [
         f"message {number} is not found by everyone, who said it or is to read it"
         for number in (1, 3)
     ]
 
 
-def test_a_ref_that_was_stored_twice_is_told(tmp_path: Path) -> None:
+def test_a_ref_that_was_stored_twice_is_reported(tmp_path: Path) -> None:
     path = long_log(tmp_path, 10)
-    doctor(path, "UPDATE entry SET ref = 'r' WHERE id > 8")
-    assert "identity 1 has used the ref r for 2 messages" in found(path)
+    tamper(path, "UPDATE entry SET ref = 'r' WHERE id > 8")
+    assert "identity 1 has used the ref r for 2 messages" in problems(path)
 
 
-def test_a_page_that_was_overwritten_is_told(tmp_path: Path) -> None:
+def test_a_page_that_was_overwritten_is_reported(tmp_path: Path) -> None:
     path = long_log(tmp_path)
     overwrite(path, 40 * 4_096, b"\xff" * 4_096)
-    assert any("page 41" in line for line in found(path))
+    assert any("page 41" in line for line in problems(path))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chatd.stage import Stage
+from tests.chatd.stage import ServiceHarness
 
 
 @pytest.mark.parametrize(
@@ -14,16 +14,18 @@ from tests.chatd.stage import Stage
         '{"code":"echo"}',
     ],
 )
-async def test_echo_sends_the_same_object_back(stage: Stage, line: str) -> None:
-    stranger = stage.enter()
-    await stranger.say_line(line)
-    assert stranger.lines() == [line]
+async def test_echo_sends_the_same_object_back(harness: ServiceHarness, line: str) -> None:
+    client = harness.connect()
+    await client.send_line(line)
+    assert client.lines() == [line]
 
 
-async def test_pong_tells_when_the_ping_was_read_and_when_it_was_answered(stage: Stage) -> None:
-    stranger = stage.enter()
-    stage.clock.advance(0.25)
-    assert await stranger.ask("ping", ref="1") == {
+async def test_pong_tells_when_the_ping_was_read_and_when_it_was_answered(
+    harness: ServiceHarness,
+) -> None:
+    client = harness.connect()
+    harness.clock.advance(0.25)
+    assert await client.ask("ping", ref="1") == {
         "code": "pong",
         "received": "2026-11-21T07:11:00.250000Z",
         "sent": "2026-11-21T07:11:00.250000Z",
@@ -31,17 +33,17 @@ async def test_pong_tells_when_the_ping_was_read_and_when_it_was_answered(stage:
     }
 
 
-async def test_a_later_ping_gets_later_times(stage: Stage) -> None:
-    stranger = stage.enter()
-    earlier = await stranger.ask("ping")
-    stage.clock.advance(1.0)
-    later = await stranger.ask("ping")
+async def test_a_later_ping_gets_later_times(harness: ServiceHarness) -> None:
+    client = harness.connect()
+    earlier = await client.ask("ping")
+    harness.clock.advance(1.0)
+    later = await client.ask("ping")
     assert "ref" not in later
     assert earlier["sent"] == "2026-11-21T07:11:00.000000Z"
     assert later["sent"] == later["received"] == "2026-11-21T07:11:01.000000Z"
 
 
-async def test_echo_and_ping_work_after_hello_too(stage: Stage) -> None:
-    ann = await stage.hello("ann")
+async def test_echo_and_ping_work_after_hello_too(harness: ServiceHarness) -> None:
+    ann = await harness.register("ann")
     assert await ann.ask("echo", content=1) == {"code": "echo", "content": 1}
     assert (await ann.ask("ping"))["code"] == "pong"

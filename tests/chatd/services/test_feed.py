@@ -1,32 +1,32 @@
-"""Feeds on a clock that a test moves: their grid, their turns, their beginning and end."""
+"""Feeds on a clock that a test moves: their schedule, their topics, their beginning and end."""
 
 import logging
 
 import pytest
 
-from chatd.services.feed import CATCH_UP, PHASES, ROUND
+from chatd.services.feed import BURST, MAX_CATCH_UP, PHASES
 from common.messages.base import Refusal
 from common.messages.feed import Block
-from tests.chatd.feeding import House, Visitor
+from tests.chatd.feeding import FakeClient, FeedHarness
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def harness() -> FeedHarness:
+    return FeedHarness()
 
 
 @pytest.fixture
-def ann(house: House) -> Visitor:
-    return Visitor(house)
+def ann(harness: FeedHarness) -> FakeClient:
+    return FakeClient(harness)
 
 
 async def test_users_and_arrays_take_turns_and_say_when_they_were_sent(
-    house: House, ann: Visitor
+    harness: FeedHarness, ann: FakeClient
 ) -> None:
     await ann.subscribe(interval_ms=100, size=3)
-    start = house.time.now
-    house.time.advance(0.25)
-    user, array = ann.heard()
+    start = harness.time.now
+    harness.time.advance(0.25)
+    user, array = ann.received()
     assert list(user) == ["code", "n", "sent", "user"]
     assert user["user"]["email"] == "ann@example.com"
     assert (user["code"], user["n"], array["code"], array["n"]) == ("user", 1, "array", 2)
@@ -35,13 +35,15 @@ async def test_users_and_arrays_take_turns_and_say_when_they_were_sent(
     assert array["sent"] > user["sent"] >= "2026-11-21T07:27:40.1"
 
 
-async def test_message_n_is_due_n_intervals_after_the_start(house: House, ann: Visitor) -> None:
+async def test_message_n_is_due_n_intervals_after_the_start(
+    harness: FeedHarness, ann: FakeClient
+) -> None:
     await ann.subscribe(interval_ms=10)
-    began = house.time.now
+    began = harness.time.now
     arrivals = []
     for _ in range(100):
-        house.time.advance(0.001)
-        arrivals += [(number, house.time.now - began) for number in ann.numbers()]
+        harness.time.advance(0.001)
+        arrivals += [(number, harness.time.now - began) for number in ann.numbers()]
     first = arrivals[0][1]
     assert 0.010 <= first < 0.010 + 0.001 * PHASES
     assert [number for number, _ in arrivals] == list(range(1, len(arrivals) + 1))
@@ -49,151 +51,164 @@ async def test_message_n_is_due_n_intervals_after_the_start(house: House, ann: V
         assert at == pytest.approx(first + (number - 1) * 0.010)
 
 
-async def test_a_ref_is_answered_before_the_first_message(house: House, ann: Visitor) -> None:
+async def test_a_ref_is_answered_before_the_first_message(
+    harness: FeedHarness, ann: FakeClient
+) -> None:
     await ann.subscribe(interval_ms=1, ref="a")
-    house.time.advance(0.02)
-    heard = ann.heard()
-    assert heard[0] == {"code": "subscribed", "ref": "a"}
-    assert heard[1]["n"] == 1
+    harness.time.advance(0.02)
+    received = ann.received()
+    assert received[0] == {"code": "subscribed", "ref": "a"}
+    assert received[1]["n"] == 1
 
 
-async def test_without_a_ref_nothing_comes_before_its_time(house: House, ann: Visitor) -> None:
+async def test_without_a_ref_nothing_comes_before_its_time(
+    harness: FeedHarness, ann: FakeClient
+) -> None:
     await ann.subscribe(interval_ms=3_600_000)
-    house.time.advance(3_599.9)
-    assert ann.heard() == []
-    house.time.advance(0.2)
+    harness.time.advance(3_599.9)
+    assert ann.received() == []
+    harness.time.advance(0.2)
     assert ann.numbers() == [1]
 
 
 @pytest.mark.parametrize("apart_ms", [0, 1, 3, 9, 10])
 async def test_feeds_are_spread_over_the_phases_however_they_begin(
-    house: House, apart_ms: int
+    harness: FeedHarness, apart_ms: int
 ) -> None:
-    visitors = [Visitor(house) for _ in range(100)]
-    for visitor in visitors:
-        await visitor.subscribe(interval_ms=10)
-        house.time.advance(apart_ms / 1_000)
-    house.time.advance(0.010)
-    for visitor in visitors:
-        visitor.write()
+    clients = [FakeClient(harness) for _ in range(100)]
+    for client in clients:
+        await client.subscribe(interval_ms=10)
+        harness.time.advance(apart_ms / 1_000)
+    harness.time.advance(0.010)
+    for client in clients:
+        client.write()
     together = []
     for _ in range(PHASES):
-        house.time.advance(0.001)
-        together.append(sum(len(visitor.numbers()) for visitor in visitors))
-    assert sum(together) == len(visitors)
-    assert max(together) == len(visitors) / PHASES
+        harness.time.advance(0.001)
+        together.append(sum(len(client.numbers()) for client in clients))
+    assert sum(together) == len(clients)
+    assert max(together) == len(clients) / PHASES
 
 
-async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_grid_stays(
-    house: House, ann: Visitor
+async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_schedule_stays(
+    harness: FeedHarness, ann: FakeClient
 ) -> None:
     await ann.subscribe(interval_ms=10)
-    house.time.advance(0.035)
+    harness.time.advance(0.035)
     before = ann.numbers()
-    house.time.stall(0.050)
+    harness.time.stall(0.050)
     late = ann.numbers()
     assert len(late) == 5
-    house.time.advance(0.100)
+    harness.time.advance(0.100)
     assert len(ann.numbers()) == 10
     assert late[0] == before[-1] + 1
 
 
 async def test_of_a_long_stall_only_a_few_messages_are_made_up_for(
-    house: House, ann: Visitor
+    harness: FeedHarness, ann: FakeClient
 ) -> None:
     await ann.subscribe(interval_ms=1)
-    house.time.stall(60.0)
-    assert ann.numbers() == list(range(1, CATCH_UP + 1))
-    house.time.advance(0.010)
-    assert ann.numbers() == list(range(CATCH_UP + 1, CATCH_UP + 11))
+    harness.time.stall(60.0)
+    assert ann.numbers() == list(range(1, MAX_CATCH_UP + 1))
+    harness.time.advance(0.010)
+    assert ann.numbers() == list(range(MAX_CATCH_UP + 1, MAX_CATCH_UP + 11))
 
 
 async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_lost(
-    house: House, ann: Visitor
+    harness: FeedHarness, ann: FakeClient
 ) -> None:
     await ann.subscribe(interval_ms=10)
-    house.time.advance(0.1)
+    harness.time.advance(0.1)
     last = ann.numbers()[-1]
-    ann.outbox.is_blocked = True
-    house.time.advance(60.0)
-    assert ann.heard() == []
-    ann.outbox.is_blocked = False
-    house.time.advance(0.020)
+    ann.send_queue.is_blocked = True
+    harness.time.advance(60.0)
+    assert ann.received() == []
+    ann.send_queue.is_blocked = False
+    harness.time.advance(0.020)
     assert ann.numbers() == [last + 1, last + 2]
 
 
-async def test_a_paced_feed_never_queues_much_more_than_a_round(house: House, ann: Visitor) -> None:
+async def test_a_periodic_feed_never_queues_much_more_than_a_burst(
+    harness: FeedHarness, ann: FakeClient
+) -> None:
     await ann.subscribe(topics=("array",), interval_ms=1, size=1_000, high=10**15)
-    house.time.advance(10.0)
-    assert ROUND <= ann.outbox.size < 2 * ROUND
+    harness.time.advance(10.0)
+    assert BURST <= ann.send_queue.size < 2 * BURST
 
 
-async def test_another_subscribe_takes_the_place_of_the_first(house: House, ann: Visitor) -> None:
+async def test_another_subscribe_takes_the_place_of_the_first(
+    harness: FeedHarness, ann: FakeClient
+) -> None:
     await ann.subscribe(interval_ms=0)
     ann.write()
     await ann.subscribe(topics=("array",), interval_ms=1_000, ref="b")
-    assert ann.heard()[-1] == {"code": "subscribed", "ref": "b"}
-    house.time.advance(1.5)
-    (array,) = ann.heard()
+    assert ann.received()[-1] == {"code": "subscribed", "ref": "b"}
+    harness.time.advance(1.5)
+    (array,) = ann.received()
     assert (array["code"], array["n"]) == ("array", 1)
-    assert len(house.wheel) == 1
+    assert len(harness.wheel) == 1
 
 
-async def test_unsubscribe_ends_a_feed_and_leaves_nothing_behind(house: House) -> None:
-    paced, eager = Visitor(house), Visitor(house)
+async def test_unsubscribe_ends_a_feed_and_leaves_nothing_behind(harness: FeedHarness) -> None:
+    paced, eager = FakeClient(harness), FakeClient(harness)
     await paced.subscribe(interval_ms=10)
     await eager.subscribe(interval_ms=0)
-    for visitor in (paced, eager):
-        visitor.unsubscribe()
-        visitor.write()
-    house.time.advance(1.0)
-    assert paced.heard() == eager.heard() == []
-    assert len(house.wheel) == 0
+    for client in (paced, eager):
+        client.unsubscribe()
+        client.write()
+    harness.time.advance(1.0)
+    assert paced.received() == eager.received() == []
+    assert len(harness.wheel) == 0
 
 
-def test_unsubscribe_without_a_feed_is_nothing(ann: Visitor) -> None:
+def test_unsubscribe_without_a_feed_is_nothing(ann: FakeClient) -> None:
     ann.unsubscribe()
-    assert ann.heard() == []
+    assert ann.received() == []
 
 
-async def test_a_session_that_ends_takes_its_feed_with_it(house: House) -> None:
-    paced, eager = Visitor(house), Visitor(house)
+async def test_a_session_that_ends_takes_its_feed_with_it(harness: FeedHarness) -> None:
+    paced, eager = FakeClient(harness), FakeClient(harness)
     await paced.subscribe(interval_ms=10)
     await eager.subscribe(interval_ms=0)
-    for visitor in (paced, eager):
-        visitor.session.close("quit")
-        visitor.write()
-        assert visitor.heard() == []
-    assert len(house.wheel) == 0
+    for client in (paced, eager):
+        client.session.close("quit")
+        client.write()
+        assert client.received() == []
+    assert len(harness.wheel) == 0
 
 
-async def test_a_session_that_ended_while_items_were_drawn_gets_no_feed(
-    house: House, ann: Visitor
+async def test_a_session_that_ended_while_items_were_generated_gets_no_feed(
+    harness: FeedHarness, ann: FakeClient
 ) -> None:
-    house.while_opening = lambda: ann.session.close("connection lost")
+    harness.while_opening = lambda: ann.session.close("connection lost")
     await ann.subscribe(interval_ms=10, ref="a")
-    assert ann.heard() == []
-    assert len(house.wheel) == 0
+    assert ann.received() == []
+    assert len(harness.wheel) == 0
 
 
 async def test_without_what_makes_items_the_refusal_says_how_to_install_it(
-    house: House, ann: Visitor
+    harness: FeedHarness, ann: FakeClient
 ) -> None:
     def fail() -> None:
         raise ModuleNotFoundError("No module named 'faker'")
 
-    house.while_opening = fail
-    with pytest.raises(Refusal) as refusal:
+    harness.while_opening = fail
+    with pytest.raises(Refusal) as raised:
         await ann.subscribe(ref="a")
-    error = refusal.value.error
+    error = raised.value.error
     assert (error.reason, error.ref) == ("unsupported", "a")
     assert error.detail.endswith("pip install 'chatd[feed]'")
 
 
 @pytest.mark.parametrize(("is_interrupted", "mark"), [(False, ""), (True, ", interrupted")])
 def test_the_timing_of_a_block_is_logged(
-    house: House, ann: Visitor, caplog: pytest.LogCaptureFixture, *, is_interrupted: bool, mark: str
+    harness: FeedHarness,
+    ann: FakeClient,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    is_interrupted: bool,
+    mark: str,
 ) -> None:
     caplog.set_level(logging.INFO)
-    house.feeds.block(ann.session, Block(5, 4.98, is_interrupted))
+    harness.feeds.block(ann.session, Block(5, 4.98, is_interrupted))
     assert caplog.messages == [f"192.0.2.1:40000: block of 5 in 4.980 s{mark}"]
