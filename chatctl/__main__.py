@@ -38,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with streams.printed():
             args = _parser().parse_args(argv)
         return _run(args)
-    except ClientError as failure:
+    except ClientError as error:
         from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
 
-        print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201 - talk
-        if isinstance(failure, streams.OutputError):
+        print(f"{PROGRAM}: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - talk
+        if isinstance(error, streams.OutputError):
             streams.abandon()
-        return failure.exit_code
+        return error.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:

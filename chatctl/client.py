@@ -147,7 +147,7 @@ class Client(Visitor):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(host, port, **options)
-        self.fault = ""
+        self.warning = ""
         """What is wrong with what the state folder holds for the name, for people."""
         self._identities = None if state is None else Identities(Address(host, port), state)
         self._held = ExitStack()
@@ -177,15 +177,15 @@ class Client(Visitor):
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
-            if failure is None:
+            if exc is None:
                 self._mark()
         finally:
-            await super().__aexit__(kind, failure, trace)
+            await super().__aexit__(exc_type, exc, traceback)
             self._held.close()
 
     async def hello(
@@ -216,7 +216,7 @@ class Client(Visitor):
                 hello = ledger.place_in(hello, resume=resume)
             welcome, _ = await self._session.ask(hello, Hello, Welcome, self._timeout)
             self._held.push(attempt.pop_all())
-        self.fault = identity.fault
+        self.warning = identity.warning
         self._outbox.begin(ledger, welcome.max_inflight or None)
         if ledger is not None:
             ledger.begin(hello, welcome)

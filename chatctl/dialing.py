@@ -28,12 +28,12 @@ async def connected(
             opened = await connecting
     except TimeoutError:
         problem = f"nothing answered within {within:g} s"
-    except socket.gaierror as failure:
+    except socket.gaierror as error:
         raise NoSuchHostError(
-            f"cannot connect to {address}: {reason(failure)}; is the name right?"
+            f"cannot connect to {address}: {reason(error)}; is the name right?"
         ) from None
-    except OSError as failure:
-        problem = reason(failure)
+    except OSError as error:
+        problem = reason(error)
     else:
         transport = transport_of(opened)
         if not _is_itself(transport):
@@ -43,14 +43,14 @@ async def connected(
     raise CannotConnectError(f"cannot connect to {address}: {problem}")
 
 
-def reason(failure: OSError) -> str:
+def reason(error: OSError) -> str:
     """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
-    if failure.errno is not None and failure.errno > 0:
-        return os.strerror(failure.errno).lower()
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
     # Where a name has several addresses, the errors of all of them come as one text.
-    numbers = {int(number) for number in _ERRNO.findall(str(failure))}
+    numbers = {int(number) for number in _ERRNO.findall(str(error))}
     reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
-    return reasons or (failure.strerror or str(failure)).lower()
+    return reasons or (error.strerror or str(error)).lower()
 
 
 def _is_itself(transport: asyncio.BaseTransport) -> bool:

@@ -67,15 +67,15 @@ class Feed:
         """Whether the program has taken all that came."""
         return self._inbox is not None and not self._inbox
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
+    def refuse(self, key: Key, error: RefusedError) -> None:
         """Take the refusal of what was asked again on a new link."""
         if self._inbox is not None and key == self._order.ref:
-            self._inbox.end(refusal)
+            self._inbox.end(error)
 
-    def end(self, failure: Exception | None) -> None:
+    def end(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""
         if self._inbox is not None:
-            self._inbox.end(failure)
+            self._inbox.end(error)
 
     def _begin(self, answer: Subscribed) -> None:
         # What a feed before this one sent has all come.

@@ -31,11 +31,11 @@ class NameInUseError(ClientError):
 
 
 class Identity(NamedTuple):
-    """A name of ours: its token, its ledger if one can be kept, and in `fault` what is wrong."""
+    """A name of ours: its token, its ledger if one can be kept, and in `error` what is wrong."""
 
     token: str
     ledger: Ledger | None = None
-    fault: str = ""
+    warning: str = ""
 
 
 class Identities:
@@ -53,8 +53,8 @@ class Identities:
         """
         try:
             file = self._open(name)
-        except OSError as failure:
-            yield Identity(new_token(), None, self._explain(failure))
+        except OSError as error:
+            yield Identity(new_token(), None, self._explain(error))
             return
         try:
             _lock(file, name)
@@ -64,11 +64,11 @@ class Identities:
                 if not kept:
                     _write(file, token)
                 ledger = Ledger(self._path(name).with_suffix(".ledger"), self._server, name)
-            except OSError as failure:
-                yield Identity(token, None, self._explain(failure))
+            except OSError as error:
+                yield Identity(token, None, self._explain(error))
                 return
             with closing(ledger):
-                yield Identity(token, ledger, ledger.fault)
+                yield Identity(token, ledger, ledger.warning)
         finally:
             os.close(file)
 
@@ -97,9 +97,9 @@ class Identities:
             os.close(file)
         return True
 
-    def _explain(self, failure: OSError) -> str:
+    def _explain(self, error: OSError) -> str:
         return (
-            f"nothing can be kept in {self.directory}: {why(failure)}; "
+            f"nothing can be kept in {self.directory}: {why(error)}; "
             "what is not acknowledged when this ends is lost"
         )
 

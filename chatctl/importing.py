@@ -45,12 +45,12 @@ class Summary:
         self.present = 0
         self.skipped = 0
         self.failed = 0
-        self._failure = Exit.OK
+        self._failure_code = Exit.OK
 
     @property
     def exit_code(self) -> Exit:
         """What a script is told: why every line failed, or that some did."""
-        return Exit.PARTIAL if self.failed and (self.sent or self.present) else self._failure
+        return Exit.PARTIAL if self.failed and (self.sent or self.present) else self._failure_code
 
     def deliver(self, receipt: Receipt) -> None:
         """Count a message that is in the log."""
@@ -59,10 +59,10 @@ class Summary:
         else:
             self.sent += 1
 
-    def fail(self, failure: ClientError) -> None:
+    def fail(self, error: ClientError) -> None:
         """Count a line that is no message, or one that was not delivered."""
         self.failed += 1
-        self._failure = self._failure or failure.exit_code
+        self._failure_code = self._failure_code or error.exit_code
 
     def __str__(self) -> str:
         counts = {
@@ -90,8 +90,8 @@ class Reader:
         """
         try:
             record = _decode(line)
-        except msgspec.DecodeError as fault:
-            raise UsageError(f"not a message: {fault}") from None
+        except msgspec.DecodeError as error:
+            raise UsageError(f"not a message: {error}") from None
         message = self._sent_by_me(record)
         if message is None or message.ref is not UNSET:
             return message
@@ -140,9 +140,9 @@ async def send_file(
         ref = message.ref or ""
         try:
             receipt = await _deliver(sender, message, ref)
-        except (RefusedError, AnswerTimeoutError, UsageError) as failure:
-            summary.fail(failure)
-            report(number, failure)
+        except (RefusedError, AnswerTimeoutError, UsageError) as error:
+            summary.fail(error)
+            report(number, error)
         else:
             summary.deliver(receipt)
             report(number, Imported(number, ref, receipt.id, receipt.duplicate))
@@ -159,9 +159,9 @@ async def send_file(
                     continue
                 try:
                     message = reader.read(line)
-                except UsageError as fault:
-                    summary.fail(fault)
-                    report(number, fault)
+                except UsageError as error:
+                    summary.fail(error)
+                    report(number, error)
                     continue
                 if message is None:
                     summary.skipped += 1
@@ -169,8 +169,8 @@ async def send_file(
                     continue
                 await places.acquire()
                 group.create_task(send(number, message))
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
 
 
 async def _deliver(sender: Sender, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
@@ -178,5 +178,5 @@ async def _deliver(sender: Sender, message: Outgoing | OutgoingBroadcast, ref: s
         if isinstance(message, Outgoing):
             return await sender.send(message.to, message.content, ref=ref)
         return await sender.broadcast(message.content, ref=ref)
-    except ValueError as fault:
-        raise UsageError(str(fault)) from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None

@@ -18,14 +18,14 @@ E = TypeVar("E")
 
 
 class Inbox(Generic[E]):
-    """A bounded queue of events that ends, with or without a failure."""
+    """A bounded queue of events that ends, with or without an error."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._events: deque[E] = deque()
         self._changed = asyncio.Event()
         self._has_ended = False
-        self._failure: Exception | None = None
+        self._error: Exception | None = None
 
     def __len__(self) -> int:
         return len(self._events)
@@ -43,17 +43,17 @@ class Inbox(Generic[E]):
         self._changed.set()
         return True
 
-    def end(self, failure: Exception | None = None) -> None:
-        """Let the reader see the end behind what has arrived: a stop, or `failure`."""
+    def end(self, error: Exception | None = None) -> None:
+        """Let the reader see the end behind what has arrived: a stop, or `error`."""
         self._has_ended = True
-        self._failure = failure
+        self._error = error
         self._changed.set()
 
     async def get(self) -> E | None:
         """Return the next event, None at the end; raises the failure it ended with."""
         while not self._events:
-            if self._failure is not None:
-                raise self._failure
+            if self._error is not None:
+                raise self._error
             if self._has_ended:
                 return None
             self._changed.clear()

@@ -74,8 +74,8 @@ class Conversation:
                     task.cancel()
                 await self._client.quit()
                 await listening
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        except BaseExceptionGroup as error:
+            raise error.exceptions[0] from None
         if interrupted:
             return Exit.INTERRUPTED
         if lost:
@@ -101,8 +101,8 @@ class Conversation:
     def _drawn(self) -> None:
         try:
             self._client.seen(*self._screen.shown())
-        except ClientError as failure:
-            self._screen.show_failure(failure)
+        except ClientError as error:
+            self._screen.show_failure(error)
 
     def _accept(self, text: str) -> bool:
         match read(text):
@@ -129,8 +129,8 @@ class Conversation:
         self._prompt.refresh()
         try:
             self._screen.acknowledged(own, await deliver(own.message, self._client))
-        except ClientError as failure:
-            self._screen.failed(own, failure)
+        except ClientError as error:
+            self._screen.failed(own, error)
         except asyncio.CancelledError:
             self._screen.failed(own, PartialError("not acknowledged"))
             raise
@@ -140,8 +140,8 @@ class Conversation:
     async def _show_names(self) -> None:
         try:
             self._screen.show_present(await self._client.who())
-        except ClientError as failure:
-            self._screen.show_failure(failure)
+        except ClientError as error:
+            self._screen.show_failure(error)
         self._prompt.refresh()
 
     async def _refresh_names(self) -> None:

@@ -55,14 +55,14 @@ class Introductions:
         """Whether the program has taken all that came."""
         return self._has_entered and not self._inbox
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
+    def refuse(self, key: Key, error: RefusedError) -> None:
         """Take the refusal of what was asked again on a new link."""
         if self._wish is not None and key == self._wish.ref:
-            self._inbox.end(refusal)
+            self._inbox.end(error)
 
-    def end(self, failure: Exception | None) -> None:
+    def end(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""
-        self._inbox.end(failure)
+        self._inbox.end(error)
 
     def _listed(self, answer: PeerList) -> None:
         if self._wish is not None and answer.ref == self._wish.ref:

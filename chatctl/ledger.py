@@ -67,7 +67,7 @@ class Ledger:
     """The ledger of `name` at `server` in the file at `path`, which nobody else may have open.
 
     Raises OSError where there can be none. A file that cannot be understood is set aside, which
-    `fault` then tells, and a new one begun.
+    `error` then tells, and a new one begun.
     """
 
     def __init__(self, path: Path, server: str, name: str) -> None:
@@ -75,7 +75,7 @@ class Ledger:
         """The log that `last` counts in; empty while nothing is known."""
         self.last = 0
         """The newest id that the program is done with."""
-        self.fault = ""
+        self.warning = ""
         """What is wrong with what was kept, for people."""
         self._path = path
         self._head = _Head(_VERSION, server, name)
@@ -118,8 +118,8 @@ class Ledger:
         self._bytes -= len(_encode(message))
         try:
             self._append(_encode(_Settled(ref)))
-        except LedgerError as failure:
-            self.fault = str(failure)
+        except LedgerError as error:
+            self.warning = str(error)
         self._shrink()
 
     def place_in(self, hello: Hello, *, resume: bool) -> Hello:
@@ -167,8 +167,8 @@ class Ledger:
         try:
             if rows:
                 self._understand(rows)
-        except ValueError as fault:
-            self._set_aside(str(fault))
+        except ValueError as error:
+            self._set_aside(str(error))
             rows = []
         if not rows:
             self._rows.append(_encode(self._head))
@@ -199,7 +199,7 @@ class Ledger:
         self._rows = Rows(self._path)
         self.log, self.last = "", 0
         self._unsettled.clear()
-        self.fault = (
+        self.warning = (
             f"what was kept for {self._head.name} cannot be read ({finding}) and is set aside as "
             f"{aside}; messages may be missing, and some that were not acknowledged are not sent"
         )
@@ -207,8 +207,8 @@ class Ledger:
     def _append(self, row: bytes) -> None:
         try:
             self._rows.append(row)
-        except OSError as failure:
-            raise LedgerError(f"cannot write {self._path}: {why(failure)}") from None
+        except OSError as error:
+            raise LedgerError(f"cannot write {self._path}: {why(error)}") from None
 
     def _shrink(self) -> None:
         """Drop what means nothing any more, once that is much."""

@@ -119,22 +119,22 @@ class Leg:
         if self._stamps.is_complete:
             _settle(self._over)
 
-    def _fail(self, failure: Exception) -> None:
-        """End with `failure` what is being waited for; there will be no counts."""
+    def _fail(self, error: Exception) -> None:
+        """End with `error` what is being waited for; there will be no counts."""
         self._pacer.stop()
         _settle(self._parted)
-        if not _settle(self._granted, failure):
-            _settle(self._over, failure)
+        if not _settle(self._granted, error):
+            _settle(self._over, error)
 
 
-def _settle(stage: "asyncio.Future[None]", failure: Exception | None = None) -> bool:
+def _settle(stage: "asyncio.Future[None]", error: Exception | None = None) -> bool:
     """End a stage; return whether it had not ended before."""
     if stage.done():
         return False
-    if failure is None:
+    if error is None:
         stage.set_result(None)
     else:
-        stage.set_exception(failure)
+        stage.set_exception(error)
         stage.exception()  # it may be that nobody waits for it any more
     return True
 

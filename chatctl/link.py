@@ -100,6 +100,6 @@ class Link:
                 except TimeoutError:
                     if not limit.expired():  # the system's own, ETIMEDOUT
                         raise
-        except OSError as failure:
-            raise LinkLostError(reason(failure)) from None
+        except OSError as error:
+            raise LinkLostError(reason(error)) from None
         raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")

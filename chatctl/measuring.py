@@ -36,8 +36,8 @@ class Wish(NamedTuple):
         """Read what was typed, in s; raises UsageError."""
         try:
             check_id(identity)
-        except ValueError as fault:
-            raise UsageError(f"--id: {fault}") from None
+        except ValueError as error:
+            raise UsageError(f"--id: {error}") from None
         if not 0 < interval <= duration:
             raise UsageError("--interval is to be more than 0 and no longer than --duration")
         return cls(identity, round(interval * 1e9), round(duration / interval))
@@ -97,8 +97,8 @@ async def _watched(
             watching = group.create_task(_watch(record, clock, display))
             failure = await going
             watching.cancel()
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
     return failure
 
 

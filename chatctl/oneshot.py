@@ -59,8 +59,8 @@ async def signed_in(
     async with telling_what_is_kept(client), client:
         if exactly:
             await client.hello(wanted, resume=False)
-            if client.fault:
-                say(client.fault)
+            if client.warning:
+                say(client.warning)
         else:
             await _take_any(client, settings, wanted, resume=False)
         telling = asyncio.create_task(tell(client))

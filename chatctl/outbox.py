@@ -52,8 +52,8 @@ class Outbox:
         for message in ledger.unsettled if ledger is not None else ():
             try:
                 self._post(message)
-            except RefusedError as refusal:
-                self._refused(message, refusal)
+            except RefusedError as error:
+                self._refused(message, error)
 
     async def send(self, message: Chat, within: float | None) -> tuple[Ack, Question]:
         """Send `message`, which has a ref, and wait up to `within` s for its acknowledgement.
@@ -92,15 +92,15 @@ class Outbox:
                 self._settle(ref)
                 if not sending.waiting:
                     self._tell(Delivered(sending.message, ack.id, bool(ack.duplicate)))
-            case RefusedError() as refusal if refusal.error.ref == ref and sending.waiting:
+            case RefusedError() as error if error.error.ref == ref and sending.waiting:
                 self._settle(ref)
-            case RefusedError() as refusal if refusal.error.ref == ref:
-                self._refused(sending.message, refusal)
+            case RefusedError() as error if error.error.ref == ref:
+                self._refused(sending.message, error)
 
-    def _refused(self, message: Chat, refusal: RefusedError) -> None:
+    def _refused(self, message: Chat, error: RefusedError) -> None:
         """Tell of a refusal that nobody waits for; it is kept until that was told."""
-        is_kept = refusal.reason in TRANSIENT
-        if self._tell(Undelivered(message, refusal.error, is_kept)) and not is_kept:
+        is_kept = error.reason in TRANSIENT
+        if self._tell(Undelivered(message, error.error, is_kept)) and not is_kept:
             self._settle(message.ref or "")
 
     def _settle(self, ref: str) -> None:

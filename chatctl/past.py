@@ -114,5 +114,5 @@ def line(message: Delivery, me: str) -> str:
 def _sent_ns(message: Delivery) -> int:
     try:
         return parse_time(message.sent or "")
-    except ValueError as fault:
-        raise ProtocolError(f"in history: {fault}") from None
+    except ValueError as error:
+        raise ProtocolError(f"in history: {error}") from None

@@ -25,21 +25,21 @@ async def send_lines(
 
     async def send_one(number: int, line: str, before: list[asyncio.Task[None]]) -> None:
         nonlocal sent
-        failure = None
+        error = None
         try:
             receipt = await send(line)
-        except ClientError as fault:
-            failure = fault
+        except ClientError as exc:
+            error = exc
         if before:
             await asyncio.wait(before)
-        if failure is None:
+        if error is None:
             report(receipt)
             sent += 1
             places.release()
         elif sent:
-            raise PartialError(f"line {number}: {failure}; {sent} sent before it") from failure
+            raise PartialError(f"line {number}: {error}; {sent} sent before it") from error
         else:
-            raise failure
+            raise error
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -50,5 +50,5 @@ async def send_lines(
                 if line.strip():
                     await places.acquire()
                     before = [group.create_task(send_one(number, line, before))]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as exc:
+        raise exc.exceptions[0] from None

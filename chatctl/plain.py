@@ -55,8 +55,8 @@ async def converse(client: Talker, lines: AsyncIterator[str], report: Report) ->
             await speaker.speak(lines, group)
             await client.quit()
             await listening
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
     if speaker.failed:
         raise PartialError(f"{speaker.failed} of {speaker.asked} lines were not acknowledged")
 
@@ -98,8 +98,8 @@ class _Speaker:
             else:
                 receipt = await deliver(message, self._client)
                 self._report.acknowledged(number, message, receipt)
-        except ClientError as failure:
+        except ClientError as error:
             self.failed += 1
-            self._report.failed(number, failure)
+            self._report.failed(number, error)
         finally:
             self._places.release()

@@ -74,8 +74,8 @@ def draw(record: Exchange, report: Report, path: Path) -> None:
         _draw_stability(figure.add_subplot(grid[1, 3:]), phases, record.interval_ns)
         try:
             figure.savefig(path, dpi=160)
-        except OSError as fault:
-            raise PartialError(f"cannot write {path}: {why(fault)}") from None
+        except OSError as error:
+            raise PartialError(f"cannot write {path}: {why(error)}") from None
 
 
 def _title(record: Exchange, report: Report) -> str:

@@ -81,7 +81,7 @@ class Questions:
         question.settle(answer)
         return True
 
-    def fail(self, failure: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """Give up all questions."""
         for key in list(self._open):
-            self.answer(key, failure)
+            self.answer(key, error)

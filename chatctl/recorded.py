@@ -18,10 +18,10 @@ def read(path: Path) -> tuple[BlockAnalysis, ...]:
         # Whatever is no ASCII cannot be timestamp data, and is reported with its line.
         with path.open(encoding="ascii", errors="backslashreplace") as lines:
             return analyze_blocks(parse_blocks(lines))
-    except OSError as fault:
-        raise UsageError(f"cannot read {path}: {why(fault)}") from None
-    except ValueError as fault:
-        raise UsageError(f"{path} is no time file: {fault}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {why(error)}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is no time file: {error}") from None
 
 
 def render(number: int, block: BlockAnalysis) -> str:

@@ -40,8 +40,8 @@ class Redial(Generic[L]):
             return await self._dial()
         except NoSuchHostError:
             raise
-        except CannotConnectError as failure:
-            raise CannotConnectError(f"{failure}; is chatd running there?") from None
+        except CannotConnectError as error:
+            raise CannotConnectError(f"{error}; is chatd running there?") from None
 
     def lose(self, reason: str) -> None:
         """Note that the connection is gone."""
@@ -69,8 +69,8 @@ class Redial(Generic[L]):
         while True:
             try:
                 return await self._dial()
-            except CannotConnectError as failure:
-                self.lose(str(failure))
+            except CannotConnectError as error:
+                self.lose(str(error))
             await self._wait()
 
     async def _wait(self) -> None:

@@ -36,7 +36,7 @@ class Report(Protocol):
     ) -> None:
         """Report that it is in the log."""
 
-    def failed(self, line: int, failure: ClientError) -> None:
+    def failed(self, line: int, error: ClientError) -> None:
         """Report that it was not sent, or not acknowledged."""
 
 
@@ -71,9 +71,9 @@ class PlainReport:
     ) -> None:
         """Say nothing: no news is good news."""
 
-    def failed(self, line: int, failure: ClientError) -> None:
+    def failed(self, line: int, error: ClientError) -> None:
         """Tell which line it was."""
-        say(f"line {line}: {visible(str(failure))}")
+        say(f"line {line}: {visible(str(error))}")
 
 
 class JsonReport:
@@ -111,12 +111,10 @@ class JsonReport:
             }
         )
 
-    def failed(self, line: int, failure: ClientError) -> None:
+    def failed(self, line: int, error: ClientError) -> None:
         """Print the error; the reason is the server's, or the name of the exit code."""
-        reason = (
-            failure.reason if isinstance(failure, RefusedError) else failure.exit_code.name.lower()
-        )
-        print_json({"code": "error", "line": line, "reason": reason, "detail": str(failure)})
+        reason = error.reason if isinstance(error, RefusedError) else error.exit_code.name.lower()
+        print_json({"code": "error", "line": line, "reason": reason, "detail": str(error)})
 
 
 def _tell(text: str) -> None:

@@ -32,10 +32,10 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
         return cls(seq, request, answer.data, round(answer.wait * 1e3, 3))
 
     @classmethod
-    def failed(cls, seq: int, request: str, failure: ClientError) -> "Outcome":
+    def failed(cls, seq: int, request: str, error: ClientError) -> "Outcome":
         """Return the outcome of a request without an answer."""
-        reason = failure.reason if isinstance(failure, RefusedError) else "timeout"
-        return cls(seq, request, error=reason, detail=str(failure))
+        reason = error.reason if isinstance(error, RefusedError) else "timeout"
+        return cls(seq, request, error=reason, detail=str(error))
 
     def to_json(self) -> str:
         """Return it for programs."""
@@ -55,7 +55,7 @@ class Summary:
         self.sent = 0
         self.answered = 0
         self.failed = 0
-        self._failure = Exit.OK
+        self._failure_code = Exit.OK
         self._shortest = math.inf
         self._longest = 0.0
         self._together = 0.0
@@ -63,7 +63,7 @@ class Summary:
     @property
     def exit_code(self) -> Exit:
         """What a script is told: why none was answered, or that some were not."""
-        return Exit.PARTIAL if self.failed and self.answered else self._failure
+        return Exit.PARTIAL if self.failed and self.answered else self._failure_code
 
     def succeed(self, answer: Answer) -> None:
         """Count an answer."""
@@ -72,10 +72,10 @@ class Summary:
         self._longest = max(self._longest, answer.wait)
         self._together += answer.wait
 
-    def fail(self, failure: ClientError) -> None:
+    def fail(self, error: ClientError) -> None:
         """Count a request that was refused, or not answered in time."""
         self.failed += 1
-        self._failure = self._failure or failure.exit_code
+        self._failure_code = self._failure_code or error.exit_code
 
     def __str__(self) -> str:
         counts = {
@@ -108,9 +108,9 @@ async def send_requests(
     async def send(seq: int, text: str) -> None:
         try:
             answer = await request(text)
-        except (RefusedError, AnswerTimeoutError) as failure:
-            summary.fail(failure)
-            report(Outcome.failed(seq, text, failure))
+        except (RefusedError, AnswerTimeoutError) as error:
+            summary.fail(error)
+            report(Outcome.failed(seq, text, error))
         else:
             summary.succeed(answer)
             report(Outcome.answered(seq, text, answer))
@@ -123,5 +123,5 @@ async def send_requests(
                 await places.acquire()
                 summary.sent += 1
                 group.create_task(send(summary.sent, text))
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None

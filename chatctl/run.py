@@ -94,10 +94,10 @@ class Run:
         except asyncio.CancelledError:
             self.is_interrupted = True
             _take_back_cancellation()
-        except ClientError as failure:
+        except ClientError as error:
             if not self._record.sent_ns:
                 raise
-            return str(failure)
+            return str(error)
         finally:
             self._alarm.close()
             self._end_outage(None)
@@ -112,8 +112,8 @@ class Run:
             await leg.ask(self._identity, self._timeout)
             self._end_outage(time.monotonic_ns())
             await leg.finish()
-        except (LinkLostError, ClientError) as failure:
-            self._lose(failure)
+        except (LinkLostError, ClientError) as error:
+            self._lose(error)
         finally:
             loop.remove_reader(self._alarm)
             link.close()
@@ -125,19 +125,19 @@ class Run:
             self.server = self.server or ServerCounts()
             self.server.add(end)
 
-    def _lose(self, failure: LinkLostError | ClientError) -> None:
+    def _lose(self, error: LinkLostError | ClientError) -> None:
         """Note that the connection is gone; raise where there is no use in coming back."""
-        if isinstance(failure, LinkLostError) and not self._record.sent_ns:
-            detail = f"the connection was lost before the exchange began: {failure}"
+        if isinstance(error, LinkLostError) and not self._record.sent_ns:
+            detail = f"the connection was lost before the exchange began: {error}"
             raise CannotConnectError(detail) from None
-        is_passing = isinstance(failure, LinkLostError | AnswerTimeoutError) or (
-            isinstance(failure, RefusedError) and failure.reason in _PASSING
+        is_passing = isinstance(error, LinkLostError | AnswerTimeoutError) or (
+            isinstance(error, RefusedError) and error.reason in _PASSING
         )
         if not is_passing or not self._record.sent_ns:
-            raise failure
-        self._redial.lose(str(failure))
+            raise error
+        self._redial.lose(str(error))
         if self._lost is None:
-            self._lost = time.monotonic_ns(), str(failure)
+            self._lost = time.monotonic_ns(), str(error)
 
     def _end_outage(self, now_ns: int | None) -> None:
         """Note that the exchange goes on, or, without `now_ns`, that it never will."""

@@ -127,9 +127,9 @@ class Screen:
         """Note that a message is in the log."""
         self._settle(own, (QUIET, f"  ✓ {round_trip(receipt.round_trip)}"), receipt.id)
 
-    def failed(self, own: Own, failure: ClientError) -> None:
+    def failed(self, own: Own, error: ClientError) -> None:
         """Note that a message was not sent, and why."""
-        self._settle(own, (WRONG, f"  ✗ {visible(str(failure))}"))
+        self._settle(own, (WRONG, f"  ✗ {visible(str(error))}"))
 
     def present(self, users: Iterable[str]) -> None:
         """Note who is there."""
@@ -141,9 +141,9 @@ class Screen:
         lines: list[Line] = [[("", text)] for text in listing(self._present.values())]
         self._add(lambda columns: lines)
 
-    def show_failure(self, failure: ClientError) -> None:
+    def show_failure(self, error: ClientError) -> None:
         """Show what went wrong with something that is no message."""
-        self._remark(visible(str(failure)), is_wrong=True)
+        self._remark(visible(str(error)), is_wrong=True)
 
     def complete(self, typed: str) -> str:
         """Return `typed` with the name of somebody else completed; show the choices if need be."""

@@ -72,7 +72,7 @@ class Session:
         self._is_ready = False
         self._is_leaving = False
         self._farewell = ""
-        self._failure: Exception | None = None
+        self._error: Exception | None = None
 
     @property
     def local_host(self) -> str:
@@ -104,8 +104,8 @@ class Session:
 
     def check(self, message: Message) -> bytes:
         """Return `message` as a line; raises what forbids to send it, now or ever."""
-        if self._failure is not None:
-            raise self._failure
+        if self._error is not None:
+            raise self._error
         if self._is_leaving:
             raise CannotConnectError("this client has quit; make another one")
         line = encode(message)
@@ -180,12 +180,12 @@ class Session:
         await self._link.closed()
         self._end(None)
 
-    def _end(self, failure: Exception | None) -> None:
-        self._failure = failure
+    def _end(self, error: Exception | None) -> None:
+        self._error = error
         self._is_ready = False
-        self._questions.fail(failure or CannotConnectError("this client has quit"))
-        self._inbox.end(failure)
-        self.standing.end(failure)
+        self._questions.fail(error or CannotConnectError("this client has quit"))
+        self._inbox.end(error)
+        self.standing.end(error)
 
     def _pace(self) -> None:
         """Read on unless an inbox is full; while an answer is awaited, and at the end, always."""
@@ -207,9 +207,9 @@ class Session:
                 if self._is_leaving:
                     return
                 await self._reopen()
-        except Exception as failure:
+        except Exception as error:
             self._link.close()
-            self._end(failure)
+            self._end(error)
 
     async def _read(self) -> None:
         """Take what comes until the link is lost, or closed on purpose."""

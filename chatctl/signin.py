@@ -24,7 +24,7 @@ _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 class Greeter(Protocol):
     """What signing in needs of a client."""
 
-    fault: str
+    warning: str
     """What is wrong with what was kept for the name."""
 
     async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
@@ -58,15 +58,15 @@ async def take_name(
                     welcome = await client.hello(name, presence=presence, resume=resume)
             except NameInUseError:  # another program of ours was faster
                 taken = name
-            except RefusedError as refusal:
-                if refusal.reason not in _TAKEN:
+            except RefusedError as error:
+                if error.reason not in _TAKEN:
                     raise
                 taken = name
                 if name == wanted:  # a name like one like it would be an odd one
-                    offered = refusal.suggestion
+                    offered = error.suggestion
             else:
-                if client.fault:
-                    say(client.fault)
+                if client.warning:
+                    say(client.warning)
                 return welcome
         tried.add(name)
         name = next_name(wanted, tried, offered, identities.holds)

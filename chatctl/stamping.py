@@ -100,8 +100,8 @@ class Stamping:
             heard_ns = parse_time(stamp.heard_at or "") if heard else 0
             arrival = Arrival(self._before + stamp.n, sent_ns, heard, heard_ns, arrived_ns)
             check_heard(arrival, len(self._record.sent_ns))
-        except ValueError as fault:
-            raise ProtocolError(f"the server sent a stamp that cannot be: {fault}") from None
+        except ValueError as error:
+            raise ProtocolError(f"the server sent a stamp that cannot be: {error}") from None
         self._record.arrivals.append(arrival)
         self._rows.add(self._incoming + stamp.sent)
         self.received += 1

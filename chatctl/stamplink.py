@@ -76,8 +76,8 @@ class StampLink(asyncio.Protocol):
             for message in self._decoder.feed(chunk):
                 if self._hear is not None:
                     self._hear(message, self._heard_ns)
-        except Exception as failure:
-            self._end(failure)
+        except Exception as error:
+            self._end(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end; the loop calls this."""
@@ -91,12 +91,12 @@ class StampLink(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._silence / _CHECKS, self._watch)
 
-    def _end(self, failure: Exception) -> None:
+    def _end(self, error: Exception) -> None:
         lose = self._lose
         self._let_go()
         self._transport.abort()
         if lose is not None:
-            lose(failure)
+            lose(error)
 
     def _let_go(self) -> None:
         self._hear = self._lose = None

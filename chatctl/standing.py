@@ -20,10 +20,10 @@ class Standing(Protocol):
     def is_hungry(self) -> bool:
         """Whether the program has caught up, so that reading must not pause for other things."""
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
+    def refuse(self, key: Key, error: RefusedError) -> None:
         """Take a refusal that answers no question; `key` tells whose it is."""
 
-    def end(self, failure: Exception | None) -> None:
+    def end(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""
 
 
@@ -51,12 +51,12 @@ class Standings:
         """Whether one of them wants more."""
         return any(standing.is_hungry for standing in self._all)
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
+    def refuse(self, key: Key, error: RefusedError) -> None:
         """Hand a refusal to whomever it concerns."""
         for standing in self._all:
-            standing.refuse(key, refusal)
+            standing.refuse(key, error)
 
-    def end(self, failure: Exception | None) -> None:
+    def end(self, error: Exception | None) -> None:
         """Let all of them end."""
         for standing in self._all:
-            standing.end(failure)
+            standing.end(error)

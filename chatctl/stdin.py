@@ -20,8 +20,8 @@ def open_to_read(path: str) -> int:
     """Return a descriptor of the file at `path`; raises UsageError."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as failure:
-        raise UsageError(f"cannot read {path}: {why(failure)}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {why(error)}") from None
 
 
 async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> AsyncIterator[str]:
@@ -47,8 +47,8 @@ async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> 
             room.acquire()
             try:
                 chunk = os.read(descriptor, _CHUNK)
-            except OSError as fault:
-                chunk = fault
+            except OSError as error:
+                chunk = error
             try:
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
             except RuntimeError:  # the loop was closed: nobody listens any more

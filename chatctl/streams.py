@@ -28,8 +28,8 @@ def write(text: str) -> None:
     """Write a line to stdout, at once; raises BrokenPipeError when nobody reads it, OutputError."""
     try:
         print(text, flush=True)  # noqa: T201 - this is where data leaves
-    except OSError as fault:
-        raise _explained(fault) from None
+    except OSError as error:
+        raise _explained(error) from None
 
 
 def write_bytes(lines: bytes) -> None:
@@ -38,8 +38,8 @@ def write_bytes(lines: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
-    except OSError as fault:
-        raise _explained(fault) from None
+    except OSError as error:
+        raise _explained(error) from None
 
 
 @contextmanager
@@ -50,8 +50,8 @@ def printed() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
-    except OSError as fault:
-        raise _explained(fault) from None
+    except OSError as error:
+        raise _explained(error) from None
 
 
 def abandon() -> None:
@@ -61,7 +61,7 @@ def abandon() -> None:
         os.dup2(nowhere, stream.fileno())
 
 
-def _explained(fault: OSError) -> Exception:
-    if isinstance(fault, BrokenPipeError):
-        return fault
-    return OutputError(f"cannot write to stdout: {why(fault)}")
+def _explained(error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError):
+        return error
+    return OutputError(f"cannot write to stdout: {why(error)}")

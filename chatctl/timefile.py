@@ -32,9 +32,9 @@ class TimeFile:
         self._file = _open_locked(path)
         try:
             self._recorder = Recorder(self._file)
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError) as error:
             self._file.close()
-            raise UsageError(f"cannot use {path}: {why(fault)}") from None
+            raise UsageError(f"cannot use {path}: {why(error)}") from None
         # Both ends of a deque may be used by two threads at once.
         self._queue: deque[str | _Work] = deque()
         self._closing = Event()
@@ -51,9 +51,9 @@ class TimeFile:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._closing.set()
         self._thread.join()
@@ -88,18 +88,18 @@ class TimeFile:
             rows = []
             item(self._recorder)
         self._recorder.write(rows)
-        fault = self._recorder.fault
-        if fault is not None and not was_failing:
-            self._tell(f"cannot write {self.path}: {why(fault)}; the exchange goes on without")
-        elif fault is None and was_failing:
+        error = self._recorder.fault
+        if error is not None and not was_failing:
+            self._tell(f"cannot write {self.path}: {why(error)}; the exchange goes on without")
+        elif error is None and was_failing:
             self._tell(f"{self.path} is written again; {self.lost} rows were lost")
 
 
 def _open_locked(path: Path) -> BinaryIO:
     try:
         file = path.open("a+b", buffering=0)
-    except OSError as fault:
-        raise UsageError(f"cannot write {path}: {why(fault)}; choose another --out") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {why(error)}; choose another --out") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -99,11 +99,11 @@ class Visitor:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        if failure is None:
+        if exc is None:
             await self.quit()
         else:
             await self._session.abort()
@@ -114,8 +114,8 @@ class Visitor:
         pong, question = await self._session.ask(Ping(ref), ref, Pong, self._timeout)
         try:
             server_received, server_sent = parse_time(pong.received), parse_time(pong.sent)
-        except ValueError as fault:
-            raise ProtocolError(f"in pong: {fault}") from None
+        except ValueError as error:
+            raise ProtocolError(f"in pong: {error}") from None
         return Probe(
             sent=question.written_wall,
             server_received=server_received,

@@ -40,8 +40,8 @@ class Window:
             has_place = True
             try:
                 answer = await ask()
-            except RefusedError as refusal:
-                if refusal.reason != "too_many_requests" or self._waiting == 1:
+            except RefusedError as error:
+                if error.reason != "too_many_requests" or self._waiting == 1:
                     raise
                 has_place = False
                 self._missing += 1

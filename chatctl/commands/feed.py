@@ -100,8 +100,8 @@ def _subscribe(client: "Client", args: Namespace) -> "AsyncGenerator[Item, None]
     arrays = {"size": args.size, "low": args.low, "high": args.high}
     try:
         return client.subscribe(*args.topic or (), interval=args.interval, **arrays)
-    except ValueError as fault:
-        raise UsageError(str(fault)) from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 async def _follow(

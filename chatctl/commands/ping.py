@@ -57,8 +57,8 @@ async def run(args: Namespace, settings: Settings) -> int:
                 sent = seq
                 try:
                     probes.append(await client.ping())
-                except AnswerTimeoutError as failure:
-                    say(f"seq={seq}: {failure}")
+                except AnswerTimeoutError as error:
+                    say(f"seq={seq}: {error}")
                 else:
                     show(Reply.of(seq, probes[-1]))
                 # After a stall the pace starts anew; a burst would measure itself.

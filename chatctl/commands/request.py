@@ -64,10 +64,10 @@ async def run(args: Namespace, settings: Settings) -> int:
             telling = asyncio.create_task(tell(client))
             try:
                 await send_requests(texts(), client.request, report, summary, args.concurrency)
-            except ClientError as failure:
+            except ClientError as error:
                 if not summary.answered:
                     raise
-                raise PartialError(str(failure)) from failure
+                raise PartialError(str(error)) from error
             finally:
                 telling.cancel()
                 say(str(summary))

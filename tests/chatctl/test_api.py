@@ -175,19 +175,19 @@ async def test_the_newer_sign_in_wins_and_the_older_one_is_told(daemon: Daemon) 
         await older.hello("gina")
         await newer.hello("gina", token=older.token)
 
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await next_event(older)
 
-        assert refusal.value.reason == "replaced"
+        assert error.value.reason == "replaced"
         assert (await newer.who()).count("gina") == 1
 
 
 async def test_a_taken_name_comes_with_a_suggestion_that_is_free(daemon: Daemon) -> None:
     async with Client(*daemon.address) as first, Client(*daemon.address) as second:
         await first.hello("hugo")
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await second.hello("hugo")
-        suggestion = refusal.value.suggestion
+        suggestion = error.value.suggestion
         assert suggestion is not None
 
         await second.hello(suggestion)

@@ -35,7 +35,7 @@ class FakeClient:
     """Holds the name that it was welcomed under until `held` closes."""
 
     def __init__(self, server: FakeServer, identities: Identities, held: ExitStack) -> None:
-        self.fault = ""
+        self.warning = ""
         self._server = server
         self._identities = identities
         self._held = held
@@ -141,7 +141,7 @@ async def test_what_is_wrong_with_what_was_kept_is_told(
 ) -> None:
     with ExitStack() as held:
         client = FakeClient(FakeServer(), identities, held)
-        client.fault = "what was kept for ann cannot be read"
+        client.warning = "what was kept for ann cannot be read"
         await take_name(client, "ann", identities, Person())
     assert capsys.readouterr().err == "chatctl: what was kept for ann cannot be read\n"
 

@@ -77,9 +77,9 @@ async def test_a_refused_order_is_raised(server: Server) -> None:
         peer = await server.accept()
         ref = (await peer.expect("subscribe"))["ref"]
         peer.say("error", reason="unsupported", detail="pip install 'chatd[feed]'", ref=ref)
-        with pytest.raises(RefusedError, match="pip install") as refusal:
+        with pytest.raises(RefusedError, match="pip install") as error:
             await first
-        assert refusal.value.reason == "unsupported"
+        assert error.value.reason == "unsupported"
 
 
 @pytest.mark.parametrize("interval", [0.0001, 0.00099])

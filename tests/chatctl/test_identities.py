@@ -105,7 +105,7 @@ def test_where_nothing_can_be_kept_a_token_is_for_one_run(tmp_path: Path) -> Non
     with identities.borrow("ann") as identity:
         assert len(identity.token) >= 16
         assert identity.ledger is None
-        assert "nothing can be kept in" in identity.fault
+        assert "nothing can be kept in" in identity.warning
 
 
 def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))\n"
         "identities = Identities(Address('127.0.0.1', 5555), Path(sys.argv[1]))\n"
         "with identities.borrow('ann') as identity:\n"
-        "    print(len(identity.token), identity.ledger, identity.fault)\n"
+        "    print(len(identity.token), identity.ledger, identity.warning)\n"
     )
     for room in ("0", "5"):
         done = subprocess.run(
@@ -142,7 +142,7 @@ def test_where_only_the_ledger_cannot_be_kept_the_name_is_ours_still(
     with identities.borrow("ann") as second:
         assert second.token == first.token
         assert second.ledger is None
-        assert second.fault
+        assert second.warning
 
 
 def test_a_token_can_be_read_while_a_program_has_the_name(identities: Identities) -> None:

@@ -81,9 +81,9 @@ async def test_a_refusal_is_raised_with_what_to_take_instead(server: Server) -> 
         peer = await server.accept()
         ref = (await peer.expect("share"))["ref"]
         peer.say("error", reason="name_taken", detail="use 1-2", suggestion="1-2", ref=ref)
-        with pytest.raises(RefusedError, match="use 1-2") as refusal:
+        with pytest.raises(RefusedError, match="use 1-2") as error:
             await first
-        assert refusal.value.suggestion == "1-2"
+        assert error.value.suggestion == "1-2"
 
 
 async def test_a_refusal_on_a_new_connection_ends_the_news(server: Server) -> None:

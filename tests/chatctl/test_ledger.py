@@ -45,7 +45,7 @@ def again(path: Path) -> Ledger:
 
 
 def test_a_new_one_holds_nothing(ledger: Ledger) -> None:
-    assert (ledger.unsettled, ledger.log, ledger.last, ledger.fault) == ([], "", 0, "")
+    assert (ledger.unsettled, ledger.log, ledger.last, ledger.warning) == ([], "", 0, "")
 
 
 def test_what_is_kept_is_there_for_the_next_program_in_order(path: Path, ledger: Ledger) -> None:
@@ -56,7 +56,7 @@ def test_what_is_kept_is_there_for_the_next_program_in_order(path: Path, ledger:
     with closing(again(path)) as found:
         assert found.unsettled == [ONE, TWO]
         assert (found.log, found.last) == ("log-1", 17)
-        assert found.fault == ""
+        assert found.warning == ""
 
 
 def test_what_is_settled_is_gone(path: Path, ledger: Ledger) -> None:
@@ -146,7 +146,7 @@ def test_a_row_that_a_killed_program_did_not_finish_never_was(
 
     with closing(again(path)) as second:
         assert second.unsettled == [ONE]
-        assert second.fault == ""
+        assert second.warning == ""
         second.keep(TWO)
     with closing(again(path)) as third:
         assert third.unsettled == [ONE, TWO]
@@ -171,14 +171,14 @@ def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_told(
 
     with closing(again(path)) as ledger:
         assert (ledger.unsettled, ledger.log) == ([], "")
-        assert "what was kept for ann cannot be read" in ledger.fault
+        assert "what was kept for ann cannot be read" in ledger.warning
         ledger.keep(ONE)
 
     (aside,) = path.parent.glob("*.bad")
-    assert str(aside) in ledger.fault
+    assert str(aside) in ledger.warning
     assert aside.read_bytes() == content
     with closing(again(path)) as found:
-        assert (found.unsettled, found.fault) == ([ONE], "")
+        assert (found.unsettled, found.warning) == ([ONE], "")
 
 
 def test_a_file_that_has_grown_is_replaced_by_what_still_counts(

@@ -78,7 +78,7 @@ async def test_the_end_of_the_stream_is_a_lost_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason"),
+    ("error", "reason"),
     [
         (ConnectionResetError(errno.ECONNRESET, "whatever"), "connection reset by peer"),
         (OSError(errno.ETIMEDOUT, "whatever"), "connection timed out"),
@@ -89,10 +89,10 @@ async def test_the_end_of_the_stream_is_a_lost_link() -> None:
         (OSError(-2, "Name or service not known"), "name or service not known"),
     ],
 )
-async def test_a_failure_is_told_in_the_words_of_the_system(failure: OSError, reason: str) -> None:
+async def test_a_failure_is_told_in_the_words_of_the_system(error: OSError, reason: str) -> None:
     reader = asyncio.StreamReader()
     link = Link(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
-    reader.set_exception(failure)
+    reader.set_exception(error)
 
     with pytest.raises(LinkLostError, match=reason):
         await link.read()

@@ -177,9 +177,9 @@ async def test_it_never_comes_back_when_its_hello_is_refused(server: Server, rea
         peer.say("error", reason=reason, detail="no", name="ann")
 
         assert isinstance(await next_event(client), Reconnecting)
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await next_event(client)
-        assert refusal.value.reason == reason
+        assert error.value.reason == reason
         assert server.accepted == 2
 
 

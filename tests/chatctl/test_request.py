@@ -102,9 +102,9 @@ async def test_an_answer_of_the_wrong_shape_fails_its_request_alone(server: Serv
 async def test_a_request_that_is_too_long_is_never_sent(server: Server) -> None:
     async with server.client() as client:
         peer = await server.accept()
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await client.request("x" * 70_000)
-        assert refusal.value.reason == "line_too_long"
+        assert error.value.reason == "line_too_long"
         (call,) = ask(client, "short")
         (request,) = await hear(peer, 1)
         assert request["data"] == "short"
@@ -240,7 +240,7 @@ async def test_what_ends_the_connection_ends_the_stream() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "code"),
+    ("errors", "code"),
     [
         ([], Exit.OK),
         ([AnswerTimeoutError("late")], Exit.TIMEOUT),
@@ -248,12 +248,12 @@ async def test_what_ends_the_connection_ends_the_stream() -> None:
     ],
 )
 def test_where_none_was_answered_the_code_says_why(
-    failures: list[RefusedError | AnswerTimeoutError], code: Exit
+    errors: list[RefusedError | AnswerTimeoutError], code: Exit
 ) -> None:
     summary = Summary()
-    for failure in failures:
+    for error in errors:
         summary.sent += 1
-        summary.fail(failure)
+        summary.fail(error)
     assert summary.exit_code == code
     assert "wait" not in str(summary)
 

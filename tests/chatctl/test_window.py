@@ -90,9 +90,9 @@ async def test_room_that_comes_back_is_used() -> None:
 
 
 async def test_a_request_that_is_too_much_by_itself_is_refused() -> None:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(RefusedError) as error:
         await Window(10).send(Room(0).ask)
-    assert refusal.value.reason == "too_many_requests"
+    assert error.value.reason == "too_many_requests"
 
 
 async def test_a_request_that_is_too_much_by_itself_is_refused_when_the_others_are_answered() -> (
