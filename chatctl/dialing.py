@@ -16,16 +16,16 @@ _ERRNO: Final = re.compile(r"\[Errno (\d+)\]")
 T = TypeVar("T")
 
 
-async def connected(
-    connecting: Awaitable[T],
+async def open_connection(
+    opening: Awaitable[T],
     transport_of: Callable[[T], asyncio.WriteTransport],
     address: Address,
     within: float,
 ) -> T:
-    """Return what `connecting` opens at `address` within `within` s; raises CannotConnectError."""
+    """Return what `opening` opens at `address` within `within` s; raises CannotConnectError."""
     try:
         async with asyncio.timeout(within):
-            opened = await connecting
+            opened = await opening
     except TimeoutError:
         problem = f"nothing answered within {within:g} s"
     except socket.gaierror as error:
@@ -36,7 +36,7 @@ async def connected(
         problem = reason(error)
     else:
         transport = transport_of(opened)
-        if not _is_itself(transport):
+        if not _is_self_connected(transport):
             return opened
         transport.abort()
         problem = os.strerror(errno.ECONNREFUSED).lower()
@@ -53,7 +53,7 @@ def reason(error: OSError) -> str:
     return reasons or (error.strerror or str(error)).lower()
 
 
-def _is_itself(transport: asyncio.BaseTransport) -> bool:
+def _is_self_connected(transport: asyncio.BaseTransport) -> bool:
     """Tell whether both ends are one: TCP connects a socket to its own port if nobody listens.
 
     That happens to who tries often enough to reach a server on this machine that is not there, on a

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chatctl.client import Client
 from chatctl.errors import ClientError, Exit, PartialError
 from chatctl.events import Reconnected
-from chatctl.identities import Identities
+from chatctl.identities import Credentials
 from chatctl.lines import banner, listing
 from chatctl.oneshot import telling_what_is_kept
 from chatctl.output import print_line, say
@@ -24,7 +24,7 @@ _NOTICEABLE: Final = 0.3
 """Seconds (s) of waiting for which a person wants to be told the reason."""
 
 
-async def chat(settings: Settings, name: str, identities: Identities, *, agrees: bool) -> Exit:
+async def chat(settings: Settings, name: str, credentials: Credentials, *, agrees: bool) -> Exit:
     """Talk until the person leaves; `agrees` to another name without being asked.
 
     What is typed while the server is away waits until it is back.
@@ -36,12 +36,12 @@ async def chat(settings: Settings, name: str, identities: Identities, *, agrees:
 
     client = Client(
         *settings.server,
-        state=identities.directory,
+        state=credentials.directory,
         connect_timeout=settings.timeout,
         answer_timeout=None,
     )
     async with telling_what_is_kept(client), client:
-        await take_name(client, name, identities, consent, presence=True, within=settings.timeout)
+        await take_name(client, name, credentials, consent, presence=True, within=settings.timeout)
         users = await client.who()
         for line in listing(users):
             print_line(line)

@@ -8,7 +8,7 @@ import asyncio
 from typing import Final
 
 from chatctl.errors import AnswerTimeoutError, ProtocolError, RefusedError
-from chatctl.link import LinkLostError
+from chatctl.link import ConnectionLostError
 from chatctl.pacer import Alarm, Pacer
 from chatctl.stamping import Clock, Rows, Stamping
 from chatctl.stamplink import StampLink
@@ -100,7 +100,9 @@ class Leg:
                 _settle(self._parted)
             case Error():
                 self._fail(
-                    LinkLostError(message.detail) if self._granted.done() else RefusedError(message)
+                    ConnectionLostError(message.detail)
+                    if self._granted.done()
+                    else RefusedError(message)
                 )
             case BadLine(error=error) if error.reason != "unknown_code":
                 raise ProtocolError(f"the server sent what is no message: {error.detail}")

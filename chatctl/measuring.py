@@ -11,7 +11,7 @@ from chatctl.display import Display
 from chatctl.errors import UsageError
 from chatctl.events import Reconnected, Reconnecting
 from chatctl.outcome import Pulse, Report
-from chatctl.redial import Redial
+from chatctl.redial import Reconnector
 from chatctl.run import Run
 from chatctl.settings import Settings
 from chatctl.stamplink import StampLink
@@ -53,10 +53,10 @@ async def measure(
     """
     record = Exchange(wish.interval_ns, wish.stamps)
     clock = SteadyClock()
-    silence = max(settings.timeout, 3 * wish.interval_ns / 1e9)
+    keepalive = max(settings.timeout, 3 * wish.interval_ns / 1e9)
 
-    async def dial() -> StampLink:
-        return await StampLink.open(settings.server, settings.timeout, silence)
+    async def open_protocol() -> StampLink:
+        return await StampLink.open(settings.server, settings.timeout, keepalive)
 
     def tell(event: Reconnecting | Reconnected) -> None:
         display.say(describe(event) or "")
@@ -67,7 +67,9 @@ async def measure(
             record,
             rows=file,
             clock=clock,
-            redial=Redial(dial, Backoff(), max(PATIENCE, settings.timeout), tell),
+            reconnector=Reconnector(
+                open_protocol, Backoff(), max(PATIENCE, settings.timeout), tell
+            ),
             answer_timeout=settings.timeout,
             tell=tell,
         )

@@ -6,11 +6,11 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from chatctl.bystander import Bystander
+from chatctl.bystander import HistoryReader
 from chatctl.client import MAX_REQUESTS, Client
 from chatctl.errors import ClientError
 from chatctl.events import Event
-from chatctl.identities import Identities, default_directory
+from chatctl.identities import Credentials, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
 from chatctl.signin import take_name
@@ -73,19 +73,21 @@ async def signed_in(
 
 
 @asynccontextmanager
-async def looking_back(settings: Settings, name: str | None) -> AsyncIterator["Client | Bystander"]:
+async def looking_back(
+    settings: Settings, name: str | None
+) -> AsyncIterator["Client | HistoryReader"]:
     """Connect for a command that reads what was said; raises like `signed_in`.
 
     Where another program of ours has the name it is left there.
     """
     wanted = name or settings.name
-    identities = Identities(settings.server, default_directory(os.environ))
-    if identities.is_free(wanted):
+    credentials = Credentials(settings.server, default_directory(os.environ))
+    if credentials.is_free(wanted):
         async with signed_in(settings, wanted, exactly=True) as client:
             yield client
     else:
         async with connect(settings) as visitor:
-            yield Bystander(visitor, wanted, identities.token_of(wanted))
+            yield HistoryReader(visitor, wanted, credentials.token_of(wanted))
 
 
 @asynccontextmanager
@@ -99,8 +101,8 @@ async def telling_what_is_kept(client: Client) -> AsyncIterator[None]:
 
 
 async def _take_any(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
-    identities = Identities(settings.server, default_directory(os.environ))
-    await take_name(client, wanted, identities, _any_will_do, resume=resume)
+    credentials = Credentials(settings.server, default_directory(os.environ))
+    await take_name(client, wanted, credentials, _any_will_do, resume=resume)
     if names.key(client.name) != names.key(wanted):
         say(f"{wanted} is taken, signed in as {client.name}")
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from chatctl.errors import ClientError, Exit, PartialError
-from chatctl.identities import Identities
+from chatctl.identities import Credentials
 from chatctl.oneshot import connect, telling_what_is_kept
 from chatctl.output import say
 from chatctl.report import Report
@@ -23,7 +23,7 @@ _AHEAD: Final = 256
 
 
 async def chat(
-    settings: Settings, name: str, identities: Identities, report: Report, *, agrees: bool
+    settings: Settings, name: str, credentials: Credentials, report: Report, *, agrees: bool
 ) -> Exit:
     """Send standard input and report what comes, until its end; `agrees` to another name."""
 
@@ -34,7 +34,7 @@ async def chat(
     client = connect(settings, reconnect_for=math.inf)
     async with telling_what_is_kept(client), client:
         presence = report.wants_presence
-        welcome = await take_name(client, name, identities, consent, presence=presence)
+        welcome = await take_name(client, name, credentials, consent, presence=presence)
         if key(client.name) != key(name):
             say(f"{name} is taken, signed in as {client.name}")
         report.welcomed(welcome, await client.who())

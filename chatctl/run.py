@@ -10,8 +10,8 @@ from msgspec import Struct
 from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, RefusedError
 from chatctl.events import Reconnected
 from chatctl.leg import Leg
-from chatctl.link import LinkLostError
-from chatctl.redial import Redial
+from chatctl.link import ConnectionLostError
+from chatctl.redial import Reconnector
 from chatctl.stamping import Clock, Rows
 from chatctl.stamplink import StampLink
 from common.alarm import Alarm
@@ -63,7 +63,7 @@ class Run:
         *,
         rows: Rows,
         clock: Clock,
-        redial: Redial[StampLink],
+        reconnector: Reconnector[StampLink],
         answer_timeout: float,
         tell: Callable[[Reconnected], object],
     ) -> None:
@@ -75,7 +75,7 @@ class Run:
         self._record = record
         self._rows = rows
         self._clock = clock
-        self._redial = redial
+        self._reconnector = reconnector
         self._timeout = answer_timeout
         self._tell = tell
         self._alarm = Alarm()
@@ -88,9 +88,9 @@ class Run:
         AnswerTimeoutError and ProtocolError when not one stamp was sent.
         """
         try:
-            link = await self._redial.first()
+            link = await self._reconnector.connect()
             while not await self._carry(link):
-                link = await self._redial.again(at_once=False)
+                link = await self._reconnector.reconnect(at_once=False)
         except asyncio.CancelledError:
             self.is_interrupted = True
             _take_back_cancellation()
@@ -112,7 +112,7 @@ class Run:
             await leg.ask(self._identity, self._timeout)
             self._end_outage(time.monotonic_ns())
             await leg.finish()
-        except (LinkLostError, ClientError) as error:
+        except (ConnectionLostError, ClientError) as error:
             self._lose(error)
         finally:
             loop.remove_reader(self._alarm)
@@ -125,17 +125,17 @@ class Run:
             self.server = self.server or ServerCounts()
             self.server.add(end)
 
-    def _lose(self, error: LinkLostError | ClientError) -> None:
+    def _lose(self, error: ConnectionLostError | ClientError) -> None:
         """Note that the connection is gone; raise where there is no use in coming back."""
-        if isinstance(error, LinkLostError) and not self._record.sent_ns:
+        if isinstance(error, ConnectionLostError) and not self._record.sent_ns:
             detail = f"the connection was lost before the exchange began: {error}"
             raise CannotConnectError(detail) from None
-        is_passing = isinstance(error, LinkLostError | AnswerTimeoutError) or (
+        is_passing = isinstance(error, ConnectionLostError | AnswerTimeoutError) or (
             isinstance(error, RefusedError) and error.reason in _PASSING
         )
         if not is_passing or not self._record.sent_ns:
             raise error
-        self._redial.lose(str(error))
+        self._reconnector.connection_lost(str(error))
         if self._lost is None:
             self._lost = time.monotonic_ns(), str(error)
 
@@ -148,7 +148,7 @@ class Run:
         away_ns = None if now_ns is None else now_ns - lost_ns
         self.outages.append(Outage(self._clock.wall_ns(lost_ns), away_ns, reason))
         if away_ns is not None:
-            self._redial.recover()
+            self._reconnector.connected()
             self._tell(Reconnected(away_ns / 1e9))
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
-from chatctl.identities import Identities, NameInUseError
+from chatctl.identities import Credentials, NameInUseError
 from chatctl.output import say
 from common import names
 from common.messages.base import Error
@@ -34,7 +34,7 @@ class Greeter(Protocol):
 async def take_name(
     client: Greeter,
     wanted: str,
-    identities: Identities,
+    credentials: Credentials,
     consent: Consent,
     *,
     presence: bool = False,
@@ -48,9 +48,9 @@ async def take_name(
     """
     name = taken = wanted
     tried: set[str] = set()
-    offered: str | None = None
+    suggested: str | None = None
     while True:
-        if identities.is_free(name):
+        if credentials.is_free(name):
             if name != wanted and not await consent(taken, name):
                 raise _not_wanted(taken, name)
             try:
@@ -63,30 +63,30 @@ async def take_name(
                     raise
                 taken = name
                 if name == wanted:  # a name like one like it would be an odd one
-                    offered = error.suggestion
+                    suggested = error.suggestion
             else:
                 if client.warning:
                     say(client.warning)
                 return welcome
         tried.add(name)
-        name = next_name(wanted, tried, offered, identities.holds)
+        name = next_name(wanted, tried, suggested, credentials.has_token)
 
 
 def next_name(
-    wanted: str, tried: Container[str], offered: str | None, holds: Callable[[str], bool]
+    wanted: str, tried: Container[str], suggested: str | None, has_token: Callable[[str], bool]
 ) -> str:
     """Return the name like `wanted` to try next; raises NameInUseError when a hundred were tried.
 
-    One that we hold comes before the one that the server `offered`: that would be kept for us too,
-    and after a hundred commands there would be a hundred names.
+    One that we hold comes before the one that the server `suggested`: that would be kept for us
+    too, and after a hundred commands there would be a hundred names.
     """
     untried = [name for name in islice(names.variants(wanted), _TRIES) if name not in tried]
     if not untried:
         raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
     for name in untried:
-        if holds(name):
+        if has_token(name):
             return name
-    return untried[0] if offered is None or offered in tried else offered
+    return untried[0] if suggested is None or suggested in tried else suggested
 
 
 @asynccontextmanager

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from chatctl.dialing import connected, reason
-from chatctl.link import MAX_LINE, LinkLostError
+from chatctl.dialing import open_connection, reason
+from chatctl.link import MAX_LINE, ConnectionLostError
 from common.addresses import Address
 from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder
@@ -23,14 +23,14 @@ class StampLink(asyncio.Protocol):
     They are timed in the call that brings them from the loop; a stream would time them a turn
     later, after whatever else that turn does. Each write is one system call, made at once.
 
-    Without a byte for `silence` s the connection counts as lost.
+    Without a byte for `keepalive` s the connection counts as lost.
     """
 
-    def __init__(self, silence: float) -> None:
+    def __init__(self, keepalive: float) -> None:
         self.host = ""
         """The address of the other side."""
         self.local_host = ""
-        self._silence = silence
+        self._keepalive = keepalive
         self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
         self._hear: Hear | None = None
         self._lose: Callable[[Exception], object] | None = None
@@ -38,12 +38,12 @@ class StampLink(asyncio.Protocol):
         self._heard_ns = 0
 
     @classmethod
-    async def open(cls, address: Address, within: float, silence: float) -> "StampLink":
+    async def open(cls, address: Address, within: float, keepalive: float) -> "StampLink":
         """Connect within `within` s; raises CannotConnectError."""
         loop = asyncio.get_running_loop()
-        connecting = loop.create_connection(lambda: cls(silence), *address)
-        _, link = await connected(connecting, lambda pair: pair[0], address, within)
-        return link
+        opening = loop.create_connection(lambda: cls(keepalive), *address)
+        _, protocol = await open_connection(opening, lambda pair: pair[0], address, within)
+        return protocol
 
     def listen(self, hear: Hear, lose: Callable[[Exception], object]) -> None:
         """Have `hear` called for each message, and `lose` once, with what ended the connection."""
@@ -82,14 +82,14 @@ class StampLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end; the loop calls this."""
         how = reason(exc) if isinstance(exc, OSError) else "the server closed the connection"
-        self._end(LinkLostError(how))
+        self._end(ConnectionLostError(how))
 
     def _watch(self) -> None:
-        if time.monotonic_ns() - self._heard_ns > self._silence * 1e9:
-            self._end(LinkLostError(f"the server was silent for {self._silence:g} s"))
+        if time.monotonic_ns() - self._heard_ns > self._keepalive * 1e9:
+            self._end(ConnectionLostError(f"the server was silent for {self._keepalive:g} s"))
             return
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._silence / _CHECKS, self._watch)
+        self._timer = loop.call_later(self._keepalive / _CHECKS, self._watch)
 
     def _end(self, error: Exception) -> None:
         lose = self._lose

@@ -11,7 +11,7 @@ from chatctl.events import (
     Reconnecting,
     Undelivered,
 )
-from chatctl.ledger import Chat
+from chatctl.ledger import ChatMessage
 from common.messages.base import Error
 from common.messages.chat import Gap, Outgoing
 from common.text import visible
@@ -77,7 +77,7 @@ def describe_kept(count: int, name: str) -> str:
     return f"{messages} not acknowledged, and sent when {visible(name)} is back"
 
 
-def _name(message: Chat) -> str:
+def _name(message: ChatMessage) -> str:
     to = f"to {visible(message.to)}" if isinstance(message, Outgoing) else "to all"
     text = message.content[:_EXCERPT]
     more = "…" if len(message.content) > _EXCERPT else ""

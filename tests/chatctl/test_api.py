@@ -129,7 +129,7 @@ async def test_a_program_that_reads_late_gets_all_in_order(daemon: Daemon) -> No
     texts = [f"{number:0200}" for number in range(1_000)]
     async with (
         Client(*daemon.address) as sender,
-        Client(*daemon.address, inbox_limit=32) as late,
+        Client(*daemon.address, max_queue=32) as late,
     ):
         await sender.hello("busy")
         await late.hello("late")
@@ -141,7 +141,7 @@ async def test_a_program_that_reads_late_gets_all_in_order(daemon: Daemon) -> No
 
 
 async def test_a_program_may_answer_from_inside_its_own_loop(daemon: Daemon) -> None:
-    async with Client(*daemon.address) as asker, Client(*daemon.address, inbox_limit=2) as parrot:
+    async with Client(*daemon.address) as asker, Client(*daemon.address, max_queue=2) as parrot:
         await asker.hello("asker")
         await parrot.hello("parrot")
 

@@ -12,7 +12,7 @@ from tests.chatctl.scripted import PATIENCE, Peer, Server, next_event
 
 SENT: Final = "2026-11-21T07:11:00.123456Z"
 SENT_NS: Final = 1_795_245_060_123_456_000
-Feed = AsyncGenerator[User | Array, None]
+Items = AsyncGenerator[User | Array, None]
 
 
 def send(peer: Peer, *numbers: int) -> None:
@@ -29,13 +29,13 @@ async def grant(peer: Peer, *numbers: int) -> dict[str, Any]:
     return order
 
 
-async def take(feed: Feed, count: int) -> list[int]:
+async def take(feed: Items, count: int) -> list[int]:
     """Return the numbers of the next `count` messages."""
     async with asyncio.timeout(PATIENCE):
         return [(await anext(feed)).n for _ in range(count)]
 
 
-async def start(server: Server, client: Client, *numbers: int) -> tuple[Peer, Feed]:
+async def start(server: Server, client: Client, *numbers: int) -> tuple[Peer, Items]:
     """Subscribe, have a message sent for each number, and take the first."""
     feed = client.subscribe("array", interval=0.1)
     first = asyncio.create_task(take(feed, 1))
@@ -183,7 +183,7 @@ async def test_quitting_ends_the_feed(server: Server) -> None:
 
 
 async def test_events_that_nobody_takes_do_not_hold_up_a_feed(server: Server) -> None:
-    async with server.client(inbox_limit=2) as client:
+    async with server.client(max_queue=2) as client:
         peer, feed = await start(server, client, 1)
         for number in range(100):
             peer.say("joined", name=f"bob {number}")

@@ -13,39 +13,39 @@ from tests.chatctl.scripted import PATIENCE, Peer, Server, both
 ANN: Final[dict[str, Any]] = {"id": "1", "host": "h", "port": 4000, "size": 5, "digest": "d"}
 BOB: Final[dict[str, Any]] = {**ANN, "id": "2"}
 
-News = AsyncGenerator[PeerList | PeerJoined | PeerLeft, None]
+Updates = AsyncGenerator[PeerList | PeerJoined | PeerLeft, None]
 
 
-def share(client: Client) -> News:
+def share(client: Client) -> Updates:
     return client.share("run", "1", port=4000, size=5, digest="d")
 
 
 async def grant(peer: Peer, *entries: dict[str, Any]) -> dict[str, Any]:
     """Expect a share, answer with a group of `entries`, and return what was asked for."""
-    wish = await peer.expect("share")
-    peer.say("peers", group="run", peers=list(entries), ticket="t", ref=wish.pop("ref"))
-    return wish
+    request = await peer.expect("share")
+    peer.say("peers", group="run", peers=list(entries), ticket="t", ref=request.pop("ref"))
+    return request
 
 
-async def enter(server: Server, client: Client) -> tuple[Peer, News]:
+async def join(server: Server, client: Client) -> tuple[Peer, Updates]:
     """Enter a group in which nobody else is."""
-    news = share(client)
-    first = asyncio.create_task(anext(news))
+    updates = share(client)
+    first = asyncio.create_task(anext(updates))
     peer = await server.accept()
     await grant(peer, ANN)
     await first
-    return peer, news
+    return peer, updates
 
 
-async def take(news: News) -> PeerList | PeerJoined | PeerLeft:
+async def take(updates: Updates) -> PeerList | PeerJoined | PeerLeft:
     async with asyncio.timeout(PATIENCE):
-        return await anext(news)
+        return await anext(updates)
 
 
 async def test_the_group_comes_first_and_then_what_changes_in_it(server: Server) -> None:
     async with server.client() as client:
-        news = share(client)
-        first = asyncio.create_task(anext(news))
+        updates = share(client)
+        first = asyncio.create_task(anext(updates))
         peer = await server.accept()
         assert await grant(peer, ANN) == {
             "code": "share",
@@ -58,19 +58,19 @@ async def test_the_group_comes_first_and_then_what_changes_in_it(server: Server)
         assert (whole.peers, whole.ticket) == ([Entry(**ANN)], "t")
         peer.say("peer_joined", group="run", peer=BOB)
         peer.say("peer_left", group="run", id="2")
-        assert await take(news) == PeerJoined("run", Entry(**BOB))
-        assert await take(news) == PeerLeft("run", "2")
+        assert await take(updates) == PeerJoined("run", Entry(**BOB))
+        assert await take(updates) == PeerLeft("run", "2")
 
 
 async def test_after_a_lost_connection_it_enters_again_and_the_whole_group_comes(
     server: Server,
 ) -> None:
     async with server.client() as client:
-        peer, news = await enter(server, client)
+        peer, updates = await join(server, client)
         peer.hang_up()
         peer = await server.accept()
         await grant(peer, ANN, BOB)
-        whole = await take(news)
+        whole = await take(updates)
         assert isinstance(whole, PeerList)
         assert [entry.id for entry in whole.peers] == ["1", "2"]
 
@@ -88,20 +88,20 @@ async def test_a_refusal_is_raised_with_what_to_take_instead(server: Server) -> 
 
 async def test_a_refusal_on_a_new_connection_ends_the_news(server: Server) -> None:
     async with server.client() as client:
-        peer, news = await enter(server, client)
+        peer, updates = await join(server, client)
         peer.hang_up()
         peer = await server.accept()
         ref = (await peer.expect("share"))["ref"]
         peer.say("error", reason="name_taken", detail="somebody else is 1", ref=ref)
         with pytest.raises(RefusedError, match="somebody else"):
-            await take(news)
+            await take(updates)
 
 
 async def test_who_only_asks_gets_the_list_and_enters_nothing(server: Server) -> None:
     async def answer() -> None:
         peer = await server.accept()
-        question = await peer.expect("peers")
-        peer.say("peers", group="run", peers=[ANN], ref=question["ref"])
+        request = await peer.expect("peers")
+        peer.say("peers", group="run", peers=[ANN], ref=request["ref"])
 
     async with server.client() as client:
         assert await both(client.peers("run"), answer()) == [Entry(**ANN)]
@@ -109,6 +109,6 @@ async def test_who_only_asks_gets_the_list_and_enters_nothing(server: Server) ->
 
 async def test_quitting_ends_the_news(server: Server) -> None:
     async with server.client() as client:
-        _, news = await enter(server, client)
+        _, updates = await join(server, client)
         await client.quit()
-        assert [item async for item in news] == []
+        assert [item async for item in updates] == []

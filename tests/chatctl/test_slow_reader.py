@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from chatctl.backoff import Backoff
 from chatctl.client import IncomingBroadcast
-from chatctl.inbox import Inbox
-from chatctl.link import Link
-from chatctl.session import Session
+from chatctl.inbox import EventQueue
+from chatctl.link import ClientConnection
+from chatctl.session import ClientSession
 from common.codec import BadLine
 from common.messages.base import Message
 from common.messages.chat import Users, Who
@@ -15,7 +15,7 @@ from tests.chatctl.scripted import Server, next_contents, sign_in
 
 
 async def test_an_answer_comes_through_a_full_inbox_and_no_message_is_lost(server: Server) -> None:
-    async with server.client(inbox_limit=2) as client:
+    async with server.client(max_queue=2) as client:
         peer = await sign_in(server, client)
 
         call = asyncio.create_task(client.send("bob", "hi"))
@@ -38,7 +38,7 @@ async def replay(server: Server, last: int) -> None:
 
 
 async def test_catching_up_is_no_loss_that_one_would_be_told_of(server: Server) -> None:
-    async with server.client(inbox_limit=1) as client:
+    async with server.client(max_queue=1) as client:
         peer = await sign_in(server, client)
         call = asyncio.create_task(client.who())
         asked = await peer.expect("who")
@@ -58,7 +58,7 @@ async def test_catching_up_is_no_loss_that_one_would_be_told_of(server: Server) 
 async def test_who_comes_back_with_a_full_inbox_asks_for_the_rest_only_when_there_is_room(
     server: Server,
 ) -> None:
-    async with server.client(inbox_limit=2) as client:
+    async with server.client(max_queue=2) as client:
         peer = await sign_in(server, client)
         call = asyncio.create_task(client.who())
         await peer.expect("who")
@@ -81,8 +81,8 @@ async def test_who_comes_back_with_a_full_inbox_asks_for_the_rest_only_when_ther
         assert await reading == [f"m{number}" for number in range(1, 8)]
 
 
-class CountingLink(Link):
-    """A link without a socket whose messages the test puts in, and that counts the reads."""
+class CountingConnection(ClientConnection):
+    """A connection without a socket whose messages the test puts in, and that counts the reads."""
 
     def __init__(self) -> None:
         self.arrived: asyncio.Queue[list[Message | BadLine]] = asyncio.Queue()
@@ -103,40 +103,40 @@ class CountingLink(Link):
     def close(self) -> None:
         self.is_closed = True
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         pass
 
 
 async def test_a_full_inbox_stops_the_reading_until_one_is_taken_or_an_answer_awaited() -> None:
-    link = CountingLink()
+    connection = CountingConnection()
 
-    async def dial() -> Link:
-        return link
+    async def open_connection() -> ClientConnection:
+        return connection
 
-    session = Session(dial, Inbox(2), Backoff(), 0.0)
+    session = ClientSession(open_connection, EventQueue(2), Backoff(), 0.0)
     await session.start()
     one, two, three = (
         IncomingBroadcast("bob", text, number) for number, text in enumerate("abc", 1)
     )
-    link.arrived.put_nowait([one, two])
+    connection.arrived.put_nowait([one, two])
     await settle()
-    assert link.reads == 1
+    assert connection.reads == 1
 
     assert await session.next_event() == one
     await settle()
-    assert link.reads == 2
+    assert connection.reads == 2
 
-    link.arrived.put_nowait([three])
+    connection.arrived.put_nowait([three])
     await settle()
-    assert link.reads == 2
-    asking = asyncio.create_task(session.ask(Who("1"), "1", Users, None))
+    assert connection.reads == 2
+    requesting = asyncio.create_task(session.request(Who("1"), "1", Users, None))
     await settle()
-    assert link.reads == 3
-    link.arrived.put_nowait([Users(["bob"], "1")])
-    answer, _ = await asking
+    assert connection.reads == 3
+    connection.arrived.put_nowait([Users(["bob"], "1")])
+    answer, _ = await requesting
     assert answer.users == ["bob"]
     await settle()
-    assert link.reads == 3
+    assert connection.reads == 3
 
     await session.abort()
 

@@ -163,7 +163,7 @@ async def test_a_refusal_that_there_is_no_room_to_tell_is_kept(server: Server, s
         assert client.unacknowledged == 1
 
     await live(server, state, die_with_an_open_question)
-    await live(server, state, full, inbox_limit=1)
+    await live(server, state, full, max_queue=1)
 
 
 async def test_a_message_whose_call_gave_up_is_sent_on_and_its_end_is_told(

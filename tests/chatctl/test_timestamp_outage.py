@@ -94,7 +94,7 @@ async def test_a_server_that_does_not_come_back_ends_the_run_with_what_there_is(
 
 
 async def test_a_server_that_falls_silent_counts_as_lost(server: Server) -> None:
-    async with running(server, 5_000, silence=0.05) as runner:
+    async with running(server, 5_000, keepalive=0.05) as runner:
         peer, _ = await grant(server)
         await peer.expect("stamp")
         await grant(server)

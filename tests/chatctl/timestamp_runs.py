@@ -8,7 +8,7 @@ from itertools import count
 from chatctl.backoff import Backoff
 from chatctl.clock import SteadyClock
 from chatctl.events import Reconnected, Reconnecting
-from chatctl.redial import Redial
+from chatctl.redial import Reconnector
 from chatctl.run import Run
 from chatctl.stamplink import StampLink
 from common.addresses import Address
@@ -60,7 +60,7 @@ class Runner:
         expected: int,
         *,
         answer: float,
-        silence: float,
+        keepalive: float,
         patience: float,
         clock: SteadyClock,
     ) -> None:
@@ -74,8 +74,8 @@ class Runner:
             self.record,
             rows=self.rows,
             clock=clock,
-            redial=Redial(
-                lambda: StampLink.open(address, PATIENCE, silence),
+            reconnector=Reconnector(
+                lambda: StampLink.open(address, PATIENCE, keepalive),
                 Backoff(base=0.0),
                 patience,
                 self.tell,
@@ -106,7 +106,7 @@ async def running(
     expected: int = 3,
     *,
     answer: float = PATIENCE,
-    silence: float = PATIENCE,
+    keepalive: float = PATIENCE,
     patience: float = PATIENCE,
     clock: SteadyClock | None = None,
 ) -> AsyncIterator[Runner]:
@@ -114,7 +114,7 @@ async def running(
         server,
         expected,
         answer=answer,
-        silence=silence,
+        keepalive=keepalive,
         patience=patience,
         clock=clock or SteadyClock(),
     )
