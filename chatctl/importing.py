@@ -14,7 +14,7 @@ from chatctl.events import Receipt
 from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast
 from common.names import key
 
-AHEAD: Final = 256
+MAX_IN_FLIGHT: Final = 256
 """Messages sent before the first of them is acknowledged."""
 
 _Record: TypeAlias = Outgoing | OutgoingBroadcast | Incoming | IncomingBroadcast
@@ -37,7 +37,7 @@ class Imported(Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
-class Summary:
+class ImportSummary:
     """Counts what became of the lines of a file."""
 
     def __init__(self) -> None:
@@ -71,11 +71,13 @@ class Summary:
             "written by others": self.skipped,
             "failed": self.failed,
         }
-        told = [f"{count} {what}" for what, count in counts.items() if count or what == "delivered"]
-        return ", ".join(told)
+        parts = [
+            f"{count} {what}" for what, count in counts.items() if count or what == "delivered"
+        ]
+        return ", ".join(parts)
 
 
-class Reader:
+class ImportReader:
     """Reads lines as messages of the person called `me`."""
 
     def __init__(self, me: str) -> None:
@@ -112,7 +114,7 @@ class Reader:
         raise UsageError("not a message: it does not say to whom; add to")
 
 
-class Sender(Protocol):
+class MessageSender(Protocol):
     """What sends messages."""
 
     async def send(self, to: str, text: str, *, ref: str | None = None) -> Receipt:
@@ -124,9 +126,9 @@ class Sender(Protocol):
 
 async def send_file(
     lines: AsyncIterator[str],
-    reader: Reader,
-    sender: Sender,
-    summary: Summary,
+    reader: ImportReader,
+    sender: MessageSender,
+    summary: ImportSummary,
     report: Callable[[int, Imported | ClientError | None], object],
 ) -> None:
     """Send each of `lines` that is not blank, in order, up to 256 before the first is acknowledged.
@@ -134,7 +136,7 @@ async def send_file(
     `report` gets the number of each line and what became of it; None where nothing was to be done.
     Raises what ends all of them, such as CannotConnectError.
     """
-    places = asyncio.Semaphore(AHEAD)
+    permits = asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def send(number: int, message: Outgoing | OutgoingBroadcast) -> None:
         ref = message.ref or ""
@@ -147,7 +149,7 @@ async def send_file(
             summary.deliver(receipt)
             report(number, Imported(number, ref, receipt.id, receipt.duplicate))
         finally:
-            places.release()
+            permits.release()
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -167,13 +169,15 @@ async def send_file(
                     summary.skipped += 1
                     report(number, None)
                     continue
-                await places.acquire()
+                await permits.acquire()
                 group.create_task(send(number, message))
     except BaseExceptionGroup as error:
         raise error.exceptions[0] from None
 
 
-async def _deliver(sender: Sender, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
+async def _deliver(
+    sender: MessageSender, message: Outgoing | OutgoingBroadcast, ref: str
+) -> Receipt:
     try:
         if isinstance(message, Outgoing):
             return await sender.send(message.to, message.content, ref=ref)

@@ -1,4 +1,4 @@
-"""What was said before: read backwards, page by page, and told forwards."""
+"""What was said before: read backwards, page by page, and printed forwards."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +14,7 @@ from common.text import visible
 from common.timestamps import parse_time
 
 Delivery: TypeAlias = Incoming | IncomingBroadcast
-Accepts: TypeAlias = Callable[[Delivery], bool]
+MessageFilter: TypeAlias = Callable[[Delivery], bool]
 
 PAGE: Final = 1000
 """Messages asked for at once, the most that a server gives."""
@@ -22,14 +22,14 @@ PAGE: Final = 1000
 _IN_MEMORY: Final = 8 * 2**20
 
 
-class Historian(Protocol):
+class HistorySource(Protocol):
     """What has a history."""
 
     async def history(self, before: int | None = None, limit: int = PAGE) -> HistoryPage:
         """Return the newest messages before the id `before`, oldest first."""
 
 
-class Spool:
+class ReverseSpool:
     """Takes pages newest first and gives their lines oldest first; many of them wait on disk."""
 
     def __init__(self) -> None:
@@ -55,42 +55,42 @@ class Spool:
     async def fill(
         self,
         newest_first: AsyncIterator[list[Delivery]],
-        accepts: Accepts,
+        accepts: MessageFilter,
         oldest_ns: int = 0,
-        most: int = sys.maxsize,
+        limit: int = sys.maxsize,
     ) -> None:
-        """Take the newest `most` (>= 1) messages that are accepted, none from before `oldest_ns`.
+        """Take the newest `limit` (>= 1) messages that are accepted, none from before `oldest_ns`.
 
         Raises ProtocolError, and whatever ends the pages.
         """
         async for page in newest_first:
             recent = [message for message in page if _sent_ns(message) >= oldest_ns]
-            found = list(filter(accepts, recent))[self.count - most :]
+            found = list(filter(accepts, recent))[self.count - limit :]
             self._sizes.append(self._file.write(b"".join(map(encode, found))))
             self.count += len(found)
-            if self.count == most or len(recent) < len(page):
+            if self.count == limit or len(recent) < len(page):
                 break
 
 
 async def pages(
-    historian: Historian, before: int | None = None, size: int = PAGE
+    source: HistorySource, before: int | None = None, size: int = PAGE
 ) -> AsyncIterator[list[Delivery]]:
     """Yield pages of up to `size` messages, the newest page first."""
     more = True
     while more:
-        page = await historian.history(before, size)
+        page = await source.history(before, size)
         more = page.more and bool(page.messages)
         if page.messages:
             before = page.messages[0].id or 0
             yield page.messages
 
 
-def everything() -> Accepts:
+def accept_all() -> MessageFilter:
     """Return what accepts all messages."""
     return lambda _: True
 
 
-def between(one: str, other: str) -> Accepts:
+def between(one: str, other: str) -> MessageFilter:
     """Return what accepts the messages that these two sent each other."""
     pair = {key(one), key(other)}
 
@@ -102,7 +102,7 @@ def between(one: str, other: str) -> Accepts:
     return accepts
 
 
-def line(message: Delivery, me: str) -> str:
+def format_message(message: Delivery, me: str) -> str:
     """Write a message as ``tail`` does, with the time here in place of the author's seconds."""
     at = datetime.fromtimestamp(_sent_ns(message) / 1e9)
     to = ""

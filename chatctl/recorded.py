@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatctl.errors import UsageError, why
-from chatctl.figures import rows
+from chatctl.figures import table_rows
 from common.clock.recorded import BlockAnalysis, Direction, analyze_blocks
 from common.clock.summary import Summary
 from common.timefile import parse_blocks
@@ -26,10 +26,10 @@ def read(path: Path) -> tuple[BlockAnalysis, ...]:
 
 def render(number: int, block: BlockAnalysis) -> str:
     """Return what is said of block `number`."""
-    return "\n".join((*_head(number, block), *_directions(block), ""))
+    return "\n".join((*_heading(number, block), *_directions(block), ""))
 
 
-def _head(number: int, block: BlockAnalysis) -> Iterator[str]:
+def _heading(number: int, block: BlockAnalysis) -> Iterator[str]:
     span = "no rows"
     if block.first_ns is not None and block.last_ns is not None:
         length = format_duration((block.last_ns - block.first_ns) / 1e9)
@@ -50,19 +50,19 @@ def _ending(block: BlockAnalysis) -> str:
 
 
 def _directions(block: BlockAnalysis) -> Iterator[str]:
-    for way in block.directions:
+    for direction in block.directions:
         yield ""
-        titled = {"interval": way.interval, "jitter": way.jitter}
-        name = f"{way.sender} > {way.receiver}"
-        if way.both_ways:
+        titled = {"interval": direction.interval, "jitter": direction.jitter}
+        name = f"{direction.sender} > {direction.receiver}"
+        if direction.both_ways:
             name += " (both ways)"
-        yield f"{name}: {way.rows} rows{_gaps(way)}"
-        yield from rows((title, row) for title, row in titled.items() if row)
+        yield f"{name}: {direction.rows} rows{_gaps(direction)}"
+        yield from table_rows((title, row) for title, row in titled.items() if row)
 
 
-def _gaps(way: Direction) -> str:
-    longest: Summary | None = way.interval
-    if not way.gaps or longest is None or way.longest_until_ns is None:
+def _gaps(direction: Direction) -> str:
+    longest: Summary | None = direction.interval
+    if not direction.gaps or longest is None or direction.longest_until_ns is None:
         return ""
-    until = format_time(way.longest_until_ns)
-    return f", {way.gaps} gaps, the longest {longest.max_ns / 1e6:.3f} ms until {until}"
+    until = format_time(direction.longest_until_ns)
+    return f", {direction.gaps} gaps, the longest {longest.max_ns / 1e6:.3f} ms until {until}"

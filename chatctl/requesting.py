@@ -13,7 +13,7 @@ from common.entities import Entities
 from common.text import visible
 
 
-class Outcome(Struct, frozen=True, omit_defaults=True):
+class RequestResult(Struct, frozen=True, omit_defaults=True):
     """What came of the request number `seq` (from 1): `response` after `wait_ms`, or `error`.
 
     `error` is the server's reason, or `timeout`; `detail` says more.
@@ -27,13 +27,13 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     detail: str | UnsetType = UNSET
 
     @classmethod
-    def answered(cls, seq: int, request: str, answer: Answer) -> "Outcome":
-        """Return the outcome of a request with this `answer`."""
+    def answered(cls, seq: int, request: str, answer: Answer) -> "RequestResult":
+        """Return the result of a request with this `answer`."""
         return cls(seq, request, answer.data, round(answer.wait * 1e3, 3))
 
     @classmethod
-    def failed(cls, seq: int, request: str, error: ClientError) -> "Outcome":
-        """Return the outcome of a request without an answer."""
+    def failed(cls, seq: int, request: str, error: ClientError) -> "RequestResult":
+        """Return the result of a request without an answer."""
         reason = error.reason if isinstance(error, RefusedError) else "timeout"
         return cls(seq, request, error=reason, detail=str(error))
 
@@ -48,7 +48,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
         return f"seq={self.seq}: {self.detail}"
 
 
-class Summary:
+class RequestSummary:
     """Counts what became of requests; needs the same memory for one and for a million."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Summary:
         self._failure_code = Exit.OK
         self._shortest = math.inf
         self._longest = 0.0
-        self._together = 0.0
+        self._total = 0.0
 
     @property
     def exit_code(self) -> Exit:
@@ -70,7 +70,7 @@ class Summary:
         self.answered += 1
         self._shortest = min(self._shortest, answer.wait)
         self._longest = max(self._longest, answer.wait)
-        self._together += answer.wait
+        self._total += answer.wait
 
     def fail(self, error: ClientError) -> None:
         """Count a request that was refused, or not answered in time."""
@@ -84,43 +84,43 @@ class Summary:
             "failed": self.failed,
             "unanswered": self.sent - self.answered - self.failed,
         }
-        told = [f"{count} {what}" for what, count in counts.items() if count or what == "sent"]
+        parts = [f"{count} {what}" for what, count in counts.items() if count or what == "sent"]
         if self.answered:
-            waits = self._shortest, self._together / self.answered, self._longest
-            told.append(f"wait min/mean/max = {'/'.join(f'{wait:.3f}' for wait in waits)} s")
-        return ", ".join(told)
+            waits = self._shortest, self._total / self.answered, self._longest
+            parts.append(f"wait min/mean/max = {'/'.join(f'{wait:.3f}' for wait in waits)} s")
+        return ", ".join(parts)
 
 
 async def send_requests(
     texts: AsyncIterator[str],
     request: Callable[[str], Awaitable[Answer]],
-    report: Callable[[Outcome], object],
-    summary: Summary,
-    at_once: int,
+    report: Callable[[RequestResult], object],
+    summary: RequestSummary,
+    concurrency: int,
 ) -> None:
-    """Send each of `texts`, up to `at_once` together; `report` each outcome as it comes.
+    """Send each of `texts`, up to `concurrency` together; `report` each result as it comes.
 
     A request that is refused, or not answered in time, leaves the others alone. Raises what ends
     all of them, such as CannotConnectError.
     """
-    places = asyncio.Semaphore(at_once)
+    permits = asyncio.Semaphore(concurrency)
 
     async def send(seq: int, text: str) -> None:
         try:
             answer = await request(text)
         except (RefusedError, AnswerTimeoutError) as error:
             summary.fail(error)
-            report(Outcome.failed(seq, text, error))
+            report(RequestResult.failed(seq, text, error))
         else:
             summary.succeed(answer)
-            report(Outcome.answered(seq, text, answer))
+            report(RequestResult.answered(seq, text, answer))
         finally:
-            places.release()
+            permits.release()
 
     try:
         async with asyncio.TaskGroup() as group:
             async for text in texts:
-                await places.acquire()
+                await permits.acquire()
                 summary.sent += 1
                 group.create_task(send(summary.sent, text))
     except BaseExceptionGroup as error:

@@ -1,4 +1,4 @@
-"""Taking a name, or with the person's consent one like it."""
+"""Taking a name, or, if the person confirms, one like it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
@@ -14,15 +14,15 @@ from common.messages.base import Error
 from common.messages.chat import Welcome
 from common.text import visible
 
-Consent: TypeAlias = Callable[[str, str], Awaitable[bool]]
+ConfirmName: TypeAlias = Callable[[str, str], Awaitable[bool]]
 """Says whether, where the first name is taken, the second will do."""
 
 _TRIES: Final = 100
 _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
-class Greeter(Protocol):
-    """What signing in needs of a client."""
+class LoginClient(Protocol):
+    """What logging in needs of a client."""
 
     warning: str
     """What is wrong with what was kept for the name."""
@@ -32,29 +32,29 @@ class Greeter(Protocol):
 
 
 async def take_name(
-    client: Greeter,
+    client: LoginClient,
     wanted: str,
     credentials: Credentials,
-    consent: Consent,
+    confirm: ConfirmName,
     *,
     presence: bool = False,
     resume: bool = True,
     within: float | None = None,
 ) -> Welcome:
-    """Sign in as `wanted` or, with consent, as a variant; says what is wrong with what was kept.
+    """Log in as `wanted` or, if confirmed, as a variant; says what is wrong with what was kept.
 
-    Each answer may take `within` s. Raises RefusedError, with the suggestion, where consent is not
-    given, and what `hello` raises.
+    Each answer may take `within` s. Raises RefusedError, with the suggestion, where it is not
+    confirmed, and what `hello` raises.
     """
     name = taken = wanted
     tried: set[str] = set()
     suggested: str | None = None
     while True:
         if credentials.is_free(name):
-            if name != wanted and not await consent(taken, name):
-                raise _not_wanted(taken, name)
+            if name != wanted and not await confirm(taken, name):
+                raise _not_confirmed(taken, name)
             try:
-                async with _answer(within):
+                async with _time_limit(within):
                     welcome = await client.hello(name, presence=presence, resume=resume)
             except NameInUseError:  # another program of ours was faster
                 taken = name
@@ -90,7 +90,7 @@ def next_name(
 
 
 @asynccontextmanager
-async def _answer(within: float | None) -> AsyncIterator[None]:
+async def _time_limit(within: float | None) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(within):
             yield
@@ -98,6 +98,6 @@ async def _answer(within: float | None) -> AsyncIterator[None]:
         raise AnswerTimeoutError(f"no answer came within {within:g} s") from None
 
 
-def _not_wanted(taken: str, free: str) -> RefusedError:
+def _not_confirmed(taken: str, free: str) -> RefusedError:
     detail = f"the name {visible(taken)} is taken; use {visible(free)}, or --suggested"
     return RefusedError(Error("name_taken", detail, name=taken, suggestion=free))

@@ -20,15 +20,15 @@ _Work = Callable[[Recorder], None]
 class TimeFile:
     """Appends blocks of stamps to the file at `path`, batch by batch; nothing here waits for it.
 
-    On a full disk rows are lost and counted; `tell` is told when that begins and when it ends, from
-    the thread that writes. Leaving the context writes what is left.
+    On a full disk rows are lost and counted; `notify` is called when that begins and when it ends,
+    from the thread that writes. Leaving the context writes what is left.
 
     Raises UsageError when the file cannot be used: another client writes it, or it is no time file.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], object]) -> None:
+    def __init__(self, path: Path, notify: Callable[[str], object]) -> None:
         self.path = path
-        self._tell = tell
+        self._notify = notify
         self._file = _open_locked(path)
         try:
             self._recorder = Recorder(self._file)
@@ -90,9 +90,9 @@ class TimeFile:
         self._recorder.write(rows)
         error = self._recorder.fault
         if error is not None and not was_failing:
-            self._tell(f"cannot write {self.path}: {why(error)}; the exchange goes on without")
+            self._notify(f"cannot write {self.path}: {why(error)}; the exchange goes on without")
         elif error is None and was_failing:
-            self._tell(f"{self.path} is written again; {self.lost} rows were lost")
+            self._notify(f"{self.path} is written again; {self.lost} rows were lost")
 
 
 def _open_locked(path: Path) -> BinaryIO:

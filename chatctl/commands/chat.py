@@ -39,12 +39,12 @@ async def run(args: Namespace, settings: Settings) -> int:
     if not args.json and _on_terminal():
         from chatctl import interactive
 
-        return await interactive.chat(settings, name, credentials, agrees=args.suggested)
+        return await interactive.chat(settings, name, credentials, use_suggested=args.suggested)
     from chatctl import plain
-    from chatctl.report import JsonReport, PlainReport
+    from chatctl.report import JsonOutput, PlainOutput
 
-    report = JsonReport() if args.json else PlainReport()
-    return await plain.chat(settings, name, credentials, report, agrees=args.suggested)
+    output = JsonOutput() if args.json else PlainOutput()
+    return await plain.chat(settings, name, credentials, output, use_suggested=args.suggested)
 
 
 def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:

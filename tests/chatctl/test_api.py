@@ -170,7 +170,7 @@ async def test_presence_is_shown_to_who_asked_for_it(daemon: Daemon) -> None:
         assert await next_event(watcher) == Left("guest")
 
 
-async def test_the_newer_sign_in_wins_and_the_older_one_is_told(daemon: Daemon) -> None:
+async def test_the_newer_sign_in_wins_and_the_older_one_is_notified(daemon: Daemon) -> None:
     async with Client(*daemon.address) as older, Client(*daemon.address) as newer:
         await older.hello("gina")
         await newer.hello("gina", token=older.token)

@@ -94,7 +94,7 @@ async def test_for_a_taken_name_the_suggestion_of_the_server_is_offered(
     assert server.asked == ["ann", "ann-3"]
 
 
-async def test_who_does_not_agree_is_told_what_would_be_free(credentials: Credentials) -> None:
+async def test_who_does_not_agree_is_shown_what_would_be_free(credentials: Credentials) -> None:
     with pytest.raises(RefusedError, match="the name ann is taken; use ann-2, or --suggested"):
         await sign_in(FakeServer("ann"), credentials, Person(agrees=False))
 
@@ -136,7 +136,7 @@ async def test_where_another_program_is_faster_the_next_name_is_tried(
         assert await sign_in(FakeServer(), credentials, Person()) == "ann-2"
 
 
-async def test_what_is_wrong_with_what_was_kept_is_told(
+async def test_what_is_wrong_with_what_was_kept_is_reported(
     credentials: Credentials, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ExitStack() as acquired:

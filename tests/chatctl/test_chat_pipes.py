@@ -96,7 +96,9 @@ def test_events_come_as_json(daemon: Daemon, bob: Wire) -> None:
         assert chat.wait(PATIENCE) == 0
 
 
-def test_a_line_that_was_refused_is_told_at_the_end_with_code_7(daemon: Daemon, bob: Wire) -> None:
+def test_a_line_that_was_refused_is_reported_at_the_end_with_code_7(
+    daemon: Daemon, bob: Wire
+) -> None:
     talk = run("chat", "willi", daemon=daemon, stdin="nobody|hi\nbob|hi\n")
 
     assert (talk.code, talk.out) == (7, "")
@@ -132,7 +134,7 @@ def test_without_a_name_one_is_oneself(
     assert bob.hear()["from"] == "vera"
 
 
-def test_input_that_is_no_text_is_told_with_code_2(daemon: Daemon) -> None:
+def test_input_that_is_no_text_is_reported_with_code_2(daemon: Daemon) -> None:
     talk = run("chat", "uwe", daemon=daemon, stdin=b"fine\nb\xe4d\n")
 
     assert talk.code == 2

@@ -76,7 +76,7 @@ def test_the_completion_for_bash_is_bash(capsys: pytest.CaptureFixture[str]) -> 
     subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=30)
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--version"])
 

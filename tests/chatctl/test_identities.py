@@ -44,7 +44,7 @@ def test_another_name_and_another_server_have_tokens_of_their_own(tmp_path: Path
         assert len({one.token, two.token, three.token}) == 3
 
 
-def test_a_name_that_is_in_use_cannot_be_borrowed(credentials: Credentials) -> None:
+def test_a_name_that_is_in_use_cannot_be_acquired(credentials: Credentials) -> None:
     with (
         credentials.acquire("ann"),
         pytest.raises(NameInUseError, match="ann is in use by another chatctl"),
@@ -130,7 +130,7 @@ def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
         assert Credentials(SERVER, tmp_path).token_of("ann") == ""
 
 
-def test_where_only_the_ledger_cannot_be_kept_the_name_is_ours_still(
+def test_where_only_the_journal_cannot_be_kept_the_name_is_ours_still(
     credentials: Credentials, tmp_path: Path
 ) -> None:
     with credentials.acquire("ann") as first:

@@ -61,7 +61,7 @@ def test_what_is_kept_is_there_for_the_next_program_in_order(
         assert reopened.warning == ""
 
 
-def test_what_is_settled_is_gone(path: Path, journal: ClientJournal) -> None:
+def test_what_is_acknowledged_is_gone(path: Path, journal: ClientJournal) -> None:
     journal.append(ONE)
     journal.append(TWO)
     journal.ack("r1")
@@ -81,7 +81,7 @@ def test_the_same_ref_is_kept_once(path: Path, journal: ClientJournal) -> None:
         assert len(reopened) == 1
 
 
-def test_the_place_is_that_of_the_newest_event_that_one_is_done_with(
+def test_the_position_is_that_of_the_newest_event_that_one_is_done_with(
     journal: ClientJournal,
 ) -> None:
     journal.set_position("log-1", 3)
@@ -93,7 +93,7 @@ def test_the_place_is_that_of_the_newest_event_that_one_is_done_with(
     assert (journal.log, journal.last) == ("log-1", 9)
 
 
-def test_in_another_log_the_place_begins_anew(journal: ClientJournal) -> None:
+def test_in_another_log_the_position_begins_anew(journal: ClientJournal) -> None:
     journal.set_position("log-1", 50)
 
     journal.mark_seen(IncomingBroadcast("bob", "hi", 51), LogStartedOver("log-2"))
@@ -170,7 +170,7 @@ def test_a_row_that_a_killed_program_did_not_finish_never_was(
         b'"content":"hi"}\n',
     ],
 )
-def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_told(
+def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_reported(
     path: Path, content: bytes
 ) -> None:
     path.write_bytes(content)
@@ -259,7 +259,7 @@ def test_what_cannot_be_kept_is_refused_and_leaves_the_rest_as_it_was(
         assert reopened.unacknowledged == [TWO]
 
 
-def test_what_cannot_be_settled_is_sent_once_more(
+def test_what_cannot_be_marked_acknowledged_is_sent_once_more(
     path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.append(ONE)

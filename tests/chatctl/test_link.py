@@ -70,7 +70,7 @@ async def test_a_client_that_only_listens_pings_too_lest_the_server_thinks_it_go
     assert writer.written == [PING]
 
 
-async def test_the_end_of_the_stream_is_a_lost_link() -> None:
+async def test_the_end_of_the_stream_is_a_lost_connection() -> None:
     reader = asyncio.StreamReader()
     connection = ClientConnection(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
     reader.feed_eof()
@@ -91,7 +91,9 @@ async def test_the_end_of_the_stream_is_a_lost_link() -> None:
         (OSError(-2, "Name or service not known"), "name or service not known"),
     ],
 )
-async def test_a_failure_is_told_in_the_words_of_the_system(error: OSError, reason: str) -> None:
+async def test_a_failure_is_reported_in_the_words_of_the_system(
+    error: OSError, reason: str
+) -> None:
     reader = asyncio.StreamReader()
     connection = ClientConnection(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
     reader.set_exception(error)

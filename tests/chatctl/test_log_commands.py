@@ -104,7 +104,7 @@ def test_a_history_that_is_not_there_is_nothing(daemon: Daemon) -> None:
     assert run("history", "--as", "ann", daemon=daemon) == (0, "", "")
 
 
-def test_an_export_is_all_that_one_may_see_as_history_tells_it(daemon: Daemon, bob: Wire) -> None:
+def test_an_export_is_all_that_one_may_see_as_history_prints_it(daemon: Daemon, bob: Wire) -> None:
     talk(daemon, bob)
     for number in range(1100):
         bob.say("outgoing_broadcast", content=str(number))

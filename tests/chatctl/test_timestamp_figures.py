@@ -7,8 +7,8 @@ import pytest
 
 from chatctl import recorded
 from chatctl.errors import UsageError
-from chatctl.figures import render_beat, render_report
-from chatctl.outcome import Pulse
+from chatctl.figures import render_report, render_sample
+from chatctl.outcome import Sampler
 from chatctl.run import Outage, ServerCounts
 from common.exchange import Exchange
 from tests.chatctl.exchanges import EPOCH, MS, OUTAGE, SECOND, US, exchange, report
@@ -50,14 +50,14 @@ def test_the_columns_stand_below_each_other() -> None:
     assert len({len(line) for line in lines[: len(TITLES) + 1]}) == 1
 
 
-def test_the_clocks_are_told_with_their_error() -> None:
+def test_the_clocks_are_reported_with_their_error() -> None:
     text = render_report(report())
     assert below(text, "clock offset") == "+1.000 ms, at most 0.101 ms off (least delay 0.200 ms)"
     assert below(text, "clock skew").endswith(" ppm, by one way alone ±0.000")
     assert below(text, "Allan deviation").count(" at ") == 2
 
 
-def test_what_went_well_is_told_in_few_words() -> None:
+def test_what_went_well_is_reported_in_few_words() -> None:
     text = render_report(report())
     assert below(text, "stamps") == "100 sent, 100 received of 100 each way"
     assert below(text, "punctuality") == "no stamp 1 ms late or more"
@@ -65,7 +65,7 @@ def test_what_went_well_is_told_in_few_words() -> None:
     assert "no connection" not in text
 
 
-def test_what_was_late_lost_or_cut_off_is_told() -> None:
+def test_what_was_late_lost_or_cut_off_is_reported() -> None:
     record = exchange()
     record.timer_error_ns[10:13] = [2 * MS, 35 * MS, 25 * MS]
     forever = Outage(EPOCH, None, "gone")
@@ -136,32 +136,32 @@ def test_as_json_every_time_is_in_whole_nanoseconds() -> None:
     assert all(isinstance(time, int) for time in times(told))
 
 
-def test_a_beat_tells_what_is_new_since_the_last() -> None:
+def test_a_sample_holds_what_is_new_since_the_last() -> None:
     whole, growing = exchange(), Exchange(10 * MS, 100)
-    pulse = Pulse(growing)
+    sampler = Sampler(growing)
     growing.sent_ns += whole.sent_ns[:10]
     growing.timer_error_ns += whole.timer_error_ns[:10]
     growing.arrivals += whole.arrivals[:9]
-    first = pulse.beat(EPOCH + SECOND)
+    first = sampler.sample(EPOCH + SECOND)
     assert (first.sent, first.received, first.expected) == (10, 9, 100)
     assert first.round_trip
     assert first.round_trip.count == 9
     growing.sent_ns += whole.sent_ns[10:]
     growing.arrivals += whole.arrivals[9:12]
-    second = pulse.beat(EPOCH + 2 * SECOND)
+    second = sampler.sample(EPOCH + 2 * SECOND)
     assert second.received == 12
     assert second.round_trip
     assert second.round_trip.count == 3
     assert second.timer_error is None
-    assert pulse.beat(EPOCH + 3 * SECOND).round_trip is None
+    assert sampler.sample(EPOCH + 3 * SECOND).round_trip is None
 
 
-def test_a_beat_is_one_line() -> None:
-    assert render_beat(Pulse(exchange()).beat(EPOCH)) == (
+def test_a_sample_is_one_line() -> None:
+    assert render_sample(Sampler(exchange()).sample(EPOCH)) == (
         "100/100 sent, 100 received, round trip min/median/max 0.200/0.500/0.800 ms, "
         "clock offset +1.000 ms"
     )
-    assert render_beat(Pulse(Exchange(10 * MS, 5)).beat(EPOCH)) == "0/5 sent, 0 received"
+    assert render_sample(Sampler(Exchange(10 * MS, 5)).sample(EPOCH)) == "0/5 sent, 0 received"
 
 
 FILE = """\
@@ -185,7 +185,7 @@ End of Timestamp Data (after 5 minutes)
 """
 
 
-def test_a_file_alone_is_told_block_by_block(tmp_path: Any) -> None:
+def test_a_file_alone_is_reported_block_by_block(tmp_path: Any) -> None:
     path = tmp_path / "times.txt"
     path.write_text(FILE)
     first, second = map(recorded.render, (1, 2), recorded.read(path))
@@ -197,7 +197,7 @@ def test_a_file_alone_is_told_block_by_block(tmp_path: Any) -> None:
     assert second.splitlines()[0] == "block 2: no rows, closed after 5m"
 
 
-def test_a_file_that_was_never_closed_or_is_torn_is_told_as_that(tmp_path: Any) -> None:
+def test_a_file_that_was_never_closed_or_is_torn_is_reported_as_that(tmp_path: Any) -> None:
     path = tmp_path / "times.txt"
     third = FILE.index("| 3 ")
     path.write_text(FILE[:third])

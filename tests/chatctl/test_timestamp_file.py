@@ -81,14 +81,12 @@ def test_a_file_with_something_else_in_it_is_refused_and_left_alone(path: Path) 
 
 
 @pytest.mark.parametrize("place", ["no/such/folder.txt", "."])
-def test_a_place_that_cannot_be_written_is_named_with_the_reason(
-    tmp_path: Path, place: str
-) -> None:
+def test_a_path_that_cannot_be_written_is_named_with_the_reason(tmp_path: Path, place: str) -> None:
     with pytest.raises(UsageError, match=r"cannot write .*(no such file|is a directory).*--out"):
         TimeFile(tmp_path / place, print)
 
 
-def test_on_a_full_disk_rows_are_lost_counted_and_told_once() -> None:
+def test_on_a_full_disk_rows_are_lost_counted_and_reported_once() -> None:
     file, told = write_block(Path("/dev/full"), 500)
     assert file.lost == 500
     assert told == ["cannot write /dev/full: no space left on device; the exchange goes on without"]

@@ -111,7 +111,7 @@ async def test_a_request_that_is_too_much_by_itself_is_refused_when_the_others_a
         await large
 
 
-async def test_what_fails_or_is_cancelled_gives_its_place_back() -> None:
+async def test_what_fails_or_is_cancelled_gives_its_permit_back() -> None:
     limit, server = ConcurrencyLimit(1), LimitedServer(10)
 
     async def fail() -> int:
