@@ -26,7 +26,7 @@ twice. It does not come back after `replaced` (the same token signed in elsewher
 **State.** With `Client(..., state=folder)` it survives the end of its process too, even `kill -9`.
 The folder keeps, for each server and name, the token, the messages that are not acknowledged, each
 before it is sent, and the last event that the program is done with. The next client with the same
-folder and name sends those messages again under the same `ref`, tells what became of them
+folder and name sends those messages again under the same `ref`, reports what became of them
 (`Delivered`, `Undelivered`), and goes on with the event after the last one. The program is done
 with an event when it asks for the next one, or leaves the client without an exception; where that
 is not so, iterate over `events()` and say `seen`. A program that is killed while it is busy with

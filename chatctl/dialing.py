@@ -59,5 +59,5 @@ def _is_self_connected(transport: asyncio.BaseTransport) -> bool:
     That happens to who tries often enough to reach a server on this machine that is not there, on a
     port of the range from which the system takes those of clients (RFC 9293, simultaneous open).
     """
-    own, other = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-    return bool(own == other)
+    local, remote = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    return bool(local == remote)

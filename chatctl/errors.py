@@ -80,5 +80,5 @@ class PartialError(ClientError):
 
 def why(error: Exception) -> str:
     """Return what the system says of an error, to stand within a sentence."""
-    said = getattr(error, "strerror", None)
-    return said.lower() if said else str(error)
+    strerror = getattr(error, "strerror", None)
+    return strerror.lower() if strerror else str(error)

@@ -49,7 +49,7 @@ class ImportSummary:
 
     @property
     def exit_code(self) -> Exit:
-        """What a script is told: why every line failed, or that some did."""
+        """What a script gets: why every line failed, or that some did."""
         return Exit.PARTIAL if self.failed and (self.sent or self.present) else self._failure_code
 
     def deliver(self, receipt: Receipt) -> None:
@@ -78,10 +78,10 @@ class ImportSummary:
 
 
 class ImportReader:
-    """Reads lines as messages of the person called `me`."""
+    """Reads lines as messages of the person called `name`."""
 
-    def __init__(self, me: str) -> None:
-        self._me = key(me)
+    def __init__(self, name: str) -> None:
+        self._name = key(name)
         self._seen: Counter[bytes] = Counter()
 
     def read(self, line: str) -> Outgoing | OutgoingBroadcast | None:
@@ -94,18 +94,18 @@ class ImportReader:
             record = _decode(line)
         except msgspec.DecodeError as error:
             raise UsageError(f"not a message: {error}") from None
-        message = self._sent_by_me(record)
+        message = self._as_own_message(record)
         if message is None or message.ref is not UNSET:
             return message
         digest = hashlib.sha256(msgspec.json.encode(record)).digest()[:16]
         self._seen[digest] += 1
         return structs.replace(message, ref=f"import.{digest.hex()}.{self._seen[digest]:x}")
 
-    def _sent_by_me(self, record: _Record) -> Outgoing | OutgoingBroadcast | None:
+    def _as_own_message(self, record: _Record) -> Outgoing | OutgoingBroadcast | None:
         match record:
             case Outgoing() | OutgoingBroadcast():
                 return record
-            case _ if key(record.author) != self._me:
+            case _ if key(record.author) != self._name:
                 return None
             case IncomingBroadcast():
                 return OutgoingBroadcast(record.content, record.ref)

@@ -62,7 +62,7 @@ class ReplayFilter:
             self.cursor.mark_lagging()
 
     def _on_gap(self, gap: Gap) -> None:
-        # Without room for it, it is told again with what is left to the log.
+        # Without room for it, it comes again with what is left to the log.
         if not self.cursor.is_lagging and not self._queue.put(gap):
             self.cursor.mark_lagging()
 

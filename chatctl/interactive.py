@@ -21,7 +21,7 @@ from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 from common.text import visible
 
 _NOTICE_AFTER: Final = 0.3
-"""Seconds (s) of waiting for which a person wants to be told the reason."""
+"""Seconds (s) of waiting for which a person wants to know the reason."""
 
 
 async def chat(
@@ -54,7 +54,7 @@ async def chat(
 
 
 class Conversation:
-    """Carries lines from the prompt to the client, and what the client tells to the screen."""
+    """Carries lines from the prompt to the client, and the client's events to the screen."""
 
     def __init__(self, client: ChatClient, screen: Screen) -> None:
         self._client = client
@@ -149,6 +149,6 @@ class Conversation:
         self._prompt.refresh()
 
     async def _refresh_names(self) -> None:
-        """Learn who came and went while nobody told us."""
+        """Learn who came and went while there was no connection."""
         with suppress(ClientError):
             self._screen.set_present(await self._client.who())

@@ -43,7 +43,7 @@ class JournalError(ClientError):
     exit_code = Exit.PARTIAL
 
 
-class _Header(Struct, frozen=True, tag_field="code", tag="ledger"):
+class _JournalHeader(Struct, frozen=True, tag_field="code", tag="ledger"):
     version: int
     server: str
     name: str
@@ -58,7 +58,7 @@ class _Acknowledged(Struct, frozen=True, tag_field="code", tag="settled"):
     ref: str
 
 
-_Row: TypeAlias = _Header | _Position | _Acknowledged | Outgoing | OutgoingBroadcast
+_Row: TypeAlias = _JournalHeader | _Position | _Acknowledged | Outgoing | OutgoingBroadcast
 _decode: Final = msgspec.json.Decoder(_Row).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -78,7 +78,7 @@ class ClientJournal:
         self.warning = ""
         """What is wrong with what was kept, for people."""
         self._path = path
-        self._header = _Header(_VERSION, server, name)
+        self._header = _JournalHeader(_VERSION, server, name)
         self._unacknowledged: dict[str, ChatMessage] = {}
         self._bytes = 0
         self._file = AppendOnlyFile(path)
@@ -176,7 +176,7 @@ class ClientJournal:
     def _replay(self, rows: list[bytes]) -> None:
         """Read back what was kept; raises ValueError."""
         header, *rest = map(_decode, rows)
-        if not isinstance(header, _Header):
+        if not isinstance(header, _JournalHeader):
             raise ValueError("it does not begin as a ledger does")
         if header.version != _VERSION:
             raise ValueError(f"it has version {header.version}, this chatctl knows {_VERSION}")
@@ -193,15 +193,15 @@ class ClientJournal:
         self._bytes = sum(len(_encode(message)) for message in self._unacknowledged.values())
 
     def _set_aside(self, problem: str) -> None:
-        moved = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bad")
-        self._path.rename(moved)
+        moved_to = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bad")
+        self._path.rename(moved_to)
         self._file.close()
         self._file = AppendOnlyFile(self._path)
         self.log, self.last = "", 0
         self._unacknowledged.clear()
         self.warning = (
             f"what was kept for {self._header.name} cannot be read ({problem}) and is set aside as "
-            f"{moved}; messages may be missing, and some that were not acknowledged are not sent"
+            f"{moved_to}; messages may be missing, and some that were not acknowledged are not sent"
         )
 
     def _write(self, row: bytes) -> None:

@@ -52,10 +52,10 @@ def message_lines(
 
     Each further line of the text stands behind a bar in a column that no author can write to.
     """
-    left = prefix(at, since, columns)
+    before = prefix(at, since, columns)
     first, *more = _printable(content)
-    lines = [[(DIM_STYLE, left), *who, ("", f": {first}")]]
-    lines += ([(DIM_STYLE, " " * len(left) + "| "), ("", text)] for text in more)
+    lines = [[(DIM_STYLE, before), *who, ("", f": {first}")]]
+    lines += ([(DIM_STYLE, " " * len(before) + "| "), ("", text)] for text in more)
     lines[-1] += suffix
     return lines
 
@@ -102,8 +102,12 @@ def format_elapsed(seconds: float) -> str:
     whole = max(0, round(seconds))
     for size, unit, part_size, part in _UNITS:
         if whole >= size:
-            count, rest = divmod(whole, size)
-            return f"{count}{unit}{rest // part_size:02}{part}" if count < 60 else f"{count}{unit}"
+            count, remainder = divmod(whole, size)
+            return (
+                f"{count}{unit}{remainder // part_size:02}{part}"
+                if count < 60
+                else f"{count}{unit}"
+            )
     return f"{whole}s"
 
 

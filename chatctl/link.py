@@ -44,8 +44,8 @@ class ClientConnection:
     @property
     def local_host(self) -> str:
         """The address of this machine at our end of the connection; "" once that is gone."""
-        own: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
-        return own[0]
+        local: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
+        return local[0]
 
     @classmethod
     async def open(

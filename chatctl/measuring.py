@@ -16,7 +16,7 @@ from chatctl.run import ExchangeRun
 from chatctl.settings import Settings
 from chatctl.stamplink import StampProtocol
 from chatctl.talk import describe
-from chatctl.timefile import TimeFile
+from chatctl.timefile import ClientTimeFile
 from common.clock.analysis import analyze
 from common.exchange import Exchange, check_id
 
@@ -46,7 +46,7 @@ class ExchangeOptions(NamedTuple):
 async def measure(
     options: ExchangeOptions, path: Path, settings: Settings, display: ProgressDisplay
 ) -> tuple[Exchange, ExchangeReport]:
-    """Run the exchange; return the record and what is to be told of it.
+    """Run the exchange; return the record and its report.
 
     To cancel it ends it early and well. Raises UsageError (the file), CannotConnectError,
     RefusedError, AnswerTimeoutError, ProtocolError when not one stamp was sent.
@@ -61,7 +61,7 @@ async def measure(
     def notify(event: Reconnecting | Reconnected) -> None:
         display.say(describe(event) or "")
 
-    with display, TimeFile(path, display.say) as file:
+    with display, ClientTimeFile(path, display.say) as file:
         run = ExchangeRun(
             options.id,
             record,
@@ -74,14 +74,14 @@ async def measure(
             notify=notify,
         )
         failure = await _with_display(run.run(), record, clock, display)
-    rows = len(record.sent_ns) + len(record.arrivals) - file.lost
+    rows = len(record.sent_ns) + len(record.arrivals) - file.rows_lost
     return record, ExchangeReport(
         id=options.id,
         server=str(settings.server),
         file=str(path),
         interval_ns=options.interval_ns,
         rows=rows,
-        rows_lost=file.lost,
+        rows_lost=file.rows_lost,
         is_interrupted=run.is_interrupted,
         failure=failure,
         outages=tuple(run.outages),

@@ -86,8 +86,8 @@ async def history_session(
         async with login_session(settings, wanted, exactly=True) as client:
             yield client
     else:
-        async with connect(settings) as visitor:
-            yield HistoryReader(visitor, wanted, credentials.token_of(wanted))
+        async with connect(settings) as client:
+            yield HistoryReader(client, wanted, credentials.token_of(wanted))
 
 
 @asynccontextmanager

@@ -82,7 +82,7 @@ class Outbox:
         ref = message.ref or ""
         pending = self._session.send(self._session.encode(message), ref)
         in_flight = self._in_flight[ref] = _InFlight(message, pending)
-        # Runs before whoever waits for the answer does: what they are told is on disk.
+        # Runs before whoever waits for the answer does: what they return is on disk.
         pending.answer.add_done_callback(partial(self._on_answer, in_flight))
         return in_flight
 
@@ -100,7 +100,7 @@ class Outbox:
                 self._on_refused(in_flight.message, error)
 
     def _on_refused(self, message: ChatMessage, error: RefusedError) -> None:
-        """Tell of a refusal that nobody waits for; it is kept until that was told."""
+        """Report a refusal that nobody waits for; the message is kept until that is done."""
         is_kept = error.reason in TRANSIENT_REASONS
         if self._notify(Undelivered(message, error.error, is_kept)) and not is_kept:
             self._acknowledge(message.ref or "")

@@ -1,4 +1,4 @@
-"""What is told about an exchange: all of it at the end, and the newest while it runs."""
+"""What is reported about an exchange: all of it at the end, and the newest while it runs."""
 
 from collections.abc import Iterator
 
@@ -50,7 +50,7 @@ class ExchangeReport(Struct, frozen=True, tag_field="figures", tag="run"):
 
 
 class ProgressSample(Struct, frozen=True, tag_field="figures", tag="moment"):
-    """How an exchange goes: counts so far, and what the stamps since the last sample tell.
+    """How an exchange goes: counts so far, and what the stamps since the last sample show.
 
     `offset` is the one with the least error bound.
     """

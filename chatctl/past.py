@@ -102,12 +102,12 @@ def between(one: str, other: str) -> MessageFilter:
     return accepts
 
 
-def format_message(message: Delivery, me: str) -> str:
+def format_message(message: Delivery, own_name: str) -> str:
     """Write a message as ``tail`` does, with the time here in place of the author's seconds."""
     at = datetime.fromtimestamp(_sent_ns(message) / 1e9)
     to = ""
     if isinstance(message, Incoming) and message.to:
-        to = " (to you)" if key(message.to) == key(me) else f" (to {visible(message.to)})"
+        to = " (to you)" if key(message.to) == key(own_name) else f" (to {visible(message.to)})"
     return f"{at:%Y-%m-%d %H:%M:%S} {visible(message.author)}{to} < {visible(message.content)}"
 
 

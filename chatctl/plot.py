@@ -135,7 +135,7 @@ def _draw_distribution(axes: "Axes", measured: Sequence[Sample]) -> None:
     count = len(ranked)
     axes.step(
         [_ms(ns) for ns in ranked],
-        [100 * place / count for place in range(1, count + 1)],
+        [100 * rank / count for rank in range(1, count + 1)],
         where="post",
         color=_INK,
     )

@@ -1,4 +1,4 @@
-"""What a time file tells by itself, block by block."""
+"""What a time file shows by itself, block by block."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from common.units import format_duration
 
 
 def read(path: Path) -> tuple[BlockAnalysis, ...]:
-    """Return what each block of the file tells; raises UsageError when it is no time file."""
+    """Return what each block of the file shows; raises UsageError when it is no time file."""
     try:
         # Whatever is no ASCII cannot be timestamp data, and is reported with its line.
         with path.open(encoding="ascii", errors="backslashreplace") as lines:

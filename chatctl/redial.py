@@ -59,12 +59,12 @@ class Reconnector(Generic[C]):
         self._backoff.reset()
         return away
 
-    async def reconnect(self, *, at_once: bool) -> C:
+    async def reconnect(self, *, immediately: bool) -> C:
         """Open the next connection; after a loss, and after each failure, with backoff.
 
         Raises CannotConnectError once `give_up_after` has passed.
         """
-        if not at_once:
+        if not immediately:
             await self._wait()
         while True:
             try:
@@ -75,12 +75,12 @@ class Reconnector(Generic[C]):
 
     async def _wait(self) -> None:
         lost_at = time.monotonic() if self._lost_at is None else self._lost_at
-        left = lost_at + self._give_up_after - time.monotonic()
-        if left <= 0:
+        remaining = lost_at + self._give_up_after - time.monotonic()
+        if remaining <= 0:
             raise CannotConnectError(
                 f"the connection was lost ({self.reason}) and did not come back "
                 f"within {self._give_up_after:g} s; try again later"
             )
-        delay = min(self._backoff.next_delay(), left)
+        delay = min(self._backoff.next_delay(), remaining)
         self._notify(Reconnecting(self.reason, self._backoff.attempts, delay))
         await asyncio.sleep(delay)

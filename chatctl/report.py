@@ -46,16 +46,16 @@ class PlainOutput:
     wants_presence = False
 
     def on_connecting(self, server: Address) -> None:
-        """Tell where."""
+        """Print where."""
         _print_stderr(banner(server))
 
     def on_welcome(self, welcome: Welcome, users: list[str]) -> None:
-        """Tell who is there."""
+        """Print who is there."""
         for text in user_list(users):
             _print_stderr(text)
 
     def on_event(self, event: Event) -> None:
-        """Print messages; tell what happens to the connection."""
+        """Print messages; say what happens to the connection."""
         if isinstance(event, Incoming | IncomingBroadcast):
             print_line(visible(str(render(event))))
         elif sentence := describe(event):
@@ -72,7 +72,7 @@ class PlainOutput:
         """Say nothing: no news is good news."""
 
     def on_failed(self, line: int, error: ClientError) -> None:
-        """Tell which line it was."""
+        """Say which line it was."""
         say(f"line {line}: {visible(str(error))}")
 
 

@@ -62,7 +62,7 @@ class RequestSummary:
 
     @property
     def exit_code(self) -> Exit:
-        """What a script is told: why none was answered, or that some were not."""
+        """What a script gets: why none was answered, or that some were not."""
         return Exit.PARTIAL if self.failed and self.answered else self._failure_code
 
     def succeed(self, answer: Answer) -> None:

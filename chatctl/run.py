@@ -90,7 +90,7 @@ class ExchangeRun:
         try:
             protocol = await self._reconnector.connect()
             while not await self._run_connection(protocol):
-                protocol = await self._reconnector.reconnect(at_once=False)
+                protocol = await self._reconnector.reconnect(immediately=False)
         except asyncio.CancelledError:
             self.is_interrupted = True
             _uncancel()

@@ -49,7 +49,7 @@ from common.text import visible
 from common.timestamps import parse_time
 
 MAX_PRESENCE_NOTICES: Final = 20
-"""Present from which on coming and going is no news."""
+"""Users present above which joins and leaves are not shown."""
 
 _MAX_PENDING_SHOWN: Final = 3
 """Unacknowledged messages shown at once."""
@@ -76,19 +76,19 @@ class _Entry(NamedTuple):
 
 
 class Screen:
-    """The state of one conversation of the person called `me`.
+    """The state of one conversation of the person called `name`.
 
-    `clock` tells the ns since the Unix epoch; times are shown as in `zone`, or as they are here.
+    `clock` returns the ns since the Unix epoch; times are shown as in `zone`, or as they are here.
     """
 
     def __init__(
         self,
-        me: str,
+        name: str,
         present: Iterable[str] = (),
         clock: Callable[[], int] = time.time_ns,
         zone: tzinfo | None = None,
     ) -> None:
-        self._me = key(me)
+        self._own_name = key(name)
         self._clock = clock
         self._zone = zone
         self._present = {key(name): name for name in present}
@@ -102,7 +102,7 @@ class Screen:
         self._day = self._now().date()
 
     def on_event(self, event: Event) -> None:
-        """Take what the client tells."""
+        """Take an event of the client."""
         self._received.append(event)
         match event:
             case Incoming() | IncomingBroadcast():
@@ -157,7 +157,7 @@ class Screen:
 
     def complete(self, typed: str) -> str:
         """Return `typed` with the name of somebody else completed; show the choices if need be."""
-        others = [name for folded, name in self._present.items() if folded != self._me]
+        others = [name for folded, name in self._present.items() if folded != self._own_name]
         text, choices = complete(typed, others)
         if choices:
             shown = "  ".join(map(visible, choices[:_MAX_CHOICES]))
@@ -186,7 +186,7 @@ class Screen:
         return lines
 
     def shown(self) -> list[Event]:
-        """Return what was heard of which all lines were taken, and that is new since the last call.
+        """Return the events of which all lines were taken, and that are new since the last call.
 
         Ask when the lines have been printed.
         """
@@ -241,7 +241,7 @@ class Screen:
     def _when(self, sent: str) -> datetime:
         try:
             return self._local(parse_time(sent))
-        except ValueError:  # a server that does not tell
+        except ValueError:  # a server that sends no time
             return self._now()
 
     def _local(self, ns: int) -> datetime:

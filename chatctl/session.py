@@ -230,7 +230,7 @@ class ClientSession:
         self._is_ready = False
         was_on_purpose = self._connection.is_closed
         self._connection.close()
-        self._connection = await self._reconnector.reconnect(at_once=was_on_purpose)
+        self._connection = await self._reconnector.reconnect(immediately=was_on_purpose)
         self._close_reason = ""
         if self.cursor.is_registered:
             self._connection.write(encode_line(self._replay_filter.resume_hello()))

@@ -21,7 +21,7 @@ class Subscription(Protocol):
         """Whether the program has caught up, so that reading must not pause for other things."""
 
     def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
-        """Take a refusal that answers no pending request; `correlation_id` tells whose it is."""
+        """Take a refusal that answers no pending request; `correlation_id` says whose it is."""
 
     def close(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""

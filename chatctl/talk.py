@@ -1,4 +1,4 @@
-"""What a person is told about the connection itself."""
+"""What a person reads about the connection itself."""
 
 from collections import Counter
 from typing import Final
@@ -67,7 +67,7 @@ class Overflow:
 
     def __str__(self) -> str:
         """Return what became of them; "" if there are none."""
-        parts = ", ".join(f"{count} {fate}" for fate, count in self._outcomes.items())
+        parts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
         return parts and f"more messages of before: {parts}"
 
 

@@ -17,7 +17,7 @@ BATCH: Final = 0.1
 _Work = Callable[[Recorder], None]
 
 
-class TimeFile:
+class ClientTimeFile:
     """Appends blocks of stamps to the file at `path`, batch by batch; nothing here waits for it.
 
     On a full disk rows are lost and counted; `notify` is called when that begins and when it ends,
@@ -41,7 +41,7 @@ class TimeFile:
         self._thread = Thread(target=self._run, name="time file")
 
     @property
-    def lost(self) -> int:
+    def rows_lost(self) -> int:
         """Rows that could not be written so far."""
         return self._recorder.lost
 
@@ -92,7 +92,7 @@ class TimeFile:
         if error is not None and not was_failing:
             self._notify(f"cannot write {self.path}: {why(error)}; the exchange goes on without")
         elif error is None and was_failing:
-            self._notify(f"{self.path} is written again; {self.lost} rows were lost")
+            self._notify(f"{self.path} is written again; {self.rows_lost} rows were lost")
 
 
 def _open_locked(path: Path) -> BinaryIO:

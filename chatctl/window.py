@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from chatctl.errors import RefusedError
 
 LIMIT: Final = 10_000
-"""Unanswered requests that a server takes unless it was told otherwise."""
+"""Unanswered requests that a server takes unless it is configured otherwise."""
 
 _INCREASE_AFTER: Final = 16
 """Answers that bring back a permit; so at most one request in 16 is sent in vain for long."""

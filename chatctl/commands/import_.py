@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Send the file; tell each line that failed, and at the end a summary."""
+    """Send the file; report each line that failed, and at the end a summary."""
     from chatctl.importing import Imported, ImportReader, ImportSummary, send_file
     from chatctl.oneshot import login_session
     from chatctl.output import say

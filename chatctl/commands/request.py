@@ -14,7 +14,7 @@ chatctl request 'Hub&&name&&qwe&&' 'Device&&id&&234&&'
          chatctl request --json < requests.txt     one a line"""
 
 CONCURRENCY: Final = 10_000
-"""What a server takes from one connection unless it was told otherwise."""
+"""What a server takes from one connection unless it is configured otherwise."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

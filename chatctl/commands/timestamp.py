@@ -59,7 +59,7 @@ def new_event_loop() -> "AbstractEventLoop":
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Exchange, or read a file, and print what that tells."""
+    """Exchange, or read a file, and print what that shows."""
     from chatctl.figures import render_report
     from chatctl.measuring import ExchangeOptions, measure
     from chatctl.output import print_json, print_line

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class ServerConnection:
-    """The server's end of one connection; it closes on `quit` unless told otherwise."""
+    """The server's end of one connection; it closes on `quit` unless set otherwise."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.closes_on_quit = True

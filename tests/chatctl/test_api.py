@@ -196,11 +196,11 @@ async def test_a_taken_name_comes_with_a_suggestion_that_is_free(daemon: Daemon)
 
 
 async def test_ping_and_echo_need_no_name(daemon: Daemon) -> None:
-    async with Client(*daemon.address) as stranger:
-        probe = await stranger.ping()
+    async with Client(*daemon.address) as anonymous:
+        probe = await anonymous.ping()
         # Both clocks are this machine's, written in whole microseconds.
         assert abs(probe.offset) <= probe.delay / 2 + 2e-6
-        assert await stranger.echo({"a": [1, 2.5, None, "ä"]}) == {"a": [1, 2.5, None, "ä"]}
+        assert await anonymous.echo({"a": [1, 2.5, None, "ä"]}) == {"a": [1, 2.5, None, "ä"]}
 
 
 async def test_a_server_that_starts_again_has_us_back(

@@ -21,10 +21,10 @@ class FakeServer:
     def __init__(self, *taken: str, reason: Reason = "name_taken") -> None:
         self.tokens = dict.fromkeys(taken, "somebody else's token")
         self.reason = reason
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def answer(self, name: str, token: str) -> Welcome:
-        self.asked.append(name)
+        self.requested.append(name)
         if self.tokens.setdefault(name, token) == token:
             return Welcome(name=name, token=token)
         free = next(variant for variant in names.variants(name) if variant not in self.tokens)
@@ -51,13 +51,13 @@ class FakeClient:
 class Person:
     """Answers the question for another name, and remembers it."""
 
-    def __init__(self, *, agrees: bool = True) -> None:
-        self.agrees = agrees
+    def __init__(self, *, accepts: bool = True) -> None:
+        self.accepts = accepts
         self.questions: list[tuple[str, str]] = []
 
     async def __call__(self, taken: str, free: str) -> bool:
         self.questions.append((taken, free))
-        return self.agrees
+        return self.accepts
 
 
 @pytest.fixture
@@ -91,12 +91,12 @@ async def test_for_a_taken_name_the_suggestion_of_the_server_is_offered(
     server = FakeServer("ann", "ann-2", reason=reason)
     assert await sign_in(server, credentials, person) == "ann-3"
     assert person.questions == [("ann", "ann-3")]
-    assert server.asked == ["ann", "ann-3"]
+    assert server.requested == ["ann", "ann-3"]
 
 
 async def test_who_does_not_agree_is_shown_what_would_be_free(credentials: Credentials) -> None:
     with pytest.raises(RefusedError, match="the name ann is taken; use ann-2, or --suggested"):
-        await sign_in(FakeServer("ann"), credentials, Person(agrees=False))
+        await sign_in(FakeServer("ann"), credentials, Person(accepts=False))
 
 
 async def test_a_variant_that_is_ours_comes_before_a_new_one(credentials: Credentials) -> None:

@@ -126,9 +126,9 @@ def test_tail_prints_what_comes_and_ends_after_the_number_asked_for(
     ann.say("outgoing_broadcast", content="to all\x1b[31m")
     ann.say("outgoing", to="logger", content="to you")
 
-    outcome = finish(tail)
-    assert outcome.code == 0
-    lines = [strip_since(line) for line in outcome.out.splitlines()]
+    result = finish(tail)
+    assert result.code == 0
+    lines = [strip_since(line) for line in result.out.splitlines()]
     assert lines == ["ann < to all\\x1b[31m", "ann (to you) < to you"]
 
 
@@ -184,10 +184,10 @@ def test_tail_ends_when_the_same_token_signs_in_elsewhere(daemon: Daemon, home: 
     tail = listen(daemon, "--as", "wanted")
     with Wire(daemon.address) as elsewhere:
         elsewhere.hello("wanted", version=1, token=token_in(home / "state"))
-        outcome = finish(tail)
+        result = finish(tail)
 
-    assert outcome.code == 4
-    assert "signed in on another connection" in outcome.err
+    assert result.code == 4
+    assert "signed in on another connection" in result.err
 
 
 def test_ping_prints_each_answer_and_a_summary(daemon: Daemon) -> None:
@@ -219,10 +219,10 @@ def test_an_interrupted_ping_still_prints_its_summary(daemon: Daemon) -> None:
 
     ping.send_signal(signal.SIGINT)
 
-    outcome = finish(ping)
-    assert outcome.code == 130
-    assert "round trip min/mean" in outcome.out
-    assert "Traceback" not in outcome.err
+    result = finish(ping)
+    assert result.code == 130
+    assert "round trip min/mean" in result.out
+    assert "Traceback" not in result.err
 
 
 def test_echo_says_it_back(daemon: Daemon) -> None:

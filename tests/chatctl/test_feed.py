@@ -22,7 +22,7 @@ def send(connection: ServerConnection, *numbers: int) -> None:
 
 
 async def grant(connection: ServerConnection, *numbers: int) -> dict[str, Any]:
-    """Expect an order, grant it, send an array for each number; return the order."""
+    """Expect a subscription, grant it, send an array for each number; return the request."""
     request = await connection.expect("subscribe")
     connection.send("subscribed", ref=request["ref"])
     send(connection, *numbers)
@@ -59,10 +59,10 @@ async def test_what_is_subscribed_to_comes_and_leaving_the_loop_ends_it(
         return numbers
 
     async with server.client() as client:
-        listening = asyncio.create_task(listen(client))
+        listener = asyncio.create_task(listen(client))
         connection = await server.accept()
         request = await grant(connection, 1, 2, 3, 4)
-        assert await listening == [1, 2, 3]
+        assert await listener == [1, 2, 3]
         assert await connection.receive() == {"code": "unsubscribe"}
         del request["ref"]
         assert request == {
@@ -112,10 +112,10 @@ async def test_after_a_lost_connection_it_subscribes_again_and_says_so(
 
 async def test_with_a_name_the_hello_comes_before_the_subscription(server: ScriptedServer) -> None:
     async with server.client() as client:
-        greeting = asyncio.create_task(client.hello("ann"))
+        login = asyncio.create_task(client.hello("ann"))
         connection = await server.accept()
         await connection.welcome()
-        await greeting
+        await login
         feed = client.subscribe("array")
         first = asyncio.create_task(take(feed, 1))
         await grant(connection, 1)

@@ -180,9 +180,9 @@ def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_reported(
         assert "what was kept for ann cannot be read" in journal.warning
         journal.append(ONE)
 
-    (moved,) = path.parent.glob("*.bad")
-    assert str(moved) in journal.warning
-    assert moved.read_bytes() == content
+    (moved_to,) = path.parent.glob("*.bad")
+    assert str(moved_to) in journal.warning
+    assert moved_to.read_bytes() == content
     with closing(reopen(path)) as reopened:
         assert (reopened.unacknowledged, reopened.warning) == ([ONE], "")
 

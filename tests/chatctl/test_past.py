@@ -30,10 +30,10 @@ class FakeServer:
     def __init__(self, messages: Sequence[Delivery], page: int = 1000) -> None:
         self._messages = messages
         self._page = page
-        self.asked: list[tuple[int | None, int]] = []
+        self.requests: list[tuple[int | None, int]] = []
 
     async def history(self, before: int | None = None, limit: int = 1000) -> HistoryPage:
-        self.asked.append((before, limit))
+        self.requests.append((before, limit))
         older = [
             message
             for message in self._messages
@@ -64,7 +64,7 @@ async def test_pages_come_newest_first_and_are_printed_oldest_first() -> None:
     contents = await collect(pages(server))
 
     assert contents == [f"m{number}" for number in range(1, 8)]
-    assert server.asked == [(None, 1000), (5, 1000), (2, 1000)]
+    assert server.requests == [(None, 1000), (5, 1000), (2, 1000)]
 
 
 async def test_an_empty_log_is_an_empty_history() -> None:
@@ -77,7 +77,7 @@ async def test_it_begins_before_an_id() -> None:
     assert await collect(pages(server, before=3)) == ["m1", "m2"]
 
 
-@pytest.mark.parametrize("most", [1, 3, 4, 7, 100])
+@pytest.mark.parametrize("limit", [1, 3, 4, 7, 100])
 async def test_no_more_is_collected_than_asked_for_and_it_is_the_newest(limit: int) -> None:
     server = FakeServer([broadcast(number) for number in range(1, 8)], page=3)
 
@@ -92,7 +92,7 @@ async def test_nothing_is_asked_for_that_is_older_than_wanted() -> None:
     contents = await collect(pages(server), oldest_ns=96 * SECOND)
 
     assert contents == ["m96", "m97", "m98", "m99"]
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_a_conversation_is_what_two_sent_each_other() -> None:

@@ -49,7 +49,7 @@ def lines(screen: Screen, columns: int = WIDE) -> list[str]:
     return plain(screen.take_lines(columns))
 
 
-def above(screen: Screen, columns: int = WIDE) -> list[str]:
+def pending_lines(screen: Screen, columns: int = WIDE) -> list[str]:
     return plain(screen.pending_lines(columns))
 
 
@@ -77,11 +77,11 @@ def test_a_message_of_ours_waits_above_the_prompt_and_then_joins_the_rest(
     screen: Screen, clock: Clock
 ) -> None:
     own = screen.add_pending(Outgoing("bob", "pizza?"))
-    assert above(screen) == ["10:00:00         you (to bob): pizza?"]
+    assert pending_lines(screen) == ["10:00:00         you (to bob): pizza?"]
     assert lines(screen) == []
     clock.ns += 1_000_000_000
     screen.acknowledged(own, Receipt(7, 0.00041))
-    assert above(screen) == []
+    assert pending_lines(screen) == []
     assert lines(screen) == ["10:00:01         you (to bob): pizza?  ✓ 0.4 ms"]
 
 
@@ -125,7 +125,7 @@ def test_a_log_that_begins_anew_comes_after_the_old_one(screen: Screen) -> None:
 def test_many_waiting_messages_are_counted(screen: Screen) -> None:
     for number in range(5):
         screen.add_pending(OutgoingBroadcast(f"line {number}\nand more"))
-    assert above(screen) == [
+    assert pending_lines(screen) == [
         "10:00:00         you: line 0",
         "10:00:00         you: line 1",
         "10:00:00         you: line 2",
@@ -139,10 +139,10 @@ def test_a_lost_connection_is_one_line_however_often_it_is_tried(screen: Screen)
         screen.on_event(Reconnecting("the server stops", attempt, 0.5))
     screen.on_event(Reconnecting("connection refused", 5, 0.5))
     assert lines(screen) == ["10:00:00         * the server stops; reconnecting"]
-    assert above(screen) == ["not connected: connection refused"]
+    assert pending_lines(screen) == ["not connected: connection refused"]
     screen.on_event(Reconnected(3.2))
     screen.on_event(Resumed(0, 7, gap=False))
-    assert above(screen) == []
+    assert pending_lines(screen) == []
     assert lines(screen) == ["10:00:00         * connected again after 3.2s"]
 
 

@@ -28,7 +28,7 @@ def plain(lines: list[StyledLine]) -> list[str]:
     return ["".join(text for _, text in line) for line in lines]
 
 
-def said(content: str, columns: int = 80) -> list[str]:
+def render(content: str, columns: int = 80) -> list[str]:
     return plain(message_lines(NOON, 3, [styled_author("bob")], content, columns=columns))
 
 
@@ -67,16 +67,16 @@ def test_a_round_trip_is_shown_with_what_matters_of_it(seconds: float, text: str
 
 
 def test_a_message_shows_its_time_the_since_the_author_and_the_text() -> None:
-    assert said("pizza later?") == ["12:34:56     3s  bob: pizza later?"]
+    assert render("pizza later?") == ["12:34:56     3s  bob: pizza later?"]
 
 
 def test_a_narrow_window_keeps_its_columns_for_the_text() -> None:
-    assert said("pizza?", NARROW - 1) == ["12:34 3s bob: pizza?"]
-    assert said("pizza?", NARROW) == ["12:34:56     3s  bob: pizza?"]
+    assert render("pizza?", NARROW - 1) == ["12:34 3s bob: pizza?"]
+    assert render("pizza?", NARROW) == ["12:34:56     3s  bob: pizza?"]
 
 
 def test_the_lines_of_one_message_stand_behind_a_bar_where_nobody_else_can_write() -> None:
-    assert said("def f():\r\n\treturn 1\n\n12:34:56     3s  ann: me?") == [
+    assert render("def f():\r\n\treturn 1\n\n12:34:56     3s  ann: me?") == [
         "12:34:56     3s  bob: def f():",
         "                 |     return 1",
         "                 | ",
@@ -85,7 +85,7 @@ def test_the_lines_of_one_message_stand_behind_a_bar_where_nobody_else_can_write
 
 
 def test_a_very_tall_message_is_cut() -> None:
-    lines = said("\n" * 60_000)
+    lines = render("\n" * 60_000)
     assert len(lines) == 101
     assert lines[-1].endswith("| … 59901 more lines")
 

@@ -51,8 +51,8 @@ def test_a_png_is_large_enough_for_a_report(tmp_path: Path) -> None:
 
 
 def test_an_exchange_of_a_single_stamp_or_without_answers_has_a_plot_too(tmp_path: Path) -> None:
-    silence = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
-    for record in (exchange(1), exchange(2), silence):
+    unanswered = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
+    for record in (exchange(1), exchange(2), unanswered):
         plot.draw(record, report(record, outages=(Outage(EPOCH, None, "x"),)), tmp_path / "x.svg")
         assert "Allan deviation" in texts(tmp_path / "x.svg")
 

@@ -108,7 +108,7 @@ async def test_codes_of_a_newer_server_are_passed_over(server: ScriptedServer) -
 
 
 @pytest.mark.parametrize(
-    ("rubbish", "problem"),
+    ("garbage", "problem"),
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "the server sent what is no message: not JSON"),
         (b'{"code":"stamp","n":0,"sent":"x"}\n', "the server sent what is no message"),

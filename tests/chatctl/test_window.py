@@ -15,15 +15,15 @@ def too_many() -> RefusedError:
 
 
 class LimitedServer:
-    """Takes `capacity` requests; it answers, and refuses, in the order in which it is asked."""
+    """Takes `capacity` requests; it answers, and refuses, in the order in which they come."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.asked = self.refused = 0
+        self.requests = self.refused = 0
         self.pending: deque[asyncio.Future[int]] = deque()
 
-    async def ask(self) -> int:
-        self.asked += 1
+    async def request(self) -> int:
+        self.requests += 1
         # As over a wire, what the server thinks of it is known only after others were sent too.
         has_capacity = len(self.pending) < self.capacity
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -36,7 +36,7 @@ class LimitedServer:
 
     def answer(self, count: int = 1) -> None:
         for _ in range(min(count, len(self.pending))):
-            self.pending.popleft().set_result(self.asked)
+            self.pending.popleft().set_result(self.requests)
 
 
 async def settle() -> None:
@@ -46,12 +46,12 @@ async def settle() -> None:
 
 async def test_no_more_than_the_limit_are_asked_at_once() -> None:
     limit, server = ConcurrencyLimit(3), LimitedServer(100)
-    calls = [asyncio.create_task(limit.run(server.ask)) for _ in range(5)]
+    calls = [asyncio.create_task(limit.run(server.request)) for _ in range(5)]
     await settle()
-    assert server.asked == 3
+    assert server.requests == 3
     server.answer()
     await settle()
-    assert server.asked == 4
+    assert server.requests == 4
     while server.pending:
         server.answer()
         await settle()
@@ -60,9 +60,9 @@ async def test_no_more_than_the_limit_are_asked_at_once() -> None:
 
 async def test_what_the_server_has_no_room_for_is_asked_again_when_there_is() -> None:
     limit, server = ConcurrencyLimit(100), LimitedServer(7)
-    calls = [asyncio.create_task(limit.run(server.ask)) for _ in range(100)]
+    calls = [asyncio.create_task(limit.run(server.request)) for _ in range(100)]
     await settle()
-    assert (server.asked, len(server.pending)) == (100, 7)
+    assert (server.requests, len(server.pending)) == (100, 7)
     rounds = 0
     while server.pending:
         server.answer(7)
@@ -75,7 +75,7 @@ async def test_what_the_server_has_no_room_for_is_asked_again_when_there_is() ->
 
 async def test_room_that_comes_back_is_used() -> None:
     limit, server = ConcurrencyLimit(20), LimitedServer(2)
-    calls = [asyncio.create_task(limit.run(server.ask)) for _ in range(600)]
+    calls = [asyncio.create_task(limit.run(server.request)) for _ in range(600)]
     await settle()
     assert len(server.pending) == 2
     server.capacity = 1_000
@@ -91,7 +91,7 @@ async def test_room_that_comes_back_is_used() -> None:
 
 async def test_a_request_that_is_too_much_by_itself_is_refused() -> None:
     with pytest.raises(RefusedError) as error:
-        await ConcurrencyLimit(10).run(LimitedServer(0).ask)
+        await ConcurrencyLimit(10).run(LimitedServer(0).request)
     assert error.value.reason == "too_many_requests"
 
 
@@ -99,10 +99,10 @@ async def test_a_request_that_is_too_much_by_itself_is_refused_when_the_others_a
     None
 ):
     limit, server = ConcurrencyLimit(10), LimitedServer(1)
-    small = asyncio.create_task(limit.run(server.ask))
+    small = asyncio.create_task(limit.run(server.request))
     await settle()
     server.capacity = 0
-    large = asyncio.create_task(limit.run(server.ask))
+    large = asyncio.create_task(limit.run(server.request))
     await settle()
     assert not large.done()
     server.answer()
@@ -119,13 +119,13 @@ async def test_what_fails_or_is_cancelled_gives_its_permit_back() -> None:
 
     with pytest.raises(RefusedError, match="too long"):
         await limit.run(fail)
-    cancelled = asyncio.create_task(limit.run(server.ask))
+    cancelled = asyncio.create_task(limit.run(server.request))
     await settle()
     cancelled.cancel()
     await asyncio.wait([cancelled])
     server.pending.clear()
 
-    last = asyncio.create_task(limit.run(server.ask))
+    last = asyncio.create_task(limit.run(server.request))
     await settle()
     server.answer()
     await last
