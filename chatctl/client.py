@@ -242,13 +242,13 @@ class Client(AnonymousClient):
         is sent. After an AnswerTimeoutError, or when cancelled, it may or may not have been sent;
         with `state` it will be.
         """
-        return await self._deliver(Outgoing(to, text, self._ref(ref)))
+        return await self._send(Outgoing(to, text, self._ref(ref)))
 
     async def broadcast(self, text: str, *, ref: str | None = None) -> Receipt:
         """Send `text` to everyone else; returns when it is in the log. Raises like `send`."""
-        return await self._deliver(OutgoingBroadcast(text, self._ref(ref)))
+        return await self._send(OutgoingBroadcast(text, self._ref(ref)))
 
-    async def _deliver(self, message: ChatMessage) -> Receipt:
+    async def _send(self, message: ChatMessage) -> Receipt:
         ack, pending = await self._outbox.send(message, self._timeout)
         return Receipt(ack.id, pending.wait, bool(ack.duplicate))
 

@@ -81,7 +81,7 @@ def _details(report: ExchangeReport) -> Iterator[str]:
         )
         yield f"Allan deviation  {', '.join(spans)}"
     yield f"stamps           {_stamps(analysis.counts)}"
-    yield f"punctuality      {_punctuality(analysis.counts)}"
+    yield f"punctuality      {_lateness(analysis.counts)}"
     for outage in report.outages:
         yield f"no connection    {_outage(outage)}"
     lost = f", {report.rows_lost} lost" if report.rows_lost else ""
@@ -92,7 +92,7 @@ def _stamps(counts: Counts) -> str:
     return f"{counts.sent} sent, {counts.received} received of {counts.expected} each way"
 
 
-def _punctuality(counts: Counts) -> str:
+def _lateness(counts: Counts) -> str:
     if not counts.late:
         return "no stamp 1 ms late or more"
     text = f"{_number(counts.late, 'stamp')} 1 ms late or more"

@@ -42,7 +42,7 @@ class ImportSummary:
 
     def __init__(self) -> None:
         self.sent = 0
-        self.present = 0
+        self.duplicates = 0
         self.skipped = 0
         self.failed = 0
         self._failure_code = Exit.OK
@@ -50,16 +50,18 @@ class ImportSummary:
     @property
     def exit_code(self) -> Exit:
         """What a script gets: why every line failed, or that some did."""
-        return Exit.PARTIAL if self.failed and (self.sent or self.present) else self._failure_code
+        return (
+            Exit.PARTIAL if self.failed and (self.sent or self.duplicates) else self._failure_code
+        )
 
-    def deliver(self, receipt: Receipt) -> None:
+    def add_receipt(self, receipt: Receipt) -> None:
         """Count a message that is in the log."""
         if receipt.duplicate:
-            self.present += 1
+            self.duplicates += 1
         else:
             self.sent += 1
 
-    def fail(self, error: ClientError) -> None:
+    def add_error(self, error: ClientError) -> None:
         """Count a line that is no message, or one that was not delivered."""
         self.failed += 1
         self._failure_code = self._failure_code or error.exit_code
@@ -67,7 +69,7 @@ class ImportSummary:
     def __str__(self) -> str:
         counts = {
             "delivered": self.sent,
-            "there before": self.present,
+            "there before": self.duplicates,
             "written by others": self.skipped,
             "failed": self.failed,
         }
@@ -141,12 +143,12 @@ async def send_file(
     async def send(number: int, message: Outgoing | OutgoingBroadcast) -> None:
         ref = message.ref or ""
         try:
-            receipt = await _deliver(sender, message, ref)
+            receipt = await _send(sender, message, ref)
         except (RefusedError, AnswerTimeoutError, UsageError) as error:
-            summary.fail(error)
+            summary.add_error(error)
             report(number, error)
         else:
-            summary.deliver(receipt)
+            summary.add_receipt(receipt)
             report(number, Imported(number, ref, receipt.id, receipt.duplicate))
         finally:
             permits.release()
@@ -162,7 +164,7 @@ async def send_file(
                 try:
                     message = reader.read(line)
                 except UsageError as error:
-                    summary.fail(error)
+                    summary.add_error(error)
                     report(number, error)
                     continue
                 if message is None:
@@ -175,9 +177,7 @@ async def send_file(
         raise error.exceptions[0] from None
 
 
-async def _deliver(
-    sender: MessageSender, message: Outgoing | OutgoingBroadcast, ref: str
-) -> Receipt:
+async def _send(sender: MessageSender, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
     try:
         if isinstance(message, Outgoing):
             return await sender.send(message.to, message.content, ref=ref)

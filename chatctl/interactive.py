@@ -15,7 +15,7 @@ from chatctl.output import print_line, say
 from chatctl.prompt import Prompt, ask_yes_no
 from chatctl.screen import Screen
 from chatctl.settings import Settings
-from chatctl.signin import take_name
+from chatctl.signin import claim_name
 from chatctl.typed import ChatClient, parse_input, send_message
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 from common.text import visible
@@ -45,7 +45,7 @@ async def chat(
         answer_timeout=None,
     )
     async with report_unacknowledged(client), client:
-        await take_name(client, name, credentials, confirm, presence=True, within=settings.timeout)
+        await claim_name(client, name, credentials, confirm, presence=True, within=settings.timeout)
         users = await client.who()
         for line in user_list(users):
             print_line(line)

@@ -92,10 +92,10 @@ class ExchangeConnection:
             self._protocol.write(encode(ExchangeEnd(self._recorder.sent, self._recorder.received)))
             await asyncio.wait([self._counts_received], timeout=END_TIMEOUT)
 
-    def _on_message(self, message: Message | BadLine, arrived_ns: int) -> None:
+    def _on_message(self, message: Message | BadLine, received_ns: int) -> None:
         match message:
             case Stamp():
-                self._recorder.receive(message, arrived_ns)
+                self._recorder.receive(message, received_ns)
                 self._check_complete()
             case Exchange():
                 self._on_granted()

@@ -13,8 +13,8 @@ from chatctl.events import Event
 from chatctl.identities import Credentials, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
-from chatctl.signin import take_name
-from chatctl.talk import Overflow, describe, describe_kept
+from chatctl.signin import claim_name
+from chatctl.talk import Overflow, describe, describe_unacknowledged
 from common import names
 
 
@@ -42,7 +42,7 @@ async def reading_session(settings: Settings, name: str | None) -> AsyncIterator
     """
     client = connect(settings, reconnect_for=math.inf)
     async with report_unacknowledged(client), client:
-        await _take_any_name(client, settings, name or settings.name, resume=True)
+        await _claim_any_name(client, settings, name or settings.name, resume=True)
         yield client
 
 
@@ -62,7 +62,7 @@ async def login_session(
             if client.warning:
                 say(client.warning)
         else:
-            await _take_any_name(client, settings, wanted, resume=False)
+            await _claim_any_name(client, settings, wanted, resume=False)
         printing = asyncio.create_task(print_events(client))
         try:
             yield client
@@ -97,12 +97,12 @@ async def report_unacknowledged(client: Client) -> AsyncIterator[None]:
         yield
     finally:
         if client.name and client.unacknowledged:
-            say(describe_kept(client.unacknowledged, client.name))
+            say(describe_unacknowledged(client.unacknowledged, client.name))
 
 
-async def _take_any_name(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
+async def _claim_any_name(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
     credentials = Credentials(settings.server, default_directory(os.environ))
-    await take_name(client, wanted, credentials, _accept_any, resume=resume)
+    await claim_name(client, wanted, credentials, _accept_any, resume=resume)
     if names.key(client.name) != names.key(wanted):
         say(f"{wanted} is taken, signed in as {client.name}")
 

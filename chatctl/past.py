@@ -55,17 +55,17 @@ class ReverseSpool:
     async def fill(
         self,
         newest_first: AsyncIterator[list[Delivery]],
-        accepts: MessageFilter,
+        matches: MessageFilter,
         oldest_ns: int = 0,
         limit: int = sys.maxsize,
     ) -> None:
-        """Take the newest `limit` (>= 1) messages that are accepted, none from before `oldest_ns`.
+        """Take the newest `limit` (>= 1) messages that match, none from before `oldest_ns`.
 
         Raises ProtocolError, and whatever ends the pages.
         """
         async for page in newest_first:
             recent = [message for message in page if _sent_ns(message) >= oldest_ns]
-            found = list(filter(accepts, recent))[self.count - limit :]
+            found = list(filter(matches, recent))[self.count - limit :]
             self._sizes.append(self._file.write(b"".join(map(encode, found))))
             self.count += len(found)
             if self.count == limit or len(recent) < len(page):
@@ -86,20 +86,20 @@ async def pages(
 
 
 def accept_all() -> MessageFilter:
-    """Return what accepts all messages."""
+    """Return a filter that matches all messages."""
     return lambda _: True
 
 
 def between(one: str, other: str) -> MessageFilter:
-    """Return what accepts the messages that these two sent each other."""
+    """Return a filter that matches the messages that these two sent each other."""
     pair = {key(one), key(other)}
 
-    def accepts(message: Delivery) -> bool:
+    def matches(message: Delivery) -> bool:
         if not isinstance(message, Incoming):
             return False
         return {key(message.author), key(message.to or "")} == pair
 
-    return accepts
+    return matches
 
 
 def format_message(message: Delivery, own_name: str) -> str:

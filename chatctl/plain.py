@@ -11,7 +11,7 @@ from chatctl.oneshot import connect, report_unacknowledged
 from chatctl.output import say
 from chatctl.report import PipeOutput
 from chatctl.settings import Settings
-from chatctl.signin import take_name
+from chatctl.signin import claim_name
 from chatctl.stdin import read_lines
 from chatctl.typed import ChatClient, send_message
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
@@ -39,7 +39,7 @@ async def chat(
     client = connect(settings, reconnect_for=math.inf)
     async with report_unacknowledged(client), client:
         presence = output.wants_presence
-        welcome = await take_name(client, name, credentials, confirm, presence=presence)
+        welcome = await claim_name(client, name, credentials, confirm, presence=presence)
         if key(client.name) != key(name):
             say(f"{name} is taken, signed in as {client.name}")
         output.on_welcome(welcome, await client.who())

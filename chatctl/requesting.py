@@ -65,14 +65,14 @@ class RequestSummary:
         """What a script gets: why none was answered, or that some were not."""
         return Exit.PARTIAL if self.failed and self.answered else self._failure_code
 
-    def succeed(self, answer: Answer) -> None:
+    def add_answer(self, answer: Answer) -> None:
         """Count an answer."""
         self.answered += 1
         self._shortest = min(self._shortest, answer.wait)
         self._longest = max(self._longest, answer.wait)
         self._total += answer.wait
 
-    def fail(self, error: ClientError) -> None:
+    def add_error(self, error: ClientError) -> None:
         """Count a request that was refused, or not answered in time."""
         self.failed += 1
         self._failure_code = self._failure_code or error.exit_code
@@ -109,10 +109,10 @@ async def send_requests(
         try:
             answer = await request(text)
         except (RefusedError, AnswerTimeoutError) as error:
-            summary.fail(error)
+            summary.add_error(error)
             report(RequestResult.failed(seq, text, error))
         else:
-            summary.succeed(answer)
+            summary.add_answer(answer)
             report(RequestResult.answered(seq, text, answer))
         finally:
             permits.release()

@@ -31,7 +31,7 @@ class LoginClient(Protocol):
         """Take a name, and keep others of our programs from it."""
 
 
-async def take_name(
+async def claim_name(
     client: LoginClient,
     wanted: str,
     credentials: Credentials,

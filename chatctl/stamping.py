@@ -95,15 +95,15 @@ class StampRecorder:
         self.sent += 1
         self._prepare()
 
-    def receive(self, stamp: Stamp, arrived_ns: int) -> None:
-        """Keep a stamp that came in at `arrived_ns` (monotonic); raises ProtocolError."""
+    def receive(self, stamp: Stamp, received_ns: int) -> None:
+        """Keep a stamp that came in at `received_ns` (monotonic); raises ProtocolError."""
         last_received = stamp.heard or 0
-        arrived_ns = self._clock.wall_ns(arrived_ns)
+        received_ns = self._clock.wall_ns(received_ns)
         try:
             sent_ns = parse_time(stamp.sent)
             last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
             arrival = Arrival(
-                self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, arrived_ns
+                self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
             )
             check_heard(arrival, len(self._record.sent_ns))
         except ValueError as error:
@@ -112,7 +112,7 @@ class StampRecorder:
         self._file.add(self._incoming + stamp.sent)
         self.received += 1
         if stamp.n > self._last_received:
-            self._last_received, self._last_received_ns = stamp.n, arrived_ns
+            self._last_received, self._last_received_ns = stamp.n, received_ns
             self._prepare()
 
     def _prepare(self) -> None:

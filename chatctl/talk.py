@@ -71,7 +71,7 @@ class Overflow:
         return parts and f"more messages of before: {parts}"
 
 
-def describe_kept(count: int, name: str) -> str:
+def describe_unacknowledged(count: int, name: str) -> str:
     """Return a sentence about messages of `name` that stay in the outbox."""
     messages = f"{count} messages are" if count > 1 else "1 message is"
     return f"{messages} not acknowledged, and sent when {visible(name)} is back"

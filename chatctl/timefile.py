@@ -14,7 +14,7 @@ from common.recorder import Recorder
 BATCH: Final = 0.1
 """How long (s) rows wait for others: what a crash can cost."""
 
-_Work = Callable[[Recorder], None]
+_Action = Callable[[Recorder], None]
 
 
 class ClientTimeFile:
@@ -36,7 +36,7 @@ class ClientTimeFile:
             self._file.close()
             raise UsageError(f"cannot use {path}: {why(error)}") from None
         # Both ends of a deque may be used by two threads at once.
-        self._queue: deque[str | _Work] = deque()
+        self._queue: deque[str | _Action] = deque()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="time file")
 

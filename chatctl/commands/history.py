@@ -52,10 +52,10 @@ async def run(args: Namespace, settings: Settings) -> int:
     oldest_ns = 0 if args.since is None else time.time_ns() - int(args.since * 1e9)
     with past.ReverseSpool() as spool:
         async with history_session(settings, args.name_given) as client:
-            own_name, accepts, size = client.name, past.accept_all(), min(limit, past.PAGE)
+            own_name, matches, size = client.name, past.accept_all(), min(limit, past.PAGE)
             if args.other is not None:
-                accepts, size = past.between(own_name, args.other), past.PAGE
-            await spool.fill(past.pages(client, args.before, size), accepts, oldest_ns, limit)
+                matches, size = past.between(own_name, args.other), past.PAGE
+            await spool.fill(past.pages(client, args.before, size), matches, oldest_ns, limit)
         decode = msgspec.json.Decoder(past.Delivery).decode_lines
         for page in spool:
             if args.json:

@@ -30,7 +30,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     from chatctl.talk import describe
     from common.text import render
 
-    left = math.inf if args.count is None else args.count
+    remaining = math.inf if args.count is None else args.count
     async with reading_session(settings, args.name_given) as client:
         say(f"listening on {settings.server} as {client.name}")
         async for event in client:
@@ -42,7 +42,7 @@ async def run(args: Namespace, settings: Settings) -> int:
                 print_json(event)
             else:
                 print_line(str(render(event)))
-            left -= 1
-            if left == 0:
+            remaining -= 1
+            if remaining == 0:
                 break
     return Exit.OK

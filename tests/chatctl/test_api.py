@@ -18,7 +18,7 @@ from tests.e2e.daemon import Daemon
 
 
 class Proxy:
-    """Stands between clients and a daemon, and cuts their connections when told to."""
+    """Stands between clients and a daemon, and drops their connections on demand."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
@@ -29,7 +29,7 @@ class Proxy:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1")
         self.port: int = self._server.sockets[0].getsockname()[1]
 
-    def cut(self) -> None:
+    def drop_connections(self) -> None:
         """Drop every connection, with whatever is on its way."""
         for writer in self._writers:
             writer.transport.abort()
@@ -37,7 +37,7 @@ class Proxy:
 
     async def close(self) -> None:
         self._server.close()
-        self.cut()
+        self.drop_connections()
         await asyncio.gather(*self._pipes)
 
     def client(self) -> Client:
@@ -45,9 +45,9 @@ class Proxy:
         return Client("127.0.0.1", self.port, backoff=backoff, answer_timeout=PATIENCE)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection(*self._daemon.address)
-        self._writers |= {writer, there[1]}
-        for source, sink in ((reader, there[1]), (there[0], writer)):
+        upstream = await asyncio.open_connection(*self._daemon.address)
+        self._writers |= {writer, upstream[1]}
+        for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
             self._pipes.add(asyncio.create_task(pipe(source, sink)))
 
 
@@ -103,7 +103,7 @@ async def test_every_message_arrives_once_and_in_order_however_often_the_connect
         for start in range(0, len(texts), 20):
             batch = [asyncio.create_task(sender.broadcast(t)) for t in texts[start : start + 20]]
             await asyncio.wait(batch, return_when=asyncio.FIRST_COMPLETED)
-            proxy.cut()
+            proxy.drop_connections()
             receipts = await asyncio.gather(*batch)
             assert len({receipt.id for receipt in receipts}) == 20
 
@@ -117,7 +117,7 @@ async def test_what_was_said_while_one_was_away_is_there_when_one_comes_back(
         await away.hello("away")
         await here.hello("here")
 
-        proxy.cut()
+        proxy.drop_connections()
         await here.send("away", "you missed this")
 
         assert await next_contents(away, 1) == ["you missed this"]
@@ -141,21 +141,21 @@ async def test_a_program_that_reads_late_gets_all_in_order(daemon: Daemon) -> No
 
 
 async def test_a_program_may_answer_from_inside_its_own_loop(daemon: Daemon) -> None:
-    async with Client(*daemon.address) as asker, Client(*daemon.address, max_queue=2) as parrot:
-        await asker.hello("asker")
-        await parrot.hello("parrot")
+    async with Client(*daemon.address) as sender, Client(*daemon.address, max_queue=2) as replier:
+        await sender.hello("asker")
+        await replier.hello("parrot")
 
         async def repeat() -> None:
-            async for event in parrot:
+            async for event in replier:
                 if isinstance(event, Incoming):
-                    await parrot.send(event.author, event.content)
+                    await replier.send(event.author, event.content)
 
         repeating = asyncio.create_task(repeat())
         texts = [str(number) for number in range(300)]
-        hearing = asyncio.create_task(next_contents(asker, len(texts)))
-        await asyncio.gather(*(asker.send("parrot", text) for text in texts))
+        replies = asyncio.create_task(next_contents(sender, len(texts)))
+        await asyncio.gather(*(sender.send("parrot", text) for text in texts))
 
-        assert await hearing == texts
+        assert await replies == texts
         repeating.cancel()
         await asyncio.wait([repeating])
 

@@ -8,7 +8,7 @@ import pytest
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
 from chatctl.identities import Credentials
-from chatctl.signin import take_name
+from chatctl.signin import claim_name
 from common import names
 from common.addresses import Address
 from common.messages.base import Error, Reason
@@ -48,7 +48,7 @@ class FakeClient:
         return welcome
 
 
-class Person:
+class FakePerson:
     """Answers the question for another name, and remembers it."""
 
     def __init__(self, *, accepts: bool = True) -> None:
@@ -65,38 +65,38 @@ def credentials(tmp_path: Path) -> Credentials:
     return Credentials(Address("127.0.0.1", 5555), tmp_path)
 
 
-async def sign_in(server: FakeServer, credentials: Credentials, person: Person) -> str:
+async def log_in(server: FakeServer, credentials: Credentials, person: FakePerson) -> str:
     with ExitStack() as acquired:
         client = FakeClient(server, credentials, acquired)
-        return str((await take_name(client, "ann", credentials, person)).name)
+        return str((await claim_name(client, "ann", credentials, person)).name)
 
 
 async def test_a_free_name_is_taken_without_a_question(credentials: Credentials) -> None:
-    person = Person()
-    assert await sign_in(FakeServer(), credentials, person) == "ann"
+    person = FakePerson()
+    assert await log_in(FakeServer(), credentials, person) == "ann"
     assert person.questions == []
 
 
 async def test_the_same_person_comes_back_with_the_same_token(credentials: Credentials) -> None:
     server = FakeServer()
     for _ in range(2):
-        assert await sign_in(server, credentials, Person()) == "ann"
+        assert await log_in(server, credentials, FakePerson()) == "ann"
 
 
 @pytest.mark.parametrize("reason", ["name_taken", "unauthorized"])
 async def test_for_a_taken_name_the_suggestion_of_the_server_is_offered(
     credentials: Credentials, reason: Reason
 ) -> None:
-    person = Person()
+    person = FakePerson()
     server = FakeServer("ann", "ann-2", reason=reason)
-    assert await sign_in(server, credentials, person) == "ann-3"
+    assert await log_in(server, credentials, person) == "ann-3"
     assert person.questions == [("ann", "ann-3")]
     assert server.requested == ["ann", "ann-3"]
 
 
 async def test_who_does_not_agree_is_shown_what_would_be_free(credentials: Credentials) -> None:
     with pytest.raises(RefusedError, match="the name ann is taken; use ann-2, or --suggested"):
-        await sign_in(FakeServer("ann"), credentials, Person(accepts=False))
+        await log_in(FakeServer("ann"), credentials, FakePerson(accepts=False))
 
 
 async def test_a_variant_that_is_ours_comes_before_a_new_one(credentials: Credentials) -> None:
@@ -104,28 +104,30 @@ async def test_a_variant_that_is_ours_comes_before_a_new_one(credentials: Creden
         pass
     server = FakeServer("ann")
     server.tokens["ann-4"] = credential.token
-    assert await sign_in(server, credentials, Person()) == "ann-4"
+    assert await log_in(server, credentials, FakePerson()) == "ann-4"
 
 
 async def test_a_name_in_use_by_another_program_of_ours_is_taken(credentials: Credentials) -> None:
-    person = Person()
+    person = FakePerson()
     with credentials.acquire("ann"), credentials.acquire("ann-2"):
-        assert await sign_in(FakeServer(), credentials, person) == "ann-3"
+        assert await log_in(FakeServer(), credentials, person) == "ann-3"
     assert person.questions == [("ann", "ann-3")]
 
 
 async def test_the_search_ends_whoever_holds_the_variants(credentials: Credentials) -> None:
     server = FakeServer("ann", "ann-3", "ann-4")
     with credentials.acquire("ann-2"):
-        assert await sign_in(server, credentials, Person()) == "ann-5"
+        assert await log_in(server, credentials, FakePerson()) == "ann-5"
 
 
 async def test_the_name_is_ours_alone_until_we_leave(credentials: Credentials) -> None:
     server = FakeServer()
     with ExitStack() as acquired:
-        await take_name(FakeClient(server, credentials, acquired), "ann", credentials, Person())
-        assert await sign_in(server, credentials, Person()) == "ann-2"
-    assert await sign_in(server, credentials, Person()) == "ann"
+        await claim_name(
+            FakeClient(server, credentials, acquired), "ann", credentials, FakePerson()
+        )
+        assert await log_in(server, credentials, FakePerson()) == "ann-2"
+    assert await log_in(server, credentials, FakePerson()) == "ann"
 
 
 async def test_where_another_program_is_faster_the_next_name_is_tried(
@@ -133,7 +135,7 @@ async def test_where_another_program_is_faster_the_next_name_is_tried(
 ) -> None:
     monkeypatch.setattr(credentials, "is_free", lambda _name: True)
     with credentials.acquire("ann"):
-        assert await sign_in(FakeServer(), credentials, Person()) == "ann-2"
+        assert await log_in(FakeServer(), credentials, FakePerson()) == "ann-2"
 
 
 async def test_what_is_wrong_with_what_was_kept_is_reported(
@@ -142,7 +144,7 @@ async def test_what_is_wrong_with_what_was_kept_is_reported(
     with ExitStack() as acquired:
         client = FakeClient(FakeServer(), credentials, acquired)
         client.warning = "what was kept for ann cannot be read"
-        await take_name(client, "ann", credentials, Person())
+        await claim_name(client, "ann", credentials, FakePerson())
     assert capsys.readouterr().err == "chatctl: what was kept for ann cannot be read\n"
 
 
@@ -150,7 +152,7 @@ async def test_a_name_that_is_not_allowed_is_no_reason_to_look_for_another(
     credentials: Credentials,
 ) -> None:
     with pytest.raises(RefusedError) as refused:
-        await sign_in(FakeServer("ann", reason="bad_name"), credentials, Person())
+        await log_in(FakeServer("ann", reason="bad_name"), credentials, FakePerson())
     assert refused.value.reason == "bad_name"
 
 
@@ -163,4 +165,4 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(credentials: Cred
     with ExitStack() as acquired:
         client = Silent(FakeServer(), credentials, acquired)
         with pytest.raises(AnswerTimeoutError, match=r"within 0\.001 s"):
-            await take_name(client, "ann", credentials, Person(), within=0.001)
+            await claim_name(client, "ann", credentials, FakePerson(), within=0.001)

@@ -19,7 +19,7 @@ SENT_NS: Final = 1_795_245_060_123_456_000
 EVE: Final = Person("Eve", "e\x1b[2J", "e@x.example", "1 Way\nAB 2", "E & Co", "1990-12-31", "5")
 
 
-class TestBlocks:
+class TestBlockTimer:
     @pytest.mark.parametrize("size", [1, 5, 7])
     def test_they_adjoin_and_each_has_its_size(self, size: int) -> None:
         timer = BlockTimer(size, start=100.0)

@@ -45,13 +45,13 @@ class FakeServer:
 
 async def collect(
     newest_first: AsyncIterator[list[Delivery]],
-    accepts: MessageFilter | None = None,
+    matches: MessageFilter | None = None,
     oldest_ns: int = 0,
     limit: int = sys.maxsize,
 ) -> list[str]:
     """Return the content of what is collected, oldest first."""
     with ReverseSpool() as spool:
-        await spool.fill(newest_first, accepts or accept_all(), oldest_ns, limit)
+        await spool.fill(newest_first, matches or accept_all(), oldest_ns, limit)
         decode = msgspec.json.Decoder(Delivery).decode_lines
         contents = [message.content for page in spool for message in decode(page)]
         assert spool.count == len(contents)

@@ -259,7 +259,7 @@ def test_where_none_was_answered_the_code_says_why(
     summary = RequestSummary()
     for error in errors:
         summary.sent += 1
-        summary.fail(error)
+        summary.add_error(error)
     assert summary.exit_code == code
     assert "wait" not in str(summary)
 

@@ -25,8 +25,8 @@ from tests.chatctl.test_screen_lines import plain
 WIDE = 80
 
 
-class Clock:
-    """A clock that the test turns."""
+class FakeClock:
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.ns = parse_time("2026-11-21T10:00:00.000000Z")
@@ -36,12 +36,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def screen(clock: Clock) -> Screen:
+def screen(clock: FakeClock) -> Screen:
     return Screen("ann", ["ann", "bob", "Carla", "carlos"], clock, UTC)
 
 
@@ -74,7 +74,7 @@ def test_a_server_that_sends_no_times_is_no_reason_to_fail(screen: Screen) -> No
 
 
 def test_a_message_of_ours_waits_above_the_prompt_and_then_joins_the_rest(
-    screen: Screen, clock: Clock
+    screen: Screen, clock: FakeClock
 ) -> None:
     own = screen.add_pending(Outgoing("bob", "pizza?"))
     assert pending_lines(screen) == ["10:00:00         you (to bob): pizza?"]
@@ -176,7 +176,7 @@ def test_a_request_that_fails_is_reported(screen: Screen) -> None:
     assert lines(screen) == ["10:00:00         ! no answer came within 10 s"]
 
 
-def test_another_day_is_announced_once(screen: Screen, clock: Clock) -> None:
+def test_another_day_is_announced_once(screen: Screen, clock: FakeClock) -> None:
     screen.on_event(broadcast(1, sent="23:59:59.0"))
     clock.ns += 24 * 3600 * 1_000_000_000
     screen.on_event(Joined("dave"))

@@ -3,7 +3,7 @@
 import pytest
 
 from chatctl.events import Delivered, Event, LogStartedOver, Undelivered
-from chatctl.talk import MAX_DESCRIBED, Overflow, describe, describe_kept
+from chatctl.talk import MAX_DESCRIBED, Overflow, describe, describe_unacknowledged
 from common.messages.base import Error
 from common.messages.chat import Gap, Outgoing, OutgoingBroadcast, Resumed
 
@@ -68,4 +68,7 @@ def test_of_many_only_the_first_get_a_sentence_each_and_the_rest_are_counted() -
 
 @pytest.mark.parametrize(("count", "messages"), [(1, "1 message is"), (12, "12 messages are")])
 def test_how_many_wait_is_reported_with_whose_they_are(count: int, messages: str) -> None:
-    assert describe_kept(count, "ann") == f"{messages} not acknowledged, and sent when ann is back"
+    assert (
+        describe_unacknowledged(count, "ann")
+        == f"{messages} not acknowledged, and sent when ann is back"
+    )
