@@ -54,7 +54,7 @@ class ExchangeConnection:
     async def request(self, identity: str, within: float) -> None:
         """Ask for the exchange and wait up to `within` s; once granted, it runs.
 
-        Raises RefusedError, AnswerTimeoutError, ProtocolError, LinkLostError.
+        Raises RefusedError, AnswerTimeoutError, ProtocolError, ConnectionLostError.
         """
         interval_ms = self._interval_ns / 1e6
         duration_s = self._recorder.expected * interval_ms / 1e3
@@ -71,7 +71,7 @@ class ExchangeConnection:
     async def finish(self) -> None:
         """Wait for the last stamp; however that ends, when it is cancelled too, close the block.
 
-        Raises ProtocolError, LinkLostError.
+        Raises ProtocolError, ConnectionLostError.
         """
         is_complete = False
         try:

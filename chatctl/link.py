@@ -74,7 +74,7 @@ class ClientConnection:
             return
 
     async def read(self) -> Iterable[Message | BadLine]:
-        """Wait for messages; consume them before the next call. Raises LinkLostError."""
+        """Wait for messages; consume them before the next call. Raises ConnectionLostError."""
         chunk = await self._read_chunk()
         if not chunk:
             raise ConnectionLostError("the server closed the connection")
