@@ -168,7 +168,7 @@ class Client(AnonymousClient):
     @property
     def last_id(self) -> int:
         """The newest message id seen; give it to `hello` as `after` to go on from there."""
-        return self._session.cursor.last
+        return self._session.cursor.position
 
     @property
     def unacknowledged(self) -> int:

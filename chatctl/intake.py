@@ -51,7 +51,7 @@ class ReplayFilter:
     def on_welcome(self, welcome: Welcome) -> None:
         """Note that a hello was accepted."""
         if self.cursor.on_welcome(welcome):
-            self._queue.put(LogStartedOver(welcome.log or "", self.cursor.last))
+            self._queue.put(LogStartedOver(welcome.log or "", self.cursor.position))
 
     def _on_delivery(self, delivery: Incoming | IncomingBroadcast) -> None:
         if not self.cursor.accepts(delivery):
@@ -69,4 +69,4 @@ class ReplayFilter:
     def _on_resumed(self, resumed: Resumed) -> None:
         self.cursor.on_resumed(resumed)
         # Where a part was left to the log the program has come no further than that.
-        self._queue.put(structs.replace(resumed, last=self.cursor.last))
+        self._queue.put(structs.replace(resumed, last=self.cursor.position))

@@ -116,7 +116,7 @@ async def print_events(client: Client, notice: Callable[[Event], object] | None 
             async for event in client:
                 if notice is not None:
                     notice(event)
-                if not overflow.take(event) and (sentence := describe(event)):
+                if not overflow.absorb(event) and (sentence := describe(event)):
                     say(sentence)
     finally:
         if sentence := str(overflow):

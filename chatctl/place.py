@@ -19,7 +19,7 @@ class Cursor:
         """Whether the server has accepted a hello."""
         self.is_lagging = False
         """Whether deliveries were left to the log."""
-        self.last = 0
+        self.position = 0
         """The newest id that was seen, or is of no interest."""
 
     @property
@@ -42,7 +42,7 @@ class Cursor:
         Without room for what was missed it is not asked for yet; it stays in the log.
         """
         self.is_lagging = not has_capacity
-        after, log = (self.last, self._log) if has_capacity else (UNSET, UNSET)
+        after, log = (self.position, self._log) if has_capacity else (UNSET, UNSET)
         self._hello = structs.replace(self._hello, after=after, log=log)
         return self._hello
 
@@ -54,10 +54,10 @@ class Cursor:
         hello = self._hello
         is_another_log = hello.log is not UNSET and hello.log != welcome.log
         if is_another_log:
-            self.last = welcome.after or 0
+            self.position = welcome.after or 0
         elif not self.is_registered:
             # Without `after` nothing is replayed: what came before this moment was not missed.
-            self.last = hello.after if hello.after is not UNSET else welcome.last or 0
+            self.position = hello.after if hello.after is not UNSET else welcome.last or 0
         if not self.is_lagging:  # else the id is still one of the old log
             self._log = welcome.log
         self.is_registered = True
@@ -68,16 +68,16 @@ class Cursor:
 
     def accepts(self, delivery: Incoming | IncomingBroadcast) -> bool:
         """Tell whether `delivery` is new, and in turn."""
-        return not self.is_lagging and (not delivery.id or delivery.id > self.last)
+        return not self.is_lagging and (not delivery.id or delivery.id > self.position)
 
     def advance(self, delivery: Incoming | IncomingBroadcast) -> None:
         """Note that the program has `delivery`."""
-        self.last = max(self.last, delivery.id or 0)
+        self.position = max(self.position, delivery.id or 0)
 
     def on_resumed(self, resumed: Resumed) -> None:
         """Note that the replay is over: whatever follows has a larger id than its last."""
         if not self.is_lagging:
-            self.last = resumed.last
+            self.position = resumed.last
 
     def mark_lagging(self) -> None:
         """Note that a delivery was not kept: it and what follows must come again, in order."""

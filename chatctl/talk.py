@@ -55,7 +55,7 @@ class Overflow:
         self._outcomes: Counter[str] = Counter()
         self._described = 0
 
-    def take(self, event: Event) -> bool:
+    def absorb(self, event: Event) -> bool:
         """Return whether `event` is about one of them."""
         if not isinstance(event, Delivered | Undelivered):
             return False

@@ -40,4 +40,4 @@ async def test_a_gap_behind_what_was_left_to_the_log_comes_again_with_that() -> 
     take(replay_filter, Gap(20))
 
     assert len(queue) == 1
-    assert replay_filter.cursor.last == 12
+    assert replay_filter.cursor.position == 12

@@ -23,7 +23,7 @@ def cursor() -> Cursor:
 
 
 def test_it_begins_where_the_log_ends(cursor: Cursor) -> None:
-    assert cursor.last == 10
+    assert cursor.position == 10
     assert cursor.resume_hello(has_capacity=True) == Hello("ann", 1, TOKEN, after=10, log="a")
 
 
@@ -32,7 +32,7 @@ def test_with_after_it_begins_there() -> None:
     cursor.hello_sent(Hello("ann", 1, TOKEN, after=3))
     cursor.on_welcome(Welcome(log="a", last=10))
 
-    assert cursor.last == 3
+    assert cursor.position == 3
 
 
 def test_without_a_welcome_it_is_nowhere() -> None:
@@ -48,7 +48,7 @@ def test_only_what_is_newer_than_the_last_is_accepted(cursor: Cursor) -> None:
     assert cursor.accepts(message(11))
     cursor.advance(message(12))
     assert not cursor.accepts(message(11))
-    assert cursor.last == 12
+    assert cursor.position == 12
 
 
 def test_a_message_without_an_id_is_always_new(cursor: Cursor) -> None:
@@ -58,7 +58,7 @@ def test_a_message_without_an_id_is_always_new(cursor: Cursor) -> None:
 def test_the_end_of_a_replay_moves_it_on_past_what_was_for_others(cursor: Cursor) -> None:
     cursor.on_resumed(Resumed(0, 99, gap=False))
 
-    assert cursor.last == 99
+    assert cursor.position == 99
 
 
 def test_what_is_left_to_the_log_and_all_behind_it_comes_again(cursor: Cursor) -> None:
@@ -75,7 +75,7 @@ def test_without_room_the_replay_is_put_off(cursor: Cursor) -> None:
     cursor.on_welcome(Welcome(log="a", last=20))
 
     assert cursor.is_lagging
-    assert cursor.last == 10
+    assert cursor.position == 10
     assert cursor.resume_hello(has_capacity=True).after == 10
 
 
@@ -93,7 +93,7 @@ def test_another_log_is_noticed_by_the_first_hello_too() -> None:
     cursor.hello_sent(Hello("ann", 1, TOKEN, after=50, log="a"))
 
     assert cursor.on_welcome(Welcome(log="b", last=60))
-    assert cursor.last == 0
+    assert cursor.position == 0
 
 
 def test_another_log_is_noticed_only_when_it_is_asked_for_what_is_in_it(cursor: Cursor) -> None:
@@ -116,4 +116,4 @@ def test_the_same_log_goes_on(cursor: Cursor) -> None:
     cursor.resume_hello(has_capacity=True)
 
     assert not cursor.on_welcome(Welcome(log="a", last=20))
-    assert cursor.last == 10
+    assert cursor.position == 10

@@ -56,13 +56,13 @@ def test_what_became_of_them_is_one_sentence(event: Event, sentence: str | None)
 def test_of_many_only_the_first_get_a_sentence_each_and_the_rest_are_counted() -> None:
     overflow = Overflow()
     arrived = Delivered(HI, 7, duplicate=False)
-    assert not any(overflow.take(arrived) for _ in range(MAX_DESCRIBED))
+    assert not any(overflow.absorb(arrived) for _ in range(MAX_DESCRIBED))
     assert str(overflow) == ""
 
-    assert overflow.take(arrived)
-    assert overflow.take(Undelivered(HI, FULL, is_kept=True))
-    assert overflow.take(arrived)
-    assert not overflow.take(Gap(5))
+    assert overflow.absorb(arrived)
+    assert overflow.absorb(Undelivered(HI, FULL, is_kept=True))
+    assert overflow.absorb(arrived)
+    assert not overflow.absorb(Gap(5))
     assert str(overflow) == "more messages of before: 2 arrived, 1 refused"
 
 
