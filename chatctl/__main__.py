@@ -33,22 +33,22 @@ Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
-    streams.open_closed()
+    streams.reopen_closed()
     try:
-        with streams.printed():
+        with streams.argparse_output():
             args = _parser().parse_args(argv)
         return _run(args)
-    except ClientError as failure:
+    except ClientError as error:
         from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
 
-        print(f"{PROGRAM}: {visible(str(failure))}", file=sys.stderr)  # noqa: T201 - talk
-        if isinstance(failure, streams.OutputError):
-            streams.abandon()
-        return failure.exit_code
+        print(f"{PROGRAM}: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - talk
+        if isinstance(error, streams.OutputError):
+            streams.discard_output()
+        return error.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        streams.abandon()
+        streams.discard_output()
         return Exit.BROKEN_PIPE
 
 
@@ -68,12 +68,12 @@ def _load(name: str) -> commands.Command:
 
 
 def _parser() -> ArgumentParser:
-    rows = {name: _load(name) for name in commands.NAMES}
+    loaded = {name: _load(name) for name in commands.NAMES}
     parser = CommandLine(
         prog=PROGRAM,
         usage=_USAGE,
         description="\n".join(
-            ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in rows.items())]
+            ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in loaded.items())]
         ),
         epilog=_EPILOG,
         formatter_class=_Overview,
@@ -91,8 +91,8 @@ def _parser() -> ArgumentParser:
     subparsers = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", prog=PROGRAM
     )
-    for name, command in rows.items():
-        row = subparsers.add_parser(
+    for name, command in loaded.items():
+        subparser = subparsers.add_parser(
             name,
             help=command.HELP,
             usage=getattr(command, "USAGE", None),
@@ -101,8 +101,8 @@ def _parser() -> ArgumentParser:
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
-        command.add_arguments(row)
-        options.add_connection(row)
+        command.add_arguments(subparser)
+        options.add_connection(subparser)
     return parser
 
 

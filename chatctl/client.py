@@ -26,14 +26,14 @@ twice. It does not come back after `replaced` (the same token signed in elsewher
 **State.** With `Client(..., state=folder)` it survives the end of its process too, even `kill -9`.
 The folder keeps, for each server and name, the token, the messages that are not acknowledged, each
 before it is sent, and the last event that the program is done with. The next client with the same
-folder and name sends those messages again under the same `ref`, tells what became of them
+folder and name sends those messages again under the same `ref`, reports what became of them
 (`Delivered`, `Undelivered`), and goes on with the event after the last one. The program is done
 with an event when it asks for the next one, or leaves the client without an exception; where that
 is not so, iterate over `events()` and say `seen`. A program that is killed while it is busy with
 an event gets that one again. One client at a time may use a name (NameInUseError).
 
-**Reading.** Events wait in a bounded inbox until `async for` takes them. When it is full the
-connection is not read, so TCP slows the server down; if it lasts the server hangs up
+**Reading.** Events wait in a bounded queue until `async for` takes them. When it is full the
+connection is not read, so TCP slows the server down; if it lasts the server closes it
 (`slow_consumer`), and the client comes back for the rest when there is room. While a call waits
 for its answer reading never pauses, so a program may send from inside its own `async for`, or
 never iterate at all: what does not fit is left to the server's log and fetched from there once the
@@ -66,10 +66,10 @@ from chatctl.events import (
     Reconnecting,
     Undelivered,
 )
-from chatctl.identities import Identities, Identity, NameInUseError, new_token
-from chatctl.ledger import Chat, Ledger, LedgerError
+from chatctl.identities import Credential, Credentials, NameInUseError, new_token
+from chatctl.ledger import ChatMessage, ClientJournal, JournalError
 from chatctl.outbox import Outbox
-from chatctl.visitor import MAX_REQUESTS, Options, Visitor
+from chatctl.visitor import MAX_REQUESTS, AnonymousClient, ClientOptions
 from common.addresses import HOST, PORT, Address
 from common.messages.base import Error
 from common.messages.chat import (
@@ -107,7 +107,7 @@ __all__ = [
     "Incoming",
     "IncomingBroadcast",
     "Joined",
-    "LedgerError",
+    "JournalError",
     "Left",
     "LogStartedOver",
     "NameInUseError",
@@ -127,15 +127,15 @@ __all__ = [
     "Welcome",
 ]
 
-_LONGEST_REF: Final = 64
+_MAX_REF_SIZE: Final = 64
 
 
-class Client(Visitor):
+class Client(AnonymousClient):
     """One person's connection to a chatd; use it with `async with`.
 
     `state` is the folder that keeps what must outlive this program; without one nothing does. The
-    `options`, and what every call may raise, are those of `Visitor`. Sending and iterating raise
-    LedgerError where what must be kept cannot be written.
+    `options`, and what every call may raise, are those of `AnonymousClient`. Sending and iterating
+    raise JournalError where what must be kept cannot be written.
     """
 
     def __init__(
@@ -144,31 +144,31 @@ class Client(Visitor):
         port: int = PORT,
         *,
         state: Path | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(host, port, **options)
-        self.fault = ""
+        self.warning = ""
         """What is wrong with what the state folder holds for the name, for people."""
-        self._identities = None if state is None else Identities(Address(host, port), state)
-        self._held = ExitStack()
-        self._outbox = Outbox(self._session, self._inbox.put)
-        self._reading: Ledger | None = None
-        self._given: Event | None = None
+        self._credentials = None if state is None else Credentials(Address(host, port), state)
+        self._acquired = ExitStack()
+        self._outbox = Outbox(self._session, self._event_queue.put)
+        self._read_journal: ClientJournal | None = None
+        self._last_event: Event | None = None
 
     @property
     def name(self) -> str:
         """Our name as the server writes it; empty before the hello."""
-        return self._session.place.name
+        return self._session.cursor.name
 
     @property
     def token(self) -> str:
         """What proves that the name is ours; give it to `hello` to come back later."""
-        return self._session.place.token
+        return self._session.cursor.token
 
     @property
     def last_id(self) -> int:
         """The newest message id seen; give it to `hello` as `after` to go on from there."""
-        return self._session.place.last
+        return self._session.cursor.position
 
     @property
     def unacknowledged(self) -> int:
@@ -177,16 +177,16 @@ class Client(Visitor):
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
-            if failure is None:
-                self._mark()
+            if exc is None:
+                self._mark_seen()
         finally:
-            await super().__aexit__(kind, failure, trace)
-            self._held.close()
+            await super().__aexit__(exc_type, exc, traceback)
+            self._acquired.close()
 
     async def hello(
         self,
@@ -206,32 +206,32 @@ class Client(Visitor):
         `bad_name`, and NameInUseError; the connection stays and another hello may be tried.
         """
         with ExitStack() as attempt:
-            identity = self._borrow(name, attempt)
-            ledger = identity.ledger
+            credential = self._acquire(name, attempt)
+            journal = credential.journal
             # The token is made here, not by the server: a hello whose welcome got lost is repeated.
-            token = token or identity.token
+            token = token or credential.token
             after_id = UNSET if after is None else after
             hello = Hello(name, VERSION, token, after_id, presence=presence)
-            if ledger is not None:
-                hello = ledger.place_in(hello, resume=resume)
-            welcome, _ = await self._session.ask(hello, Hello, Welcome, self._timeout)
-            self._held.push(attempt.pop_all())
-        self.fault = identity.fault
-        self._outbox.begin(ledger, welcome.max_inflight or None)
-        if ledger is not None:
-            ledger.begin(hello, welcome)
-            self._reading = ledger if resume or after is not None else None
+            if journal is not None:
+                hello = journal.resume_hello(hello, resume=resume)
+            welcome, _ = await self._session.request(hello, Hello, Welcome, self._timeout)
+            self._acquired.push(attempt.pop_all())
+        self.warning = credential.warning
+        self._outbox.start(journal, welcome.max_inflight or None)
+        if journal is not None:
+            journal.on_welcome(hello, welcome)
+            self._read_journal = journal if resume or after is not None else None
         return welcome
 
-    def _borrow(self, name: str, attempt: ExitStack) -> Identity:
-        if self._identities is None:
-            return Identity(new_token())
-        return attempt.enter_context(self._identities.borrow(name))
+    def _acquire(self, name: str, attempt: ExitStack) -> Credential:
+        if self._credentials is None:
+            return Credential(new_token())
+        return attempt.enter_context(self._credentials.acquire(name))
 
     async def who(self) -> list[str]:
         """Return the names of those present, in the order in which they came."""
         ref = next(self._refs)
-        users, _ = await self._session.ask(Who(ref), ref, Users, self._timeout)
+        users, _ = await self._session.request(Who(ref), ref, Users, self._timeout)
         return users.users
 
     async def send(self, to: str, text: str, *, ref: str | None = None) -> Receipt:
@@ -242,40 +242,40 @@ class Client(Visitor):
         is sent. After an AnswerTimeoutError, or when cancelled, it may or may not have been sent;
         with `state` it will be.
         """
-        return await self._deliver(Outgoing(to, text, self._ref(ref)))
+        return await self._send(Outgoing(to, text, self._ref(ref)))
 
     async def broadcast(self, text: str, *, ref: str | None = None) -> Receipt:
         """Send `text` to everyone else; returns when it is in the log. Raises like `send`."""
-        return await self._deliver(OutgoingBroadcast(text, self._ref(ref)))
+        return await self._send(OutgoingBroadcast(text, self._ref(ref)))
 
-    async def _deliver(self, message: Chat) -> Receipt:
-        ack, question = await self._outbox.send(message, self._timeout)
-        return Receipt(ack.id, question.wait, bool(ack.duplicate))
+    async def _send(self, message: ChatMessage) -> Receipt:
+        ack, pending = await self._outbox.send(message, self._timeout)
+        return Receipt(ack.id, pending.wait, bool(ack.duplicate))
 
-    def _ref(self, given: str | None) -> str:
-        if given is None:
+    def _ref(self, ref: str | None) -> str:
+        if ref is None:
             return next(self._refs)
-        if not 1 <= len(given.encode()) <= _LONGEST_REF:
-            raise ValueError(f"a ref has 1 to {_LONGEST_REF} bytes: {given!r}")
-        return given
+        if not 1 <= len(ref.encode()) <= _MAX_REF_SIZE:
+            raise ValueError(f"a ref has 1 to {_MAX_REF_SIZE} bytes: {ref!r}")
+        return ref
 
     async def history(self, before: int | None = None, limit: int = 50) -> HistoryPage:
         """Return up to `limit` (1 to 1000) messages older than the id `before`, oldest first.
 
         Without `before` the newest; one's own are among them. `more` says whether to go on.
         """
-        return await self._page(before, limit)
+        return await self._history_page(before, limit)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
         """Return the next event; stops after `quit`, raises what ended the connection for good."""
-        self._mark()
-        self._given = await self._session.next_event()
-        if self._given is None:
+        self._mark_seen()
+        self._last_event = await self._session.next_event()
+        if self._last_event is None:
             raise StopAsyncIteration
-        return self._given
+        return self._last_event
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield what `async for` on the client does, and leave it to `seen` to say what is done."""
@@ -284,10 +284,10 @@ class Client(Visitor):
 
     def seen(self, *events: Event) -> None:
         """Note that the program is done with these events, and with all before them."""
-        if self._reading is not None and events:
-            self._reading.see(*events)
+        if self._read_journal is not None and events:
+            self._read_journal.mark_seen(*events)
 
-    def _mark(self) -> None:
-        given, self._given = self._given, None
-        if given is not None:
-            self.seen(given)
+    def _mark_seen(self) -> None:
+        event, self._last_event = self._last_event, None
+        if event is not None:
+            self.seen(event)

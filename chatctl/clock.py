@@ -18,5 +18,5 @@ class SteadyClock:
         return time.monotonic_ns()
 
     def wall_ns(self, monotonic_ns: int) -> int:
-        """Return the ns since the Unix epoch of a moment that `monotonic_ns` told."""
+        """Return the ns since the Unix epoch of a moment that `monotonic_ns` returned."""
         return self._epoch_ns + monotonic_ns

@@ -6,20 +6,20 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from chatctl.figures import render_beat
-from chatctl.outcome import Beat
+from chatctl.figures import render_sample
+from chatctl.outcome import ProgressSample
 from chatctl.output import print_json, print_line, say
 
 
-class Display:
-    """Shows nothing but what must be said; others show a beat every `period` s.
+class ProgressDisplay:
+    """Shows nothing but what must be said; others show a sample every `period` s.
 
     To show may block, so that it is done in a thread.
     """
 
     period: float | None = None
 
-    def show(self, beat: Beat) -> None:
+    def show(self, sample: ProgressSample) -> None:
         """Show how it goes; may raise BrokenPipeError."""
 
     def say(self, text: str) -> None:
@@ -31,14 +31,14 @@ class Display:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         return None
 
 
-class Lines(Display):
+class StatusLines(ProgressDisplay):
     """A line of data each second."""
 
     period = 1.0
@@ -46,15 +46,15 @@ class Lines(Display):
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
-    def show(self, beat: Beat) -> None:
+    def show(self, sample: ProgressSample) -> None:
         """Print a line."""
         if self._as_json:
-            print_json(beat)
+            print_json(sample)
         else:
-            print_line(render_beat(beat))
+            print_line(render_sample(sample))
 
 
-class Bar(Display):
+class StatusBar(ProgressDisplay):
     """A progress bar on the terminal that stderr is.
 
     Drawing takes half a millisecond in which no stamp is sent or timed: half a second apart is
@@ -77,15 +77,15 @@ class Bar(Display):
         )
         self._task = self._progress.add_task(label, visible=False, left="", round_trip="")
 
-    def show(self, beat: Beat) -> None:
+    def show(self, sample: ProgressSample) -> None:
         """Draw the bar."""
-        trip = beat.round_trip
+        trip = sample.round_trip
         self._progress.update(
             self._task,
             visible=True,
-            total=beat.expected,
-            completed=beat.sent,
-            left=_clock((beat.expected - beat.sent) * self._interval_ns),
+            total=sample.expected,
+            completed=sample.sent,
+            left=_format_clock((sample.expected - sample.sent) * self._interval_ns),
             round_trip=f"round trip {trip.median_ns / 1e6:.3f} ms" if trip else "no stamps come in",
             refresh=True,
         )
@@ -100,14 +100,14 @@ class Bar(Display):
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._progress.stop()
 
 
-def _clock(ns: int) -> str:
+def _format_clock(ns: int) -> str:
     """Return ``4:56``, or ``1:04:56`` where there are hours."""
     minutes, seconds = divmod(round(ns / 1e9), 60)
     hours, minutes = divmod(minutes, 60)

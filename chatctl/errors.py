@@ -78,7 +78,7 @@ class PartialError(ClientError):
     exit_code = Exit.PARTIAL
 
 
-def why(fault: Exception) -> str:
+def why(error: Exception) -> str:
     """Return what the system says of an error, to stand within a sentence."""
-    said = getattr(fault, "strerror", None)
-    return said.lower() if said else str(fault)
+    strerror = getattr(error, "strerror", None)
+    return strerror.lower() if strerror else str(error)

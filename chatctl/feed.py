@@ -1,87 +1,91 @@
-"""The feed of a client: items in order, over as many links as it takes."""
+"""The feed of a client: items in order, over as many connections as it takes."""
 
 from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
 from chatctl.errors import RefusedError
-from chatctl.inbox import Inbox
-from chatctl.questions import Key
-from chatctl.session import Session
+from chatctl.inbox import EventQueue
+from chatctl.questions import CorrelationId
+from chatctl.session import ClientSession
 from common.codec import encode, encode_lines
 from common.messages.feed import Array, Block, Subscribe, Subscribed, Unsubscribe, User
 
 Item: TypeAlias = User | Array
 
 
-class Feed:
-    """At most one feed at a time, as the server has it; the newest order counts."""
+class FeedSubscription:
+    """At most one feed at a time, as the server has it; the newest request counts."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ClientSession) -> None:
         self._session = session
-        self._order = Subscribe()
-        self._inbox: Inbox[Item] | None = None
-        self._has_begun = False
+        self._request = Subscribe()
+        self._queue: EventQueue[Item] | None = None
+        self._is_active = False
         self._unreported: list[Block] = []
-        session.takers |= {Subscribed: self._begin, User: self._take, Array: self._take}
-        session.standing.add(self)
+        session.handlers |= {
+            Subscribed: self._on_subscribed,
+            User: self._on_item,
+            Array: self._on_item,
+        }
+        session.subscriptions.add(self)
 
-    async def items(self, order: Subscribe, within: float | None) -> AsyncGenerator[Item, None]:
-        """Yield what `order` asks for; it has a ref, and is granted `within` s.
+    async def items(self, request: Subscribe, within: float | None) -> AsyncGenerator[Item, None]:
+        """Yield what `request` asks for; it has a ref, and is granted `within` s.
 
         Raises RefusedError, AnswerTimeoutError, and whatever ends the session.
         """
-        if self._inbox is not None:
-            self._inbox.end()
-        inbox = self._inbox = Inbox[Item]()
-        self._order, self._has_begun = order, False
+        if self._queue is not None:
+            self._queue.close()
+        queue = self._queue = EventQueue[Item]()
+        self._request, self._is_active = request, False
         try:
-            await self._session.ask(order, order.ref, Subscribed, within)
-            while (item := await self._session.next_of(inbox)) is not None:
+            await self._session.request(request, request.ref, Subscribed, within)
+            while (item := await self._session.next_from(queue)) is not None:
                 yield item
         finally:
             # Nothing here waits: a loop that is left with `break` is closed when nobody can.
-            if self._inbox is inbox:
-                self._inbox = None
-                self._session.tell(Unsubscribe())
+            if self._queue is queue:
+                self._queue = None
+                self._session.send_unanswered(Unsubscribe())
 
     def report(self, block: Block) -> None:
-        """Tell the server how long a block took: now, or when there is a link again."""
-        if not self._session.tell(block):
+        """Tell the server how long a block took: now, or when there is a connection again."""
+        if not self._session.send_unanswered(block):
             self._unreported.append(block)
 
-    def renew(self) -> bytes:
-        """Return what a new link begins with: blocks not told yet, and an order once granted."""
+    def resubscribe(self) -> bytes:
+        """Return what a new connection begins with: unreported blocks, and the granted request."""
         lines = encode_lines(self._unreported)
         self._unreported.clear()
-        if self._inbox is not None and self._has_begun:
-            lines += encode(self._order)
+        if self._queue is not None and self._is_active:
+            lines += encode(self._request)
         return lines
 
     @property
     def is_full(self) -> bool:
         """Whether reading is to pause until the program has caught up."""
-        return self._inbox is not None and self._inbox.is_full
+        return self._queue is not None and self._queue.is_full
 
     @property
-    def is_hungry(self) -> bool:
+    def wants_data(self) -> bool:
         """Whether the program has taken all that came."""
-        return self._inbox is not None and not self._inbox
+        return self._queue is not None and not self._queue
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
-        """Take the refusal of what was asked again on a new link."""
-        if self._inbox is not None and key == self._order.ref:
-            self._inbox.end(refusal)
+    def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
+        """Take the refusal of what was asked again on a new connection."""
+        if self._queue is not None and correlation_id == self._request.ref:
+            self._queue.close(error)
 
-    def end(self, failure: Exception | None) -> None:
+    def close(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""
-        if self._inbox is not None:
-            self._inbox.end(failure)
+        if self._queue is not None:
+            self._queue.close(error)
 
-    def _begin(self, answer: Subscribed) -> None:
+    def _on_subscribed(self, answer: Subscribed) -> None:
         # What a feed before this one sent has all come.
-        self._has_begun |= answer.ref == self._order.ref
-        self._session.answered(answer)
+        self._is_active |= answer.ref == self._request.ref
+        self._session.on_answer(answer)
 
-    def _take(self, item: Item) -> None:
-        if self._inbox is not None and self._has_begun:
-            self._inbox.put(item)
+    def _on_item(self, item: Item) -> None:
+        if self._queue is not None and self._is_active:
+            self._queue.put(item)

@@ -16,7 +16,7 @@ from common.text import visible
 from common.timestamps import format_time
 
 
-class View(Protocol):
+class FeedView(Protocol):
     """Shows what came and when, in ns since the Unix epoch."""
 
     def item(self, item: Item, received: int) -> None:
@@ -26,20 +26,20 @@ class View(Protocol):
         """Show how long a block took; `number` counts from 1."""
 
 
-class Lines:
+class FeedText:
     """One line each, in UTC."""
 
     def item(self, item: Item, received: int) -> None:
         """Print a user or the values of an array."""
-        content = ", ".join(_facts(item.user)) if isinstance(item, User) else _values(item)
+        content = ", ".join(_person_fields(item.user)) if isinstance(item, User) else _values(item)
         print_line(f"{format_time(received)} {_topic(item)} {item.n}: {content}")
 
     def block(self, number: int, block: Block, received: int) -> None:
         """Print a sentence."""
-        print_line(f"{format_time(received)} {_sentence(number, block)}")
+        print_line(f"{format_time(received)} {_format_block(number, block)}")
 
 
-class Records:
+class FeedRecords:
     """One JSON object each, with `received` and what the server sent, or what it was told."""
 
     def item(self, item: Item, received: int) -> None:
@@ -51,7 +51,7 @@ class Records:
         _print_record(block, received)
 
 
-class Panels:
+class FeedPanels:
     """In columns, as wide as the terminal; times as in `zone`, or as they are here."""
 
     def __init__(self, console: Console | None = None, zone: tzinfo | None = None) -> None:
@@ -67,7 +67,9 @@ class Panels:
         style = "cyan" if isinstance(item, User) else "green"
         at = datetime.fromtimestamp(received / 1e9, self._zone)
         content = (
-            _portrait(item.user) if isinstance(item, User) else Text(_values(item, aligned=True))
+            _format_person(item.user)
+            if isinstance(item, User)
+            else Text(_values(item, aligned=True))
         )
         row.add_row(
             f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
@@ -79,7 +81,9 @@ class Panels:
     def block(self, number: int, block: Block, received: int) -> None:
         """Print a rule across the terminal."""
         style = "yellow" if block.interrupted else "dim"
-        self._console.print(Rule(Text(_sentence(number, block), style), style=style, align="left"))
+        self._console.print(
+            Rule(Text(_format_block(number, block), style), style=style, align="left")
+        )
 
 
 def _topic(item: Item) -> str:
@@ -92,11 +96,11 @@ def _values(array: Array, *, aligned: bool = False) -> str:
     return " ".join(text.rjust(width) for text in texts)
 
 
-def _facts(person: Person) -> list[str]:
+def _person_fields(person: Person) -> list[str]:
     """Return what is known of somebody, each safe to print on one line."""
     return [
-        visible(", ".join(fact.splitlines()))
-        for fact in (
+        visible(", ".join(field.splitlines()))
+        for field in (
             f"{person.name} ({person.username})",
             f"born {person.birthdate}",
             person.company,
@@ -107,12 +111,12 @@ def _facts(person: Person) -> list[str]:
     ]
 
 
-def _portrait(person: Person) -> Text:
-    name, born, company, address, phone, email = _facts(person)
+def _format_person(person: Person) -> Text:
+    name, born, company, address, phone, email = _person_fields(person)
     return Text.assemble((name, "bold"), f", {born}\n{company}\n{address}\n{phone}, {email}")
 
 
-def _sentence(number: int, block: Block) -> str:
+def _format_block(number: int, block: Block) -> str:
     messages = "message" if block.count == 1 else "messages"
     mark = ", interrupted" if block.interrupted else ""
     return f"block {number}: {block.count} {messages} in {block.seconds:.3f} s{mark}"

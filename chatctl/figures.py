@@ -3,35 +3,35 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from chatctl.outcome import Beat, Report
+from chatctl.outcome import ExchangeReport, ProgressSample
 from chatctl.run import Outage
 from common.clock.analysis import Analysis, Counts
 from common.clock.summary import Summary
 from common.timestamps import format_time
 from common.units import format_duration
 
-_HEAD: Final = ("ms", "min", "mean", "median", "p90", "p99", "p99.9", "max", "stddev")
+_COLUMNS: Final = ("ms", "min", "mean", "median", "p90", "p99", "p99.9", "max", "stddev")
 
 
-def render_report(report: Report) -> str:
+def render_report(report: ExchangeReport) -> str:
     """Return the summary of a run."""
-    return "\n".join((*_head(report), "", *_table(report.analysis), "", *_below(report)))
+    return "\n".join((*_heading(report), "", *_table(report.analysis), "", *_details(report)))
 
 
-def render_beat(beat: Beat) -> str:
+def render_sample(sample: ProgressSample) -> str:
     """Return one line about the newest stamps."""
-    parts = [f"{beat.sent}/{beat.expected} sent", f"{beat.received} received"]
-    if trip := beat.round_trip:
+    parts = [f"{sample.sent}/{sample.expected} sent", f"{sample.received} received"]
+    if trip := sample.round_trip:
         least, median, most = map(_ms, (trip.min_ns, trip.median_ns, trip.max_ns))
         parts.append(f"round trip min/median/max {least}/{median}/{most} ms")
-    if beat.offset:
-        parts.append(f"clock offset {beat.offset.offset_ns / 1e6:+.3f} ms")
+    if sample.offset:
+        parts.append(f"clock offset {sample.offset.offset_ns / 1e6:+.3f} ms")
     return ", ".join(parts)
 
 
-def rows(titled: Iterable[tuple[str, Summary]]) -> Iterator[str]:
+def table_rows(titled: Iterable[tuple[str, Summary]]) -> Iterator[str]:
     """Yield the lines of a table, the first of which says what the columns are."""
-    cells = [_HEAD, *((title, *_cells(summary)) for title, summary in titled)]
+    cells = [_COLUMNS, *((title, *_cells(summary)) for title, summary in titled)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for first, *others in cells:
         aligned = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
@@ -54,7 +54,7 @@ def _cells(summary: Summary) -> Sequence[str]:
     )
 
 
-def _head(report: Report) -> Iterator[str]:
+def _heading(report: ExchangeReport) -> Iterator[str]:
     counts = report.analysis.counts
     interval = format_duration(report.interval_ns / 1e9)
     length = format_duration(counts.expected * report.interval_ns / 1e9)
@@ -62,10 +62,10 @@ def _head(report: Report) -> Iterator[str]:
 
 
 def _table(analysis: Analysis) -> Iterator[str]:
-    yield from rows(analysis.rows())
+    yield from table_rows(analysis.rows())
 
 
-def _below(report: Report) -> Iterator[str]:
+def _details(report: ExchangeReport) -> Iterator[str]:
     analysis = report.analysis
     if offset := analysis.offset:
         yield (
@@ -81,7 +81,7 @@ def _below(report: Report) -> Iterator[str]:
         )
         yield f"Allan deviation  {', '.join(spans)}"
     yield f"stamps           {_stamps(analysis.counts)}"
-    yield f"punctuality      {_punctuality(analysis.counts)}"
+    yield f"punctuality      {_lateness(analysis.counts)}"
     for outage in report.outages:
         yield f"no connection    {_outage(outage)}"
     lost = f", {report.rows_lost} lost" if report.rows_lost else ""
@@ -92,7 +92,7 @@ def _stamps(counts: Counts) -> str:
     return f"{counts.sent} sent, {counts.received} received of {counts.expected} each way"
 
 
-def _punctuality(counts: Counts) -> str:
+def _lateness(counts: Counts) -> str:
     if not counts.late:
         return "no stamp 1 ms late or more"
     text = f"{_number(counts.late, 'stamp')} 1 ms late or more"

@@ -1,4 +1,4 @@
-"""Our names, kept from one run to the next: the token that proves each, and its ledger.
+"""Our names, kept from one run to the next: the token that proves each, and its journal.
 
 A server keeps a name for whoever came with its token. Without keeping the token one could not
 use one's own name again tomorrow. While a program uses a name it holds a lock on the file, so that
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from chatctl.errors import ClientError, Exit, why
-from chatctl.ledger import Ledger
+from chatctl.ledger import ClientJournal
 from common import names
 from common.addresses import Address
 
 _TOKEN_BYTES: Final = 24
-_LONGEST: Final = 256
+_MAX_TOKEN_SIZE: Final = 256
 
 
 class NameInUseError(ClientError):
@@ -30,15 +30,15 @@ class NameInUseError(ClientError):
     exit_code = Exit.REFUSED
 
 
-class Identity(NamedTuple):
-    """A name of ours: its token, its ledger if one can be kept, and in `fault` what is wrong."""
+class Credential(NamedTuple):
+    """A name of ours: its token, its journal if one can be kept, and in `error` what is wrong."""
 
     token: str
-    ledger: Ledger | None = None
-    fault: str = ""
+    journal: ClientJournal | None = None
+    warning: str = ""
 
 
-class Identities:
+class Credentials:
     """Our names at one server, with two files of mode 0600 for each in `directory`."""
 
     def __init__(self, server: Address, directory: Path) -> None:
@@ -46,29 +46,29 @@ class Identities:
         self.directory = directory
 
     @contextmanager
-    def borrow(self, name: str) -> Iterator[Identity]:
+    def acquire(self, name: str) -> Iterator[Credential]:
         """Hold `name` and yield what there is for it, which is new at first use.
 
         Where nothing can be kept it is for this run only. Raises NameInUseError.
         """
         try:
             file = self._open(name)
-        except OSError as failure:
-            yield Identity(new_token(), None, self._explain(failure))
+        except OSError as error:
+            yield Credential(new_token(), None, self._explain(error))
             return
         try:
             _lock(file, name)
-            kept = _read(file)
-            token = kept or new_token()
+            stored = _read(file)
+            token = stored or new_token()
             try:
-                if not kept:
+                if not stored:
                     _write(file, token)
-                ledger = Ledger(self._path(name).with_suffix(".ledger"), self._server, name)
-            except OSError as failure:
-                yield Identity(token, None, self._explain(failure))
+                journal = ClientJournal(self._path(name).with_suffix(".ledger"), self._server, name)
+            except OSError as error:
+                yield Credential(token, None, self._explain(error))
                 return
-            with closing(ledger):
-                yield Identity(token, ledger, ledger.fault)
+            with closing(journal):
+                yield Credential(token, journal, journal.warning)
         finally:
             os.close(file)
 
@@ -79,7 +79,7 @@ class Identities:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def holds(self, name: str) -> bool:
+    def has_token(self, name: str) -> bool:
         """Tell whether there is a token for `name`."""
         return self._path(name).is_file()
 
@@ -97,9 +97,9 @@ class Identities:
             os.close(file)
         return True
 
-    def _explain(self, failure: OSError) -> str:
+    def _explain(self, error: OSError) -> str:
         return (
-            f"nothing can be kept in {self.directory}: {why(failure)}; "
+            f"nothing can be kept in {self.directory}: {why(error)}; "
             "what is not acknowledged when this ends is lost"
         )
 
@@ -123,7 +123,7 @@ def _lock(file: int, name: str) -> None:
 
 
 def _read(file: int) -> str:
-    return os.read(file, _LONGEST).decode("ascii", "replace").strip()
+    return os.read(file, _MAX_TOKEN_SIZE).decode("ascii", "replace").strip()
 
 
 def _write(file: int, token: str) -> None:

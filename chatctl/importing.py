@@ -14,7 +14,7 @@ from chatctl.events import Receipt
 from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast
 from common.names import key
 
-AHEAD: Final = 256
+MAX_IN_FLIGHT: Final = 256
 """Messages sent before the first of them is acknowledged."""
 
 _Record: TypeAlias = Outgoing | OutgoingBroadcast | Incoming | IncomingBroadcast
@@ -37,49 +37,53 @@ class Imported(Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
-class Summary:
+class ImportSummary:
     """Counts what became of the lines of a file."""
 
     def __init__(self) -> None:
         self.sent = 0
-        self.present = 0
+        self.duplicates = 0
         self.skipped = 0
         self.failed = 0
-        self._failure = Exit.OK
+        self._failure_code = Exit.OK
 
     @property
     def exit_code(self) -> Exit:
-        """What a script is told: why every line failed, or that some did."""
-        return Exit.PARTIAL if self.failed and (self.sent or self.present) else self._failure
+        """What a script gets: why every line failed, or that some did."""
+        return (
+            Exit.PARTIAL if self.failed and (self.sent or self.duplicates) else self._failure_code
+        )
 
-    def deliver(self, receipt: Receipt) -> None:
+    def add_receipt(self, receipt: Receipt) -> None:
         """Count a message that is in the log."""
         if receipt.duplicate:
-            self.present += 1
+            self.duplicates += 1
         else:
             self.sent += 1
 
-    def fail(self, failure: ClientError) -> None:
+    def add_error(self, error: ClientError) -> None:
         """Count a line that is no message, or one that was not delivered."""
         self.failed += 1
-        self._failure = self._failure or failure.exit_code
+        self._failure_code = self._failure_code or error.exit_code
 
     def __str__(self) -> str:
         counts = {
             "delivered": self.sent,
-            "there before": self.present,
+            "there before": self.duplicates,
             "written by others": self.skipped,
             "failed": self.failed,
         }
-        told = [f"{count} {what}" for what, count in counts.items() if count or what == "delivered"]
-        return ", ".join(told)
+        parts = [
+            f"{count} {what}" for what, count in counts.items() if count or what == "delivered"
+        ]
+        return ", ".join(parts)
 
 
-class Reader:
-    """Reads lines as messages of the person called `me`."""
+class ImportReader:
+    """Reads lines as messages of the person called `name`."""
 
-    def __init__(self, me: str) -> None:
-        self._me = key(me)
+    def __init__(self, name: str) -> None:
+        self._name = key(name)
         self._seen: Counter[bytes] = Counter()
 
     def read(self, line: str) -> Outgoing | OutgoingBroadcast | None:
@@ -90,20 +94,20 @@ class Reader:
         """
         try:
             record = _decode(line)
-        except msgspec.DecodeError as fault:
-            raise UsageError(f"not a message: {fault}") from None
-        message = self._sent_by_me(record)
+        except msgspec.DecodeError as error:
+            raise UsageError(f"not a message: {error}") from None
+        message = self._as_own_message(record)
         if message is None or message.ref is not UNSET:
             return message
         digest = hashlib.sha256(msgspec.json.encode(record)).digest()[:16]
         self._seen[digest] += 1
         return structs.replace(message, ref=f"import.{digest.hex()}.{self._seen[digest]:x}")
 
-    def _sent_by_me(self, record: _Record) -> Outgoing | OutgoingBroadcast | None:
+    def _as_own_message(self, record: _Record) -> Outgoing | OutgoingBroadcast | None:
         match record:
             case Outgoing() | OutgoingBroadcast():
                 return record
-            case _ if key(record.author) != self._me:
+            case _ if key(record.author) != self._name:
                 return None
             case IncomingBroadcast():
                 return OutgoingBroadcast(record.content, record.ref)
@@ -112,7 +116,7 @@ class Reader:
         raise UsageError("not a message: it does not say to whom; add to")
 
 
-class Sender(Protocol):
+class MessageSender(Protocol):
     """What sends messages."""
 
     async def send(self, to: str, text: str, *, ref: str | None = None) -> Receipt:
@@ -124,9 +128,9 @@ class Sender(Protocol):
 
 async def send_file(
     lines: AsyncIterator[str],
-    reader: Reader,
-    sender: Sender,
-    summary: Summary,
+    reader: ImportReader,
+    sender: MessageSender,
+    summary: ImportSummary,
     report: Callable[[int, Imported | ClientError | None], object],
 ) -> None:
     """Send each of `lines` that is not blank, in order, up to 256 before the first is acknowledged.
@@ -134,20 +138,20 @@ async def send_file(
     `report` gets the number of each line and what became of it; None where nothing was to be done.
     Raises what ends all of them, such as CannotConnectError.
     """
-    places = asyncio.Semaphore(AHEAD)
+    permits = asyncio.Semaphore(MAX_IN_FLIGHT)
 
     async def send(number: int, message: Outgoing | OutgoingBroadcast) -> None:
         ref = message.ref or ""
         try:
-            receipt = await _deliver(sender, message, ref)
-        except (RefusedError, AnswerTimeoutError, UsageError) as failure:
-            summary.fail(failure)
-            report(number, failure)
+            receipt = await _send(sender, message, ref)
+        except (RefusedError, AnswerTimeoutError, UsageError) as error:
+            summary.add_error(error)
+            report(number, error)
         else:
-            summary.deliver(receipt)
+            summary.add_receipt(receipt)
             report(number, Imported(number, ref, receipt.id, receipt.duplicate))
         finally:
-            places.release()
+            permits.release()
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -159,24 +163,24 @@ async def send_file(
                     continue
                 try:
                     message = reader.read(line)
-                except UsageError as fault:
-                    summary.fail(fault)
-                    report(number, fault)
+                except UsageError as error:
+                    summary.add_error(error)
+                    report(number, error)
                     continue
                 if message is None:
                     summary.skipped += 1
                     report(number, None)
                     continue
-                await places.acquire()
+                await permits.acquire()
                 group.create_task(send(number, message))
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
 
 
-async def _deliver(sender: Sender, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
+async def _send(sender: MessageSender, message: Outgoing | OutgoingBroadcast, ref: str) -> Receipt:
     try:
         if isinstance(message, Outgoing):
             return await sender.send(message.to, message.content, ref=ref)
         return await sender.broadcast(message.content, ref=ref)
-    except ValueError as fault:
-        raise UsageError(str(fault)) from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None

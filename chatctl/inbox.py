@@ -17,15 +17,15 @@ LIMIT: Final = 1024
 E = TypeVar("E")
 
 
-class Inbox(Generic[E]):
-    """A bounded queue of events that ends, with or without a failure."""
+class EventQueue(Generic[E]):
+    """A bounded queue of events that is closed, with or without an error."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._events: deque[E] = deque()
         self._changed = asyncio.Event()
-        self._has_ended = False
-        self._failure: Exception | None = None
+        self._is_closed = False
+        self._error: Exception | None = None
 
     def __len__(self) -> int:
         return len(self._events)
@@ -36,25 +36,25 @@ class Inbox(Generic[E]):
         return len(self._events) >= self._limit
 
     def put(self, event: E) -> bool:
-        """Keep `event`, or return False when there is no place for it."""
+        """Keep `event`, or return False when there is no room for it."""
         if len(self._events) >= 2 * self._limit:
             return False
         self._events.append(event)
         self._changed.set()
         return True
 
-    def end(self, failure: Exception | None = None) -> None:
-        """Let the reader see the end behind what has arrived: a stop, or `failure`."""
-        self._has_ended = True
-        self._failure = failure
+    def close(self, error: Exception | None = None) -> None:
+        """Let the reader see the end behind what has arrived: a stop, or `error`."""
+        self._is_closed = True
+        self._error = error
         self._changed.set()
 
     async def get(self) -> E | None:
         """Return the next event, None at the end; raises the failure it ended with."""
         while not self._events:
-            if self._failure is not None:
-                raise self._failure
-            if self._has_ended:
+            if self._error is not None:
+                raise self._error
+            if self._is_closed:
                 return None
             self._changed.clear()
             await self._changed.wait()

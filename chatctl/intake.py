@@ -6,8 +6,8 @@ from typing import Any
 from msgspec import structs
 
 from chatctl.events import Event, LogStartedOver
-from chatctl.inbox import Inbox
-from chatctl.place import Place
+from chatctl.inbox import EventQueue
+from chatctl.place import Cursor
 from common.messages.chat import (
     Gap,
     Hello,
@@ -20,53 +20,53 @@ from common.messages.chat import (
 )
 
 
-class Intake:
-    """Puts into `inbox` what is new, and knows from where to go on."""
+class ReplayFilter:
+    """Puts into `queue` what is new, and knows from where to go on."""
 
-    def __init__(self, inbox: Inbox[Event]) -> None:
-        self.place = Place()
-        self._inbox = inbox
+    def __init__(self, queue: EventQueue[Event]) -> None:
+        self.cursor = Cursor()
+        self._queue = queue
 
     @property
-    def takers(self) -> Mapping[type, Callable[[Any], object]]:
+    def handlers(self) -> Mapping[type, Callable[[Any], object]]:
         """What takes which kind of message."""
         return {
-            Incoming: self._deliver,
-            IncomingBroadcast: self._deliver,
-            Joined: self._inbox.put,
-            Left: self._inbox.put,
-            Gap: self._note_gap,
-            Resumed: self._resume,
+            Incoming: self._on_delivery,
+            IncomingBroadcast: self._on_delivery,
+            Joined: self._queue.put,
+            Left: self._queue.put,
+            Gap: self._on_gap,
+            Resumed: self._on_resumed,
         }
 
     @property
     def must_catch_up(self) -> bool:
         """Whether there is room again for what was left to the log."""
-        return self.place.is_behind and not self._inbox
+        return self.cursor.is_lagging and not self._queue
 
-    def greet(self) -> Hello:
-        """Return the hello for a new link."""
-        return self.place.greet(has_room=not self._inbox.is_full)
+    def resume_hello(self) -> Hello:
+        """Return the hello for a new connection."""
+        return self.cursor.resume_hello(has_capacity=not self._queue.is_full)
 
-    def welcomed(self, welcome: Welcome) -> None:
+    def on_welcome(self, welcome: Welcome) -> None:
         """Note that a hello was accepted."""
-        if self.place.welcomed(welcome):
-            self._inbox.put(LogStartedOver(welcome.log or "", self.place.last))
+        if self.cursor.on_welcome(welcome):
+            self._queue.put(LogStartedOver(welcome.log or "", self.cursor.position))
 
-    def _deliver(self, delivery: Incoming | IncomingBroadcast) -> None:
-        if not self.place.accepts(delivery):
+    def _on_delivery(self, delivery: Incoming | IncomingBroadcast) -> None:
+        if not self.cursor.accepts(delivery):
             return
-        if self._inbox.put(delivery):
-            self.place.saw(delivery)
+        if self._queue.put(delivery):
+            self.cursor.advance(delivery)
         else:
-            self.place.leave_to_log()
+            self.cursor.mark_lagging()
 
-    def _note_gap(self, gap: Gap) -> None:
-        # Without room for it, it is told again with what is left to the log.
-        if not self.place.is_behind and not self._inbox.put(gap):
-            self.place.leave_to_log()
+    def _on_gap(self, gap: Gap) -> None:
+        # Without room for it, it comes again with what is left to the log.
+        if not self.cursor.is_lagging and not self._queue.put(gap):
+            self.cursor.mark_lagging()
 
-    def _resume(self, resumed: Resumed) -> None:
-        self.place.resumed(resumed)
+    def _on_resumed(self, resumed: Resumed) -> None:
+        self.cursor.on_resumed(resumed)
         # Where a part was left to the log the program has come no further than that.
-        self._inbox.put(structs.replace(resumed, last=self.place.last))
+        self._queue.put(structs.replace(resumed, last=self.cursor.position))

@@ -8,104 +8,108 @@ from typing import Any, Final
 from chatctl.client import Client
 from chatctl.errors import ClientError, Exit, PartialError
 from chatctl.events import Reconnected
-from chatctl.identities import Identities
-from chatctl.lines import banner, listing
-from chatctl.oneshot import telling_what_is_kept
+from chatctl.identities import Credentials
+from chatctl.lines import banner, user_list
+from chatctl.oneshot import report_unacknowledged
 from chatctl.output import print_line, say
-from chatctl.prompt import Prompt, ask
+from chatctl.prompt import Prompt, ask_yes_no
 from chatctl.screen import Screen
 from chatctl.settings import Settings
-from chatctl.signin import take_name
-from chatctl.typed import Talker, deliver, read
+from chatctl.signin import claim_name
+from chatctl.typed import ChatClient, parse_input, send_message
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 from common.text import visible
 
-_NOTICEABLE: Final = 0.3
-"""Seconds (s) of waiting for which a person wants to be told the reason."""
+_NOTICE_AFTER: Final = 0.3
+"""Seconds (s) of waiting for which a person wants to know the reason."""
 
 
-async def chat(settings: Settings, name: str, identities: Identities, *, agrees: bool) -> Exit:
-    """Talk until the person leaves; `agrees` to another name without being asked.
+async def chat(
+    settings: Settings, name: str, credentials: Credentials, *, use_suggested: bool
+) -> Exit:
+    """Talk until the person leaves; `use_suggested` takes another name without asking.
 
     What is typed while the server is away waits until it is back.
     """
     print_line(banner(settings.server))
 
-    async def consent(taken: str, free: str) -> bool:
-        return agrees or await ask(f"the name {visible(taken)} is taken; use {visible(free)}?")
+    async def confirm(taken: str, free: str) -> bool:
+        return use_suggested or await ask_yes_no(
+            f"the name {visible(taken)} is taken; use {visible(free)}?"
+        )
 
     client = Client(
         *settings.server,
-        state=identities.directory,
+        state=credentials.directory,
         connect_timeout=settings.timeout,
         answer_timeout=None,
     )
-    async with telling_what_is_kept(client), client:
-        await take_name(client, name, identities, consent, presence=True, within=settings.timeout)
+    async with report_unacknowledged(client), client:
+        await claim_name(client, name, credentials, confirm, presence=True, within=settings.timeout)
         users = await client.who()
-        for line in listing(users):
+        for line in user_list(users):
             print_line(line)
         conversation = Conversation(client, Screen(client.name, users))
         return await conversation.run(settings.timeout)
 
 
 class Conversation:
-    """Carries lines from the prompt to the client, and what the client tells to the screen."""
+    """Carries lines from the prompt to the client, and the client's events to the screen."""
 
-    def __init__(self, client: Talker, screen: Screen) -> None:
+    def __init__(self, client: ChatClient, screen: Screen) -> None:
         self._client = client
         self._screen = screen
-        self._prompt = Prompt(screen, self._accept, self._drawn)
-        self._asking: set[asyncio.Task[None]] = set()
+        self._prompt = Prompt(screen, self._on_input, self._on_drawn)
+        self._calls: set[asyncio.Task[None]] = set()
 
-    async def run(self, patience: float) -> Exit:
-        """Talk; at the end wait up to `patience` (s) for what is not acknowledged.
+    async def run(self, give_up_after: float) -> Exit:
+        """Talk; at the end wait up to `give_up_after` (s) for what is not acknowledged.
 
         Raises PartialError where that is not enough, and what ended the client for good.
         """
         try:
             async with asyncio.TaskGroup() as self._group:
-                listening = self._group.create_task(self._listen())
+                listener = self._group.create_task(self._listen())
                 interrupted = await self._prompt.run()
                 if not interrupted:
-                    await self._settle(patience)
-                lost = self._screen.waiting
-                for task in self._asking:
+                    await self._wait_for_answers(give_up_after)
+                unacknowledged = self._screen.pending
+                for task in self._calls:
                     task.cancel()
                 await self._client.quit()
-                await listening
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+                await listener
+        except BaseExceptionGroup as error:
+            raise error.exceptions[0] from None
         if interrupted:
             return Exit.INTERRUPTED
-        if lost:
-            raise PartialError(f"messages that were not acknowledged: {lost}")
+        if unacknowledged:
+            raise PartialError(f"messages that were not acknowledged: {unacknowledged}")
         return Exit.OK
 
-    async def _settle(self, patience: float) -> None:
+    async def _wait_for_answers(self, give_up_after: float) -> None:
         """Wait for the answers that are still due."""
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=_NOTICEABLE)
-        if self._asking:
-            answers = "1 answer" if len(self._asking) == 1 else f"{len(self._asking)} answers"
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_NOTICE_AFTER)
+        if self._calls:
+            answers = "1 answer" if len(self._calls) == 1 else f"{len(self._calls)} answers"
             say(f"waiting for {answers}; Ctrl-C gives up")
-            await asyncio.wait(self._asking, timeout=patience)
+            await asyncio.wait(self._calls, timeout=give_up_after)
 
     async def _listen(self) -> None:
         async for event in self._client.events():
-            self._screen.heard(event)
+            self._screen.on_event(event)
             if isinstance(event, Reconnected):
                 self._start(self._refresh_names())
             self._prompt.refresh()
 
-    def _drawn(self) -> None:
+    def _on_drawn(self) -> None:
         try:
             self._client.seen(*self._screen.shown())
-        except ClientError as failure:
-            self._screen.show_failure(failure)
+        except ClientError as error:
+            self._screen.show_error(error)
 
-    def _accept(self, text: str) -> bool:
-        match read(text):
+    def _on_input(self, text: str) -> bool:
+        match parse_input(text):
             case None:
                 pass
             case Quit():
@@ -118,19 +122,19 @@ class Conversation:
                 self._start(self._send(message))
         return False
 
-    def _start(self, asking: Coroutine[Any, Any, None]) -> None:
-        task = self._group.create_task(asking)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+    def _start(self, call: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
     async def _send(self, message: Outgoing | OutgoingBroadcast) -> None:
         # In one step with keeping it: what is seen to be on its way must not be lost by a kill.
-        own = self._screen.typed(message)
+        own = self._screen.add_pending(message)
         self._prompt.refresh()
         try:
-            self._screen.acknowledged(own, await deliver(own.message, self._client))
-        except ClientError as failure:
-            self._screen.failed(own, failure)
+            self._screen.acknowledged(own, await send_message(own.message, self._client))
+        except ClientError as error:
+            self._screen.failed(own, error)
         except asyncio.CancelledError:
             self._screen.failed(own, PartialError("not acknowledged"))
             raise
@@ -140,11 +144,11 @@ class Conversation:
     async def _show_names(self) -> None:
         try:
             self._screen.show_present(await self._client.who())
-        except ClientError as failure:
-            self._screen.show_failure(failure)
+        except ClientError as error:
+            self._screen.show_error(error)
         self._prompt.refresh()
 
     async def _refresh_names(self) -> None:
-        """Learn who came and went while nobody told us."""
+        """Learn who came and went while there was no connection."""
         with suppress(ClientError):
-            self._screen.present(await self._client.who())
+            self._screen.set_present(await self._client.who())

@@ -1,74 +1,76 @@
-"""A client's place in a group of peers, over as many links as it takes."""
+"""A client's membership of a group of peers, over as many connections as it takes."""
 
 from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
 from chatctl.errors import RefusedError
-from chatctl.inbox import Inbox
-from chatctl.questions import Key
-from chatctl.session import Session
+from chatctl.inbox import EventQueue
+from chatctl.questions import CorrelationId
+from chatctl.session import ClientSession
 from common.codec import encode
 from common.messages.peers import PeerJoined, PeerLeft, PeerList, Share
 
-News: TypeAlias = PeerList | PeerJoined | PeerLeft
+GroupUpdate: TypeAlias = PeerList | PeerJoined | PeerLeft
 
 
-class Introductions:
-    """At most one entry at a time, as the server has it; the newest wish counts."""
+class GroupSubscription:
+    """At most one entry at a time, as the server has it; the newest request counts."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ClientSession) -> None:
         self._session = session
-        self._wish: Share | None = None
-        self._inbox = Inbox[News]()
-        self._has_entered = False
-        session.takers |= {
-            PeerList: self._listed,
-            PeerJoined: self._take,
-            PeerLeft: self._take,
+        self._request: Share | None = None
+        self._queue = EventQueue[GroupUpdate]()
+        self._has_joined = False
+        session.handlers |= {
+            PeerList: self._on_peer_list,
+            PeerJoined: self._on_update,
+            PeerLeft: self._on_update,
         }
-        session.standing.add(self)
+        session.subscriptions.add(self)
 
-    async def news(self, wish: Share, within: float | None) -> AsyncGenerator[News, None]:
-        """Enter as `wish` says, within `within` s, and yield the group, then what changes in it.
+    async def updates(
+        self, request: Share, within: float | None
+    ) -> AsyncGenerator[GroupUpdate, None]:
+        """Join as `request` says, within `within` s, and yield the group, then what changes in it.
 
         After a lost connection the whole group comes again. Raises RefusedError,
         AnswerTimeoutError, and whatever ends the session.
         """
-        self._inbox.end()
-        inbox = self._inbox = Inbox[News]()
-        self._wish, self._has_entered = wish, False
-        await self._session.ask(wish, wish.ref, PeerList, within)
-        while (news := await self._session.next_of(inbox)) is not None:
-            yield news
+        self._queue.close()
+        queue = self._queue = EventQueue[GroupUpdate]()
+        self._request, self._has_joined = request, False
+        await self._session.request(request, request.ref, PeerList, within)
+        while (update := await self._session.next_from(queue)) is not None:
+            yield update
 
-    def renew(self) -> bytes:
-        """Return what a new link begins with: the wish, once it was granted."""
-        return encode(self._wish) if self._wish is not None and self._has_entered else b""
+    def resubscribe(self) -> bytes:
+        """Return what a new connection begins with: the request, once it was granted."""
+        return encode(self._request) if self._request is not None and self._has_joined else b""
 
     @property
     def is_full(self) -> bool:
         """Whether reading is to pause until the program has caught up."""
-        return self._inbox.is_full
+        return self._queue.is_full
 
     @property
-    def is_hungry(self) -> bool:
+    def wants_data(self) -> bool:
         """Whether the program has taken all that came."""
-        return self._has_entered and not self._inbox
+        return self._has_joined and not self._queue
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
-        """Take the refusal of what was asked again on a new link."""
-        if self._wish is not None and key == self._wish.ref:
-            self._inbox.end(refusal)
+    def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
+        """Take the refusal of what was asked again on a new connection."""
+        if self._request is not None and correlation_id == self._request.ref:
+            self._queue.close(error)
 
-    def end(self, failure: Exception | None) -> None:
+    def close(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""
-        self._inbox.end(failure)
+        self._queue.close(error)
 
-    def _listed(self, answer: PeerList) -> None:
-        if self._wish is not None and answer.ref == self._wish.ref:
-            self._has_entered = True
-            self._inbox.put(answer)
-        self._session.answered(answer)
+    def _on_peer_list(self, answer: PeerList) -> None:
+        if self._request is not None and answer.ref == self._request.ref:
+            self._has_joined = True
+            self._queue.put(answer)
+        self._session.on_answer(answer)
 
-    def _take(self, news: PeerJoined | PeerLeft) -> None:
-        self._inbox.put(news)
+    def _on_update(self, update: PeerJoined | PeerLeft) -> None:
+        self._queue.put(update)

@@ -1,4 +1,4 @@
-"""What a client must not forget when it is killed: one file for each name at each server.
+"""The journal of a client, which outlives a kill: one file for each name at each server.
 
 It holds the messages that no server has answered for yet, each written before it is sent, and the
 last id that the program is done with. Each row is a JSON object: the message as it goes over the
@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, structs
 
 from chatctl.errors import ClientError, Exit, why
 from chatctl.events import Event, LogStartedOver
-from chatctl.rows import Rows
+from chatctl.rows import AppendOnlyFile
 from common.messages.chat import (
     Hello,
     Incoming,
@@ -27,47 +27,47 @@ from common.messages.chat import (
     Welcome,
 )
 
-Chat: TypeAlias = Outgoing | OutgoingBroadcast
+ChatMessage: TypeAlias = Outgoing | OutgoingBroadcast
 
 LIMIT: Final = 16 * 2**20
-"""Bytes of unsettled messages that are kept."""
+"""Bytes of unacknowledged messages that are kept."""
 
 _VERSION: Final = 1
-_SLACK: Final = 2**20
+_COMPACT_AFTER: Final = 2**20
 """Bytes of rows that mean nothing any more before they are dropped."""
 
 
-class LedgerError(ClientError):
+class JournalError(ClientError):
     """What must be kept cannot be written."""
 
     exit_code = Exit.PARTIAL
 
 
-class _Head(Struct, frozen=True, tag_field="code", tag="ledger"):
+class _JournalHeader(Struct, frozen=True, tag_field="code", tag="ledger"):
     version: int
     server: str
     name: str
 
 
-class _Place(Struct, frozen=True, tag_field="code", tag="place"):
+class _Position(Struct, frozen=True, tag_field="code", tag="place"):
     log: str
     last: int
 
 
-class _Settled(Struct, frozen=True, tag_field="code", tag="settled"):
+class _Acknowledged(Struct, frozen=True, tag_field="code", tag="settled"):
     ref: str
 
 
-_Row: TypeAlias = _Head | _Place | _Settled | Outgoing | OutgoingBroadcast
+_Row: TypeAlias = _JournalHeader | _Position | _Acknowledged | Outgoing | OutgoingBroadcast
 _decode: Final = msgspec.json.Decoder(_Row).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Ledger:
-    """The ledger of `name` at `server` in the file at `path`, which nobody else may have open.
+class ClientJournal:
+    """The journal of `name` at `server` in the file at `path`, which nobody else may have open.
 
     Raises OSError where there can be none. A file that cannot be understood is set aside, which
-    `fault` then tells, and a new one begun.
+    `warning` then tells, and a new one begun.
     """
 
     def __init__(self, path: Path, server: str, name: str) -> None:
@@ -75,54 +75,54 @@ class Ledger:
         """The log that `last` counts in; empty while nothing is known."""
         self.last = 0
         """The newest id that the program is done with."""
-        self.fault = ""
+        self.warning = ""
         """What is wrong with what was kept, for people."""
         self._path = path
-        self._head = _Head(_VERSION, server, name)
-        self._unsettled: dict[str, Chat] = {}
+        self._header = _JournalHeader(_VERSION, server, name)
+        self._unacknowledged: dict[str, ChatMessage] = {}
         self._bytes = 0
-        self._rows = Rows(path)
+        self._file = AppendOnlyFile(path)
         try:
-            self._read()
+            self._load()
         except BaseException:
-            self._rows.close()
+            self._file.close()
             raise
 
     def __len__(self) -> int:
-        return len(self._unsettled)
+        return len(self._unacknowledged)
 
     @property
-    def unsettled(self) -> list[Chat]:
+    def unacknowledged(self) -> list[ChatMessage]:
         """The messages that nobody has answered for, oldest first."""
-        return list(self._unsettled.values())
+        return list(self._unacknowledged.values())
 
-    def keep(self, message: Chat) -> None:
-        """Keep `message`, which has a ref, until it is settled; raises LedgerError."""
+    def append(self, message: ChatMessage) -> None:
+        """Append `message`, which has a ref, and keep it until `ack`; raises JournalError."""
         ref = message.ref or ""
-        if ref in self._unsettled:
+        if ref in self._unacknowledged:
             return
         row = _encode(message)
         if self._bytes + len(row) > LIMIT:
             detail = f"{len(self)} messages wait for the server already; try again when it has them"
-            raise LedgerError(detail)
-        self._append(row)
-        self._unsettled[ref] = message
+            raise JournalError(detail)
+        self._write(row)
+        self._unacknowledged[ref] = message
         self._bytes += len(row)
-        self._shrink()
+        self._compact()
 
-    def settle(self, ref: str) -> None:
+    def ack(self, ref: str) -> None:
         """Forget the message with this ref; where that cannot be written it is sent once more."""
-        message = self._unsettled.pop(ref, None)
+        message = self._unacknowledged.pop(ref, None)
         if message is None:
             return
         self._bytes -= len(_encode(message))
         try:
-            self._append(_encode(_Settled(ref)))
-        except LedgerError as failure:
-            self.fault = str(failure)
-        self._shrink()
+            self._write(_encode(_Acknowledged(ref)))
+        except JournalError as error:
+            self.warning = str(error)
+        self._compact()
 
-    def place_in(self, hello: Hello, *, resume: bool) -> Hello:
+    def resume_hello(self, hello: Hello, *, resume: bool) -> Hello:
         """Return `hello` with the id to go on after, to `resume`, and the log that ids are of."""
         if not self.log:
             return hello
@@ -130,23 +130,23 @@ class Ledger:
             hello = structs.replace(hello, after=self.last)
         return hello if hello.after is UNSET else structs.replace(hello, log=self.log)
 
-    def begin(self, hello: Hello, welcome: Welcome) -> None:
-        """Note where a program begins to read whose `hello` was accepted; raises LedgerError."""
+    def on_welcome(self, hello: Hello, welcome: Welcome) -> None:
+        """Note where a program begins to read after its `hello`; raises JournalError."""
         log = self.log or welcome.log or ""
         if hello.after is not UNSET:
-            self.stand(log, hello.after)
+            self.set_position(log, hello.after)
         elif not self.log:
-            self.stand(log, welcome.last or 0)
+            self.set_position(log, welcome.last or 0)
 
-    def stand(self, log: str, last: int) -> None:
-        """Note where the program stands; raises LedgerError."""
+    def set_position(self, log: str, last: int) -> None:
+        """Note the log, and the last id that the program is done with; raises JournalError."""
         if (log, last) != (self.log, self.last):
             self.log, self.last = log, last
-            self._append(_encode(_Place(log, last)))
-            self._shrink()
+            self._write(_encode(_Position(log, last)))
+            self._compact()
 
-    def see(self, *events: Event) -> None:
-        """Note that the program is done with `events`, in their order; raises LedgerError."""
+    def mark_seen(self, *events: Event) -> None:
+        """Note that the program is done with `events`, in their order; raises JournalError."""
         log, last = self.log, self.last
         for event in events:
             match event:
@@ -156,68 +156,68 @@ class Ledger:
                     last = max(last, number)
                 case Resumed():
                     last = event.last
-        self.stand(log, last)
+        self.set_position(log, last)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._rows.close()
+        """Close the file."""
+        self._file.close()
 
-    def _read(self) -> None:
-        rows = self._rows.read()
+    def _load(self) -> None:
+        rows = self._file.read()
         try:
             if rows:
-                self._understand(rows)
-        except ValueError as fault:
-            self._set_aside(str(fault))
+                self._replay(rows)
+        except ValueError as error:
+            self._set_aside(str(error))
             rows = []
         if not rows:
-            self._rows.append(_encode(self._head))
+            self._file.append(_encode(self._header))
 
-    def _understand(self, rows: list[bytes]) -> None:
-        """Take in what was kept; raises ValueError."""
-        head, *rest = map(_decode, rows)
-        if not isinstance(head, _Head):
+    def _replay(self, rows: list[bytes]) -> None:
+        """Read back what was kept; raises ValueError."""
+        header, *rest = map(_decode, rows)
+        if not isinstance(header, _JournalHeader):
             raise ValueError("it does not begin as a ledger does")
-        if head.version != _VERSION:
-            raise ValueError(f"it has version {head.version}, this chatctl knows {_VERSION}")
+        if header.version != _VERSION:
+            raise ValueError(f"it has version {header.version}, this chatctl knows {_VERSION}")
         for row in rest:
             match row:
-                case _Place():
+                case _Position():
                     self.log, self.last = row.log, row.last
-                case _Settled():
-                    self._unsettled.pop(row.ref, None)
+                case _Acknowledged():
+                    self._unacknowledged.pop(row.ref, None)
                 case Outgoing(ref=str(ref)) | OutgoingBroadcast(ref=str(ref)):
-                    self._unsettled[ref] = row
+                    self._unacknowledged[ref] = row
                 case _:
                     raise ValueError("a row is out of place")
-        self._bytes = sum(len(_encode(message)) for message in self._unsettled.values())
+        self._bytes = sum(len(_encode(message)) for message in self._unacknowledged.values())
 
-    def _set_aside(self, finding: str) -> None:
-        aside = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bad")
-        self._path.rename(aside)
-        self._rows.close()
-        self._rows = Rows(self._path)
+    def _set_aside(self, problem: str) -> None:
+        moved_to = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%dT%H%M%S')}.bad")
+        self._path.rename(moved_to)
+        self._file.close()
+        self._file = AppendOnlyFile(self._path)
         self.log, self.last = "", 0
-        self._unsettled.clear()
-        self.fault = (
-            f"what was kept for {self._head.name} cannot be read ({finding}) and is set aside as "
-            f"{aside}; messages may be missing, and some that were not acknowledged are not sent"
+        self._unacknowledged.clear()
+        self.warning = (
+            f"what was kept for {self._header.name} cannot be read ({problem}) and is set aside as "
+            f"{moved_to}; messages may be missing, and some that were not acknowledged are not sent"
         )
 
-    def _append(self, row: bytes) -> None:
+    def _write(self, row: bytes) -> None:
         try:
-            self._rows.append(row)
-        except OSError as failure:
-            raise LedgerError(f"cannot write {self._path}: {why(failure)}") from None
+            self._file.append(row)
+        except OSError as error:
+            raise JournalError(f"cannot write {self._path}: {why(error)}") from None
 
-    def _shrink(self) -> None:
-        """Drop what means nothing any more, once that is much."""
-        if self._rows.size > self._bytes + _SLACK:
+    def _compact(self) -> None:
+        """Rewrite the file without rows that mean nothing any more, once these are many."""
+        if self._file.size > self._bytes + _COMPACT_AFTER:
             with suppress(OSError):  # the longer file is as good
-                self._rows.replace(self._living())
+                self._file.replace(self._live_rows())
 
-    def _living(self) -> Iterator[bytes]:
-        yield _encode(self._head)
+    def _live_rows(self) -> Iterator[bytes]:
+        yield _encode(self._header)
         if self.log:
-            yield _encode(_Place(self.log, self.last))
-        yield from map(_encode, self._unsettled.values())
+            yield _encode(_Position(self.log, self.last))
+        yield from map(_encode, self._unacknowledged.values())

@@ -13,10 +13,10 @@ from common import names
 from common.addresses import Address
 from common.text import visible
 
-Line: TypeAlias = list[tuple[str, str]]
+StyledLine: TypeAlias = list[tuple[str, str]]
 
-QUIET: Final = "dim"
-WRONG: Final = "fg:#d7005f"
+DIM_STYLE: Final = "dim"
+ERROR_STYLE: Final = "fg:#d7005f"
 
 PALETTE: Final = (
     "#af5f00",
@@ -32,38 +32,40 @@ PALETTE: Final = (
 NARROW: Final = 60
 """Columns below which the times make do with less."""
 
-_TALLEST: Final = 100
+_MAX_LINES: Final = 100
 """Lines shown of one message: nobody is to push everything else off the screen at one stroke."""
 
 _TAB: Final = 4
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
-def speech(
+def message_lines(
     at: datetime,
     since: int | None,
-    who: Line,
+    who: StyledLine,
     content: str,
-    outcome: Sequence[tuple[str, str]] = (),
+    suffix: Sequence[tuple[str, str]] = (),
     *,
     columns: int,
-) -> list[Line]:
+) -> list[StyledLine]:
     """Return a message: its time, the author's `since` (s), `who` to whom, the text, how it went.
 
     Each further line of the text stands behind a bar in a column that no author can write to.
     """
-    left = gutter(at, since, columns)
+    before = prefix(at, since, columns)
     first, *more = _printable(content)
-    lines = [[(QUIET, left), *who, ("", f": {first}")]]
-    lines += ([(QUIET, " " * len(left) + "| "), ("", text)] for text in more)
-    lines[-1] += outcome
+    lines = [[(DIM_STYLE, before), *who, ("", f": {first}")]]
+    lines += ([(DIM_STYLE, " " * len(before) + "| "), ("", text)] for text in more)
+    lines[-1] += suffix
     return lines
 
 
-def remark(at: datetime, text: str, *, is_wrong: bool = False, columns: int) -> list[Line]:
+def notice_lines(
+    at: datetime, text: str, *, is_error: bool = False, columns: int
+) -> list[StyledLine]:
     """Return a sentence of the program itself, in the same columns as what people say."""
-    style, mark = (WRONG, "!") if is_wrong else (QUIET, "*")
-    return [[(QUIET, gutter(at, None, columns)), (style, f"{mark} {text}")]]
+    style, mark = (ERROR_STYLE, "!") if is_error else (DIM_STYLE, "*")
+    return [[(DIM_STYLE, prefix(at, None, columns)), (style, f"{mark} {text}")]]
 
 
 def banner(server: Address) -> str:
@@ -71,50 +73,54 @@ def banner(server: Address) -> str:
     return f"connecting to server at {server.host}, {server.port}"
 
 
-def listing(users: Iterable[str]) -> list[str]:
+def user_list(users: Iterable[str]) -> list[str]:
     """Return who is there, one a line, and an empty line."""
     return ["current users:", *map(visible, users), ""]
 
 
-def gutter(at: datetime, since: int | None, columns: int) -> str:
-    """Return the left edge of a line."""
-    age = "" if since is None else elapsed(since)
+def prefix(at: datetime, since: int | None, columns: int) -> str:
+    """Return what stands before a message: its time, and the author's seconds."""
+    age = "" if since is None else format_elapsed(since)
     if columns < NARROW:
         return f"{at:%H:%M} {age} " if age else f"{at:%H:%M} "
     return f"{at:%H:%M:%S} {age:>6}  "
 
 
-def author(name: str) -> tuple[str, str]:
+def styled_author(name: str) -> tuple[str, str]:
     """Return a name in the colour that it has always and everywhere."""
     colour = PALETTE[zlib.crc32(names.key(name).encode("utf-8", "replace")) % len(PALETTE)]
     return f"bold fg:{colour}", visible(name)
 
 
-def addressed(to: str | None) -> Line:
+def recipient(to: str | None) -> StyledLine:
     """Return what follows the author of a message for one."""
     return [] if to is None else [("", f" (to {visible(to)})")]
 
 
-def elapsed(seconds: float) -> str:
+def format_elapsed(seconds: float) -> str:
     """Write a time (s) in at most six characters: ``12s``, ``3m04s``, ``12h05m``, ``5d03h``."""
     whole = max(0, round(seconds))
-    for size, unit, share, part in _UNITS:
+    for size, unit, part_size, part in _UNITS:
         if whole >= size:
-            count, rest = divmod(whole, size)
-            return f"{count}{unit}{rest // share:02}{part}" if count < 60 else f"{count}{unit}"
+            count, remainder = divmod(whole, size)
+            return (
+                f"{count}{unit}{remainder // part_size:02}{part}"
+                if count < 60
+                else f"{count}{unit}"
+            )
     return f"{whole}s"
 
 
-def round_trip(seconds: float) -> str:
+def format_round_trip(seconds: float) -> str:
     """Write the time (s) that an answer took."""
     if seconds < 0.01:
         return f"{seconds * 1e3:.1f} ms"
     if seconds < 1:
         return f"{seconds * 1e3:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else elapsed(seconds)
+    return f"{seconds:.1f} s" if seconds < 60 else format_elapsed(seconds)
 
 
 def _printable(content: str) -> list[str]:
     texts = [visible(text.expandtabs(_TAB)) for text in content.replace("\r\n", "\n").split("\n")]
-    hidden = len(texts) - _TALLEST
-    return texts if hidden <= 0 else [*texts[:_TALLEST], f"… {hidden} more lines"]
+    hidden = len(texts) - _MAX_LINES
+    return texts if hidden <= 0 else [*texts[:_MAX_LINES], f"… {hidden} more lines"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from chatctl.dialing import connected, reason
+from chatctl.dialing import open_connection, reason
 from common.addresses import Address
 from common.catalogue import FROM_SERVER
 from common.codec import BadLine, Decoder, encode
@@ -20,23 +20,23 @@ _CHUNK: Final = 64 * 2**10
 _PING: Final = encode(Ping())
 
 
-class LinkLostError(Exception):
+class ConnectionLostError(Exception):
     """The connection is gone; the text says how, as far as one can tell."""
 
 
-class Link:
-    """An open connection that, after `silence` s without a word either way, sends a ping.
+class ClientConnection:
+    """An open connection that sends a ping after `keepalive` s without a byte either way.
 
     A server that vanished without a word is noticed only so: reading from it waits for ever. And
     a server with an idle timeout learns that we are still here.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silence: float
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keepalive: float
     ) -> None:
         self._reader = reader
         self._writer = writer
-        self._silence = silence
+        self._keepalive = keepalive
         self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
         self._written_at = time.monotonic()
         self.is_closed = False
@@ -44,19 +44,21 @@ class Link:
     @property
     def local_host(self) -> str:
         """The address of this machine at our end of the connection; "" once that is gone."""
-        own: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
-        return own[0]
+        local: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
+        return local[0]
 
     @classmethod
-    async def open(cls, host: str, port: int, within: float, silence: float) -> "Link":
+    async def open(
+        cls, host: str, port: int, within: float, keepalive: float
+    ) -> "ClientConnection":
         """Connect within `within` s; raises CannotConnectError."""
-        streams = await connected(
+        streams = await open_connection(
             asyncio.open_connection(host, port, limit=_CHUNK),
             lambda streams: streams[1].transport,
             Address(host, port),
             within,
         )
-        return cls(*streams, silence)
+        return cls(*streams, keepalive)
 
     def write(self, line: bytes) -> None:
         """Queue bytes; a lost connection is noticed by who reads."""
@@ -72,19 +74,19 @@ class Link:
             return
 
     async def read(self) -> Iterable[Message | BadLine]:
-        """Wait for messages; consume them before the next call. Raises LinkLostError."""
+        """Wait for messages; consume them before the next call. Raises ConnectionLostError."""
         chunk = await self._read_chunk()
         if not chunk:
-            raise LinkLostError("the server closed the connection")
+            raise ConnectionLostError("the server closed the connection")
         messages: Iterable[Message | BadLine] = self._decoder.feed(chunk)
         return messages
 
     def close(self) -> None:
-        """Let go at once; what was not written is lost."""
+        """Close at once; what was not written is lost."""
         self.is_closed = True
         self._writer.transport.abort()
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the connection is gone."""
         with suppress(OSError):
             await self._writer.wait_closed()
@@ -92,14 +94,14 @@ class Link:
     async def _read_chunk(self) -> bytes:
         try:
             for _ in ("read", "read again after a ping"):
-                if time.monotonic() - self._written_at >= self._silence:
+                if time.monotonic() - self._written_at >= self._keepalive:
                     self.write(_PING)
                 try:
-                    async with asyncio.timeout(self._silence) as limit:
+                    async with asyncio.timeout(self._keepalive) as limit:
                         return await self._reader.read(_CHUNK)
                 except TimeoutError:
                     if not limit.expired():  # the system's own, ETIMEDOUT
                         raise
-        except OSError as failure:
-            raise LinkLostError(reason(failure)) from None
-        raise LinkLostError(f"the server was silent for {2 * self._silence:g} s")
+        except OSError as error:
+            raise ConnectionLostError(reason(error)) from None
+        raise ConnectionLostError(f"the server was silent for {2 * self._keepalive:g} s")

@@ -1,4 +1,4 @@
-"""An exchange from the wish to the report: the run, its file, and who watches."""
+"""An exchange from its options to its report: the run, its file, and who watches."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,24 +7,24 @@ from typing import Any, Final, NamedTuple, Self
 
 from chatctl.backoff import Backoff
 from chatctl.clock import SteadyClock
-from chatctl.display import Display
+from chatctl.display import ProgressDisplay
 from chatctl.errors import UsageError
 from chatctl.events import Reconnected, Reconnecting
-from chatctl.outcome import Pulse, Report
-from chatctl.redial import Redial
-from chatctl.run import Run
+from chatctl.outcome import ExchangeReport, Sampler
+from chatctl.redial import Reconnector
+from chatctl.run import ExchangeRun
 from chatctl.settings import Settings
-from chatctl.stamplink import StampLink
+from chatctl.stamplink import StampProtocol
 from chatctl.talk import describe
-from chatctl.timefile import TimeFile
+from chatctl.timefile import ClientTimeFile
 from common.clock.analysis import analyze
 from common.exchange import Exchange, check_id
 
-PATIENCE: Final = 60.0
+GIVE_UP_AFTER: Final = 60.0
 """How long (s) to try to get a lost connection back."""
 
 
-class Wish(NamedTuple):
+class ExchangeOptions(NamedTuple):
     """What is asked for: a stamp every `interval_ns`, `stamps` of them each way."""
 
     id: str
@@ -32,54 +32,56 @@ class Wish(NamedTuple):
     stamps: int
 
     @classmethod
-    def check(cls, identity: str, interval: float, duration: float) -> Self:
+    def parse(cls, identity: str, interval: float, duration: float) -> Self:
         """Read what was typed, in s; raises UsageError."""
         try:
             check_id(identity)
-        except ValueError as fault:
-            raise UsageError(f"--id: {fault}") from None
+        except ValueError as error:
+            raise UsageError(f"--id: {error}") from None
         if not 0 < interval <= duration:
             raise UsageError("--interval is to be more than 0 and no longer than --duration")
         return cls(identity, round(interval * 1e9), round(duration / interval))
 
 
 async def measure(
-    wish: Wish, path: Path, settings: Settings, display: Display
-) -> tuple[Exchange, Report]:
-    """Exchange as wished; return the record and what is to be told of it.
+    options: ExchangeOptions, path: Path, settings: Settings, display: ProgressDisplay
+) -> tuple[Exchange, ExchangeReport]:
+    """Run the exchange; return the record and its report.
 
     To cancel it ends it early and well. Raises UsageError (the file), CannotConnectError,
     RefusedError, AnswerTimeoutError, ProtocolError when not one stamp was sent.
     """
-    record = Exchange(wish.interval_ns, wish.stamps)
+    record = Exchange(options.interval_ns, options.stamps)
     clock = SteadyClock()
-    silence = max(settings.timeout, 3 * wish.interval_ns / 1e9)
+    keepalive = max(settings.timeout, 3 * options.interval_ns / 1e9)
 
-    async def dial() -> StampLink:
-        return await StampLink.open(settings.server, settings.timeout, silence)
+    async def open_protocol() -> StampProtocol:
+        return await StampProtocol.open(settings.server, settings.timeout, keepalive)
 
-    def tell(event: Reconnecting | Reconnected) -> None:
+    def notify(event: Reconnecting | Reconnected) -> None:
         display.say(describe(event) or "")
 
-    with display, TimeFile(path, display.say) as file:
-        run = Run(
-            wish.id,
+    with display, ClientTimeFile(path, display.say) as file:
+        run = ExchangeRun(
+            options.id,
             record,
-            rows=file,
+            file=file,
             clock=clock,
-            redial=Redial(dial, Backoff(), max(PATIENCE, settings.timeout), tell),
+            reconnector=Reconnector(
+                open_protocol, Backoff(), max(GIVE_UP_AFTER, settings.timeout), notify
+            ),
             answer_timeout=settings.timeout,
-            tell=tell,
+            notify=notify,
         )
-        failure = await _watched(run.go(), record, clock, display)
-    rows = len(record.sent_ns) + len(record.arrivals) - file.lost
-    return record, Report(
-        id=wish.id,
+        failure = await _with_display(run.run(), record, clock, display)
+    rows = len(record.sent_ns) + len(record.arrivals) - file.rows_lost
+    return record, ExchangeReport(
+        id=options.id,
         server=str(settings.server),
         file=str(path),
-        interval_ns=wish.interval_ns,
+        interval_ns=options.interval_ns,
         rows=rows,
-        rows_lost=file.lost,
+        rows_lost=file.rows_lost,
         is_interrupted=run.is_interrupted,
         failure=failure,
         outages=tuple(run.outages),
@@ -88,23 +90,26 @@ async def measure(
     )
 
 
-async def _watched(
-    going: Coroutine[Any, Any, str], record: Exchange, clock: SteadyClock, display: Display
+async def _with_display(
+    running: Coroutine[Any, Any, str],
+    record: Exchange,
+    clock: SteadyClock,
+    display: ProgressDisplay,
 ) -> str:
-    """Await `going` while `display` shows how it goes."""
+    """Await `running` while `display` shows how it goes."""
     try:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(record, clock, display))
-            failure = await going
-            watching.cancel()
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+            watcher = group.create_task(_watch(record, clock, display))
+            failure = await running
+            watcher.cancel()
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
     return failure
 
 
-async def _watch(record: Exchange, clock: SteadyClock, display: Display) -> None:
-    pulse = Pulse(record)
+async def _watch(record: Exchange, clock: SteadyClock, display: ProgressDisplay) -> None:
+    sampler = Sampler(record)
     while display.period:
         await asyncio.sleep(display.period)
-        beat = pulse.beat(clock.wall_ns(clock.monotonic_ns()))
-        await asyncio.to_thread(display.show, beat)
+        sample = sampler.sample(clock.wall_ns(clock.monotonic_ns()))
+        await asyncio.to_thread(display.show, sample)

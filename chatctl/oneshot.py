@@ -6,15 +6,15 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from chatctl.bystander import Bystander
+from chatctl.bystander import HistoryReader
 from chatctl.client import MAX_REQUESTS, Client
 from chatctl.errors import ClientError
 from chatctl.events import Event
-from chatctl.identities import Identities, default_directory
+from chatctl.identities import Credentials, default_directory
 from chatctl.output import say
 from chatctl.settings import Settings
-from chatctl.signin import take_name
-from chatctl.talk import Rest, describe, describe_kept
+from chatctl.signin import claim_name
+from chatctl.talk import Overflow, describe, describe_unacknowledged
 from common import names
 
 
@@ -33,7 +33,7 @@ def connect(
 
 
 @asynccontextmanager
-async def reading(settings: Settings, name: str | None) -> AsyncIterator[Client]:
+async def reading_session(settings: Settings, name: str | None) -> AsyncIterator[Client]:
     """Connect and take `name`, or a free one like it, for a command that reads what comes.
 
     It begins with what came since the last command that read under this name, and a lost connection
@@ -41,85 +41,87 @@ async def reading(settings: Settings, name: str | None) -> AsyncIterator[Client]
     CannotConnectError, and RefusedError where the name itself is not allowed.
     """
     client = connect(settings, reconnect_for=math.inf)
-    async with telling_what_is_kept(client), client:
-        await _take_any(client, settings, name or settings.name, resume=True)
+    async with report_unacknowledged(client), client:
+        await _claim_any_name(client, settings, name or settings.name, resume=True)
         yield client
 
 
 @asynccontextmanager
-async def signed_in(
+async def login_session(
     settings: Settings, name: str | None, *, exactly: bool = False
 ) -> AsyncIterator[Client]:
     """Connect and take a name for a command that reads nothing; says what happens meanwhile.
 
-    `exactly` takes no other than `name`. Raises like `reading`, and NameInUseError.
+    `exactly` takes no other than `name`. Raises like `reading_session`, and NameInUseError.
     """
     wanted = name or settings.name
     client = connect(settings)
-    async with telling_what_is_kept(client), client:
+    async with report_unacknowledged(client), client:
         if exactly:
             await client.hello(wanted, resume=False)
-            if client.fault:
-                say(client.fault)
+            if client.warning:
+                say(client.warning)
         else:
-            await _take_any(client, settings, wanted, resume=False)
-        telling = asyncio.create_task(tell(client))
+            await _claim_any_name(client, settings, wanted, resume=False)
+        printing = asyncio.create_task(print_events(client))
         try:
             yield client
             await client.quit()
-            await telling
+            await printing
         finally:
-            telling.cancel()
+            printing.cancel()
 
 
 @asynccontextmanager
-async def looking_back(settings: Settings, name: str | None) -> AsyncIterator["Client | Bystander"]:
-    """Connect for a command that reads what was said; raises like `signed_in`.
+async def history_session(
+    settings: Settings, name: str | None
+) -> AsyncIterator["Client | HistoryReader"]:
+    """Connect for a command that reads what was said; raises like `login_session`.
 
     Where another program of ours has the name it is left there.
     """
     wanted = name or settings.name
-    identities = Identities(settings.server, default_directory(os.environ))
-    if identities.is_free(wanted):
-        async with signed_in(settings, wanted, exactly=True) as client:
+    credentials = Credentials(settings.server, default_directory(os.environ))
+    if credentials.is_free(wanted):
+        async with login_session(settings, wanted, exactly=True) as client:
             yield client
     else:
-        async with connect(settings) as visitor:
-            yield Bystander(visitor, wanted, identities.token_of(wanted))
+        async with connect(settings) as client:
+            yield HistoryReader(client, wanted, credentials.token_of(wanted))
 
 
 @asynccontextmanager
-async def telling_what_is_kept(client: Client) -> AsyncIterator[None]:
+async def report_unacknowledged(client: Client) -> AsyncIterator[None]:
     """Say at the end how many messages wait for the next time."""
     try:
         yield
     finally:
         if client.name and client.unacknowledged:
-            say(describe_kept(client.unacknowledged, client.name))
+            say(describe_unacknowledged(client.unacknowledged, client.name))
 
 
-async def _take_any(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
-    identities = Identities(settings.server, default_directory(os.environ))
-    await take_name(client, wanted, identities, _any_will_do, resume=resume)
+async def _claim_any_name(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
+    credentials = Credentials(settings.server, default_directory(os.environ))
+    await claim_name(client, wanted, credentials, _accept_any, resume=resume)
     if names.key(client.name) != names.key(wanted):
         say(f"{wanted} is taken, signed in as {client.name}")
 
 
-async def tell(client: Client, notice: Callable[[Event], object] | None = None) -> None:
+async def print_events(client: Client, notice: Callable[[Event], object] | None = None) -> None:
     """Say what happens to the connection, until it ends; `notice` sees every event, too."""
-    rest = Rest()
+    overflow = Overflow()
     try:
         # What ends it for good is raised to whoever waits for an answer.
         with suppress(ClientError):
             async for event in client:
                 if notice is not None:
                     notice(event)
-                if not rest.take(event) and (remark := describe(event)):
-                    say(remark)
+                if not overflow.absorb(event) and (sentence := describe(event)):
+                    say(sentence)
     finally:
-        if remark := str(rest):
-            say(remark)
+        if sentence := str(overflow):
+            say(sentence)
 
 
-async def _any_will_do(_taken: str, _free: str) -> bool:
+async def _accept_any(_taken: str, _free: str) -> bool:
     return True

@@ -78,5 +78,5 @@ def _read(parse: Callable[[str], T], text: str) -> T:
     # argparse shows the text of this error only, not that of a ValueError.
     try:
         return parse(text)
-    except ValueError as fault:
-        raise ArgumentTypeError(str(fault)) from None
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Messages on their way: with a ledger, until the server has answered for each, run after run."""
+"""Messages on their way: with a journal, until the server has answered for each, run after run."""
 
 import asyncio
 from asyncio import Future
@@ -8,101 +8,103 @@ from typing import Final
 
 from chatctl.errors import RefusedError
 from chatctl.events import Delivered, Event, Undelivered
-from chatctl.ledger import Chat, Ledger
-from chatctl.questions import Question
-from chatctl.reasons import TRANSIENT
-from chatctl.session import Session
+from chatctl.ledger import ChatMessage, ClientJournal
+from chatctl.questions import PendingRequest
+from chatctl.reasons import TRANSIENT_REASONS
+from chatctl.session import ClientSession
 from common.messages.base import Message
 from common.messages.chat import Ack
 
-_AT_ONCE: Final = 64
+_MAX_IN_FLIGHT: Final = 64
 
 
-class _Sending:
-    """A message whose answer is open, and how many calls wait for it."""
+class _InFlight:
+    """A message that is not acknowledged, and how many calls wait for that."""
 
-    __slots__ = ("message", "question", "waiting")
+    __slots__ = ("message", "pending", "waiters")
 
-    def __init__(self, message: Chat, question: Question) -> None:
+    def __init__(self, message: ChatMessage, pending: PendingRequest) -> None:
         self.message = message
-        self.question = question
-        self.waiting = 0
+        self.pending = pending
+        self.waiters = 0
 
 
 class Outbox:
-    """Sends messages through `session`; `tell` takes what becomes of those nobody waits for."""
+    """Sends messages through `session`; `notify` takes what becomes of those nobody waits for."""
 
-    def __init__(self, session: Session, tell: Callable[[Event], bool]) -> None:
+    def __init__(self, session: ClientSession, notify: Callable[[Event], bool]) -> None:
         self._session = session
-        self._tell = tell
-        self._ledger: Ledger | None = None
-        self._places = asyncio.Semaphore(_AT_ONCE)
-        self._sending: dict[str, _Sending] = {}
+        self._notify = notify
+        self._journal: ClientJournal | None = None
+        self._permits = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._in_flight: dict[str, _InFlight] = {}
 
     def __len__(self) -> int:
-        return len(self._sending) if self._ledger is None else len(self._ledger)
+        return len(self._in_flight) if self._journal is None else len(self._journal)
 
-    def begin(self, ledger: Ledger | None, at_once: int | None) -> None:
-        """Send what `ledger` holds, and keep there what follows.
+    def start(self, journal: ClientJournal | None, max_in_flight: int | None) -> None:
+        """Send what `journal` holds, and keep there what follows.
 
-        At most `at_once` messages wait for their acknowledgement, those of earlier runs aside.
+        At most `max_in_flight` messages wait for their acknowledgement, those of earlier runs
+        aside.
         """
-        self._ledger = ledger
-        self._places = asyncio.Semaphore(at_once or _AT_ONCE)
-        for message in ledger.unsettled if ledger is not None else ():
+        self._journal = journal
+        self._permits = asyncio.Semaphore(max_in_flight or _MAX_IN_FLIGHT)
+        for message in journal.unacknowledged if journal is not None else ():
             try:
-                self._post(message)
-            except RefusedError as refusal:
-                self._refused(message, refusal)
+                self._submit(message)
+            except RefusedError as error:
+                self._on_refused(message, error)
 
-    async def send(self, message: Chat, within: float | None) -> tuple[Ack, Question]:
+    async def send(self, message: ChatMessage, within: float | None) -> tuple[Ack, PendingRequest]:
         """Send `message`, which has a ref, and wait up to `within` s for its acknowledgement.
 
         One with a ref that is on its way already is not sent beside it. Raises what
-        `Session.ask` raises; RefusedError means that it was not delivered and is not kept.
+        `ClientSession.request` raises; RefusedError means that it was not delivered and is not
+        kept.
         """
-        self._session.check(message)
-        if self._ledger is not None:
-            self._ledger.keep(message)
+        self._session.encode(message)
+        if self._journal is not None:
+            self._journal.append(message)
         ref = message.ref or ""
-        async with self._places:
-            sending = self._sending.get(ref) or self._post(message)
-            sending.waiting += 1
+        async with self._permits:
+            in_flight = self._in_flight.get(ref) or self._submit(message)
+            in_flight.waiters += 1
             try:
-                return await self._session.wait(sending.question, Ack, within), sending.question
+                return await self._session.wait(in_flight.pending, Ack, within), in_flight.pending
             finally:
-                sending.waiting -= 1
-                if self._ledger is None and not sending.waiting:
-                    self._sending.pop(ref, None)
-                    self._session.withdraw(ref)
+                in_flight.waiters -= 1
+                if self._journal is None and not in_flight.waiters:
+                    self._in_flight.pop(ref, None)
+                    self._session.cancel(ref)
 
-    def _post(self, message: Chat) -> _Sending:
+    def _submit(self, message: ChatMessage) -> _InFlight:
         ref = message.ref or ""
-        question = self._session.post(self._session.check(message), ref)
-        sending = self._sending[ref] = _Sending(message, question)
-        # Runs before whoever waits for the answer does: what they are told is on disk.
-        question.answer.add_done_callback(partial(self._answered, sending))
-        return sending
+        pending = self._session.send(self._session.encode(message), ref)
+        in_flight = self._in_flight[ref] = _InFlight(message, pending)
+        # Runs before whoever waits for the answer does: what they return is on disk.
+        pending.answer.add_done_callback(partial(self._on_answer, in_flight))
+        return in_flight
 
-    def _answered(self, sending: _Sending, answer: "Future[Message]") -> None:
-        ref = sending.message.ref or ""
-        self._sending.pop(ref, None)
+    def _on_answer(self, in_flight: _InFlight, answer: "Future[Message]") -> None:
+        ref = in_flight.message.ref or ""
+        self._in_flight.pop(ref, None)
         match answer.exception():
             case None if isinstance(ack := answer.result(), Ack):
-                self._settle(ref)
-                if not sending.waiting:
-                    self._tell(Delivered(sending.message, ack.id, bool(ack.duplicate)))
-            case RefusedError() as refusal if refusal.error.ref == ref and sending.waiting:
-                self._settle(ref)
-            case RefusedError() as refusal if refusal.error.ref == ref:
-                self._refused(sending.message, refusal)
+                self._acknowledge(ref)
+                if not in_flight.waiters:
+                    self._notify(Delivered(in_flight.message, ack.id, bool(ack.duplicate)))
+            case RefusedError() as error if error.error.ref == ref and in_flight.waiters:
+                self._acknowledge(ref)
+            case RefusedError() as error if error.error.ref == ref:
+                self._on_refused(in_flight.message, error)
 
-    def _refused(self, message: Chat, refusal: RefusedError) -> None:
-        """Tell of a refusal that nobody waits for; it is kept until that was told."""
-        is_kept = refusal.reason in TRANSIENT
-        if self._tell(Undelivered(message, refusal.error, is_kept)) and not is_kept:
-            self._settle(message.ref or "")
+    def _on_refused(self, message: ChatMessage, error: RefusedError) -> None:
+        """Report a refusal that nobody waits for; the message is kept until that is done."""
+        is_kept = error.reason in TRANSIENT_REASONS
+        if self._notify(Undelivered(message, error.error, is_kept)) and not is_kept:
+            self._acknowledge(message.ref or "")
 
-    def _settle(self, ref: str) -> None:
-        if self._ledger is not None:
-            self._ledger.settle(ref)
+    def _acknowledge(self, ref: str) -> None:
+        if self._journal is not None:
+            self._journal.ack(ref)

@@ -1,4 +1,4 @@
-"""What is told about an exchange: all of it at the end, and the newest while it runs."""
+"""What is reported about an exchange: all of it at the end, and the newest while it runs."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from common.exchange import Exchange
 from common.units import format_duration
 
 
-class Report(Struct, frozen=True, tag_field="figures", tag="run"):
+class ExchangeReport(Struct, frozen=True, tag_field="figures", tag="run"):
     """One run. `rows` went to the file, `rows_lost` did not; `server_counts` are what it said.
 
     `failure` says why the run could not be finished; it is empty when it was, or interrupted.
@@ -49,8 +49,8 @@ class Report(Struct, frozen=True, tag_field="figures", tag="run"):
             yield f"the server received only {server.received} of {counts.sent} stamps"
 
 
-class Beat(Struct, frozen=True, tag_field="figures", tag="moment"):
-    """How an exchange goes: counts so far, and what the stamps since the last beat tell.
+class ProgressSample(Struct, frozen=True, tag_field="figures", tag="moment"):
+    """How an exchange goes: counts so far, and what the stamps since the last sample show.
 
     `offset` is the one with the least error bound.
     """
@@ -64,22 +64,22 @@ class Beat(Struct, frozen=True, tag_field="figures", tag="moment"):
     offset: Sample | None
 
 
-class Pulse:
-    """Takes beats of a `record` while another thread fills it."""
+class Sampler:
+    """Takes samples of a `record` while another thread fills it."""
 
     def __init__(self, record: Exchange) -> None:
         self._record = record
         self._seen = 0
         self._sent = 0
 
-    def beat(self, at_ns: int) -> Beat:
+    def sample(self, at_ns: int) -> ProgressSample:
         """Return what is new at `at_ns` (since the Unix epoch)."""
         record = self._record
         arrivals, late_ns = record.arrivals[self._seen :], record.timer_error_ns[self._sent :]
         self._seen += len(arrivals)
         self._sent += len(late_ns)
         samples = [measure(stamps) for each in arrivals if (stamps := record.four_timestamps(each))]
-        return Beat(
+        return ProgressSample(
             at_ns=at_ns,
             expected=record.expected,
             sent=self._sent,

@@ -1,4 +1,4 @@
-"""What was said before: read backwards, page by page, and told forwards."""
+"""What was said before: read backwards, page by page, and printed forwards."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +14,7 @@ from common.text import visible
 from common.timestamps import parse_time
 
 Delivery: TypeAlias = Incoming | IncomingBroadcast
-Accepts: TypeAlias = Callable[[Delivery], bool]
+MessageFilter: TypeAlias = Callable[[Delivery], bool]
 
 PAGE: Final = 1000
 """Messages asked for at once, the most that a server gives."""
@@ -22,14 +22,14 @@ PAGE: Final = 1000
 _IN_MEMORY: Final = 8 * 2**20
 
 
-class Historian(Protocol):
+class HistorySource(Protocol):
     """What has a history."""
 
     async def history(self, before: int | None = None, limit: int = PAGE) -> HistoryPage:
         """Return the newest messages before the id `before`, oldest first."""
 
 
-class Spool:
+class ReverseSpool:
     """Takes pages newest first and gives their lines oldest first; many of them wait on disk."""
 
     def __init__(self) -> None:
@@ -55,64 +55,64 @@ class Spool:
     async def fill(
         self,
         newest_first: AsyncIterator[list[Delivery]],
-        accepts: Accepts,
+        matches: MessageFilter,
         oldest_ns: int = 0,
-        most: int = sys.maxsize,
+        limit: int = sys.maxsize,
     ) -> None:
-        """Take the newest `most` (>= 1) messages that are accepted, none from before `oldest_ns`.
+        """Take the newest `limit` (>= 1) messages that match, none from before `oldest_ns`.
 
         Raises ProtocolError, and whatever ends the pages.
         """
         async for page in newest_first:
             recent = [message for message in page if _sent_ns(message) >= oldest_ns]
-            found = list(filter(accepts, recent))[self.count - most :]
+            found = list(filter(matches, recent))[self.count - limit :]
             self._sizes.append(self._file.write(b"".join(map(encode, found))))
             self.count += len(found)
-            if self.count == most or len(recent) < len(page):
+            if self.count == limit or len(recent) < len(page):
                 break
 
 
 async def pages(
-    historian: Historian, before: int | None = None, size: int = PAGE
+    source: HistorySource, before: int | None = None, size: int = PAGE
 ) -> AsyncIterator[list[Delivery]]:
     """Yield pages of up to `size` messages, the newest page first."""
     more = True
     while more:
-        page = await historian.history(before, size)
+        page = await source.history(before, size)
         more = page.more and bool(page.messages)
         if page.messages:
             before = page.messages[0].id or 0
             yield page.messages
 
 
-def everything() -> Accepts:
-    """Return what accepts all messages."""
+def accept_all() -> MessageFilter:
+    """Return a filter that matches all messages."""
     return lambda _: True
 
 
-def between(one: str, other: str) -> Accepts:
-    """Return what accepts the messages that these two sent each other."""
+def between(one: str, other: str) -> MessageFilter:
+    """Return a filter that matches the messages that these two sent each other."""
     pair = {key(one), key(other)}
 
-    def accepts(message: Delivery) -> bool:
+    def matches(message: Delivery) -> bool:
         if not isinstance(message, Incoming):
             return False
         return {key(message.author), key(message.to or "")} == pair
 
-    return accepts
+    return matches
 
 
-def line(message: Delivery, me: str) -> str:
+def format_message(message: Delivery, own_name: str) -> str:
     """Write a message as ``tail`` does, with the time here in place of the author's seconds."""
     at = datetime.fromtimestamp(_sent_ns(message) / 1e9)
     to = ""
     if isinstance(message, Incoming) and message.to:
-        to = " (to you)" if key(message.to) == key(me) else f" (to {visible(message.to)})"
+        to = " (to you)" if key(message.to) == key(own_name) else f" (to {visible(message.to)})"
     return f"{at:%Y-%m-%d %H:%M:%S} {visible(message.author)}{to} < {visible(message.content)}"
 
 
 def _sent_ns(message: Delivery) -> int:
     try:
         return parse_time(message.sent or "")
-    except ValueError as fault:
-        raise ProtocolError(f"in history: {fault}") from None
+    except ValueError as error:
+        raise ProtocolError(f"in history: {error}") from None

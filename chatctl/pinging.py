@@ -10,7 +10,7 @@ from msgspec import Struct
 from chatctl.events import Probe
 
 
-class Reply(Struct, frozen=True):
+class PingResult(Struct, frozen=True):
     """One answered ping."""
 
     seq: int
@@ -26,7 +26,7 @@ class Reply(Struct, frozen=True):
         return f"seq={self.seq} time={self.time_ms:.3f} ms"
 
 
-class Summary(Struct, frozen=True):
+class PingSummary(Struct, frozen=True):
     """Times in ms; `p99_ms` is the nearest rank, `clock_offset_ms` the server's clock minus ours.
 
     The offset is that of the ping with the least delay, as in the clock filter of RFC 5905

@@ -7,7 +7,7 @@ from typing import Final
 from chatctl.errors import ClientError, PartialError
 from chatctl.events import Receipt
 
-_AHEAD: Final = 256
+_MAX_IN_FLIGHT: Final = 256
 
 
 async def send_lines(
@@ -20,35 +20,35 @@ async def send_lines(
     Up to 256 wait for their receipt at once. The first line that fails ends it, once all before it
     are done: as it is where nothing was sent, else as PartialError that tells the line.
     """
-    places = asyncio.Semaphore(_AHEAD)
+    permits = asyncio.Semaphore(_MAX_IN_FLIGHT)
     sent = 0
 
-    async def send_one(number: int, line: str, before: list[asyncio.Task[None]]) -> None:
+    async def send_one(number: int, line: str, previous: list[asyncio.Task[None]]) -> None:
         nonlocal sent
-        failure = None
+        error = None
         try:
             receipt = await send(line)
-        except ClientError as fault:
-            failure = fault
-        if before:
-            await asyncio.wait(before)
-        if failure is None:
+        except ClientError as exc:
+            error = exc
+        if previous:
+            await asyncio.wait(previous)
+        if error is None:
             report(receipt)
             sent += 1
-            places.release()
+            permits.release()
         elif sent:
-            raise PartialError(f"line {number}: {failure}; {sent} sent before it") from failure
+            raise PartialError(f"line {number}: {error}; {sent} sent before it") from error
         else:
-            raise failure
+            raise error
 
     try:
         async with asyncio.TaskGroup() as group:
-            before: list[asyncio.Task[None]] = []
+            previous: list[asyncio.Task[None]] = []
             number = 0
             async for line in lines:
                 number += 1
                 if line.strip():
-                    await places.acquire()
-                    before = [group.create_task(send_one(number, line, before))]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+                    await permits.acquire()
+                    previous = [group.create_task(send_one(number, line, previous))]
+    except BaseExceptionGroup as exc:
+        raise exc.exceptions[0] from None

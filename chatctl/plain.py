@@ -6,77 +6,84 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from chatctl.errors import ClientError, Exit, PartialError
-from chatctl.identities import Identities
-from chatctl.oneshot import connect, telling_what_is_kept
+from chatctl.identities import Credentials
+from chatctl.oneshot import connect, report_unacknowledged
 from chatctl.output import say
-from chatctl.report import Report
+from chatctl.report import PipeOutput
 from chatctl.settings import Settings
-from chatctl.signin import take_name
+from chatctl.signin import claim_name
 from chatctl.stdin import read_lines
-from chatctl.typed import Talker, deliver
+from chatctl.typed import ChatClient, send_message
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 from common.names import key
 from common.text import parse_line
 
-_AHEAD: Final = 256
+_MAX_IN_FLIGHT: Final = 256
 """Lines sent before the first of them is acknowledged."""
 
 
 async def chat(
-    settings: Settings, name: str, identities: Identities, report: Report, *, agrees: bool
+    settings: Settings,
+    name: str,
+    credentials: Credentials,
+    output: PipeOutput,
+    *,
+    use_suggested: bool,
 ) -> Exit:
-    """Send standard input and report what comes, until its end; `agrees` to another name."""
+    """Send standard input and report what comes, until its end; `use_suggested` takes another."""
 
-    async def consent(_taken: str, _free: str) -> bool:
-        return agrees
+    async def confirm(_taken: str, _free: str) -> bool:
+        return use_suggested
 
-    report.connecting(settings.server)
+    output.on_connecting(settings.server)
     client = connect(settings, reconnect_for=math.inf)
-    async with telling_what_is_kept(client), client:
-        presence = report.wants_presence
-        welcome = await take_name(client, name, identities, consent, presence=presence)
+    async with report_unacknowledged(client), client:
+        presence = output.wants_presence
+        welcome = await claim_name(client, name, credentials, confirm, presence=presence)
         if key(client.name) != key(name):
             say(f"{name} is taken, signed in as {client.name}")
-        report.welcomed(welcome, await client.who())
-        await converse(client, read_lines(), report)
+        output.on_welcome(welcome, await client.who())
+        await run_conversation(client, read_lines(), output)
     return Exit.OK
 
 
-async def converse(client: Talker, lines: AsyncIterator[str], report: Report) -> None:
+async def run_conversation(
+    client: ChatClient, lines: AsyncIterator[str], output: PipeOutput
+) -> None:
     """Send each of `lines`, and report what comes until all are acknowledged.
 
     No line waits for the one before it. Raises PartialError at the end where some were refused or
     not acknowledged, and at once what ends the client for good.
     """
-    speaker = _Speaker(client, report)
+    sender = _LineSender(client, output)
     try:
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(_listen(client, report))
-            await speaker.speak(lines, group)
+            listener = group.create_task(_listen(client, output))
+            await sender.send(lines, group)
             await client.quit()
-            await listening
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    if speaker.failed:
-        raise PartialError(f"{speaker.failed} of {speaker.asked} lines were not acknowledged")
+            await listener
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
+    if sender.failed:
+        raise PartialError(f"{sender.failed} of {sender.sent} lines were not acknowledged")
 
 
-async def _listen(client: Talker, report: Report) -> None:
+async def _listen(client: ChatClient, output: PipeOutput) -> None:
     async for event in client:
-        report.heard(event)
+        output.on_event(event)
 
 
-class _Speaker:
-    """Sends lines and counts how many were `asked`, and how many of these `failed`."""
+class _LineSender:
+    """Sends lines and counts how many were `sent`, and how many of these `failed`."""
 
-    def __init__(self, client: Talker, report: Report) -> None:
+    def __init__(self, client: ChatClient, output: PipeOutput) -> None:
         self._client = client
-        self._report = report
-        self._places = asyncio.Semaphore(_AHEAD)
-        self.asked = 0
+        self._output = output
+        self._permits = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self.sent = 0
         self.failed = 0
 
-    async def speak(self, lines: AsyncIterator[str], group: asyncio.TaskGroup) -> None:
+    async def send(self, lines: AsyncIterator[str], group: asyncio.TaskGroup) -> None:
         """Send `lines` up to their end or a ``quit``; return when all are answered."""
         number = 0
         async for line in lines:
@@ -85,21 +92,21 @@ class _Speaker:
             if isinstance(message, Quit):
                 break
             if line.strip():
-                await self._places.acquire()
-                self.asked += 1
-                group.create_task(self._ask(number, message))
-        for _ in range(_AHEAD):
-            await self._places.acquire()
+                await self._permits.acquire()
+                self.sent += 1
+                group.create_task(self._send_one(number, message))
+        for _ in range(_MAX_IN_FLIGHT):
+            await self._permits.acquire()
 
-    async def _ask(self, number: int, message: Who | Outgoing | OutgoingBroadcast) -> None:
+    async def _send_one(self, number: int, message: Who | Outgoing | OutgoingBroadcast) -> None:
         try:
             if isinstance(message, Who):
-                self._report.present(number, await self._client.who())
+                self._output.on_users(number, await self._client.who())
             else:
-                receipt = await deliver(message, self._client)
-                self._report.acknowledged(number, message, receipt)
-        except ClientError as failure:
+                receipt = await send_message(message, self._client)
+                self._output.on_acknowledged(number, message, receipt)
+        except ClientError as error:
             self.failed += 1
-            self._report.failed(number, failure)
+            self._output.on_failed(number, error)
         finally:
-            self._places.release()
+            self._permits.release()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chatctl.errors import PartialError, UsageError, why
-from chatctl.outcome import Report
+from chatctl.outcome import ExchangeReport
 from common.clock.analysis import samples
 from common.clock.offset import Sample
 from common.clock.stability import allan_deviation, longest_stretch
@@ -56,7 +56,7 @@ def check(path: Path) -> None:
         raise UsageError("--plot needs matplotlib; install it: pip install 'chatd[plot]'")
 
 
-def draw(record: Exchange, report: Report, path: Path) -> None:
+def draw(record: Exchange, report: ExchangeReport, path: Path) -> None:
     """Draw the exchange; raises PartialError when the file cannot be written."""
     import matplotlib as mpl  # noqa: PLC0415 - an extra, and long to import
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -74,11 +74,11 @@ def draw(record: Exchange, report: Report, path: Path) -> None:
         _draw_stability(figure.add_subplot(grid[1, 3:]), phases, record.interval_ns)
         try:
             figure.savefig(path, dpi=160)
-        except OSError as fault:
-            raise PartialError(f"cannot write {path}: {why(fault)}") from None
+        except OSError as error:
+            raise PartialError(f"cannot write {path}: {why(error)}") from None
 
 
-def _title(record: Exchange, report: Report) -> str:
+def _title(record: Exchange, report: ExchangeReport) -> str:
     began = datetime.fromtimestamp(record.sent_ns[0] / 1e9, UTC)
     interval = format_duration(record.interval_ns / 1e9)
     counts = report.analysis.counts
@@ -89,7 +89,7 @@ def _title(record: Exchange, report: Report) -> str:
 
 
 def _draw_round_trip(
-    axes: "Axes", measured: Sequence[Sample], record: Exchange, report: Report
+    axes: "Axes", measured: Sequence[Sample], record: Exchange, report: ExchangeReport
 ) -> None:
     start_ns = record.sent_ns[0]
     axes.set(title="Round trip", xlabel="s since the first stamp", ylabel="ms", yscale="log")
@@ -135,7 +135,7 @@ def _draw_distribution(axes: "Axes", measured: Sequence[Sample]) -> None:
     count = len(ranked)
     axes.step(
         [_ms(ns) for ns in ranked],
-        [100 * place / count for place in range(1, count + 1)],
+        [100 * rank / count for rank in range(1, count + 1)],
         where="post",
         color=_INK,
     )

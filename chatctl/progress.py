@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 2**20
 
 
-class Progress:
+class ProgressBar:
     """Prints lines of data, and below them, on a terminal, how many of `total` are done.
 
     While it lasts, print data with `print_line`: a bar must be moved out of the way.
@@ -33,9 +33,9 @@ class Progress:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
@@ -45,7 +45,7 @@ class Progress:
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0], by)
 
-    def expect(self, total: int) -> None:
+    def set_total(self, total: int) -> None:
         """Note how many there are, once that is known."""
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=total)

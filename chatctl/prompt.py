@@ -23,7 +23,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from chatctl.lines import Line
+from chatctl.lines import StyledLine
 from chatctl.screen import Screen
 
 PROMPT: Final = "enter your message>"
@@ -55,17 +55,17 @@ class _Terminal(Vt100_Output):
 
 
 class Prompt:
-    """Shows what `screen` holds; `accept` gets each line and says whether it stays to be edited.
+    """Shows what `screen` holds; `on_input` gets each line and says whether it stays to be edited.
 
-    `drawn` is called when lines have reached the terminal.
+    `on_drawn` is called when lines have reached the terminal.
     """
 
     def __init__(
-        self, screen: Screen, accept: Callable[[str], bool], drawn: Callable[[], object]
+        self, screen: Screen, on_input: Callable[[str], bool], on_drawn: Callable[[], object]
     ) -> None:
         self._screen = screen
-        self._accept = accept
-        self._drawn = drawn
+        self._on_input = on_input
+        self._on_drawn = on_drawn
         self._terminal = _Terminal.open()
         self._session: PromptSession[bool] = PromptSession(
             self._message,
@@ -75,7 +75,7 @@ class Prompt:
             erase_when_done=True,
             output=self._terminal,
         )
-        self._session.default_buffer.accept_handler = self._entered
+        self._session.default_buffer.accept_handler = self._on_enter
         self._session.layout.current_window.height = self._height
         self._app = self._session.app
         self._app.min_redraw_interval = _FRAME
@@ -110,14 +110,14 @@ class Prompt:
         return Dimension(max=max(1, self._terminal.get_size().rows // 2))
 
     def _message(self) -> StyleAndTextTuples:
-        return [*_joined(self._screen.above(self._columns)), ("", PROMPT)]
+        return [*_join(self._screen.pending_lines(self._columns)), ("", PROMPT)]
 
-    def _entered(self, buffer: Buffer) -> bool:
-        return self._accept(buffer.text)
+    def _on_enter(self, buffer: Buffer) -> bool:
+        return self._on_input(buffer.text)
 
     def _begin_frame(self, _: object) -> None:
         self._terminal.is_drawing = True
-        lines = self._screen.take(self._columns)
+        lines = self._screen.take_lines(self._columns)
         if lines:
             self._app.renderer.erase()
             self._print(lines)
@@ -125,14 +125,14 @@ class Prompt:
     def _end_frame(self, _: object) -> None:
         self._terminal.is_drawing = False
         self._terminal.flush()
-        self._drawn()
+        self._on_drawn()
 
     def _print_new(self) -> None:
-        self._print(self._screen.take(self._columns))
-        self._drawn()
+        self._print(self._screen.take_lines(self._columns))
+        self._on_drawn()
 
-    def _print(self, lines: list[Line]) -> None:
-        print_formatted_text(self._terminal, _joined(lines), _STYLE)
+    def _print(self, lines: list[StyledLine]) -> None:
+        print_formatted_text(self._terminal, _join(lines), _STYLE)
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
@@ -155,17 +155,19 @@ class Prompt:
         def complete(event: KeyPressEvent) -> None:
             document = event.current_buffer.document
             completed = self._screen.complete(document.text_before_cursor)
-            rest = document.text_after_cursor.removeprefix("|" if completed.endswith("|") else "")
-            event.current_buffer.document = Document(completed + rest, len(completed))
+            remainder = document.text_after_cursor.removeprefix(
+                "|" if completed.endswith("|") else ""
+            )
+            event.current_buffer.document = Document(completed + remainder, len(completed))
 
         return keys
 
 
-def _joined(lines: list[Line]) -> StyleAndTextTuples:
+def _join(lines: list[StyledLine]) -> StyleAndTextTuples:
     return [fragment for line in lines for fragment in (*line, ("", "\n"))]
 
 
-async def ask(question: str) -> bool:
+async def ask_yes_no(question: str) -> bool:
     """Ask something to which Enter means yes; raises KeyboardInterrupt at Ctrl-C."""
     session: PromptSession[str] = PromptSession(f"{question} [Y/n] ", output=_Terminal.open())
     try:

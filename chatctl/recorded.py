@@ -1,10 +1,10 @@
-"""What a time file tells by itself, block by block."""
+"""What a time file shows by itself, block by block."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from chatctl.errors import UsageError, why
-from chatctl.figures import rows
+from chatctl.figures import table_rows
 from common.clock.recorded import BlockAnalysis, Direction, analyze_blocks
 from common.clock.summary import Summary
 from common.timefile import parse_blocks
@@ -13,23 +13,23 @@ from common.units import format_duration
 
 
 def read(path: Path) -> tuple[BlockAnalysis, ...]:
-    """Return what each block of the file tells; raises UsageError when it is no time file."""
+    """Return what each block of the file shows; raises UsageError when it is no time file."""
     try:
         # Whatever is no ASCII cannot be timestamp data, and is reported with its line.
         with path.open(encoding="ascii", errors="backslashreplace") as lines:
             return analyze_blocks(parse_blocks(lines))
-    except OSError as fault:
-        raise UsageError(f"cannot read {path}: {why(fault)}") from None
-    except ValueError as fault:
-        raise UsageError(f"{path} is no time file: {fault}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {why(error)}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is no time file: {error}") from None
 
 
 def render(number: int, block: BlockAnalysis) -> str:
     """Return what is said of block `number`."""
-    return "\n".join((*_head(number, block), *_directions(block), ""))
+    return "\n".join((*_heading(number, block), *_directions(block), ""))
 
 
-def _head(number: int, block: BlockAnalysis) -> Iterator[str]:
+def _heading(number: int, block: BlockAnalysis) -> Iterator[str]:
     span = "no rows"
     if block.first_ns is not None and block.last_ns is not None:
         length = format_duration((block.last_ns - block.first_ns) / 1e9)
@@ -50,19 +50,19 @@ def _ending(block: BlockAnalysis) -> str:
 
 
 def _directions(block: BlockAnalysis) -> Iterator[str]:
-    for way in block.directions:
+    for direction in block.directions:
         yield ""
-        titled = {"interval": way.interval, "jitter": way.jitter}
-        name = f"{way.sender} > {way.receiver}"
-        if way.both_ways:
+        titled = {"interval": direction.interval, "jitter": direction.jitter}
+        name = f"{direction.sender} > {direction.receiver}"
+        if direction.both_ways:
             name += " (both ways)"
-        yield f"{name}: {way.rows} rows{_gaps(way)}"
-        yield from rows((title, row) for title, row in titled.items() if row)
+        yield f"{name}: {direction.rows} rows{_gaps(direction)}"
+        yield from table_rows((title, row) for title, row in titled.items() if row)
 
 
-def _gaps(way: Direction) -> str:
-    longest: Summary | None = way.interval
-    if not way.gaps or longest is None or way.longest_until_ns is None:
+def _gaps(direction: Direction) -> str:
+    longest: Summary | None = direction.interval
+    if not direction.gaps or longest is None or direction.longest_until_ns is None:
         return ""
-    until = format_time(way.longest_until_ns)
-    return f", {way.gaps} gaps, the longest {longest.max_ns / 1e6:.3f} ms until {until}"
+    until = format_time(direction.longest_until_ns)
+    return f", {direction.gaps} gaps, the longest {longest.max_ns / 1e6:.3f} ms until {until}"

@@ -1,4 +1,4 @@
-"""Opening links: the first at once, the next ones with growing patience."""
+"""Opening connections: the first at once, the next ones with exponential backoff."""
 
 import asyncio
 import time
@@ -9,47 +9,47 @@ from chatctl.backoff import Backoff
 from chatctl.errors import CannotConnectError, NoSuchHostError
 from chatctl.events import Reconnecting
 
-L = TypeVar("L")
+C = TypeVar("C")
 
 
-class Redial(Generic[L]):
-    """Opens a link after a loss, telling each try.
+class Reconnector(Generic[C]):
+    """Opens another connection after a loss, and reports each try.
 
-    `dial` opens one link or raises CannotConnectError; `patience` is how long (s) after the loss to
-    keep trying.
+    `open_connection` opens one connection or raises CannotConnectError; `give_up_after` is how long
+    (s) after the loss to keep trying.
     """
 
     def __init__(
         self,
-        dial: Callable[[], Awaitable[L]],
+        open_connection: Callable[[], Awaitable[C]],
         backoff: Backoff,
-        patience: float,
-        tell: Callable[[Reconnecting], object],
+        give_up_after: float,
+        notify: Callable[[Reconnecting], object],
     ) -> None:
-        self._dial = dial
+        self._open_connection = open_connection
         self._backoff = backoff
-        self._patience = patience
-        self._tell = tell
+        self._give_up_after = give_up_after
+        self._notify = notify
         self._lost_at: float | None = None
         self.reason = ""
         """Why there is no connection; empty when there is one."""
 
-    async def first(self) -> L:
-        """Open the first link, in one try; raises CannotConnectError."""
+    async def connect(self) -> C:
+        """Open the first connection, in one try; raises CannotConnectError."""
         try:
-            return await self._dial()
+            return await self._open_connection()
         except NoSuchHostError:
             raise
-        except CannotConnectError as failure:
-            raise CannotConnectError(f"{failure}; is chatd running there?") from None
+        except CannotConnectError as error:
+            raise CannotConnectError(f"{error}; is chatd running there?") from None
 
-    def lose(self, reason: str) -> None:
+    def connection_lost(self, reason: str) -> None:
         """Note that the connection is gone."""
         self.reason = reason
         if self._lost_at is None:
             self._lost_at = time.monotonic()
 
-    def recover(self) -> float | None:
+    def connected(self) -> float | None:
         """Note that the server serves us; return how long (s) it did not, None if it always did."""
         if self._lost_at is None:
             return None
@@ -59,28 +59,28 @@ class Redial(Generic[L]):
         self._backoff.reset()
         return away
 
-    async def again(self, *, at_once: bool) -> L:
-        """Open the next link; after a loss, and after each failure, with backoff.
+    async def reconnect(self, *, immediately: bool) -> C:
+        """Open the next connection; after a loss, and after each failure, with backoff.
 
-        Raises CannotConnectError when patience has run out.
+        Raises CannotConnectError once `give_up_after` has passed.
         """
-        if not at_once:
+        if not immediately:
             await self._wait()
         while True:
             try:
-                return await self._dial()
-            except CannotConnectError as failure:
-                self.lose(str(failure))
+                return await self._open_connection()
+            except CannotConnectError as error:
+                self.connection_lost(str(error))
             await self._wait()
 
     async def _wait(self) -> None:
         lost_at = time.monotonic() if self._lost_at is None else self._lost_at
-        left = lost_at + self._patience - time.monotonic()
-        if left <= 0:
+        remaining = lost_at + self._give_up_after - time.monotonic()
+        if remaining <= 0:
             raise CannotConnectError(
                 f"the connection was lost ({self.reason}) and did not come back "
-                f"within {self._patience:g} s; try again later"
+                f"within {self._give_up_after:g} s; try again later"
             )
-        delay = min(self._backoff.next_delay(), left)
-        self._tell(Reconnecting(self.reason, self._backoff.attempts, delay))
+        delay = min(self._backoff.next_delay(), remaining)
+        self._notify(Reconnecting(self.reason, self._backoff.attempts, delay))
         await asyncio.sleep(delay)

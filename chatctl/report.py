@@ -5,7 +5,7 @@ from typing import Protocol
 
 from chatctl.errors import ClientError, RefusedError
 from chatctl.events import Event, Receipt
-from chatctl.lines import banner, listing
+from chatctl.lines import banner, user_list
 from chatctl.output import print_json, print_line, say
 from chatctl.talk import describe
 from common.addresses import Address
@@ -13,90 +13,90 @@ from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, Outgoing
 from common.text import render, visible
 
 
-class Report(Protocol):
+class PipeOutput(Protocol):
     """Tells what happens; `line` is the number of the line of input that it answers."""
 
     wants_presence: bool
     """Whether it reports who comes and goes."""
 
-    def connecting(self, server: Address) -> None:
+    def on_connecting(self, server: Address) -> None:
         """Report where we are about to connect."""
 
-    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+    def on_welcome(self, welcome: Welcome, users: list[str]) -> None:
         """Report that we have a name, and who is there."""
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Report what came without being asked for."""
 
-    def present(self, line: int, users: list[str]) -> None:
+    def on_users(self, line: int, users: list[str]) -> None:
         """Report the answer to a `who`."""
 
-    def acknowledged(
+    def on_acknowledged(
         self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
     ) -> None:
         """Report that it is in the log."""
 
-    def failed(self, line: int, failure: ClientError) -> None:
+    def on_failed(self, line: int, error: ClientError) -> None:
         """Report that it was not sent, or not acknowledged."""
 
 
-class PlainReport:
+class PlainOutput:
     """One line for each message, as in the text format of the protocol; all else is talk."""
 
     wants_presence = False
 
-    def connecting(self, server: Address) -> None:
-        """Tell where."""
-        _tell(banner(server))
+    def on_connecting(self, server: Address) -> None:
+        """Print where."""
+        _print_stderr(banner(server))
 
-    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
-        """Tell who is there."""
-        for text in listing(users):
-            _tell(text)
+    def on_welcome(self, welcome: Welcome, users: list[str]) -> None:
+        """Print who is there."""
+        for text in user_list(users):
+            _print_stderr(text)
 
-    def heard(self, event: Event) -> None:
-        """Print messages; tell what happens to the connection."""
+    def on_event(self, event: Event) -> None:
+        """Print messages; say what happens to the connection."""
         if isinstance(event, Incoming | IncomingBroadcast):
             print_line(visible(str(render(event))))
-        elif remark := describe(event):
-            say(remark)
+        elif sentence := describe(event):
+            say(sentence)
 
-    def present(self, line: int, users: list[str]) -> None:
+    def on_users(self, line: int, users: list[str]) -> None:
         """Print the names."""
-        for text in listing(users):
+        for text in user_list(users):
             print_line(text)
 
-    def acknowledged(
+    def on_acknowledged(
         self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
     ) -> None:
         """Say nothing: no news is good news."""
 
-    def failed(self, line: int, failure: ClientError) -> None:
-        """Tell which line it was."""
-        say(f"line {line}: {visible(str(failure))}")
+    def on_failed(self, line: int, error: ClientError) -> None:
+        """Say which line it was."""
+        say(f"line {line}: {visible(str(error))}")
 
 
-class JsonReport:
+class JsonOutput:
     """One JSON object for each event, with a `code` as on the wire."""
 
     wants_presence = True
 
-    def connecting(self, server: Address) -> None:
+    def on_connecting(self, server: Address) -> None:
         """Say nothing: nothing has happened yet."""
 
-    def welcomed(self, welcome: Welcome, users: list[str]) -> None:
+    def on_welcome(self, welcome: Welcome, users: list[str]) -> None:
         """Print our name, but not what proves it, and who is there."""
         print_json({"code": "welcome", "name": welcome.name, "users": users})
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Print the event."""
         print_json(event)
 
-    def present(self, line: int, users: list[str]) -> None:
+    def on_users(self, line: int, users: list[str]) -> None:
         """Print the names."""
         print_json({"code": "users", "line": line, "users": users})
 
-    def acknowledged(
+    def on_acknowledged(
         self, line: int, message: Outgoing | OutgoingBroadcast, receipt: Receipt
     ) -> None:
         """Print the receipt."""
@@ -111,13 +111,11 @@ class JsonReport:
             }
         )
 
-    def failed(self, line: int, failure: ClientError) -> None:
+    def on_failed(self, line: int, error: ClientError) -> None:
         """Print the error; the reason is the server's, or the name of the exit code."""
-        reason = (
-            failure.reason if isinstance(failure, RefusedError) else failure.exit_code.name.lower()
-        )
-        print_json({"code": "error", "line": line, "reason": reason, "detail": str(failure)})
+        reason = error.reason if isinstance(error, RefusedError) else error.exit_code.name.lower()
+        print_json({"code": "error", "line": line, "reason": reason, "detail": str(error)})
 
 
-def _tell(text: str) -> None:
+def _print_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the banner bears no program's name

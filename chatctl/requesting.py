@@ -13,7 +13,7 @@ from common.entities import Entities
 from common.text import visible
 
 
-class Outcome(Struct, frozen=True, omit_defaults=True):
+class RequestResult(Struct, frozen=True, omit_defaults=True):
     """What came of the request number `seq` (from 1): `response` after `wait_ms`, or `error`.
 
     `error` is the server's reason, or `timeout`; `detail` says more.
@@ -27,15 +27,15 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     detail: str | UnsetType = UNSET
 
     @classmethod
-    def answered(cls, seq: int, request: str, answer: Answer) -> "Outcome":
-        """Return the outcome of a request with this `answer`."""
+    def answered(cls, seq: int, request: str, answer: Answer) -> "RequestResult":
+        """Return the result of a request with this `answer`."""
         return cls(seq, request, answer.data, round(answer.wait * 1e3, 3))
 
     @classmethod
-    def failed(cls, seq: int, request: str, failure: ClientError) -> "Outcome":
-        """Return the outcome of a request without an answer."""
-        reason = failure.reason if isinstance(failure, RefusedError) else "timeout"
-        return cls(seq, request, error=reason, detail=str(failure))
+    def failed(cls, seq: int, request: str, error: ClientError) -> "RequestResult":
+        """Return the result of a request without an answer."""
+        reason = error.reason if isinstance(error, RefusedError) else "timeout"
+        return cls(seq, request, error=reason, detail=str(error))
 
     def to_json(self) -> str:
         """Return it for programs."""
@@ -48,34 +48,34 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
         return f"seq={self.seq}: {self.detail}"
 
 
-class Summary:
+class RequestSummary:
     """Counts what became of requests; needs the same memory for one and for a million."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.answered = 0
         self.failed = 0
-        self._failure = Exit.OK
+        self._failure_code = Exit.OK
         self._shortest = math.inf
         self._longest = 0.0
-        self._together = 0.0
+        self._total = 0.0
 
     @property
     def exit_code(self) -> Exit:
-        """What a script is told: why none was answered, or that some were not."""
-        return Exit.PARTIAL if self.failed and self.answered else self._failure
+        """What a script gets: why none was answered, or that some were not."""
+        return Exit.PARTIAL if self.failed and self.answered else self._failure_code
 
-    def succeed(self, answer: Answer) -> None:
+    def add_answer(self, answer: Answer) -> None:
         """Count an answer."""
         self.answered += 1
         self._shortest = min(self._shortest, answer.wait)
         self._longest = max(self._longest, answer.wait)
-        self._together += answer.wait
+        self._total += answer.wait
 
-    def fail(self, failure: ClientError) -> None:
+    def add_error(self, error: ClientError) -> None:
         """Count a request that was refused, or not answered in time."""
         self.failed += 1
-        self._failure = self._failure or failure.exit_code
+        self._failure_code = self._failure_code or error.exit_code
 
     def __str__(self) -> str:
         counts = {
@@ -84,44 +84,44 @@ class Summary:
             "failed": self.failed,
             "unanswered": self.sent - self.answered - self.failed,
         }
-        told = [f"{count} {what}" for what, count in counts.items() if count or what == "sent"]
+        parts = [f"{count} {what}" for what, count in counts.items() if count or what == "sent"]
         if self.answered:
-            waits = self._shortest, self._together / self.answered, self._longest
-            told.append(f"wait min/mean/max = {'/'.join(f'{wait:.3f}' for wait in waits)} s")
-        return ", ".join(told)
+            waits = self._shortest, self._total / self.answered, self._longest
+            parts.append(f"wait min/mean/max = {'/'.join(f'{wait:.3f}' for wait in waits)} s")
+        return ", ".join(parts)
 
 
 async def send_requests(
     texts: AsyncIterator[str],
     request: Callable[[str], Awaitable[Answer]],
-    report: Callable[[Outcome], object],
-    summary: Summary,
-    at_once: int,
+    report: Callable[[RequestResult], object],
+    summary: RequestSummary,
+    concurrency: int,
 ) -> None:
-    """Send each of `texts`, up to `at_once` together; `report` each outcome as it comes.
+    """Send each of `texts`, up to `concurrency` together; `report` each result as it comes.
 
     A request that is refused, or not answered in time, leaves the others alone. Raises what ends
     all of them, such as CannotConnectError.
     """
-    places = asyncio.Semaphore(at_once)
+    permits = asyncio.Semaphore(concurrency)
 
     async def send(seq: int, text: str) -> None:
         try:
             answer = await request(text)
-        except (RefusedError, AnswerTimeoutError) as failure:
-            summary.fail(failure)
-            report(Outcome.failed(seq, text, failure))
+        except (RefusedError, AnswerTimeoutError) as error:
+            summary.add_error(error)
+            report(RequestResult.failed(seq, text, error))
         else:
-            summary.succeed(answer)
-            report(Outcome.answered(seq, text, answer))
+            summary.add_answer(answer)
+            report(RequestResult.answered(seq, text, answer))
         finally:
-            places.release()
+            permits.release()
 
     try:
         async with asyncio.TaskGroup() as group:
             async for text in texts:
-                await places.acquire()
+                await permits.acquire()
                 summary.sent += 1
                 group.create_task(send(summary.sent, text))
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None

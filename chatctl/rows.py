@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-class Rows:
+class AppendOnlyFile:
     """One open file; `path` is made with mode 0600. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
@@ -25,9 +25,9 @@ class Rows:
     def read(self) -> list[bytes]:
         """Return all rows, and drop the part of one that a killed writer left at the end."""
         with self._path.open("rb") as file:
-            *rows, torn = file.read().split(b"\n")
-        if torn:
-            self.size -= len(torn)
+            *rows, incomplete = file.read().split(b"\n")
+        if incomplete:
+            self.size -= len(incomplete)
             os.ftruncate(self._file, self.size)
         return rows
 
@@ -44,16 +44,16 @@ class Rows:
 
     def replace(self, rows: Iterable[bytes]) -> None:
         """Have only `rows` from now on; a crash leaves either the old ones or these."""
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        fresh.unlink(missing_ok=True)
-        file = _open(fresh)
+        new_path = self._path.with_name(f"{self._path.name}.new")
+        new_path.unlink(missing_ok=True)
+        file = _open(new_path)
         try:
             content = b"".join(row + b"\n" for row in rows)
             with open(file, "wb", closefd=False) as stream:
                 stream.write(content)
             # Or a power cut could leave the new name on an empty file.
             os.fsync(file)
-            fresh.replace(self._path)
+            new_path.replace(self._path)
         except BaseException:
             os.close(file)
             raise
@@ -61,7 +61,7 @@ class Rows:
         self._file, self.size = file, len(content)
 
     def close(self) -> None:
-        """Let go of the file; nothing can be appended any more."""
+        """Close the file; nothing can be appended any more."""
         os.close(self._file)
         self._file = -1
 

@@ -9,16 +9,16 @@ from msgspec import Struct
 
 from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, RefusedError
 from chatctl.events import Reconnected
-from chatctl.leg import Leg
-from chatctl.link import LinkLostError
-from chatctl.redial import Redial
-from chatctl.stamping import Clock, Rows
-from chatctl.stamplink import StampLink
+from chatctl.leg import ExchangeConnection
+from chatctl.link import ConnectionLostError
+from chatctl.redial import Reconnector
+from chatctl.stamping import StampClock, StampRows
+from chatctl.stamplink import StampProtocol
 from common.alarm import Alarm
 from common.exchange import Exchange
 from common.messages.timestamp import ExchangeEnd
 
-_PASSING: Final = frozenset(
+_TRANSIENT_REASONS: Final = frozenset(
     {"too_many_requests", "server_full", "shutting_down", "storage_failed", "internal_error"}
 )
 """Refusals that may be over in a moment."""
@@ -49,11 +49,11 @@ class ServerCounts(Struct):
         self.unwritten += end.unwritten or 0
 
 
-class Run:
+class ExchangeRun:
     """Fills `record`; a connection that is lost comes back and carries what is still to be sent.
 
-    `answer_timeout` (s) is for the server's grant; `tell` hears when the exchange goes on after a
-    loss.
+    `answer_timeout` (s) is for the server's grant; `notify` is called when the exchange goes on
+    after a loss.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class Run:
         identity: str,
         record: Exchange,
         *,
-        rows: Rows,
-        clock: Clock,
-        redial: Redial[StampLink],
+        file: StampRows,
+        clock: StampClock,
+        reconnector: Reconnector[StampProtocol],
         answer_timeout: float,
-        tell: Callable[[Reconnected], object],
+        notify: Callable[[Reconnected], object],
     ) -> None:
         self.outages: list[Outage] = []
         self.server: ServerCounts | None = None
@@ -73,86 +73,88 @@ class Run:
         self.is_interrupted = False
         self._identity = identity
         self._record = record
-        self._rows = rows
+        self._file = file
         self._clock = clock
-        self._redial = redial
+        self._reconnector = reconnector
         self._timeout = answer_timeout
-        self._tell = tell
-        self._alarm = Alarm()
-        self._lost: tuple[int, str] | None = None
+        self._notify = notify
+        self._timer = Alarm()
+        self._lost_since: tuple[int, str] | None = None
 
-    async def go(self) -> str:
+    async def run(self) -> str:
         """Run to the end, and return why it could not, or "".
 
         To cancel it ends it early and well. Raises CannotConnectError, RefusedError,
         AnswerTimeoutError and ProtocolError when not one stamp was sent.
         """
         try:
-            link = await self._redial.first()
-            while not await self._carry(link):
-                link = await self._redial.again(at_once=False)
+            protocol = await self._reconnector.connect()
+            while not await self._run_connection(protocol):
+                protocol = await self._reconnector.reconnect(immediately=False)
         except asyncio.CancelledError:
             self.is_interrupted = True
-            _take_back_cancellation()
-        except ClientError as failure:
+            _uncancel()
+        except ClientError as error:
             if not self._record.sent_ns:
                 raise
-            return str(failure)
+            return str(error)
         finally:
-            self._alarm.close()
+            self._timer.close()
             self._end_outage(None)
         return ""
 
-    async def _carry(self, link: StampLink) -> bool:
-        """Exchange over `link`; return whether nothing is left to be sent."""
+    async def _run_connection(self, protocol: StampProtocol) -> bool:
+        """Exchange over `protocol`; return whether nothing is left to be sent."""
         loop = asyncio.get_running_loop()
-        leg = Leg(link, self._record, self._rows, self._clock, self._alarm)
-        loop.add_reader(self._alarm, leg.fire)
+        connection = ExchangeConnection(
+            protocol, self._record, self._file, self._clock, self._timer
+        )
+        loop.add_reader(self._timer, connection.on_timer)
         try:
-            await leg.ask(self._identity, self._timeout)
+            await connection.request(self._identity, self._timeout)
             self._end_outage(time.monotonic_ns())
-            await leg.finish()
-        except (LinkLostError, ClientError) as failure:
-            self._lose(failure)
+            await connection.finish()
+        except (ConnectionLostError, ClientError) as error:
+            self._on_connection_lost(error)
         finally:
-            loop.remove_reader(self._alarm)
-            link.close()
-            self._note(leg.counts)
+            loop.remove_reader(self._timer)
+            protocol.close()
+            self._add_counts(connection.counts)
         return len(self._record.sent_ns) == self._record.expected
 
-    def _note(self, end: ExchangeEnd | None) -> None:
+    def _add_counts(self, end: ExchangeEnd | None) -> None:
         if end is not None:
             self.server = self.server or ServerCounts()
             self.server.add(end)
 
-    def _lose(self, failure: LinkLostError | ClientError) -> None:
+    def _on_connection_lost(self, error: ConnectionLostError | ClientError) -> None:
         """Note that the connection is gone; raise where there is no use in coming back."""
-        if isinstance(failure, LinkLostError) and not self._record.sent_ns:
-            detail = f"the connection was lost before the exchange began: {failure}"
+        if isinstance(error, ConnectionLostError) and not self._record.sent_ns:
+            detail = f"the connection was lost before the exchange began: {error}"
             raise CannotConnectError(detail) from None
-        is_passing = isinstance(failure, LinkLostError | AnswerTimeoutError) or (
-            isinstance(failure, RefusedError) and failure.reason in _PASSING
+        is_transient = isinstance(error, ConnectionLostError | AnswerTimeoutError) or (
+            isinstance(error, RefusedError) and error.reason in _TRANSIENT_REASONS
         )
-        if not is_passing or not self._record.sent_ns:
-            raise failure
-        self._redial.lose(str(failure))
-        if self._lost is None:
-            self._lost = time.monotonic_ns(), str(failure)
+        if not is_transient or not self._record.sent_ns:
+            raise error
+        self._reconnector.connection_lost(str(error))
+        if self._lost_since is None:
+            self._lost_since = time.monotonic_ns(), str(error)
 
     def _end_outage(self, now_ns: int | None) -> None:
         """Note that the exchange goes on, or, without `now_ns`, that it never will."""
-        if self._lost is None:
+        if self._lost_since is None:
             return
-        lost_ns, reason = self._lost
-        self._lost = None
+        lost_ns, reason = self._lost_since
+        self._lost_since = None
         away_ns = None if now_ns is None else now_ns - lost_ns
         self.outages.append(Outage(self._clock.wall_ns(lost_ns), away_ns, reason))
         if away_ns is not None:
-            self._redial.recover()
-            self._tell(Reconnected(away_ns / 1e9))
+            self._reconnector.connected()
+            self._notify(Reconnected(away_ns / 1e9))
 
 
-def _take_back_cancellation() -> None:
+def _uncancel() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()

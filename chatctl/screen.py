@@ -23,7 +23,17 @@ from chatctl.events import (
     Reconnecting,
     Undelivered,
 )
-from chatctl.lines import QUIET, WRONG, Line, addressed, author, listing, remark, round_trip, speech
+from chatctl.lines import (
+    DIM_STYLE,
+    ERROR_STYLE,
+    StyledLine,
+    format_round_trip,
+    message_lines,
+    notice_lines,
+    recipient,
+    styled_author,
+    user_list,
+)
 from chatctl.talk import describe
 from common.messages.base import Error
 from common.messages.chat import (
@@ -38,21 +48,21 @@ from common.names import key
 from common.text import visible
 from common.timestamps import parse_time
 
-CROWD: Final = 20
-"""Present from which on coming and going is no news."""
+MAX_PRESENCE_NOTICES: Final = 20
+"""Users present above which joins and leaves are not shown."""
 
-_WAITING: Final = 3
+_MAX_PENDING_SHOWN: Final = 3
 """Unacknowledged messages shown at once."""
 
-_CHOICES: Final = 30
+_MAX_CHOICES: Final = 30
 """Names shown where a completion is not sure."""
 
-Drawing: TypeAlias = Callable[..., list[Line]]
+Renderer: TypeAlias = Callable[..., list[StyledLine]]
 """Returns the lines of an entry for a width, `columns`."""
 
 
 @dataclass(frozen=True, eq=False)
-class Own:
+class OwnMessage:
     """A message of ours on its way, typed `at`."""
 
     message: Outgoing | OutgoingBroadcast
@@ -62,110 +72,112 @@ class Own:
 class _Entry(NamedTuple):
     order: tuple[int, int]
     at: datetime | None
-    draw: Drawing
+    draw: Renderer
 
 
 class Screen:
-    """The state of one conversation of the person called `me`.
+    """The state of one conversation of the person called `name`.
 
-    `clock` tells the ns since the Unix epoch; times are shown as in `zone`, or as they are here.
+    `clock` returns the ns since the Unix epoch; times are shown as in `zone`, or as they are here.
     """
 
     def __init__(
         self,
-        me: str,
+        name: str,
         present: Iterable[str] = (),
         clock: Callable[[], int] = time.time_ns,
         zone: tzinfo | None = None,
     ) -> None:
-        self._me = key(me)
+        self._own_name = key(name)
         self._clock = clock
         self._zone = zone
         self._present = {key(name): name for name in present}
         self._entries: list[_Entry] = []
-        self._heard: list[Event] = []
+        self._received: list[Event] = []
         self._shown: list[Event] = []
-        self._waiting: dict[Own, None] = {}
-        self._logs = 0
+        self._pending: dict[OwnMessage, None] = {}
+        self._log_number = 0
         self._newest = 0
-        self._lost = ""
+        self._disconnect_reason = ""
         self._day = self._now().date()
 
-    def heard(self, event: Event) -> None:
-        """Take what the client tells."""
-        self._heard.append(event)
+    def on_event(self, event: Event) -> None:
+        """Take an event of the client."""
+        self._received.append(event)
         match event:
             case Incoming() | IncomingBroadcast():
-                self._hear(event)
+                self._add_delivery(event)
             case Joined(name=name):
                 self._present[key(name)] = name
-                self._moved(name, "joined")
+                self._presence_changed(name, "joined")
             case Left(name=name):
-                self._moved(name, "left")
+                self._presence_changed(name, "left")
                 self._present.pop(key(name), None)
             case Reconnecting(reason=reason):
-                if not self._lost:
-                    self._remark(f"{visible(reason)}; reconnecting")
-                self._lost = visible(reason)
+                if not self._disconnect_reason:
+                    self._add_notice(f"{visible(reason)}; reconnecting")
+                self._disconnect_reason = visible(reason)
             case Reconnected():
-                self._lost = ""
-                self._remark(str(describe(event)))
+                self._disconnect_reason = ""
+                self._add_notice(str(describe(event)))
             case LogStartedOver():
-                self._logs, self._newest = self._logs + 1, event.after
-                self._remark(str(describe(event)))
+                self._log_number, self._newest = self._log_number + 1, event.after
+                self._add_notice(str(describe(event)))
             case _:
                 if text := describe(event):
-                    self._remark(text, is_wrong=isinstance(event, Error | Undelivered))
+                    self._add_notice(text, is_error=isinstance(event, Error | Undelivered))
 
-    def typed(self, message: Outgoing | OutgoingBroadcast) -> Own:
+    def add_pending(self, message: Outgoing | OutgoingBroadcast) -> OwnMessage:
         """Note that `message` is on its way."""
-        own = Own(message, self._now())
-        self._waiting[own] = None
+        own = OwnMessage(message, self._now())
+        self._pending[own] = None
         return own
 
-    def acknowledged(self, own: Own, receipt: Receipt) -> None:
+    def acknowledged(self, own: OwnMessage, receipt: Receipt) -> None:
         """Note that a message is in the log."""
-        self._settle(own, (QUIET, f"  ✓ {round_trip(receipt.round_trip)}"), receipt.id)
+        self._add_own(own, (DIM_STYLE, f"  ✓ {format_round_trip(receipt.round_trip)}"), receipt.id)
 
-    def failed(self, own: Own, failure: ClientError) -> None:
+    def failed(self, own: OwnMessage, error: ClientError) -> None:
         """Note that a message was not sent, and why."""
-        self._settle(own, (WRONG, f"  ✗ {visible(str(failure))}"))
+        self._add_own(own, (ERROR_STYLE, f"  ✗ {visible(str(error))}"))
 
-    def present(self, users: Iterable[str]) -> None:
+    def set_present(self, users: Iterable[str]) -> None:
         """Note who is there."""
         self._present = {key(name): name for name in users}
 
     def show_present(self, users: Iterable[str]) -> None:
         """Note who is there, and show it."""
-        self.present(users)
-        lines: list[Line] = [[("", text)] for text in listing(self._present.values())]
+        self.set_present(users)
+        lines: list[StyledLine] = [[("", text)] for text in user_list(self._present.values())]
         self._add(lambda columns: lines)
 
-    def show_failure(self, failure: ClientError) -> None:
+    def show_error(self, error: ClientError) -> None:
         """Show what went wrong with something that is no message."""
-        self._remark(visible(str(failure)), is_wrong=True)
+        self._add_notice(visible(str(error)), is_error=True)
 
     def complete(self, typed: str) -> str:
         """Return `typed` with the name of somebody else completed; show the choices if need be."""
-        others = [name for folded, name in self._present.items() if folded != self._me]
+        others = [name for folded, name in self._present.items() if folded != self._own_name]
         text, choices = complete(typed, others)
         if choices:
-            shown = "  ".join(map(visible, choices[:_CHOICES]))
-            more = f"  and {len(choices) - _CHOICES} more" if len(choices) > _CHOICES else ""
-            self._add(lambda columns: [[(QUIET, f"{shown}{more}")]])
+            shown = "  ".join(map(visible, choices[:_MAX_CHOICES]))
+            more = (
+                f"  and {len(choices) - _MAX_CHOICES} more" if len(choices) > _MAX_CHOICES else ""
+            )
+            self._add(lambda columns: [[(DIM_STYLE, f"{shown}{more}")]])
         return text
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """How many messages of ours nobody has acknowledged."""
-        return len(self._waiting)
+        return len(self._pending)
 
-    def take(self, columns: int) -> list[Line]:
+    def take_lines(self, columns: int) -> list[StyledLine]:
         """Return the lines that are new since the last call, in the order of the log."""
         entries, self._entries = sorted(self._entries, key=lambda entry: entry.order), []
-        self._shown += self._heard
-        self._heard.clear()
-        lines: list[Line] = []
+        self._shown += self._received
+        self._received.clear()
+        lines: list[StyledLine] = []
         for entry in entries:
             if entry.at is not None and entry.at.date() != self._day:
                 self._day = entry.at.date()
@@ -174,54 +186,54 @@ class Screen:
         return lines
 
     def shown(self) -> list[Event]:
-        """Return what was heard of which all lines were taken, and that is new since the last call.
+        """Return the events of which all lines were taken, and that are new since the last call.
 
         Ask when the lines have been printed.
         """
         shown, self._shown = self._shown, []
         return shown
 
-    def above(self, columns: int) -> list[Line]:
+    def pending_lines(self, columns: int) -> list[StyledLine]:
         """Return what stands above the prompt for now."""
-        waiting = list(self._waiting)
-        lines = [self._draw_waiting(own, columns) for own in waiting[:_WAITING]]
-        if len(waiting) > _WAITING:
-            lines.append([(QUIET, f"… {len(waiting) - _WAITING} more are waiting")])
-        if self._lost:
-            lines.append([(QUIET, f"not connected: {self._lost}")])
+        pending = list(self._pending)
+        lines = [self._draw_pending(own, columns) for own in pending[:_MAX_PENDING_SHOWN]]
+        if len(pending) > _MAX_PENDING_SHOWN:
+            lines.append([(DIM_STYLE, f"… {len(pending) - _MAX_PENDING_SHOWN} more are waiting")])
+        if self._disconnect_reason:
+            lines.append([(DIM_STYLE, f"not connected: {self._disconnect_reason}")])
         return lines
 
-    def _hear(self, delivery: Incoming | IncomingBroadcast) -> None:
+    def _add_delivery(self, delivery: Incoming | IncomingBroadcast) -> None:
         at = self._when(delivery.sent or "")
-        who = [author(delivery.author)]
+        who = [styled_author(delivery.author)]
         if isinstance(delivery, Incoming):
-            who += addressed("you")
+            who += recipient("you")
         since = None if delivery.since is UNSET else delivery.since
-        self._add(partial(speech, at, since, who, delivery.content), at, delivery.id or 0)
+        self._add(partial(message_lines, at, since, who, delivery.content), at, delivery.id or 0)
 
-    def _settle(self, own: Own, outcome: tuple[str, str], number: int = 0) -> None:
-        del self._waiting[own]
+    def _add_own(self, own: OwnMessage, suffix: tuple[str, str], number: int = 0) -> None:
+        del self._pending[own]
         at = self._now()  # for the others too it is said now, however long it waited
-        who, content = _ours(own.message), own.message.content
-        self._add(partial(speech, at, None, who, content, [outcome]), at, number)
+        who, content = _own_author(own.message), own.message.content
+        self._add(partial(message_lines, at, None, who, content, [suffix]), at, number)
 
-    def _draw_waiting(self, own: Own, columns: int) -> Line:
+    def _draw_pending(self, own: OwnMessage, columns: int) -> StyledLine:
         first = own.message.content.partition("\n")[0][:columns]
-        (line,) = speech(own.at, None, _ours(own.message), first, columns=columns)
-        return [(f"{style} {QUIET}", text) for style, text in line]
+        (line,) = message_lines(own.at, None, _own_author(own.message), first, columns=columns)
+        return [(f"{style} {DIM_STYLE}", text) for style, text in line]
 
-    def _moved(self, name: str, how: str) -> None:
-        if len(self._present) <= CROWD:
-            self._remark(f"{visible(name)} {how}")
+    def _presence_changed(self, name: str, how: str) -> None:
+        if len(self._present) <= MAX_PRESENCE_NOTICES:
+            self._add_notice(f"{visible(name)} {how}")
 
-    def _remark(self, text: str, *, is_wrong: bool = False) -> None:
+    def _add_notice(self, text: str, *, is_error: bool = False) -> None:
         at = self._now()
-        self._add(partial(remark, at, text, is_wrong=is_wrong), at)
+        self._add(partial(notice_lines, at, text, is_error=is_error), at)
 
-    def _add(self, draw: Drawing, at: datetime | None = None, number: int = 0) -> None:
+    def _add(self, draw: Renderer, at: datetime | None = None, number: int = 0) -> None:
         """Keep an entry; one without a `number` in the log stands behind all that have come."""
         self._newest = max(self._newest, number)
-        self._entries.append(_Entry((self._logs, number or self._newest), at, draw))
+        self._entries.append(_Entry((self._log_number, number or self._newest), at, draw))
 
     def _now(self) -> datetime:
         return self._local(self._clock())
@@ -229,17 +241,17 @@ class Screen:
     def _when(self, sent: str) -> datetime:
         try:
             return self._local(parse_time(sent))
-        except ValueError:  # a server that does not tell
+        except ValueError:  # a server that sends no time
             return self._now()
 
     def _local(self, ns: int) -> datetime:
         return datetime.fromtimestamp(ns / 1e9, self._zone)
 
 
-def _ours(message: Outgoing | OutgoingBroadcast) -> Line:
+def _own_author(message: Outgoing | OutgoingBroadcast) -> StyledLine:
     to = message.to if isinstance(message, Outgoing) else None
-    return [("bold", "you"), *addressed(to)]
+    return [("bold", "you"), *recipient(to)]
 
 
-def _new_day(day: date) -> Line:
-    return [(QUIET, f"{day:%A} {day.isoformat()}")]
+def _new_day(day: date) -> StyledLine:
+    return [(DIM_STYLE, f"{day:%A} {day.isoformat()}")]

@@ -1,8 +1,8 @@
-"""A connection that comes back: what was asked stays asked, what was missed comes again.
+"""A session that reconnects: pending requests are sent again, missed messages are replayed.
 
-One task reads. It hands each message to the taker for its kind (a table, so that a new mode adds
-rows) or to the question it answers. When the link is lost the same task opens another, says the
-same hello with the last id seen, and writes again, in order, what nobody has answered yet; the
+One task reads. It hands each message to the handler for its kind (a table, so that a new mode adds
+rows) or to the request it answers. When the connection is lost the same task opens another, says
+the same hello with the last id seen, and writes again, in order, what nobody has answered yet; the
 `ref` in it keeps the server from taking anything twice.
 """
 
@@ -20,14 +20,15 @@ from chatctl.errors import (
     RefusedError,
 )
 from chatctl.events import Event, Reconnected
-from chatctl.inbox import Inbox
-from chatctl.intake import Intake
-from chatctl.link import Link, LinkLostError
-from chatctl.questions import Key, Question, Questions
-from chatctl.reasons import CLOSING, TRANSIENT, key_of
-from chatctl.redial import Redial
-from chatctl.standing import Standings
-from common.codec import MAX_LINE, BadLine, encode
+from chatctl.inbox import EventQueue
+from chatctl.intake import ReplayFilter
+from chatctl.link import ClientConnection, ConnectionLostError
+from chatctl.questions import CorrelationId, PendingRequest, PendingRequests
+from chatctl.reasons import CLOSING_REASONS, TRANSIENT_REASONS, correlation_id_of
+from chatctl.redial import Reconnector
+from chatctl.standing import Subscriptions
+from common.codec import MAX_LINE, BadLine
+from common.codec import encode as encode_line
 from common.messages.base import Error, Message
 from common.messages.chat import Hello, Quit, Welcome
 from common.messages.request import Response
@@ -36,162 +37,164 @@ A = TypeVar("A", bound=Message)
 E = TypeVar("E")
 
 
-class Session:
-    """Keeps one conversation with a server going, over as many links as it takes.
+class ClientSession:
+    """One session with a server, over as many connections as it takes.
 
-    `dial` opens a link or raises CannotConnectError; `reconnect_for` is how long (s) to try before
-    a lost connection counts as lost for good.
+    `open_connection` opens a connection or raises CannotConnectError; `reconnect_for` is how long
+    (s) to try before a lost connection counts as lost for good.
     """
 
     def __init__(
         self,
-        dial: Callable[[], Awaitable[Link]],
-        inbox: Inbox[Event],
+        open_connection: Callable[[], Awaitable[ClientConnection]],
+        event_queue: EventQueue[Event],
         backoff: Backoff,
         reconnect_for: float,
     ) -> None:
-        self._redial = Redial(dial, backoff, reconnect_for, inbox.put)
-        self._inbox = inbox
-        self._intake = Intake(inbox)
-        self.place = self._intake.place
-        self.takers: dict[type, Callable[[Any], object]] = {
-            Welcome: self._welcomed,
-            Error: self._refused,
-            BadLine: self._misread,
-            Response: self._responded,
-            **self._intake.takers,
+        self._reconnector = Reconnector(open_connection, backoff, reconnect_for, event_queue.put)
+        self._event_queue = event_queue
+        self._replay_filter = ReplayFilter(event_queue)
+        self.cursor = self._replay_filter.cursor
+        self.handlers: dict[type, Callable[[Any], object]] = {
+            Welcome: self._on_welcome,
+            Error: self._on_error,
+            BadLine: self._on_invalid_line,
+            Response: self._on_response,
+            **self._replay_filter.handlers,
         }
-        """Who takes which kind of message; all others are answers and carry a key."""
-        self.standing = Standings()
-        """What goes on over lost links."""
+        """Who handles which kind of message; all others are answers and carry a correlation id."""
+        self.subscriptions = Subscriptions()
+        """What is made again on each connection."""
         self.max_line = MAX_LINE
         """Longest line that the server takes, in bytes."""
-        self._questions = Questions()
+        self._pending = PendingRequests()
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._is_ready = False
-        self._is_leaving = False
-        self._farewell = ""
-        self._failure: Exception | None = None
+        self._is_closing = False
+        self._close_reason = ""
+        self._error: Exception | None = None
 
     @property
     def local_host(self) -> str:
-        """The address of this machine at our end of the newest link."""
-        return self._link.local_host
+        """The address of this machine at our end of the newest connection."""
+        return self._connection.local_host
 
     async def start(self) -> None:
         """Connect for the first time; raises CannotConnectError."""
-        self._link = await self._redial.first()
+        self._connection = await self._reconnector.connect()
         self._is_ready = True
-        self._reading = asyncio.create_task(self._run(), name="chatctl session")
+        self._reader = asyncio.create_task(self._run(), name="chatctl session")
 
-    async def ask(
-        self, message: Message, key: Key, kind: type[A], within: float | None
-    ) -> tuple[A, Question]:
-        """Send `message` and wait for the answer with this `key`.
+    async def request(
+        self, message: Message, correlation_id: CorrelationId, kind: type[A], within: float | None
+    ) -> tuple[A, PendingRequest]:
+        """Send `message` and wait for the answer with this `correlation_id`.
 
         `within` (s) limits the wait. Raises RefusedError, AnswerTimeoutError, ProtocolError (an
         answer that is no `kind`), and whatever ended the session.
         """
-        line = self.check(message)
+        line = self.encode(message)
         if isinstance(message, Hello):
-            self.place.say(message)
-        question = self.post(line, key)
+            self.cursor.hello_sent(message)
+        pending = self.send(line, correlation_id)
         try:
-            return await self.wait(question, kind, within), question
+            return await self.wait(pending, kind, within), pending
         finally:
-            self.withdraw(key)
+            self.cancel(correlation_id)
 
-    def check(self, message: Message) -> bytes:
+    def encode(self, message: Message) -> bytes:
         """Return `message` as a line; raises what forbids to send it, now or ever."""
-        if self._failure is not None:
-            raise self._failure
-        if self._is_leaving:
+        if self._error is not None:
+            raise self._error
+        if self._is_closing:
             raise CannotConnectError("this client has quit; make another one")
-        line = encode(message)
+        line = encode_line(message)
         if len(line) - 1 > self.max_line:
             detail = f"the message has {len(line) - 1} bytes as a line, {self.max_line} are allowed"
             raise RefusedError(Error(reason="line_too_long", detail=detail))
         return line
 
-    def post(self, line: bytes, key: Key) -> Question:
-        """Send a line, over as many links as it takes until it is answered or withdrawn."""
-        question = self._questions.open(key, line)
-        self._pace()
+    def send(self, line: bytes, correlation_id: CorrelationId) -> PendingRequest:
+        """Send a line, over as many connections as it takes until it is answered or cancelled."""
+        pending = self._pending.add(correlation_id, line)
+        self._control_reading()
         if self._is_ready:
-            self._link.write(question.write())
-        return question
+            self._connection.write(pending.write())
+        return pending
 
-    async def wait(self, question: Question, kind: type[A], within: float | None) -> A:
-        """Return the answer; raises like `ask`, which leaves the question open."""
+    async def wait(self, pending: PendingRequest, kind: type[A], within: float | None) -> A:
+        """Return the answer; raises like `request`, which leaves the request pending."""
         try:
             async with asyncio.timeout(within):
-                await self._link.drain()
-                await asyncio.wait([question.answer])
+                await self._connection.drain()
+                await asyncio.wait([pending.answer])
         except TimeoutError:
-            reason = f" ({self._redial.reason})" if self._redial.reason else ""
+            reason = f" ({self._reconnector.reason})" if self._reconnector.reason else ""
             raise AnswerTimeoutError(f"no answer came within {within:g} s{reason}") from None
-        answer = question.answer.result()
+        answer = pending.answer.result()
         if not isinstance(answer, kind):
             raise ProtocolError(f"the server answered with {type(answer).__name__}")
         return answer
 
-    def withdraw(self, key: Key) -> None:
-        """Ask no longer."""
-        self._questions.close(key)
-        self._pace()
+    def cancel(self, correlation_id: CorrelationId) -> None:
+        """Wait for its answer no longer."""
+        self._pending.remove(correlation_id)
+        self._control_reading()
 
-    def tell(self, message: Message) -> bool:
-        """Send a message that nobody answers; return whether there was a link to send it on."""
+    def send_unanswered(self, message: Message) -> bool:
+        """Send a message that nobody answers; return whether there was a connection for it."""
         if self._is_ready:
-            self._link.write(encode(message))
+            self._connection.write(encode_line(message))
         return self._is_ready
 
-    async def next_of(self, inbox: Inbox[E]) -> E | None:
-        """Return what `inbox` holds next, None at the end; raises what ended the session."""
-        event = await inbox.get()
-        self._pace()
+    async def next_from(self, event_queue: EventQueue[E]) -> E | None:
+        """Return what `event_queue` holds next, None at the end; raises what ended the session."""
+        event = await event_queue.get()
+        self._control_reading()
         return event
 
     async def next_event(self) -> Event | None:
         """Return what came next, None at the end; raises what ended the session."""
-        event = await self.next_of(self._inbox)
-        if self._intake.must_catch_up and self._is_ready:
-            self._link.close()  # the next link begins with what was left to the log
+        event = await self.next_from(self._event_queue)
+        if self._replay_filter.must_catch_up and self._is_ready:
+            self._connection.close()  # the next connection begins with what was left to the log
         return event
 
-    async def leave(self, within: float) -> None:
-        """Say goodbye, wait up to `within` s until the server has hung up, and let go."""
-        self._is_leaving = True
-        self._pace()
+    async def quit(self, within: float) -> None:
+        """Send `quit`, wait up to `within` s until the server has closed, and close."""
+        self._is_closing = True
+        self._control_reading()
         try:
             if self._is_ready:
-                self._link.write(encode(Quit()))
-                await asyncio.wait([self._reading], timeout=within)
+                self._connection.write(encode_line(Quit()))
+                await asyncio.wait([self._reader], timeout=within)
         finally:
             await self.abort()
 
     async def abort(self) -> None:
-        """Let go at once."""
-        self._is_leaving = True
-        self._reading.cancel()
-        await asyncio.wait([self._reading])
-        self._link.close()
-        await self._link.closed()
-        self._end(None)
+        """Close at once."""
+        self._is_closing = True
+        self._reader.cancel()
+        await asyncio.wait([self._reader])
+        self._connection.close()
+        await self._connection.wait_closed()
+        self._fail_all(None)
 
-    def _end(self, failure: Exception | None) -> None:
-        self._failure = failure
+    def _fail_all(self, error: Exception | None) -> None:
+        self._error = error
         self._is_ready = False
-        self._questions.fail(failure or CannotConnectError("this client has quit"))
-        self._inbox.end(failure)
-        self.standing.end(failure)
+        self._pending.fail_all(error or CannotConnectError("this client has quit"))
+        self._event_queue.close(error)
+        self.subscriptions.close(error)
 
-    def _pace(self) -> None:
-        """Read on unless an inbox is full; while an answer is awaited, and at the end, always."""
-        # Who takes what stands may never look at the events.
-        is_full = self.standing.is_full or (self._inbox.is_full and not self.standing.is_hungry)
-        if is_full and not self._questions and not self._is_leaving:
+    def _control_reading(self) -> None:
+        """Read on unless a queue is full; while an answer is awaited, and at the end, always."""
+        # Who takes a subscription may never look at the events.
+        is_full = self.subscriptions.is_full or (
+            self._event_queue.is_full and not self.subscriptions.wants_data
+        )
+        if is_full and not self._pending and not self._is_closing:
             self._may_read.clear()
         else:
             self._may_read.set()
@@ -201,91 +204,95 @@ class Session:
             while True:
                 try:
                     await self._read()
-                except LinkLostError as lost:
-                    if not self._link.is_closed:
-                        self._redial.lose(self._farewell or str(lost))
-                if self._is_leaving:
+                except ConnectionLostError as error:
+                    if not self._connection.is_closed:
+                        self._reconnector.connection_lost(self._close_reason or str(error))
+                if self._is_closing:
                     return
-                await self._reopen()
-        except Exception as failure:
-            self._link.close()
-            self._end(failure)
+                await self._reconnect()
+        except Exception as error:
+            self._connection.close()
+            self._fail_all(error)
 
     async def _read(self) -> None:
-        """Take what comes until the link is lost, or closed on purpose."""
-        link = self._link
+        """Take what comes until the connection is lost, or closed on purpose."""
+        connection = self._connection
         while True:
-            self._pace()
+            self._control_reading()
             await self._may_read.wait()
-            for message in await link.read():
-                taker = self.takers.get(type(message), self.answered)
-                taker(message)
-                if link.is_closed:
+            for message in await connection.read():
+                handler = self.handlers.get(type(message), self.on_answer)
+                handler(message)
+                if connection.is_closed:
                     return
 
-    async def _reopen(self) -> None:
+    async def _reconnect(self) -> None:
         self._is_ready = False
-        was_on_purpose = self._link.is_closed
-        self._link.close()
-        self._link = await self._redial.again(at_once=was_on_purpose)
-        self._farewell = ""
-        if self.place.is_known:
-            self._link.write(encode(self._intake.greet()))
+        was_on_purpose = self._connection.is_closed
+        self._connection.close()
+        self._connection = await self._reconnector.reconnect(immediately=was_on_purpose)
+        self._close_reason = ""
+        if self.cursor.is_registered:
+            self._connection.write(encode_line(self._replay_filter.resume_hello()))
         else:
-            self._go_on()
+            self._resend()
 
-    def _go_on(self) -> None:
-        """Write, again, what stands and what nobody has answered."""
+    def _resend(self) -> None:
+        """Write, again, the subscriptions and what nobody has answered."""
         self._is_ready = True
-        self._link.write(self.standing.renew())
-        for question in self._questions:
-            self._link.write(question.write())
+        self._connection.write(self.subscriptions.resubscribe())
+        for pending in self._pending:
+            self._connection.write(pending.write())
 
-    def _recover(self) -> None:
+    def _note_connected(self) -> None:
         """Note that the server serves us (again)."""
-        away = self._redial.recover()
+        away = self._reconnector.connected()
         if away is not None:
-            self._inbox.put(Reconnected(away))
+            self._event_queue.put(Reconnected(away))
 
-    def _welcomed(self, welcome: Welcome) -> None:
+    def _on_welcome(self, welcome: Welcome) -> None:
         self.max_line = welcome.max_line or MAX_LINE
-        self._recover()
-        self._intake.welcomed(welcome)
-        if not self._questions.answer(Hello, welcome):
-            self._go_on()
+        self._note_connected()
+        self._replay_filter.on_welcome(welcome)
+        if not self._pending.answer(Hello, welcome):
+            self._resend()
 
-    def _refused(self, error: Error) -> None:
+    def _on_error(self, error: Error) -> None:
         if error.reason == "replaced":
             raise RefusedError(error)
-        if error.reason in CLOSING:
-            self._farewell = error.detail
-        if (key := key_of(error)) is not UNSET:
-            if not self._questions.answer(key, RefusedError(error)):
-                self.standing.refuse(key, RefusedError(error))
-        elif Hello in self._questions:
-            self._questions.answer(Hello, RefusedError(error))
+        if error.reason in CLOSING_REASONS:
+            self._close_reason = error.detail
+        if (correlation_id := correlation_id_of(error)) is not UNSET:
+            if not self._pending.answer(correlation_id, RefusedError(error)):
+                self.subscriptions.on_refused(correlation_id, RefusedError(error))
+        elif Hello in self._pending:
+            self._pending.answer(Hello, RefusedError(error))
         elif not self._is_ready:
-            raise LinkLostError(error.detail) if error.reason in TRANSIENT else RefusedError(error)
-        elif error.reason not in CLOSING:
-            self._inbox.put(error)
+            raise (
+                ConnectionLostError(error.detail)
+                if error.reason in TRANSIENT_REASONS
+                else RefusedError(error)
+            )
+        elif error.reason not in CLOSING_REASONS:
+            self._event_queue.put(error)
 
-    def _misread(self, line: BadLine) -> None:
+    def _on_invalid_line(self, line: BadLine) -> None:
         error = line.error
         match error.reason:
             case "unknown_code":
                 return  # a newer server says more than we know
-            case "bad_field" if (key := key_of(error)) is not UNSET:
-                self._questions.answer(key, ProtocolError(error.detail))
+            case "bad_field" if (correlation_id := correlation_id_of(error)) is not UNSET:
+                self._pending.answer(correlation_id, ProtocolError(error.detail))
             case "bad_field":
-                self._inbox.put(error)
+                self._event_queue.put(error)
             case _:
                 raise ProtocolError(f"this is no chatd, or a broken one: {error.detail}")
 
-    def answered(self, answer: Any) -> None:
-        """Hand an answer to its question."""
-        self._recover()
-        self._questions.answer(answer.ref, answer)
+    def on_answer(self, answer: Any) -> None:
+        """Hand an answer to its request."""
+        self._note_connected()
+        self._pending.answer(answer.ref, answer)
 
-    def _responded(self, response: Response) -> None:
-        self._recover()
-        self._questions.answer(response.request_id, response)
+    def _on_response(self, response: Response) -> None:
+        self._note_connected()
+        self._pending.answer(response.request_id, response)

@@ -49,8 +49,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
         for name, source, text in layer:
             try:
                 found[name] = _PARSERS[name](text)
-            except ValueError as fault:
-                raise UsageError(f"{source}: {fault}") from None
+            except ValueError as error:
+                raise UsageError(f"{source}: {error}") from None
     return Settings(**found)
 
 
@@ -93,10 +93,10 @@ def _read_table(path: Path) -> Mapping[str, Any]:
 
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except OSError as fault:
-        raise UsageError(f"cannot read {path}: {why(fault)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise UsageError(f"{path} is not TOML: {fault}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {why(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
 
 
 def _login_name() -> str:

@@ -14,7 +14,7 @@ from common.timestamps import format_time, parse_time
 _BLANK: Final = format_time(0)
 
 
-class Clock(Protocol):
+class StampClock(Protocol):
     """See `chatctl.clock`."""
 
     def monotonic_ns(self) -> int:
@@ -24,7 +24,7 @@ class Clock(Protocol):
         """Return the same moment in ns since the Unix epoch."""
 
 
-class Rows(Protocol):
+class StampRows(Protocol):
     """The file, as an exchange uses it; see `chatctl.timefile`."""
 
     def start_block(self) -> None:
@@ -37,7 +37,7 @@ class Rows(Protocol):
         """End the block."""
 
 
-class Wire(Protocol):
+class StampWriter(Protocol):
     """Where stamps go; see `chatctl.stamplink`."""
 
     host: str
@@ -47,28 +47,32 @@ class Wire(Protocol):
         """Send bytes at once."""
 
 
-class Stamping:
-    """The stamps of one connection: adds to `record` and to `rows` what goes out and comes in.
+class StampRecorder:
+    """The stamps of one connection: adds to `record` and to `file` what goes out and comes in.
 
     Own numbers go on where the record ends. Those of the other side begin anew on each connection;
     in the record they go on behind a hole, so that none becomes the neighbour of one from before.
     """
 
-    def __init__(self, wire: Wire, record: Exchange, rows: Rows, clock: Clock) -> None:
+    def __init__(
+        self, writer: StampWriter, record: Exchange, file: StampRows, clock: StampClock
+    ) -> None:
         self.sent = 0
         self.received = 0
         self.expected = record.expected - len(record.sent_ns)
         """Stamps that this connection is to carry, each way."""
-        self._wire = wire
+        self._writer = writer
         self._record = record
-        self._rows = rows
+        self._file = file
         self._clock = clock
-        self._outgoing = direction(wire.local_host, wire.host)
-        self._incoming = direction(wire.host, wire.local_host)
+        self._outgoing = direction(writer.local_host, writer.host)
+        self._incoming = direction(writer.host, writer.local_host)
         newest = max((arrival.n for arrival in record.arrivals), default=0)
-        self._before = max(newest, len(record.sent_ns)) + 1 if record.sent_ns or newest else 0
-        self._heard = 0
-        self._heard_ns = 0
+        self._number_offset = (
+            max(newest, len(record.sent_ns)) + 1 if record.sent_ns or newest else 0
+        )
+        self._last_received = 0
+        self._last_received_ns = 0
         self._prepare()
 
     @property
@@ -82,35 +86,39 @@ class Stamping:
         sent = format_time(sent_ns)
         line = b"%b%b%b" % (self._head, sent.encode(), self._tail)
         before_ns = self._clock.monotonic_ns()
-        self._wire.write(line)
+        self._writer.write(line)
         record = self._record
         record.send_call_ns.append(self._clock.monotonic_ns() - before_ns)
         record.timer_error_ns.append(late_ns)
         record.sent_ns.append(sent_ns)
-        self._rows.add(self._outgoing + sent)
+        self._file.add(self._outgoing + sent)
         self.sent += 1
         self._prepare()
 
-    def take(self, stamp: Stamp, arrived_ns: int) -> None:
-        """Keep a stamp that came in at `arrived_ns` (monotonic); raises ProtocolError."""
-        heard = stamp.heard or 0
-        arrived_ns = self._clock.wall_ns(arrived_ns)
+    def receive(self, stamp: Stamp, received_ns: int) -> None:
+        """Keep a stamp that came in at `received_ns` (monotonic); raises ProtocolError."""
+        last_received = stamp.heard or 0
+        received_ns = self._clock.wall_ns(received_ns)
         try:
             sent_ns = parse_time(stamp.sent)
-            heard_ns = parse_time(stamp.heard_at or "") if heard else 0
-            arrival = Arrival(self._before + stamp.n, sent_ns, heard, heard_ns, arrived_ns)
+            last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
+            arrival = Arrival(
+                self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
+            )
             check_heard(arrival, len(self._record.sent_ns))
-        except ValueError as fault:
-            raise ProtocolError(f"the server sent a stamp that cannot be: {fault}") from None
+        except ValueError as error:
+            raise ProtocolError(f"the server sent a stamp that cannot be: {error}") from None
         self._record.arrivals.append(arrival)
-        self._rows.add(self._incoming + stamp.sent)
+        self._file.add(self._incoming + stamp.sent)
         self.received += 1
-        if stamp.n > self._heard:
-            self._heard, self._heard_ns = stamp.n, arrived_ns
+        if stamp.n > self._last_received:
+            self._last_received, self._last_received_ns = stamp.n, received_ns
             self._prepare()
 
     def _prepare(self) -> None:
         """Encode the next stamp before it is due, all but the moment of sending."""
-        heard_at = format_time(self._heard_ns) if self._heard else UNSET
-        stamp = Stamp(len(self._record.sent_ns) + 1, _BLANK, self._heard or UNSET, heard_at)
+        last_received_at = format_time(self._last_received_ns) if self._last_received else UNSET
+        stamp = Stamp(
+            len(self._record.sent_ns) + 1, _BLANK, self._last_received or UNSET, last_received_at
+        )
         self._head, self._tail = encode(stamp).split(_BLANK.encode(), 1)

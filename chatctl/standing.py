@@ -1,62 +1,62 @@
-"""What a client asks for once and keeps getting, over as many links as it takes."""
+"""What a client subscribes to once and keeps getting, over as many connections as it takes."""
 
 from typing import Protocol
 
 from chatctl.errors import RefusedError
-from chatctl.questions import Key
+from chatctl.questions import CorrelationId
 
 
-class Standing(Protocol):
-    """Asked for again on each new link, ended with the session."""
+class Subscription(Protocol):
+    """Made again on each new connection, closed with the session."""
 
-    def renew(self) -> bytes:
-        """Return the lines that a new link begins with, each with its newline."""
+    def resubscribe(self) -> bytes:
+        """Return the lines that a new connection begins with, each with its newline."""
 
     @property
     def is_full(self) -> bool:
         """Whether reading is to pause until the program has caught up."""
 
     @property
-    def is_hungry(self) -> bool:
+    def wants_data(self) -> bool:
         """Whether the program has caught up, so that reading must not pause for other things."""
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
-        """Take a refusal that answers no question; `key` tells whose it is."""
+    def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
+        """Take a refusal that answers no pending request; `correlation_id` says whose it is."""
 
-    def end(self, failure: Exception | None) -> None:
+    def close(self, error: Exception | None) -> None:
         """Let the program see the end of the session."""
 
 
-class Standings:
-    """All that stands."""
+class Subscriptions:
+    """All subscriptions of a session."""
 
     def __init__(self) -> None:
-        self._all: list[Standing] = []
+        self._all: list[Subscription] = []
 
-    def add(self, standing: Standing) -> None:
-        """Have one more looked after."""
-        self._all.append(standing)
+    def add(self, subscription: Subscription) -> None:
+        """Add one more."""
+        self._all.append(subscription)
 
-    def renew(self) -> bytes:
-        """Return what a new link begins with."""
-        return b"".join(standing.renew() for standing in self._all)
+    def resubscribe(self) -> bytes:
+        """Return what a new connection begins with."""
+        return b"".join(subscription.resubscribe() for subscription in self._all)
 
     @property
     def is_full(self) -> bool:
         """Whether reading is to pause for one of them."""
-        return any(standing.is_full for standing in self._all)
+        return any(subscription.is_full for subscription in self._all)
 
     @property
-    def is_hungry(self) -> bool:
-        """Whether one of them wants more."""
-        return any(standing.is_hungry for standing in self._all)
+    def wants_data(self) -> bool:
+        """Whether one of them wants more data."""
+        return any(subscription.wants_data for subscription in self._all)
 
-    def refuse(self, key: Key, refusal: RefusedError) -> None:
+    def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
         """Hand a refusal to whomever it concerns."""
-        for standing in self._all:
-            standing.refuse(key, refusal)
+        for subscription in self._all:
+            subscription.on_refused(correlation_id, error)
 
-    def end(self, failure: Exception | None) -> None:
-        """Let all of them end."""
-        for standing in self._all:
-            standing.end(failure)
+    def close(self, error: Exception | None) -> None:
+        """Close all of them."""
+        for subscription in self._all:
+            subscription.close(error)

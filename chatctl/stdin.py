@@ -12,7 +12,7 @@ from chatctl.output import say
 
 _STDIN: Final = 0
 _CHUNK: Final = 64 * 2**10
-_AHEAD: Final = 4
+_READ_AHEAD: Final = 4
 """Chunks read before somebody asks."""
 
 
@@ -20,8 +20,8 @@ def open_to_read(path: str) -> int:
     """Return a descriptor of the file at `path`; raises UsageError."""
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as failure:
-        raise UsageError(f"cannot read {path}: {why(failure)}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {why(error)}") from None
 
 
 async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> AsyncIterator[str]:
@@ -39,33 +39,33 @@ async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> 
         say(f"reading {name}; Ctrl-D ends it")
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-    room = threading.Semaphore(_AHEAD)
+    permits = threading.Semaphore(_READ_AHEAD)
 
     def read() -> None:
         chunk: bytes | OSError = b"-"
         while chunk and isinstance(chunk, bytes):
-            room.acquire()
+            permits.acquire()
             try:
                 chunk = os.read(descriptor, _CHUNK)
-            except OSError as fault:
-                chunk = fault
+            except OSError as error:
+                chunk = error
             try:
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
-            except RuntimeError:  # the loop was closed: nobody listens any more
+            except RuntimeError:  # the loop was closed: nobody reads any more
                 return
 
     threading.Thread(target=read, name=name, daemon=True).start()
-    number, rest = 0, b""
+    number, remainder = 0, b""
     while chunk := await chunks.get():
         if isinstance(chunk, OSError):
             raise UsageError(f"cannot read {name}: {why(chunk)}")
-        room.release()
-        *lines, rest = (rest + chunk).split(b"\n")
+        permits.release()
+        *lines, remainder = (remainder + chunk).split(b"\n")
         for line in lines:
             number += 1
             yield _decode(line, name, number)
-    if rest:
-        yield _decode(rest, name, number + 1)
+    if remainder:
+        yield _decode(remainder, name, number + 1)
 
 
 def _decode(line: bytes, name: str, number: int) -> str:

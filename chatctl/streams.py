@@ -12,14 +12,14 @@ class OutputError(PartialError):
     """What is known could not be written."""
 
 
-def open_closed() -> None:
+def reopen_closed() -> None:
     """Let what the caller closed (``>&-``) lead nowhere.
 
     Otherwise `print` would take stdout for a missing stderr, and a socket the number of either.
     """
-    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(nowhere, True)
-    os.close(nowhere)
+    while (devnull := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(devnull, True)
+    os.close(devnull)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
@@ -28,8 +28,8 @@ def write(text: str) -> None:
     """Write a line to stdout, at once; raises BrokenPipeError when nobody reads it, OutputError."""
     try:
         print(text, flush=True)  # noqa: T201 - this is where data leaves
-    except OSError as fault:
-        raise _explained(fault) from None
+    except OSError as error:
+        raise _output_error(error) from None
 
 
 def write_bytes(lines: bytes) -> None:
@@ -38,30 +38,30 @@ def write_bytes(lines: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
-    except OSError as fault:
-        raise _explained(fault) from None
+    except OSError as error:
+        raise _output_error(error) from None
 
 
 @contextmanager
-def printed() -> Iterator[None]:
+def argparse_output() -> Iterator[None]:
     """Have written what argparse prints in the block, before it exits; raises as `write` does."""
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
-    except OSError as fault:
-        raise _explained(fault) from None
+    except OSError as error:
+        raise _output_error(error) from None
 
 
-def abandon() -> None:
+def discard_output() -> None:
     """Write nothing any more: the interpreter flushes at its end, and must not fail there."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(devnull, stream.fileno())
 
 
-def _explained(fault: OSError) -> Exception:
-    if isinstance(fault, BrokenPipeError):
-        return fault
-    return OutputError(f"cannot write to stdout: {why(fault)}")
+def _output_error(error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError):
+        return error
+    return OutputError(f"cannot write to stdout: {why(error)}")

@@ -1,4 +1,4 @@
-"""What a person is told about the connection itself."""
+"""What a person reads about the connection itself."""
 
 from collections import Counter
 from typing import Final
@@ -11,17 +11,17 @@ from chatctl.events import (
     Reconnecting,
     Undelivered,
 )
-from chatctl.ledger import Chat
+from chatctl.ledger import ChatMessage
 from common.messages.base import Error
 from common.messages.chat import Gap, Outgoing
 from common.text import visible
 from common.units import format_duration
 
-_EXCERPT: Final = 40
+_EXCERPT_LENGTH: Final = 40
 """Characters shown of a message."""
 
-MANY: Final = 10
-"""Messages of before that get a sentence each."""
+MAX_DESCRIBED: Final = 10
+"""Messages of earlier runs that get a sentence each."""
 
 
 def describe(event: Event) -> str | None:
@@ -48,37 +48,37 @@ def describe(event: Event) -> str | None:
     return None
 
 
-class Rest:
-    """Those of many messages of before that get no sentence of their own."""
+class Overflow:
+    """Those of many messages of earlier runs that get no sentence of their own."""
 
     def __init__(self) -> None:
-        self._became: Counter[str] = Counter()
-        self._told = 0
+        self._outcomes: Counter[str] = Counter()
+        self._described = 0
 
-    def take(self, event: Event) -> bool:
+    def absorb(self, event: Event) -> bool:
         """Return whether `event` is about one of them."""
         if not isinstance(event, Delivered | Undelivered):
             return False
-        if self._told < MANY:
-            self._told += 1
+        if self._described < MAX_DESCRIBED:
+            self._described += 1
             return False
-        self._became["arrived" if isinstance(event, Delivered) else "refused"] += 1
+        self._outcomes["arrived" if isinstance(event, Delivered) else "refused"] += 1
         return True
 
     def __str__(self) -> str:
         """Return what became of them; "" if there are none."""
-        parts = ", ".join(f"{count} {fate}" for fate, count in self._became.items())
+        parts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
         return parts and f"more messages of before: {parts}"
 
 
-def describe_kept(count: int, name: str) -> str:
+def describe_unacknowledged(count: int, name: str) -> str:
     """Return a sentence about messages of `name` that stay in the outbox."""
     messages = f"{count} messages are" if count > 1 else "1 message is"
     return f"{messages} not acknowledged, and sent when {visible(name)} is back"
 
 
-def _name(message: Chat) -> str:
+def _name(message: ChatMessage) -> str:
     to = f"to {visible(message.to)}" if isinstance(message, Outgoing) else "to all"
-    text = message.content[:_EXCERPT]
-    more = "…" if len(message.content) > _EXCERPT else ""
+    text = message.content[:_EXCERPT_LENGTH]
+    more = "…" if len(message.content) > _EXCERPT_LENGTH else ""
     return f"the message {to}, “{visible(text)}{more}”,"

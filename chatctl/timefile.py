@@ -14,34 +14,34 @@ from common.recorder import Recorder
 BATCH: Final = 0.1
 """How long (s) rows wait for others: what a crash can cost."""
 
-_Work = Callable[[Recorder], None]
+_Action = Callable[[Recorder], None]
 
 
-class TimeFile:
+class ClientTimeFile:
     """Appends blocks of stamps to the file at `path`, batch by batch; nothing here waits for it.
 
-    On a full disk rows are lost and counted; `tell` is told when that begins and when it ends, from
-    the thread that writes. Leaving the context writes what is left.
+    On a full disk rows are lost and counted; `notify` is called when that begins and when it ends,
+    from the thread that writes. Leaving the context writes what is left.
 
     Raises UsageError when the file cannot be used: another client writes it, or it is no time file.
     """
 
-    def __init__(self, path: Path, tell: Callable[[str], object]) -> None:
+    def __init__(self, path: Path, notify: Callable[[str], object]) -> None:
         self.path = path
-        self._tell = tell
+        self._notify = notify
         self._file = _open_locked(path)
         try:
             self._recorder = Recorder(self._file)
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError) as error:
             self._file.close()
-            raise UsageError(f"cannot use {path}: {why(fault)}") from None
+            raise UsageError(f"cannot use {path}: {why(error)}") from None
         # Both ends of a deque may be used by two threads at once.
-        self._queue: deque[str | _Work] = deque()
+        self._queue: deque[str | _Action] = deque()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="time file")
 
     @property
-    def lost(self) -> int:
+    def rows_lost(self) -> int:
         """Rows that could not be written so far."""
         return self._recorder.lost
 
@@ -51,9 +51,9 @@ class TimeFile:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._closing.set()
         self._thread.join()
@@ -88,18 +88,18 @@ class TimeFile:
             rows = []
             item(self._recorder)
         self._recorder.write(rows)
-        fault = self._recorder.fault
-        if fault is not None and not was_failing:
-            self._tell(f"cannot write {self.path}: {why(fault)}; the exchange goes on without")
-        elif fault is None and was_failing:
-            self._tell(f"{self.path} is written again; {self.lost} rows were lost")
+        error = self._recorder.fault
+        if error is not None and not was_failing:
+            self._notify(f"cannot write {self.path}: {why(error)}; the exchange goes on without")
+        elif error is None and was_failing:
+            self._notify(f"{self.path} is written again; {self.rows_lost} rows were lost")
 
 
 def _open_locked(path: Path) -> BinaryIO:
     try:
         file = path.open("a+b", buffering=0)
-    except OSError as fault:
-        raise UsageError(f"cannot write {path}: {why(fault)}; choose another --out") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {why(error)}; choose another --out") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,7 +10,7 @@ from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 from common.text import parse_line
 
 
-class Talker(Protocol):
+class ChatClient(Protocol):
     """What a conversation needs of a client."""
 
     async def who(self) -> list[str]:
@@ -35,7 +35,7 @@ class Talker(Protocol):
         """Say that one is done with these."""
 
 
-def read(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:
+def parse_input(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:
     """Return what `text` asks for, None where it is blank.
 
     Several lines, as one pastes them, are one message, and the first line says to whom: nothing
@@ -44,17 +44,17 @@ def read(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:
     if not text.strip():
         return None
     first, newline, rest = text.strip("\n").partition("\n")
-    asked = parse_line(first)
+    parsed = parse_line(first)
     if not newline:
-        return asked
-    match asked:
+        return parsed
+    match parsed:
         case Outgoing(content=content) | OutgoingBroadcast(content=content):
-            return structs.replace(asked, content=f"{content}\n{rest}".lstrip("\n"))
+            return structs.replace(parsed, content=f"{content}\n{rest}".lstrip("\n"))
         case Who() | Quit():
             return OutgoingBroadcast(f"{first}\n{rest}")
 
 
-async def deliver(message: Outgoing | OutgoingBroadcast, client: Talker) -> Receipt:
+async def send_message(message: Outgoing | OutgoingBroadcast, client: ChatClient) -> Receipt:
     """Send `message`; raises what the client raises."""
     match message:
         case Outgoing(to=to, content=content):

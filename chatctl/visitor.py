@@ -1,4 +1,4 @@
-"""What anyone may ask of a chatd, without a name, over a connection that comes back."""
+"""What anyone may ask of a chatd, without a name, over a connection that reconnects."""
 
 import itertools
 import math
@@ -14,11 +14,11 @@ from chatctl import window
 from chatctl.backoff import Backoff
 from chatctl.errors import ProtocolError
 from chatctl.events import Answer, Event, Probe
-from chatctl.feed import Feed
-from chatctl.inbox import LIMIT, Inbox
-from chatctl.introductions import Introductions, News
-from chatctl.link import Link
-from chatctl.session import Session
+from chatctl.feed import FeedSubscription
+from chatctl.inbox import LIMIT, EventQueue
+from chatctl.introductions import GroupSubscription, GroupUpdate
+from chatctl.link import ClientConnection
+from chatctl.session import ClientSession
 from common.addresses import HOST, PORT
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import History, HistoryPage
@@ -29,22 +29,22 @@ from common.timestamps import parse_time
 
 MAX_REQUESTS: Final = window.LIMIT
 
-_FAREWELL: Final = 2.0
+_QUIT_TIMEOUT: Final = 2.0
 
 
-class Options(TypedDict, total=False):
-    """What a visitor takes besides its server, which tells what each means."""
+class ClientOptions(TypedDict, total=False):
+    """What a client takes besides its server, which tells what each means."""
 
     connect_timeout: float
     answer_timeout: float | None
     reconnect_for: float
-    silence: float
-    inbox_limit: int
+    keepalive: float
+    max_queue: int
     max_requests: int
     backoff: Backoff | None
 
 
-class Visitor:
+class AnonymousClient:
     """A connection to a chatd; use it with `async with`.
 
     Every call may raise RefusedError (the server's `error`, with its `reason`), AnswerTimeoutError,
@@ -54,9 +54,9 @@ class Visitor:
     - `answer_timeout`: how long (s) a call waits for its answer, lost connections included;
       None waits for as long as it takes.
     - `reconnect_for`: how long (s) to try to get a lost connection back; 0 never tries.
-    - `silence`: after how long (s) without a byte the server is asked whether it is there; after
+    - `keepalive`: after how long (s) without a byte the server is asked whether it is there; after
       as long again the connection counts as lost.
-    - `inbox_limit`: events kept for `async for` before reading pauses.
+    - `max_queue`: events kept for `async for` before reading pauses.
     - `max_requests`: requests unanswered at once; more wait, and so do those that the server has
       no room for.
     """
@@ -69,22 +69,24 @@ class Visitor:
         connect_timeout: float = 5.0,
         answer_timeout: float | None = 10.0,
         reconnect_for: float = math.inf,
-        silence: float = 20.0,
-        inbox_limit: int = LIMIT,
+        keepalive: float = 20.0,
+        max_queue: int = LIMIT,
         max_requests: int = MAX_REQUESTS,
         backoff: Backoff | None = None,
     ) -> None:
-        async def dial() -> Link:
-            return await Link.open(host, port, connect_timeout, silence)
+        async def open_connection() -> ClientConnection:
+            return await ClientConnection.open(host, port, connect_timeout, keepalive)
 
         self.host = host
         self.port = port
         self._timeout = answer_timeout
-        self._inbox = Inbox[Event](inbox_limit)
-        self._session = Session(dial, self._inbox, backoff or Backoff(), reconnect_for)
-        self._window = window.Window(max_requests)
-        self._feed = Feed(self._session)
-        self._introductions = Introductions(self._session)
+        self._event_queue = EventQueue[Event](max_queue)
+        self._session = ClientSession(
+            open_connection, self._event_queue, backoff or Backoff(), reconnect_for
+        )
+        self._concurrency = window.ConcurrencyLimit(max_requests)
+        self._feed = FeedSubscription(self._session)
+        self._group_subscription = GroupSubscription(self._session)
         # A ref counts for ever, and for all clients with the same token: never the same twice.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
 
@@ -99,11 +101,11 @@ class Visitor:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
-        if failure is None:
+        if exc is None:
             await self.quit()
         else:
             await self._session.abort()
@@ -111,24 +113,24 @@ class Visitor:
     async def ping(self) -> Probe:
         """Measure the round trip and the clocks."""
         ref = next(self._refs)
-        pong, question = await self._session.ask(Ping(ref), ref, Pong, self._timeout)
+        pong, pending = await self._session.request(Ping(ref), ref, Pong, self._timeout)
         try:
             server_received, server_sent = parse_time(pong.received), parse_time(pong.sent)
-        except ValueError as fault:
-            raise ProtocolError(f"in pong: {fault}") from None
+        except ValueError as error:
+            raise ProtocolError(f"in pong: {error}") from None
         return Probe(
-            sent=question.written_wall,
+            sent=pending.written_wall,
             server_received=server_received,
             server_sent=server_sent,
-            received=question.answered_wall,
-            round_trip=(question.answered - question.written) / 1e9,
+            received=pending.answered_wall,
+            round_trip=(pending.answered_at - pending.written_at) / 1e9,
         )
 
     async def echo(self, content: Any) -> Any:
         """Return `content`, any JSON value, as it came back."""
         ref = next(self._refs)
         message = Echo(msgspec.Raw(msgspec.json.encode(content)), ref)
-        echo, _ = await self._session.ask(message, ref, Echo, self._timeout)
+        echo, _ = await self._session.request(message, ref, Echo, self._timeout)
         return msgspec.json.decode(echo.content or b"null")
 
     async def history_of(
@@ -138,9 +140,9 @@ class Visitor:
 
         The name is not taken: it may be in use elsewhere. Raises RefusedError: `unauthorized`.
         """
-        return await self._page(before, limit, name, token)
+        return await self._history_page(before, limit, name, token)
 
-    async def _page(
+    async def _history_page(
         self,
         before: int | None,
         limit: int,
@@ -149,7 +151,7 @@ class Visitor:
     ) -> HistoryPage:
         ref = next(self._refs)
         message = History(UNSET if before is None else before, limit, ref, name, token)
-        page, _ = await self._session.ask(message, ref, HistoryPage, self._timeout)
+        page, _ = await self._session.request(message, ref, HistoryPage, self._timeout)
         return page
 
     async def request(self, data: str) -> Answer:
@@ -158,14 +160,14 @@ class Visitor:
         The answer comes after a delay that the server draws, so ask many at once. When cancelled
         the answer is dropped. Raises RefusedError: `line_too_long`, before anything is sent.
         """
-        return await self._window.send(lambda: self._request(data))
+        return await self._concurrency.run(lambda: self._request(data))
 
     async def _request(self, data: str) -> Answer:
         ref = next(self._refs)
-        response, question = await self._session.ask(
+        response, pending = await self._session.request(
             Request(ref, data), ref, Response, self._timeout
         )
-        return Answer(response.data, question.wait)
+        return Answer(response.data, pending.wait)
 
     def subscribe(
         self,
@@ -186,8 +188,8 @@ class Visitor:
         if 0 < interval < 0.001:
             raise ValueError(f"interval is {interval} s; it is 0 or 0.001 to 3600")
         milliseconds = round(interval * 1_000)
-        order = Subscribe(topics or TOPICS, milliseconds, size, low, high, next(self._refs))
-        return self._feed.items(order, self._timeout)
+        request = Subscribe(topics or TOPICS, milliseconds, size, low, high, next(self._refs))
+        return self._feed.items(request, self._timeout)
 
     def report_block(self, count: int, seconds: float, *, interrupted: bool = False) -> None:
         """Tell the server that the last `count` messages of the feed took `seconds` (s)."""
@@ -195,7 +197,7 @@ class Visitor:
 
     def share(
         self, group: str, identity: str, *, port: int, size: int, digest: str
-    ) -> AsyncGenerator[News, None]:
+    ) -> AsyncGenerator[GroupUpdate, None]:
         """Enter a group of peers, and yield the whole of it, then who comes and goes.
 
         The others are told that something of `size` bytes and with `digest` is had at `port`, as
@@ -203,15 +205,15 @@ class Visitor:
         another ticket. Raises RefusedError: `name_taken` (see `suggestion`), `bad_field`,
         `too_many_requests`.
         """
-        wish = Share(group, identity, port, size, digest, presence=True, ref=next(self._refs))
-        return self._introductions.news(wish, self._timeout)
+        request = Share(group, identity, port, size, digest, presence=True, ref=next(self._refs))
+        return self._group_subscription.updates(request, self._timeout)
 
     async def peers(self, group: str) -> list[Peer]:
         """Return who is in a group, in the order in which they came."""
         ref = next(self._refs)
-        answer, _ = await self._session.ask(Peers(group, ref), ref, PeerList, self._timeout)
+        answer, _ = await self._session.request(Peers(group, ref), ref, PeerList, self._timeout)
         return answer.peers
 
     async def quit(self) -> None:
         """Say goodbye, take what is still on its way, and close; never raises."""
-        await self._session.leave(_FAREWELL)
+        await self._session.quit(_QUIT_TIMEOUT)

@@ -32,19 +32,19 @@ async def run(args: Namespace, settings: Settings) -> int:
     """Talk until the person leaves or the input ends."""
     import os
 
-    from chatctl.identities import Identities, default_directory
+    from chatctl.identities import Credentials, default_directory
 
     settings, name = _read_words(args.words, settings)
-    identities = Identities(settings.server, default_directory(os.environ))
+    credentials = Credentials(settings.server, default_directory(os.environ))
     if not args.json and _on_terminal():
         from chatctl import interactive
 
-        return await interactive.chat(settings, name, identities, agrees=args.suggested)
+        return await interactive.chat(settings, name, credentials, use_suggested=args.suggested)
     from chatctl import plain
-    from chatctl.report import JsonReport, PlainReport
+    from chatctl.report import JsonOutput, PlainOutput
 
-    report = JsonReport() if args.json else PlainReport()
-    return await plain.chat(settings, name, identities, report, agrees=args.suggested)
+    output = JsonOutput() if args.json else PlainOutput()
+    return await plain.chat(settings, name, credentials, output, use_suggested=args.suggested)
 
 
 def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:

@@ -10,7 +10,7 @@ from chatctl.settings import Settings
 
 if TYPE_CHECKING:
     from chatctl.past import Delivery
-    from chatctl.progress import Progress
+    from chatctl.progress import ProgressBar
 
 HELP: Final = "print all that you may see in the log, for import or jq"
 EXAMPLE: Final = "chatctl export --as ann > ann.ndjson"
@@ -24,14 +24,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 async def run(args: Namespace, settings: Settings) -> int:
     """Collect the whole log, then print it: what comes out is all of it, or nothing."""
     from chatctl import past
-    from chatctl.oneshot import looking_back
+    from chatctl.oneshot import history_session
     from chatctl.output import print_lines, say
-    from chatctl.progress import Progress
+    from chatctl.progress import ProgressBar
 
-    with past.Spool() as spool:
-        async with looking_back(settings, args.name_given) as client:
-            with Progress(None) as progress:
-                await spool.fill(_counted(past.pages(client), progress), past.everything())
+    with past.ReverseSpool() as spool:
+        async with history_session(settings, args.name_given) as client:
+            with ProgressBar(None) as progress:
+                await spool.fill(_counted(past.pages(client), progress), past.accept_all())
         for page in spool:
             print_lines(page)
         say(f"{spool.count} messages")
@@ -39,7 +39,7 @@ async def run(args: Namespace, settings: Settings) -> int:
 
 
 async def _counted(
-    pages: "AsyncIterator[list[Delivery]]", progress: "Progress"
+    pages: "AsyncIterator[list[Delivery]]", progress: "ProgressBar"
 ) -> "AsyncIterator[list[Delivery]]":
     async for page in pages:
         progress.advance(len(page))

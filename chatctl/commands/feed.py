@@ -10,10 +10,10 @@ from chatctl.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from chatctl.blocks import Blocks
+    from chatctl.blocks import BlockTimer
     from chatctl.client import Client
     from chatctl.feed import Item
-    from chatctl.feedview import View
+    from chatctl.feedview import FeedView
 
 HELP: Final = "print random users and arrays, and time blocks of them"
 EXAMPLE: Final = """\
@@ -21,7 +21,7 @@ chatctl feed --topic user --interval 200ms --block 7
          chatctl feed --interval 0 --count 100000 --json > feed.ndjson"""
 
 _MAX_SIZE: Final = 1_000
-_SAFE: Final = 2**53 - 1
+_MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -47,8 +47,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     for name, range_, default, text in (
         ("size", (1, _MAX_SIZE), 10, "numbers in an array, 1 to 1000"),
-        ("low", (-_SAFE, _SAFE), 0, "smallest number"),
-        ("high", (-_SAFE, _SAFE), 100, "largest number"),
+        ("low", (-_MAX_SAFE_INTEGER, _MAX_SAFE_INTEGER), 0, "smallest number"),
+        ("high", (-_MAX_SAFE_INTEGER, _MAX_SAFE_INTEGER), 100, "largest number"),
     ):
         parser.add_argument(
             f"--{name}",
@@ -67,10 +67,10 @@ async def run(args: Namespace, settings: Settings) -> int:
     import time
     from contextlib import suppress
 
-    from chatctl.blocks import Blocks
+    from chatctl.blocks import BlockTimer
     from chatctl.client import Reconnecting
     from chatctl.events import Event
-    from chatctl.oneshot import connect, tell
+    from chatctl.oneshot import connect, print_events
     from chatctl.output import say
     from common.units import format_duration
 
@@ -78,21 +78,21 @@ async def run(args: Namespace, settings: Settings) -> int:
 
     def notice(event: Event) -> None:
         if isinstance(event, Reconnecting):
-            blocks.lost()
+            timer.connection_lost()
 
     async with connect(settings, reconnect_for=math.inf) as client:
         feed = _subscribe(client, args)
         say(f"listening to {settings.server}; Ctrl-C ends it")
         began = time.monotonic()
-        blocks = Blocks(args.block, began)
-        telling = asyncio.create_task(tell(client, notice))
+        timer = BlockTimer(args.block, began)
+        printing = asyncio.create_task(print_events(client, notice))
         try:
             with suppress(asyncio.CancelledError):  # Ctrl-C
-                await _follow(feed, client, args, blocks, view)
+                await _follow(feed, client, args, timer, view)
         finally:
-            telling.cancel()
+            printing.cancel()
     took = format_duration(round(time.monotonic() - began, 3))
-    say(f"{blocks.total} received in {took}, whole blocks: {blocks.whole}; goodbye")
+    say(f"{timer.total} received in {took}, whole blocks: {timer.complete}; goodbye")
     return Exit.OK
 
 
@@ -100,16 +100,16 @@ def _subscribe(client: "Client", args: Namespace) -> "AsyncGenerator[Item, None]
     arrays = {"size": args.size, "low": args.low, "high": args.high}
     try:
         return client.subscribe(*args.topic or (), interval=args.interval, **arrays)
-    except ValueError as fault:
-        raise UsageError(str(fault)) from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 async def _follow(
     feed: "AsyncGenerator[Item, None]",
     client: "Client",
     args: Namespace,
-    blocks: "Blocks",
-    view: "View",
+    timer: "BlockTimer",
+    view: "FeedView",
 ) -> None:
     import time
     from contextlib import aclosing
@@ -117,12 +117,12 @@ async def _follow(
     async with aclosing(feed):
         async for item in feed:
             received = time.time_ns()
-            block = blocks.take(item.n, time.monotonic())
+            block = timer.count(item.n, time.monotonic())
             view.item(item, received)
             if block is not None:
                 client.report_block(block.count, block.seconds, interrupted=block.interrupted)
-                view.block(blocks.whole, block, received)
-            if blocks.total == args.count:
+                view.block(timer.complete, block, received)
+            if timer.total == args.count:
                 return
 
 
@@ -133,11 +133,11 @@ def _interval(text: str) -> float:
     return seconds
 
 
-def _view(args: Namespace) -> "View":
+def _view(args: Namespace) -> "FeedView":
     import sys
 
-    from chatctl.feedview import Lines, Panels, Records
+    from chatctl.feedview import FeedPanels, FeedRecords, FeedText
 
     if args.json:
-        return Records()
-    return Panels() if sys.stdout.isatty() else Lines()
+        return FeedRecords()
+    return FeedPanels() if sys.stdout.isatty() else FeedText()

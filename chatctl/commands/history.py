@@ -45,22 +45,22 @@ async def run(args: Namespace, settings: Settings) -> int:
     import msgspec
 
     from chatctl import past
-    from chatctl.oneshot import looking_back
+    from chatctl.oneshot import history_session
     from chatctl.output import print_line, print_lines
 
-    most = args.limit or (LIMIT if args.since is None else sys.maxsize)
+    limit = args.limit or (LIMIT if args.since is None else sys.maxsize)
     oldest_ns = 0 if args.since is None else time.time_ns() - int(args.since * 1e9)
-    with past.Spool() as spool:
-        async with looking_back(settings, args.name_given) as client:
-            me, accepts, size = client.name, past.everything(), min(most, past.PAGE)
+    with past.ReverseSpool() as spool:
+        async with history_session(settings, args.name_given) as client:
+            own_name, matches, size = client.name, past.accept_all(), min(limit, past.PAGE)
             if args.other is not None:
-                accepts, size = past.between(me, args.other), past.PAGE
-            await spool.fill(past.pages(client, args.before, size), accepts, oldest_ns, most)
+                matches, size = past.between(own_name, args.other), past.PAGE
+            await spool.fill(past.pages(client, args.before, size), matches, oldest_ns, limit)
         decode = msgspec.json.Decoder(past.Delivery).decode_lines
         for page in spool:
             if args.json:
                 print_lines(page)
             else:
                 for message in decode(page):
-                    print_line(past.line(message, me))
+                    print_line(past.format_message(message, own_name))
     return Exit.OK

@@ -24,29 +24,29 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Send the file; tell each line that failed, and at the end a summary."""
-    from chatctl.importing import Imported, Reader, Summary, send_file
-    from chatctl.oneshot import signed_in
+    """Send the file; report each line that failed, and at the end a summary."""
+    from chatctl.importing import Imported, ImportReader, ImportSummary, send_file
+    from chatctl.oneshot import login_session
     from chatctl.output import say
-    from chatctl.progress import Progress, count_lines
+    from chatctl.progress import ProgressBar, count_lines
     from chatctl.stdin import open_to_read, read_lines
     from common.text import visible
 
     source = 0 if args.file is None else open_to_read(args.file)
     lines = read_lines(source, args.file or "standard input")
-    summary = Summary()
-    with Progress(count_lines(source)) as progress:
+    summary = ImportSummary()
+    with ProgressBar(count_lines(source)) as progress:
 
-        def report(line: int, outcome: "Imported | ClientError | None") -> None:
+        def report(line: int, result: "Imported | ClientError | None") -> None:
             progress.advance()
-            if isinstance(outcome, ClientError):
-                say(f"line {line}: {visible(str(outcome))}")
-            elif args.json and outcome is not None:
-                progress.print_line(outcome.to_json())
+            if isinstance(result, ClientError):
+                say(f"line {line}: {visible(str(result))}")
+            elif args.json and result is not None:
+                progress.print_line(result.to_json())
 
-        async with signed_in(settings, args.name_given, exactly=True) as client:
+        async with login_session(settings, args.name_given, exactly=True) as client:
             try:
-                await send_file(lines, Reader(client.name), client, summary, report)
+                await send_file(lines, ImportReader(client.name), client, summary, report)
             except BaseException:
                 say(f"{summary}; the same command goes on from there")
                 raise

@@ -38,9 +38,9 @@ async def run(args: Namespace, settings: Settings) -> int:
 
     from chatctl.oneshot import connect
     from chatctl.output import print_json, print_line, say
-    from chatctl.pinging import Reply, Summary
+    from chatctl.pinging import PingResult, PingSummary
 
-    def show(record: Reply | Summary) -> None:
+    def show(record: PingResult | PingSummary) -> None:
         if args.json:
             print_json(record)
         else:
@@ -57,15 +57,15 @@ async def run(args: Namespace, settings: Settings) -> int:
                 sent = seq
                 try:
                     probes.append(await client.ping())
-                except AnswerTimeoutError as failure:
-                    say(f"seq={seq}: {failure}")
+                except AnswerTimeoutError as error:
+                    say(f"seq={seq}: {error}")
                 else:
-                    show(Reply.of(seq, probes[-1]))
+                    show(PingResult.of(seq, probes[-1]))
                 # After a stall the pace starts anew; a burst would measure itself.
                 due = max(due + args.interval, time.monotonic())
         finally:
             if probes:
-                show(Summary.of(sent, probes))
+                show(PingSummary.of(sent, probes))
     if not probes:
         raise AnswerTimeoutError(f"{settings.server} answered none of {sent} pings")
     return Exit.OK

@@ -14,7 +14,7 @@ chatctl request 'Hub&&name&&qwe&&' 'Device&&id&&234&&'
          chatctl request --json < requests.txt     one a line"""
 
 CONCURRENCY: Final = 10_000
-"""What a server takes from one connection unless it was told otherwise."""
+"""What a server takes from one connection unless it is configured otherwise."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,39 +37,39 @@ async def run(args: Namespace, settings: Settings) -> int:
     """Send all requests at once, print each answer as it comes, and at the end a summary."""
     import asyncio
 
-    from chatctl.oneshot import connect, tell
+    from chatctl.oneshot import connect, print_events
     from chatctl.output import say
-    from chatctl.progress import Progress
-    from chatctl.requesting import Outcome, Summary, send_requests
+    from chatctl.progress import ProgressBar
+    from chatctl.requesting import RequestResult, RequestSummary, send_requests
 
     source = _open(args)
-    summary = Summary()
-    with Progress(len(args.texts) or None) as progress:
+    summary = RequestSummary()
+    with ProgressBar(len(args.texts) or None) as progress:
 
         async def texts() -> AsyncIterator[str]:
             async for text in source:
                 yield text
-            progress.expect(summary.sent)
+            progress.set_total(summary.sent)
 
-        def report(outcome: Outcome) -> None:
+        def report(result: RequestResult) -> None:
             progress.advance()
             if args.json:
-                progress.print_line(outcome.to_json())
-            elif outcome.error:
-                say(str(outcome))
+                progress.print_line(result.to_json())
+            elif result.error:
+                say(str(result))
             else:
-                progress.print_line(str(outcome))
+                progress.print_line(str(result))
 
         async with connect(settings, max_requests=args.concurrency) as client:
-            telling = asyncio.create_task(tell(client))
+            printing = asyncio.create_task(print_events(client))
             try:
                 await send_requests(texts(), client.request, report, summary, args.concurrency)
-            except ClientError as failure:
+            except ClientError as error:
                 if not summary.answered:
                     raise
-                raise PartialError(str(failure)) from failure
+                raise PartialError(str(error)) from error
             finally:
-                telling.cancel()
+                printing.cancel()
                 say(str(summary))
     return summary.exit_code
 

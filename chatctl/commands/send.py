@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Send the words, or the lines of standard input."""
-    from chatctl.oneshot import signed_in
+    from chatctl.oneshot import login_session
     from chatctl.output import print_json
     from chatctl.pipeline import send_lines
     from chatctl.stdin import read_lines
@@ -38,7 +38,7 @@ async def run(args: Namespace, settings: Settings) -> int:
         if args.json:
             print_json(_record(args.to, receipt))
 
-    async with signed_in(settings, args.name_given) as client:
+    async with login_session(settings, args.name_given) as client:
 
         async def send(text: str) -> "Receipt":
             return await (client.broadcast(text) if args.to == "*" else client.send(args.to, text))

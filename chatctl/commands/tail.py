@@ -25,24 +25,24 @@ async def run(args: Namespace, settings: Settings) -> int:
     import math
 
     from chatctl.client import Incoming, IncomingBroadcast
-    from chatctl.oneshot import reading
+    from chatctl.oneshot import reading_session
     from chatctl.output import print_json, print_line, say
     from chatctl.talk import describe
     from common.text import render
 
-    left = math.inf if args.count is None else args.count
-    async with reading(settings, args.name_given) as client:
+    remaining = math.inf if args.count is None else args.count
+    async with reading_session(settings, args.name_given) as client:
         say(f"listening on {settings.server} as {client.name}")
         async for event in client:
             if not isinstance(event, Incoming | IncomingBroadcast):
-                if remark := describe(event):
-                    say(remark)
+                if sentence := describe(event):
+                    say(sentence)
                 continue
             if args.json:
                 print_json(event)
             else:
                 print_line(str(render(event)))
-            left -= 1
-            if left == 0:
+            remaining -= 1
+            if remaining == 0:
                 break
     return Exit.OK

@@ -12,8 +12,8 @@ from chatctl.settings import Settings
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from chatctl.display import Display
-    from chatctl.measuring import Wish
+    from chatctl.display import ProgressDisplay
+    from chatctl.measuring import ExchangeOptions
 
 HELP: Final = "exchange timestamps and measure delay and clocks"
 USAGE: Final = "chatctl timestamp [OPTIONS]"
@@ -59,21 +59,23 @@ def new_event_loop() -> "AbstractEventLoop":
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Exchange, or read a file, and print what that tells."""
+    """Exchange, or read a file, and print what that shows."""
     from chatctl.figures import render_report
-    from chatctl.measuring import Wish, measure
+    from chatctl.measuring import ExchangeOptions, measure
     from chatctl.output import print_json, print_line
 
     if args.analyze:
         return _analyze(args)
 
-    wish = Wish.check(settings.name if args.id is None else args.id, args.interval, args.duration)
+    exchange = ExchangeOptions.parse(
+        settings.name if args.id is None else args.id, args.interval, args.duration
+    )
     if args.plot:
         from chatctl import plot
 
         plot.check(args.plot)
-    file = _file(wish.id, args.out)
-    record, report = await measure(wish, file, settings, _display(args, wish))
+    file = _file(exchange.id, args.out)
+    record, report = await measure(exchange, file, settings, _display(args, exchange))
     if record.sent_ns:
         if args.json:
             print_json(report)
@@ -86,7 +88,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     if args.share and record.sent_ns:
         from chatctl.sharing.wish import Wish as Sharing
 
-        sharing = Sharing(args.share, wish.id, [file], share.terms(args))
+        sharing = Sharing(args.share, exchange.id, [file], share.terms(args))
         await share.swap(sharing, settings, as_json=args.json)
     if shortfalls := list(report.shortfalls()):
         raise PartialError("; ".join(shortfalls))
@@ -107,17 +109,17 @@ def _analyze(args: Namespace) -> int:
     return Exit.OK
 
 
-def _display(args: Namespace, wish: "Wish") -> "Display":
+def _display(args: Namespace, exchange: "ExchangeOptions") -> "ProgressDisplay":
     """Return who shows how it goes: lines where asked for, a bar where there is a terminal."""
     import sys
 
-    from chatctl.display import Bar, Display, Lines
+    from chatctl.display import ProgressDisplay, StatusBar, StatusLines
 
     if args.live:
-        return Lines(as_json=args.json)
+        return StatusLines(as_json=args.json)
     if sys.stderr.isatty():
-        return Bar(f"exchange {wish.id}", wish.interval_ns)
-    return Display()
+        return StatusBar(f"exchange {exchange.id}", exchange.interval_ns)
+    return ProgressDisplay()
 
 
 def _file(identity: str, out: Path | None) -> Path:

@@ -19,10 +19,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Print the names."""
-    from chatctl.oneshot import signed_in
+    from chatctl.oneshot import login_session
     from chatctl.output import print_json, print_line
 
-    async with signed_in(settings, args.name_given) as client:
+    async with login_session(settings, args.name_given) as client:
         for name in await client.who():
             if name == client.name:
                 continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatctl.client import Client
 from chatctl.errors import ClientError
-from chatctl.oneshot import tell
+from chatctl.oneshot import print_events
 from chatctl.output import say
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def introduced(run: "Run", client: Client) -> AsyncIterator[None]:
             # The others are known, and the server has no part in what they exchange.
             say(f"{failure}; going on without the server")
 
-    tasks = [asyncio.create_task(listen_on()), asyncio.create_task(tell(client))]
+    tasks = [asyncio.create_task(listen_on()), asyncio.create_task(print_events(client))]
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from chatctl.client import PeerLeft, PeerList
-from chatctl.introductions import News
+from chatctl.introductions import GroupUpdate
 from chatctl.oneshot import connect
 from chatctl.settings import Settings
 from chatctl.sharing import events
@@ -131,7 +131,7 @@ class Run:
         await self._door.close()
         self.swap.close()
 
-    def hear(self, news: News, server: str) -> None:
+    def hear(self, news: GroupUpdate, server: str) -> None:
         """Take what the server, at the host `server`, tells of the group."""
         match news:
             case PeerList(peers=peers, ticket=ticket):

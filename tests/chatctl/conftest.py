@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatctl import settings
-from tests.chatctl.scripted import Server, scripted
+from tests.chatctl.scripted import ScriptedServer, scripted
 from tests.e2e.daemon import Daemon
 
 
@@ -20,7 +20,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
+async def server() -> AsyncIterator[ScriptedServer]:
     """A server that does what the test says."""
     async with scripted() as running:
         yield running

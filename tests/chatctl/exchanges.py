@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from chatctl.outcome import Report
+from chatctl.outcome import ExchangeReport
 from chatctl.run import Outage, ServerCounts
 from common.clock.analysis import analyze
 from common.exchange import Arrival, Exchange
@@ -29,7 +29,7 @@ def exchange(count: int = 100) -> Exchange:
     return record
 
 
-def report(record: Exchange | None = None, **changes: Any) -> Report:
+def report(record: Exchange | None = None, **changes: Any) -> ExchangeReport:
     """Return the report of a run in which all went well, but for `changes`."""
     record = record or exchange()
     fields: dict[str, Any] = {
@@ -45,7 +45,7 @@ def report(record: Exchange | None = None, **changes: Any) -> Report:
         "server_counts": ServerCounts(record.expected, record.expected),
         "analysis": analyze(record),
     }
-    return Report(**fields | changes)
+    return ExchangeReport(**fields | changes)
 
 
 OUTAGE: Final = Outage(EPOCH + 300 * MS, 1_500 * MS, "the server stops")

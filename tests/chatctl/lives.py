@@ -1,4 +1,4 @@
-"""Clients that live one after the other under one name, with a state that outlives them."""
+"""Clients that run one after the other under one name, with a state that outlives them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,41 +7,43 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from chatctl.client import Client
-from tests.chatctl.scripted import Peer, Server
+from tests.chatctl.scripted import ScriptedServer, ServerConnection
 
 
-class Killed(BaseException):
-    """The program ends in the middle of something."""
+class ProcessKilledError(BaseException):
+    """The program is killed in the middle of something."""
 
 
-Life: TypeAlias = Callable[[Client, Peer, dict[str, Any]], Awaitable[None]]
+Program: TypeAlias = Callable[[Client, ServerConnection, dict[str, Any]], Awaitable[None]]
 
 
-async def live(
-    server: Server,
+async def run_client(
+    server: ScriptedServer,
     state: Path,
-    life: Life,
+    program: Program,
     *,
     welcome: dict[str, Any] | None = None,
     hello: dict[str, Any] | None = None,
     **options: Any,
 ) -> None:
-    """Be ann for as long as `life` takes; it gets the client, the server's end and the hello."""
-    with suppress(Killed):
+    """Be ann for as long as `program` takes; it gets the client, the server's end and the hello."""
+    with suppress(ProcessKilledError):
         async with server.client(state=state, **options) as client:
-            peer = await server.accept()
-            welcoming = asyncio.create_task(peer.welcome(**(welcome or {})))
+            connection = await server.accept()
+            welcoming = asyncio.create_task(connection.welcome(**(welcome or {})))
             await client.hello("ann", **(hello or {}))
-            await life(client, peer, await welcoming)
+            await program(client, connection, await welcoming)
 
 
-async def die_with_an_open_question(client: Client, peer: Peer, _: dict[str, Any]) -> None:
+async def leave_one_unacknowledged(
+    client: Client, connection: ServerConnection, _: dict[str, Any]
+) -> None:
     """Send two messages of which the first is acknowledged, and be killed."""
     first = asyncio.create_task(client.send("bob", "one", ref="r1"))
     second = asyncio.create_task(client.broadcast("two", ref="r2"))
-    await peer.expect("outgoing")
-    await peer.expect("outgoing_broadcast")
-    peer.say("ack", id=1, ref="r1")
+    await connection.expect("outgoing")
+    await connection.expect("outgoing_broadcast")
+    connection.send("ack", id=1, ref="r1")
     await first
     second.cancel()
-    raise Killed
+    raise ProcessKilledError

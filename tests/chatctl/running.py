@@ -13,14 +13,14 @@ PATIENCE: Final = 60.0
 _CHATCTL: Final = (sys.executable, "-W", "error", "-m", "chatctl")
 
 
-class Server(Protocol):
+class ServerAddress(Protocol):
     """Where a command is to connect to."""
 
     host: str
     port: int
 
 
-class Outcome(NamedTuple):
+class CommandResult(NamedTuple):
     """What a command left behind."""
 
     code: int
@@ -28,7 +28,9 @@ class Outcome(NamedTuple):
     err: str
 
 
-def run(*arguments: str, daemon: Server | None = None, stdin: str | bytes = "") -> Outcome:
+def run(
+    *arguments: str, daemon: ServerAddress | None = None, stdin: str | bytes = ""
+) -> CommandResult:
     """Run a command to its end."""
     done = subprocess.run(
         [*_CHATCTL, *arguments],
@@ -38,11 +40,13 @@ def run(*arguments: str, daemon: Server | None = None, stdin: str | bytes = "") 
         timeout=PATIENCE,
         check=False,
     )
-    return Outcome(done.returncode, done.stdout.decode(), _said(done.stderr.decode()))
+    return CommandResult(
+        done.returncode, done.stdout.decode(), _without_asyncio_remarks(done.stderr.decode())
+    )
 
 
 def begin(
-    *arguments: str, daemon: Server, stdout: int | IO[bytes] = subprocess.PIPE
+    *arguments: str, daemon: ServerAddress, stdout: int | IO[bytes] = subprocess.PIPE
 ) -> subprocess.Popen[str]:
     """Start a command; its first word on stderr says that it is ready."""
     return subprocess.Popen(
@@ -55,10 +59,10 @@ def begin(
     )
 
 
-def finish(command: subprocess.Popen[str]) -> Outcome:
+def finish(command: subprocess.Popen[str]) -> CommandResult:
     """Wait for the end of a command that was begun."""
     out, err = command.communicate(timeout=PATIENCE)
-    return Outcome(command.returncode, out, _said(err))
+    return CommandResult(command.returncode, out, _without_asyncio_remarks(err))
 
 
 def token_in(state: Path) -> str:
@@ -67,13 +71,13 @@ def token_in(state: Path) -> str:
     return token.read_text().strip()
 
 
-def _environment(daemon: Server | None) -> dict[str, str]:
+def _environment(daemon: ServerAddress | None) -> dict[str, str]:
     if daemon is None:
         return dict(os.environ)
     return {**os.environ, "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}
 
 
-def _said(err: str) -> str:
+def _without_asyncio_remarks(err: str) -> str:
     """Return what the command said, without asyncio's remarks that the machine is busy."""
     return "".join(
         line for line in err.splitlines(keepends=True) if not line.startswith("Executing <")

@@ -16,36 +16,36 @@ PATIENCE: Final = 60.0
 T = TypeVar("T")
 
 
-class Peer:
-    """The server's end of one connection; it hangs up on `quit` unless told otherwise."""
+class ServerConnection:
+    """The server's end of one connection; it closes on `quit` unless set otherwise."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self.hangs_up_on_quit = True
+        self.closes_on_quit = True
         self._writer = writer
-        self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def listen(self, reader: asyncio.StreamReader) -> None:
-        """Take what the client says until it ends."""
+        """Read what the client sends until it ends."""
         with suppress(ConnectionError):
             while line := await reader.readline():
                 message = json.loads(line)
-                self._heard.put_nowait(message)
-                if message == {"code": "quit"} and self.hangs_up_on_quit:
-                    self.hang_up()
-        self._heard.put_nowait({})
+                self._received.put_nowait(message)
+                if message == {"code": "quit"} and self.closes_on_quit:
+                    self.close()
+        self._received.put_nowait({})
 
-    async def hear(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         """Return the next message; {} at the end."""
         async with asyncio.timeout(PATIENCE):
-            return await self._heard.get()
+            return await self._received.get()
 
     async def expect(self, code: str) -> dict[str, Any]:
         """Return the next message, which must have this code."""
-        message = await self.hear()
+        message = await self.receive()
         assert message.get("code") == code, message
         return message
 
-    def say(self, code: str, **fields: Any) -> None:
+    def send(self, code: str, **fields: Any) -> None:
         """Send one message."""
         self.write(json.dumps({"code": code, **fields}).encode() + b"\n")
 
@@ -56,28 +56,28 @@ class Peer:
     def deliver(self, *ids: int) -> None:
         """Send a broadcast for each id."""
         for number in ids:
-            self.say("incoming_broadcast", **{"from": "bob"}, content=f"m{number}", id=number)
+            self.send("incoming_broadcast", **{"from": "bob"}, content=f"m{number}", id=number)
 
     async def welcome(self, log: str = "log-1", **fields: Any) -> dict[str, Any]:
         """Expect a hello, accept it and return it."""
         hello = await self.expect("hello")
         fields = {"version": 1, "name": hello["name"], "token": hello["token"], "last": 0} | fields
-        self.say("welcome", log=log, **fields)
+        self.send("welcome", log=log, **fields)
         return hello
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Close the connection once all is written."""
         self._writer.close()
 
 
-class Server:
+class ScriptedServer:
     """Accepts connections; each is waited for with `accept`."""
 
     def __init__(self) -> None:
         self.accepted = 0
         self.port = 0
-        self._peers: asyncio.Queue[Peer] = asyncio.Queue()
-        self._open: list[Peer] = []
+        self._connections: asyncio.Queue[ServerConnection] = asyncio.Queue()
+        self._open: list[ServerConnection] = []
         self._server: asyncio.Server | None = None
         self._reserving = ExitStack()
 
@@ -85,19 +85,19 @@ class Server:
         """Begin, on the same port as before if there was one."""
         if not self.port:
             self.port = self._reserving.enter_context(reserve_port())
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port)
 
-    async def accept(self) -> Peer:
+    async def accept(self) -> ServerConnection:
         """Return the next connection."""
         async with asyncio.timeout(PATIENCE):
-            return await self._peers.get()
+            return await self._connections.get()
 
     def close(self) -> None:
-        """Stop accepting, and hang up on everyone."""
+        """Stop accepting, and close every connection."""
         assert self._server is not None
         self._server.close()
-        for peer in self._open:
-            peer.hang_up()
+        for connection in self._open:
+            connection.close()
 
     def release(self) -> None:
         """Give the port back; nobody listens on it again."""
@@ -108,18 +108,20 @@ class Server:
         """Return a client for this server that comes back without waiting."""
         return Client("127.0.0.1", self.port, **{"backoff": Backoff(base=0.0)} | options)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _on_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.accepted += 1
-        peer = Peer(writer)
-        self._open.append(peer)
-        self._peers.put_nowait(peer)
-        await peer.listen(reader)
+        connection = ServerConnection(writer)
+        self._open.append(connection)
+        self._connections.put_nowait(connection)
+        await connection.listen(reader)
 
 
 @asynccontextmanager
-async def scripted() -> AsyncIterator[Server]:
+async def scripted() -> AsyncIterator[ScriptedServer]:
     """Run a server for the time of a test."""
-    server = Server()
+    server = ScriptedServer()
     await server.listen()
     try:
         yield server
@@ -127,18 +129,18 @@ async def scripted() -> AsyncIterator[Server]:
         server.release()
 
 
-async def both(call: Coroutine[Any, Any, T], script: Coroutine[Any, Any, Any]) -> T:
+async def run_both(call: Coroutine[Any, Any, T], script: Coroutine[Any, Any, Any]) -> T:
     """Run a client's call beside what the server does about it; return the call's result."""
     calling = asyncio.create_task(call)
     await script
     return await calling
 
 
-async def sign_in(server: Server, client: Client, **welcome: Any) -> Peer:
-    """Have `client` say hello as ann, and return the server's end."""
-    peer = await server.accept()
-    await both(client.hello("ann"), peer.welcome(**welcome))
-    return peer
+async def log_in(server: ScriptedServer, client: Client, **welcome: Any) -> ServerConnection:
+    """Have `client` log in as ann, and return the server's end."""
+    connection = await server.accept()
+    await run_both(client.hello("ann"), connection.welcome(**welcome))
+    return connection
 
 
 async def next_event(client: Client) -> Any:

@@ -18,7 +18,7 @@ from tests.e2e.daemon import Daemon
 
 
 class Proxy:
-    """Stands between clients and a daemon, and cuts their connections when told to."""
+    """Stands between clients and a daemon, and drops their connections on demand."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
@@ -29,7 +29,7 @@ class Proxy:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1")
         self.port: int = self._server.sockets[0].getsockname()[1]
 
-    def cut(self) -> None:
+    def drop_connections(self) -> None:
         """Drop every connection, with whatever is on its way."""
         for writer in self._writers:
             writer.transport.abort()
@@ -37,7 +37,7 @@ class Proxy:
 
     async def close(self) -> None:
         self._server.close()
-        self.cut()
+        self.drop_connections()
         await asyncio.gather(*self._pipes)
 
     def client(self) -> Client:
@@ -45,9 +45,9 @@ class Proxy:
         return Client("127.0.0.1", self.port, backoff=backoff, answer_timeout=PATIENCE)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection(*self._daemon.address)
-        self._writers |= {writer, there[1]}
-        for source, sink in ((reader, there[1]), (there[0], writer)):
+        upstream = await asyncio.open_connection(*self._daemon.address)
+        self._writers |= {writer, upstream[1]}
+        for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
             self._pipes.add(asyncio.create_task(pipe(source, sink)))
 
 
@@ -103,7 +103,7 @@ async def test_every_message_arrives_once_and_in_order_however_often_the_connect
         for start in range(0, len(texts), 20):
             batch = [asyncio.create_task(sender.broadcast(t)) for t in texts[start : start + 20]]
             await asyncio.wait(batch, return_when=asyncio.FIRST_COMPLETED)
-            proxy.cut()
+            proxy.drop_connections()
             receipts = await asyncio.gather(*batch)
             assert len({receipt.id for receipt in receipts}) == 20
 
@@ -117,7 +117,7 @@ async def test_what_was_said_while_one_was_away_is_there_when_one_comes_back(
         await away.hello("away")
         await here.hello("here")
 
-        proxy.cut()
+        proxy.drop_connections()
         await here.send("away", "you missed this")
 
         assert await next_contents(away, 1) == ["you missed this"]
@@ -129,7 +129,7 @@ async def test_a_program_that_reads_late_gets_all_in_order(daemon: Daemon) -> No
     texts = [f"{number:0200}" for number in range(1_000)]
     async with (
         Client(*daemon.address) as sender,
-        Client(*daemon.address, inbox_limit=32) as late,
+        Client(*daemon.address, max_queue=32) as late,
     ):
         await sender.hello("busy")
         await late.hello("late")
@@ -141,21 +141,21 @@ async def test_a_program_that_reads_late_gets_all_in_order(daemon: Daemon) -> No
 
 
 async def test_a_program_may_answer_from_inside_its_own_loop(daemon: Daemon) -> None:
-    async with Client(*daemon.address) as asker, Client(*daemon.address, inbox_limit=2) as parrot:
-        await asker.hello("asker")
-        await parrot.hello("parrot")
+    async with Client(*daemon.address) as sender, Client(*daemon.address, max_queue=2) as replier:
+        await sender.hello("asker")
+        await replier.hello("parrot")
 
         async def repeat() -> None:
-            async for event in parrot:
+            async for event in replier:
                 if isinstance(event, Incoming):
-                    await parrot.send(event.author, event.content)
+                    await replier.send(event.author, event.content)
 
         repeating = asyncio.create_task(repeat())
         texts = [str(number) for number in range(300)]
-        hearing = asyncio.create_task(next_contents(asker, len(texts)))
-        await asyncio.gather(*(asker.send("parrot", text) for text in texts))
+        replies = asyncio.create_task(next_contents(sender, len(texts)))
+        await asyncio.gather(*(sender.send("parrot", text) for text in texts))
 
-        assert await hearing == texts
+        assert await replies == texts
         repeating.cancel()
         await asyncio.wait([repeating])
 
@@ -170,24 +170,24 @@ async def test_presence_is_shown_to_who_asked_for_it(daemon: Daemon) -> None:
         assert await next_event(watcher) == Left("guest")
 
 
-async def test_the_newer_sign_in_wins_and_the_older_one_is_told(daemon: Daemon) -> None:
+async def test_the_newer_sign_in_wins_and_the_older_one_is_notified(daemon: Daemon) -> None:
     async with Client(*daemon.address) as older, Client(*daemon.address) as newer:
         await older.hello("gina")
         await newer.hello("gina", token=older.token)
 
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await next_event(older)
 
-        assert refusal.value.reason == "replaced"
+        assert error.value.reason == "replaced"
         assert (await newer.who()).count("gina") == 1
 
 
 async def test_a_taken_name_comes_with_a_suggestion_that_is_free(daemon: Daemon) -> None:
     async with Client(*daemon.address) as first, Client(*daemon.address) as second:
         await first.hello("hugo")
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await second.hello("hugo")
-        suggestion = refusal.value.suggestion
+        suggestion = error.value.suggestion
         assert suggestion is not None
 
         await second.hello(suggestion)
@@ -196,11 +196,11 @@ async def test_a_taken_name_comes_with_a_suggestion_that_is_free(daemon: Daemon)
 
 
 async def test_ping_and_echo_need_no_name(daemon: Daemon) -> None:
-    async with Client(*daemon.address) as stranger:
-        probe = await stranger.ping()
+    async with Client(*daemon.address) as anonymous:
+        probe = await anonymous.ping()
         # Both clocks are this machine's, written in whole microseconds.
         assert abs(probe.offset) <= probe.delay / 2 + 2e-6
-        assert await stranger.echo({"a": [1, 2.5, None, "ä"]}) == {"a": [1, 2.5, None, "ä"]}
+        assert await anonymous.echo({"a": [1, 2.5, None, "ä"]}) == {"a": [1, 2.5, None, "ä"]}
 
 
 async def test_a_server_that_starts_again_has_us_back(tmp_path: Path, reserved_port: int) -> None:

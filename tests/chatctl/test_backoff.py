@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from chatctl.backoff import Backoff
 
 
-class Highest(random.Random):
+class HighestRandom(random.Random):
     """Always draws the upper end."""
 
     def uniform(self, a: float, b: float) -> float:
         return b
 
 
-class Lowest(random.Random):
+class LowestRandom(random.Random):
     """Always draws the lower end."""
 
     def uniform(self, a: float, b: float) -> float:
@@ -24,19 +24,19 @@ class Lowest(random.Random):
 
 
 def test_the_longest_wait_doubles_up_to_the_cap() -> None:
-    backoff = Backoff(base=0.25, cap=3.0, rng=Highest())
+    backoff = Backoff(base=0.25, cap=3.0, rng=HighestRandom())
 
     assert [backoff.next_delay() for _ in range(6)] == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0]
 
 
 def test_the_jitter_is_full_so_that_any_wait_may_be_none_at_all() -> None:
-    backoff = Backoff(rng=Lowest())
+    backoff = Backoff(rng=LowestRandom())
 
     assert [backoff.next_delay() for _ in range(6)] == [0.0] * 6
 
 
 def test_it_starts_over_when_reset() -> None:
-    backoff = Backoff(base=1.0, cap=60.0, rng=Highest())
+    backoff = Backoff(base=1.0, cap=60.0, rng=HighestRandom())
     waits = [backoff.next_delay(), backoff.next_delay()]
 
     backoff.reset()
@@ -47,7 +47,7 @@ def test_it_starts_over_when_reset() -> None:
 
 @pytest.mark.parametrize("attempts", [2_000])
 def test_it_can_go_on_for_ever(attempts: int) -> None:
-    backoff = Backoff(rng=Highest())
+    backoff = Backoff(rng=HighestRandom())
 
     assert max(backoff.next_delay() for _ in range(attempts)) == 15.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
-from chatctl.identities import Identities
-from chatctl.signin import take_name
+from chatctl.identities import Credentials
+from chatctl.signin import claim_name
 from common import names
 from common.addresses import Address
 from common.messages.base import Error, Reason
@@ -19,148 +19,150 @@ class FakeServer:
     """Knows which names are taken, and by whom."""
 
     def __init__(self, *taken: str, reason: Reason = "name_taken") -> None:
-        self.holders = dict.fromkeys(taken, "somebody else's token")
+        self.tokens = dict.fromkeys(taken, "somebody else's token")
         self.reason = reason
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def answer(self, name: str, token: str) -> Welcome:
-        self.asked.append(name)
-        if self.holders.setdefault(name, token) == token:
+        self.requested.append(name)
+        if self.tokens.setdefault(name, token) == token:
             return Welcome(name=name, token=token)
-        free = next(variant for variant in names.variants(name) if variant not in self.holders)
+        free = next(variant for variant in names.variants(name) if variant not in self.tokens)
         raise RefusedError(Error(self.reason, "taken", name=name, suggestion=free))
 
 
 class FakeClient:
-    """Holds the name that it was welcomed under until `held` closes."""
+    """Holds the name that it was welcomed under until `acquired` closes."""
 
-    def __init__(self, server: FakeServer, identities: Identities, held: ExitStack) -> None:
-        self.fault = ""
+    def __init__(self, server: FakeServer, credentials: Credentials, acquired: ExitStack) -> None:
+        self.warning = ""
         self._server = server
-        self._identities = identities
-        self._held = held
+        self._credentials = credentials
+        self._acquired = acquired
 
     async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
         with ExitStack() as attempt:
-            token = attempt.enter_context(self._identities.borrow(name)).token
+            token = attempt.enter_context(self._credentials.acquire(name)).token
             welcome = self._server.answer(name, token)
-            self._held.push(attempt.pop_all())
+            self._acquired.push(attempt.pop_all())
         return welcome
 
 
-class Person:
+class FakePerson:
     """Answers the question for another name, and remembers it."""
 
-    def __init__(self, *, agrees: bool = True) -> None:
-        self.agrees = agrees
-        self.offers: list[tuple[str, str]] = []
+    def __init__(self, *, accepts: bool = True) -> None:
+        self.accepts = accepts
+        self.questions: list[tuple[str, str]] = []
 
     async def __call__(self, taken: str, free: str) -> bool:
-        self.offers.append((taken, free))
-        return self.agrees
+        self.questions.append((taken, free))
+        return self.accepts
 
 
 @pytest.fixture
-def identities(tmp_path: Path) -> Identities:
-    return Identities(Address("127.0.0.1", 5555), tmp_path)
+def credentials(tmp_path: Path) -> Credentials:
+    return Credentials(Address("127.0.0.1", 5555), tmp_path)
 
 
-async def sign_in(server: FakeServer, identities: Identities, person: Person) -> str:
-    with ExitStack() as held:
-        client = FakeClient(server, identities, held)
-        return str((await take_name(client, "ann", identities, person)).name)
+async def log_in(server: FakeServer, credentials: Credentials, person: FakePerson) -> str:
+    with ExitStack() as acquired:
+        client = FakeClient(server, credentials, acquired)
+        return str((await claim_name(client, "ann", credentials, person)).name)
 
 
-async def test_a_free_name_is_taken_without_a_question(identities: Identities) -> None:
-    person = Person()
-    assert await sign_in(FakeServer(), identities, person) == "ann"
-    assert person.offers == []
+async def test_a_free_name_is_taken_without_a_question(credentials: Credentials) -> None:
+    person = FakePerson()
+    assert await log_in(FakeServer(), credentials, person) == "ann"
+    assert person.questions == []
 
 
-async def test_the_same_person_comes_back_with_the_same_token(identities: Identities) -> None:
+async def test_the_same_person_comes_back_with_the_same_token(credentials: Credentials) -> None:
     server = FakeServer()
     for _ in range(2):
-        assert await sign_in(server, identities, Person()) == "ann"
+        assert await log_in(server, credentials, FakePerson()) == "ann"
 
 
 @pytest.mark.parametrize("reason", ["name_taken", "unauthorized"])
 async def test_for_a_taken_name_the_suggestion_of_the_server_is_offered(
-    identities: Identities, reason: Reason
+    credentials: Credentials, reason: Reason
 ) -> None:
-    person = Person()
+    person = FakePerson()
     server = FakeServer("ann", "ann-2", reason=reason)
-    assert await sign_in(server, identities, person) == "ann-3"
-    assert person.offers == [("ann", "ann-3")]
-    assert server.asked == ["ann", "ann-3"]
+    assert await log_in(server, credentials, person) == "ann-3"
+    assert person.questions == [("ann", "ann-3")]
+    assert server.requested == ["ann", "ann-3"]
 
 
-async def test_who_does_not_agree_is_told_what_would_be_free(identities: Identities) -> None:
+async def test_who_does_not_agree_is_shown_what_would_be_free(credentials: Credentials) -> None:
     with pytest.raises(RefusedError, match="the name ann is taken; use ann-2, or --suggested"):
-        await sign_in(FakeServer("ann"), identities, Person(agrees=False))
+        await log_in(FakeServer("ann"), credentials, FakePerson(accepts=False))
 
 
-async def test_a_variant_that_is_ours_comes_before_a_new_one(identities: Identities) -> None:
-    with identities.borrow("ann-4") as identity:
+async def test_a_variant_that_is_ours_comes_before_a_new_one(credentials: Credentials) -> None:
+    with credentials.acquire("ann-4") as credential:
         pass
     server = FakeServer("ann")
-    server.holders["ann-4"] = identity.token
-    assert await sign_in(server, identities, Person()) == "ann-4"
+    server.tokens["ann-4"] = credential.token
+    assert await log_in(server, credentials, FakePerson()) == "ann-4"
 
 
-async def test_a_name_in_use_by_another_program_of_ours_is_taken(identities: Identities) -> None:
-    person = Person()
-    with identities.borrow("ann"), identities.borrow("ann-2"):
-        assert await sign_in(FakeServer(), identities, person) == "ann-3"
-    assert person.offers == [("ann", "ann-3")]
+async def test_a_name_in_use_by_another_program_of_ours_is_taken(credentials: Credentials) -> None:
+    person = FakePerson()
+    with credentials.acquire("ann"), credentials.acquire("ann-2"):
+        assert await log_in(FakeServer(), credentials, person) == "ann-3"
+    assert person.questions == [("ann", "ann-3")]
 
 
-async def test_the_search_ends_whoever_holds_the_variants(identities: Identities) -> None:
+async def test_the_search_ends_whoever_holds_the_variants(credentials: Credentials) -> None:
     server = FakeServer("ann", "ann-3", "ann-4")
-    with identities.borrow("ann-2"):
-        assert await sign_in(server, identities, Person()) == "ann-5"
+    with credentials.acquire("ann-2"):
+        assert await log_in(server, credentials, FakePerson()) == "ann-5"
 
 
-async def test_the_name_is_ours_alone_until_we_leave(identities: Identities) -> None:
+async def test_the_name_is_ours_alone_until_we_leave(credentials: Credentials) -> None:
     server = FakeServer()
-    with ExitStack() as held:
-        await take_name(FakeClient(server, identities, held), "ann", identities, Person())
-        assert await sign_in(server, identities, Person()) == "ann-2"
-    assert await sign_in(server, identities, Person()) == "ann"
+    with ExitStack() as acquired:
+        await claim_name(
+            FakeClient(server, credentials, acquired), "ann", credentials, FakePerson()
+        )
+        assert await log_in(server, credentials, FakePerson()) == "ann-2"
+    assert await log_in(server, credentials, FakePerson()) == "ann"
 
 
 async def test_where_another_program_is_faster_the_next_name_is_tried(
-    identities: Identities, monkeypatch: pytest.MonkeyPatch
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identities, "is_free", lambda _name: True)
-    with identities.borrow("ann"):
-        assert await sign_in(FakeServer(), identities, Person()) == "ann-2"
+    monkeypatch.setattr(credentials, "is_free", lambda _name: True)
+    with credentials.acquire("ann"):
+        assert await log_in(FakeServer(), credentials, FakePerson()) == "ann-2"
 
 
-async def test_what_is_wrong_with_what_was_kept_is_told(
-    identities: Identities, capsys: pytest.CaptureFixture[str]
+async def test_what_is_wrong_with_what_was_kept_is_reported(
+    credentials: Credentials, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with ExitStack() as held:
-        client = FakeClient(FakeServer(), identities, held)
-        client.fault = "what was kept for ann cannot be read"
-        await take_name(client, "ann", identities, Person())
+    with ExitStack() as acquired:
+        client = FakeClient(FakeServer(), credentials, acquired)
+        client.warning = "what was kept for ann cannot be read"
+        await claim_name(client, "ann", credentials, FakePerson())
     assert capsys.readouterr().err == "chatctl: what was kept for ann cannot be read\n"
 
 
 async def test_a_name_that_is_not_allowed_is_no_reason_to_look_for_another(
-    identities: Identities,
+    credentials: Credentials,
 ) -> None:
     with pytest.raises(RefusedError) as refused:
-        await sign_in(FakeServer("ann", reason="bad_name"), identities, Person())
+        await log_in(FakeServer("ann", reason="bad_name"), credentials, FakePerson())
     assert refused.value.reason == "bad_name"
 
 
-async def test_a_server_that_does_not_answer_is_not_waited_for(identities: Identities) -> None:
+async def test_a_server_that_does_not_answer_is_not_waited_for(credentials: Credentials) -> None:
     class Silent(FakeClient):
         async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
             await asyncio.Event().wait()
             return Welcome()
 
-    with ExitStack() as held:
-        client = Silent(FakeServer(), identities, held)
+    with ExitStack() as acquired:
+        client = Silent(FakeServer(), credentials, acquired)
         with pytest.raises(AnswerTimeoutError, match=r"within 0\.001 s"):
-            await take_name(client, "ann", identities, Person(), within=0.001)
+            await claim_name(client, "ann", credentials, FakePerson(), within=0.001)

@@ -43,10 +43,10 @@ def see_line(chat: subprocess.Popen[str]) -> str:
 
 
 def test_lines_are_messages_and_stdout_has_nothing_but_data(daemon: Daemon, bob: Wire) -> None:
-    talk = run("chat", "zoe", daemon=daemon, stdin="bob|grüße\nhey\n\n*|all\nwho\n")
+    result = run("chat", "zoe", daemon=daemon, stdin="bob|grüße\nhey\n\n*|all\nwho\n")
 
-    assert (talk.code, talk.out) == (0, "current users:\nbob\nzoe\n\n")
-    assert talk.err == (
+    assert (result.code, result.out) == (0, "current users:\nbob\nzoe\n\n")
+    assert result.err == (
         f"connecting to server at {daemon.host}, {daemon.port}\ncurrent users:\nbob\nzoe\n\n"
     )
     assert [bob.hear() for _ in range(3)] == [
@@ -59,10 +59,10 @@ def test_lines_are_messages_and_stdout_has_nothing_but_data(daemon: Daemon, bob:
 def test_two_thousand_lines_arrive_in_order_before_it_ends(daemon: Daemon, bob: Wire) -> None:
     lines = [f"line {number}" for number in range(2000)]
 
-    talk = run("chat", "yves", "--json", daemon=daemon, stdin="bob|" + "\nbob|".join(lines))
+    result = run("chat", "yves", "--json", daemon=daemon, stdin="bob|" + "\nbob|".join(lines))
 
-    assert talk.code == 0
-    acks = [json.loads(line) for line in talk.out.splitlines() if '"ack"' in line]
+    assert result.code == 0
+    acks = [json.loads(line) for line in result.out.splitlines() if '"ack"' in line]
     assert [ack["line"] for ack in acks] == list(range(1, 2001))
     assert [bob.hear()["content"] for _ in lines] == lines
 
@@ -96,11 +96,13 @@ def test_events_come_as_json(daemon: Daemon, bob: Wire) -> None:
         assert chat.wait(PATIENCE) == 0
 
 
-def test_a_line_that_was_refused_is_told_at_the_end_with_code_7(daemon: Daemon, bob: Wire) -> None:
-    talk = run("chat", "willi", daemon=daemon, stdin="nobody|hi\nbob|hi\n")
+def test_a_line_that_was_refused_is_reported_at_the_end_with_code_7(
+    daemon: Daemon, bob: Wire
+) -> None:
+    result = run("chat", "willi", daemon=daemon, stdin="nobody|hi\nbob|hi\n")
 
-    assert (talk.code, talk.out) == (7, "")
-    assert talk.err.splitlines()[-2:] == [
+    assert (result.code, result.out) == (7, "")
+    assert result.err.splitlines()[-2:] == [
         "chatctl: line 1: there is no nobody here; send `who` to see who is",
         "chatctl: 1 of 2 lines were not acknowledged",
     ]
@@ -108,17 +110,17 @@ def test_a_line_that_was_refused_is_told_at_the_end_with_code_7(daemon: Daemon, 
 
 
 def test_a_taken_name_is_one_line_with_the_suggestion_and_code_4(daemon: Daemon, bob: Wire) -> None:
-    talk = run("chat", "bob", "--json", daemon=daemon, stdin="hi\n")
+    result = run("chat", "bob", "--json", daemon=daemon, stdin="hi\n")
 
-    assert (talk.code, talk.out) == (4, "")
-    assert talk.err == "chatctl: the name bob is taken; use bob-2, or --suggested\n"
+    assert (result.code, result.out) == (4, "")
+    assert result.err == "chatctl: the name bob is taken; use bob-2, or --suggested\n"
 
 
 def test_the_suggestion_is_taken_where_that_was_asked_for(daemon: Daemon, bob: Wire) -> None:
-    talk = run("chat", "bob", "--suggested", daemon=daemon, stdin="bob|hi\n")
+    result = run("chat", "bob", "--suggested", daemon=daemon, stdin="bob|hi\n")
 
-    assert talk.code == 0
-    assert "chatctl: bob is taken, signed in as bob-2\n" in talk.err
+    assert result.code == 0
+    assert "chatctl: bob is taken, signed in as bob-2\n" in result.err
     assert bob.hear() == {"code": "incoming", "from": "bob-2", "content": "hi"}
 
 
@@ -132,8 +134,8 @@ def test_without_a_name_one_is_oneself(
     assert bob.hear()["from"] == "vera"
 
 
-def test_input_that_is_no_text_is_told_with_code_2(daemon: Daemon) -> None:
-    talk = run("chat", "uwe", daemon=daemon, stdin=b"fine\nb\xe4d\n")
+def test_input_that_is_no_text_is_reported_with_code_2(daemon: Daemon) -> None:
+    result = run("chat", "uwe", daemon=daemon, stdin=b"fine\nb\xe4d\n")
 
-    assert talk.code == 2
-    assert talk.err.endswith("chatctl: standard input, line 2: not UTF-8; convert it first\n")
+    assert result.code == 2
+    assert result.err.endswith("chatctl: standard input, line 2: not UTF-8; convert it first\n")

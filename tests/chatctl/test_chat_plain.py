@@ -8,8 +8,8 @@ import pytest
 
 from chatctl.errors import AnswerTimeoutError, PartialError, RefusedError
 from chatctl.events import Event, Receipt, Reconnected, Reconnecting
-from chatctl.plain import converse
-from chatctl.report import JsonReport, PlainReport
+from chatctl.plain import run_conversation
+from chatctl.report import JsonOutput, PlainOutput
 from common.messages.base import Error
 from common.messages.chat import Incoming, IncomingBroadcast, Joined, Welcome
 
@@ -23,7 +23,7 @@ class FakeClient:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self._events = events
-        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
 
     async def who(self) -> list[str]:
         return ["ann", "bob"]
@@ -49,12 +49,12 @@ class FakeClient:
 
     async def quit(self) -> None:
         self.has_quit = True
-        self._over.set()
+        self._ended.set()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         for event in self._events:
             yield event
-        await self._over.wait()
+        await self._ended.wait()
 
 
 async def stream(lines: Iterable[str]) -> AsyncIterator[str]:
@@ -70,7 +70,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_each_line_is_sent_where_it_says() -> None:
     client = FakeClient()
-    await converse(client, stream(["hi", "bob|you", "*|all", "", "  "]), PlainReport())
+    await run_conversation(client, stream(["hi", "bob|you", "*|all", "", "  "]), PlainOutput())
     assert client.sent == [("*", "hi"), ("bob", "you"), ("*", "all")]
     assert client.has_quit
 
@@ -78,12 +78,14 @@ async def test_each_line_is_sent_where_it_says() -> None:
 async def test_no_line_waits_for_the_one_before_it_and_the_end_waits_for_all() -> None:
     client = FakeClient()
     client.may_answer.clear()
-    talk = asyncio.create_task(converse(client, stream(map(str, range(100))), PlainReport()))
+    conversation = asyncio.create_task(
+        run_conversation(client, stream(map(str, range(100))), PlainOutput())
+    )
     await until(lambda: len(client.sent) == 100)
-    assert not talk.done()
+    assert not conversation.done()
     assert not client.has_quit
     client.may_answer.set()
-    await talk
+    await conversation
     assert client.has_quit
 
 
@@ -98,24 +100,24 @@ async def test_what_is_on_its_way_is_bounded() -> None:
             read += 1
             yield "x"
 
-    talk = asyncio.create_task(converse(client, endless(), PlainReport()))
+    conversation = asyncio.create_task(run_conversation(client, endless(), PlainOutput()))
     await until(lambda: read > 256)
     for _ in range(10):
         await asyncio.sleep(0)
     assert read == 257
     assert len(client.sent) == 256
     client.may_answer.set()
-    await talk
+    await conversation
     assert len(client.sent) == 1000
 
 
 async def test_quit_is_the_end_of_the_input() -> None:
     client = FakeClient()
-    await converse(client, stream(["hi", "quit", "never"]), PlainReport())
+    await run_conversation(client, stream(["hi", "quit", "never"]), PlainOutput())
     assert client.sent == [("*", "hi")]
 
 
-async def test_messages_are_one_line_each_on_stdout_and_the_rest_is_talk(
+async def test_messages_are_one_line_each_on_stdout_and_the_rest_goes_to_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = FakeClient(
@@ -125,7 +127,7 @@ async def test_messages_are_one_line_each_on_stdout_and_the_rest_is_talk(
         Reconnected(2.5),
         Joined("dave"),
     )
-    await converse(client, stream(["who"]), PlainReport())
+    await run_conversation(client, stream(["who"]), PlainOutput())
     out, err = capsys.readouterr()
     assert sorted(out.splitlines()) == sorted(
         [
@@ -148,7 +150,9 @@ async def test_a_line_that_fails_is_named_and_the_others_go_on(
 ) -> None:
     client = FakeClient()
     with pytest.raises(PartialError, match="2 of 4 lines were not acknowledged") as partial:
-        await converse(client, stream(["hi", "nobody|x", "", "silence|x", "bob|x"]), PlainReport())
+        await run_conversation(
+            client, stream(["hi", "nobody|x", "", "silence|x", "bob|x"]), PlainOutput()
+        )
     assert partial.value.exit_code == 7
     assert [to for to, _ in client.sent] == ["*", "nobody", "silence", "bob"]
     assert capsys.readouterr().err.splitlines() == [
@@ -168,7 +172,7 @@ async def test_what_ends_the_client_ends_the_conversation() -> None:
         yield ""
 
     with pytest.raises(RefusedError, match="another connection"):
-        await converse(Replaced(), silence(), PlainReport())
+        await run_conversation(Replaced(), silence(), PlainOutput())
 
 
 async def test_every_event_is_a_json_object_with_a_code(
@@ -180,10 +184,12 @@ async def test_every_event_is_a_json_object_with_a_code(
         Reconnecting("gone", 1, 0.25),
         Reconnected(2.5),
     )
-    report = JsonReport()
-    report.welcomed(Welcome(name="ann", token="a secret of sixteen"), ["ann"])
+    output = JsonOutput()
+    output.on_welcome(Welcome(name="ann", token="a secret of sixteen"), ["ann"])
     with pytest.raises(PartialError):
-        await converse(client, stream(["bob|hi", "hey", "who", "silence|x", "nobody|x"]), report)
+        await run_conversation(
+            client, stream(["bob|hi", "hey", "who", "silence|x", "nobody|x"]), output
+        )
     out, err = capsys.readouterr()
     assert err == ""
     records = [json.loads(line) for line in out.splitlines()]

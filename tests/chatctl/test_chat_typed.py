@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatctl.typed import read
+from chatctl.typed import parse_input
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
 
 
 @pytest.mark.parametrize(
-    ("text", "asked"),
+    ("text", "parsed"),
     [
         ("hello", OutgoingBroadcast("hello")),
         ("*|hello", OutgoingBroadcast("hello")),
@@ -23,12 +23,12 @@ from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
         (" \n\t\n", None),
     ],
 )
-def test_a_line_is_read_by_the_grammar_of_the_text_format(text: str, asked: object) -> None:
-    assert read(text) == asked
+def test_a_line_is_read_by_the_grammar_of_the_text_format(text: str, parsed: object) -> None:
+    assert parse_input(text) == parsed
 
 
 @pytest.mark.parametrize(
-    ("text", "asked"),
+    ("text", "parsed"),
     [
         ("bob|one\ntwo\n", Outgoing("bob", "one\ntwo")),
         ("bob|\none\n  two", Outgoing("bob", "one\n  two")),
@@ -38,12 +38,14 @@ def test_a_line_is_read_by_the_grammar_of_the_text_format(text: str, asked: obje
         ("\none\n\ntwo\n", OutgoingBroadcast("one\n\ntwo")),
     ],
 )
-def test_pasted_lines_are_one_message_to_whom_the_first_line_says(text: str, asked: object) -> None:
-    assert read(text) == asked
+def test_pasted_lines_are_one_message_to_whom_the_first_line_says(
+    text: str, parsed: object
+) -> None:
+    assert parse_input(text) == parsed
 
 
 @given(st.text())
 def test_what_follows_a_name_never_goes_to_everyone(rest: str) -> None:
-    asked = read(f"bob|{rest}")
-    assert isinstance(asked, Outgoing)
-    assert asked.to == "bob"
+    parsed = parse_input(f"bob|{rest}")
+    assert isinstance(parsed, Outgoing)
+    assert parsed.to == "bob"

@@ -77,7 +77,7 @@ def test_the_completion_for_bash_is_bash(capsys: pytest.CaptureFixture[str]) -> 
     subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=60)
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--version"])
 
@@ -134,11 +134,11 @@ def test_a_server_that_says_nothing_is_code_6(capsys: pytest.CaptureFixture[str]
 
 def test_a_server_that_says_something_else_is_code_5() -> None:
     with banner(b"SSH-2.0-OpenSSH_9.6\r\n") as port:
-        outcome = run("echo", "hi", "--server", f":{port}")
+        result = run("echo", "hi", "--server", f":{port}")
 
-    assert outcome.code == 5
-    assert outcome.err.startswith("chatctl: this is no chatd")
-    assert outcome.err.count("\n") == 1
+    assert result.code == 5
+    assert result.err.startswith("chatctl: this is no chatd")
+    assert result.err.count("\n") == 1
 
 
 def test_an_option_may_stand_on_either_side_of_the_command() -> None:
@@ -155,9 +155,9 @@ def test_the_config_file_tells_where_the_server_is(
 
     assert main(["who", "--config", str(file)]) == 3
 
-    told = capsys.readouterr().err
-    assert told.startswith("chatctl: cannot connect to no.such.host.invalid:7: ")
-    assert told.endswith("; is the name right?\n")
+    error_output = capsys.readouterr().err
+    assert error_output.startswith("chatctl: cannot connect to no.such.host.invalid:7: ")
+    assert error_output.endswith("; is the name right?\n")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatctl.running import Outcome, begin, finish, run, token_in
+from tests.chatctl.running import CommandResult, begin, finish, run, token_in
 from tests.e2e.daemon import Daemon
 from tests.e2e.wire import Wire, present
 
@@ -39,13 +39,13 @@ def strip_since(line: str) -> str:
 
 
 def test_who_prints_those_present_but_for_the_one_who_asks(daemon: Daemon, ann: Wire) -> None:
-    assert run("who", daemon=daemon) == Outcome(0, "ann\n", "")
+    assert run("who", daemon=daemon) == CommandResult(0, "ann\n", "")
     assert run("who", "--json", daemon=daemon).out == '{"name":"ann"}\n'
 
 
 def test_one_and_the_same_name_serves_command_after_command(daemon: Daemon, ann: Wire) -> None:
     for _ in range(2):
-        assert run("send", "ann", "hi", "--as", "script", daemon=daemon) == Outcome(0, "", "")
+        assert run("send", "ann", "hi", "--as", "script", daemon=daemon) == CommandResult(0, "", "")
         assert ann.hear() == {"code": "incoming", "from": "script", "content": "hi"}
 
 
@@ -107,7 +107,7 @@ def test_a_taken_name_is_replaced_by_a_free_one_and_that_is_said(daemon: Daemon,
     for _ in range(2):
         sent = run("send", "ann", "hi", "--as", "ann", daemon=daemon)
 
-        assert sent == Outcome(0, "", "chatctl: ann is taken, signed in as ann-2\n")
+        assert sent == CommandResult(0, "", "chatctl: ann is taken, signed in as ann-2\n")
         assert ann.hear()["from"] == "ann-2"
 
 
@@ -126,9 +126,9 @@ def test_tail_prints_what_comes_and_ends_after_the_number_asked_for(
     ann.say("outgoing_broadcast", content="to all\x1b[31m")
     ann.say("outgoing", to="logger", content="to you")
 
-    outcome = finish(tail)
-    assert outcome.code == 0
-    lines = [strip_since(line) for line in outcome.out.splitlines()]
+    result = finish(tail)
+    assert result.code == 0
+    lines = [strip_since(line) for line in result.out.splitlines()]
     assert lines == ["ann < to all\\x1b[31m", "ann (to you) < to you"]
 
 
@@ -146,7 +146,7 @@ def test_tail_prints_json_with_all_that_is_known(daemon: Daemon, ann: Wire) -> N
     assert {"id", "sent", "since"} <= message.keys()
 
 
-def test_a_second_command_of_the_same_person_does_not_throw_the_first_out(
+def test_a_second_command_of_the_same_person_does_not_disconnect_the_first(
     daemon: Daemon,
 ) -> None:
     tail = listen(daemon, "--as", "both", "-c", "1")
@@ -177,17 +177,17 @@ def test_an_interrupt_ends_it_with_130_and_no_traceback(daemon: Daemon) -> None:
 
     tail.send_signal(signal.SIGINT)
 
-    assert finish(tail) == Outcome(130, "", "")
+    assert finish(tail) == CommandResult(130, "", "")
 
 
 def test_tail_ends_when_the_same_token_signs_in_elsewhere(daemon: Daemon, home: Path) -> None:
     tail = listen(daemon, "--as", "wanted")
     with Wire(daemon.address) as elsewhere:
         elsewhere.hello("wanted", version=1, token=token_in(home / "state"))
-        outcome = finish(tail)
+        result = finish(tail)
 
-    assert outcome.code == 4
-    assert "signed in on another connection" in outcome.err
+    assert result.code == 4
+    assert "signed in on another connection" in result.err
 
 
 def test_ping_prints_each_answer_and_a_summary(daemon: Daemon) -> None:
@@ -219,12 +219,12 @@ def test_an_interrupted_ping_still_prints_its_summary(daemon: Daemon) -> None:
 
     ping.send_signal(signal.SIGINT)
 
-    outcome = finish(ping)
-    assert outcome.code == 130
-    assert "round trip min/mean" in outcome.out
-    assert "Traceback" not in outcome.err
+    result = finish(ping)
+    assert result.code == 130
+    assert "round trip min/mean" in result.out
+    assert "Traceback" not in result.err
 
 
 def test_echo_says_it_back(daemon: Daemon) -> None:
-    assert run("echo", "hello", "there", daemon=daemon) == Outcome(0, "hello there\n", "")
+    assert run("echo", "hello", "there", daemon=daemon) == CommandResult(0, "hello there\n", "")
     assert run("echo", "hi", "--json", daemon=daemon).out == '{"content":"hi"}\n'

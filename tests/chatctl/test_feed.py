@@ -8,44 +8,48 @@ from typing import Any, Final
 import pytest
 
 from chatctl.client import Array, Client, Reconnected, Reconnecting, RefusedError, User
-from tests.chatctl.scripted import PATIENCE, Peer, Server, next_event
+from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection, next_event
 
 SENT: Final = "2026-11-21T07:11:00.123456Z"
 SENT_NS: Final = 1_795_245_060_123_456_000
-Feed = AsyncGenerator[User | Array, None]
+Items = AsyncGenerator[User | Array, None]
 
 
-def send(peer: Peer, *numbers: int) -> None:
+def send(connection: ServerConnection, *numbers: int) -> None:
     """Send an array for each number."""
     for number in numbers:
-        peer.say("array", n=number, sent=SENT, values=[number])
+        connection.send("array", n=number, sent=SENT, values=[number])
 
 
-async def grant(peer: Peer, *numbers: int) -> dict[str, Any]:
-    """Expect an order, grant it, send an array for each number; return the order."""
-    order = await peer.expect("subscribe")
-    peer.say("subscribed", ref=order["ref"])
-    send(peer, *numbers)
-    return order
+async def grant(connection: ServerConnection, *numbers: int) -> dict[str, Any]:
+    """Expect a subscription, grant it, send an array for each number; return the request."""
+    request = await connection.expect("subscribe")
+    connection.send("subscribed", ref=request["ref"])
+    send(connection, *numbers)
+    return request
 
 
-async def take(feed: Feed, count: int) -> list[int]:
+async def take(feed: Items, count: int) -> list[int]:
     """Return the numbers of the next `count` messages."""
     async with asyncio.timeout(PATIENCE):
         return [(await anext(feed)).n for _ in range(count)]
 
 
-async def start(server: Server, client: Client, *numbers: int) -> tuple[Peer, Feed]:
+async def start(
+    server: ScriptedServer, client: Client, *numbers: int
+) -> tuple[ServerConnection, Items]:
     """Subscribe, have a message sent for each number, and take the first."""
     feed = client.subscribe("array", interval=0.1)
     first = asyncio.create_task(take(feed, 1))
-    peer = await server.accept()
-    await grant(peer, *numbers)
+    connection = await server.accept()
+    await grant(connection, *numbers)
     assert await first == [numbers[0]]
-    return peer, feed
+    return connection, feed
 
 
-async def test_what_is_ordered_comes_and_leaving_the_loop_ends_it(server: Server) -> None:
+async def test_what_is_subscribed_to_comes_and_leaving_the_loop_ends_it(
+    server: ScriptedServer,
+) -> None:
     async def listen(client: Client) -> list[int]:
         numbers: list[int] = []
         async for item in client.subscribe("array", interval=0.25, size=3, low=-1, high=9):
@@ -55,13 +59,13 @@ async def test_what_is_ordered_comes_and_leaving_the_loop_ends_it(server: Server
         return numbers
 
     async with server.client() as client:
-        listening = asyncio.create_task(listen(client))
-        peer = await server.accept()
-        order = await grant(peer, 1, 2, 3, 4)
-        assert await listening == [1, 2, 3]
-        assert await peer.hear() == {"code": "unsubscribe"}
-        del order["ref"]
-        assert order == {
+        listener = asyncio.create_task(listen(client))
+        connection = await server.accept()
+        request = await grant(connection, 1, 2, 3, 4)
+        assert await listener == [1, 2, 3]
+        assert await connection.receive() == {"code": "unsubscribe"}
+        del request["ref"]
+        assert request == {
             "code": "subscribe",
             "topics": ["array"],
             "interval_ms": 250,
@@ -71,128 +75,134 @@ async def test_what_is_ordered_comes_and_leaving_the_loop_ends_it(server: Server
         }
 
 
-async def test_a_refused_order_is_raised(server: Server) -> None:
+async def test_a_refused_subscription_is_raised(server: ScriptedServer) -> None:
     async with server.client() as client:
         first = asyncio.create_task(take(client.subscribe(), 1))
-        peer = await server.accept()
-        ref = (await peer.expect("subscribe"))["ref"]
-        peer.say("error", reason="unsupported", detail="pip install 'chatd[feed]'", ref=ref)
-        with pytest.raises(RefusedError, match="pip install") as refusal:
+        connection = await server.accept()
+        ref = (await connection.expect("subscribe"))["ref"]
+        connection.send("error", reason="unsupported", detail="pip install 'chatd[feed]'", ref=ref)
+        with pytest.raises(RefusedError, match="pip install") as error:
             await first
-        assert refusal.value.reason == "unsupported"
+        assert error.value.reason == "unsupported"
 
 
 @pytest.mark.parametrize("interval", [0.0001, 0.00099])
 async def test_an_interval_below_a_millisecond_is_no_interval(
-    server: Server, interval: float
+    server: ScriptedServer, interval: float
 ) -> None:
     async with server.client() as client:
         with pytest.raises(ValueError, match=r"0 or 0\.001"):
             client.subscribe(interval=interval)
 
 
-async def test_after_a_lost_connection_it_subscribes_again_and_says_so(server: Server) -> None:
+async def test_after_a_lost_connection_it_subscribes_again_and_says_so(
+    server: ScriptedServer,
+) -> None:
     async with server.client() as client:
-        peer, feed = await start(server, client, 1, 2)
-        peer.hang_up()
-        peer = await server.accept()
-        order = await grant(peer, 1, 2)
-        assert order["interval_ms"] == 100
+        connection, feed = await start(server, client, 1, 2)
+        connection.close()
+        connection = await server.accept()
+        request = await grant(connection, 1, 2)
+        assert request["interval_ms"] == 100
         assert await take(feed, 3) == [2, 1, 2]
         assert isinstance(await next_event(client), Reconnecting)
         assert isinstance(await next_event(client), Reconnected)
         await feed.aclose()
 
 
-async def test_with_a_name_the_hello_comes_before_the_order(server: Server) -> None:
+async def test_with_a_name_the_hello_comes_before_the_subscription(server: ScriptedServer) -> None:
     async with server.client() as client:
-        greeting = asyncio.create_task(client.hello("ann"))
-        peer = await server.accept()
-        await peer.welcome()
-        await greeting
+        login = asyncio.create_task(client.hello("ann"))
+        connection = await server.accept()
+        await connection.welcome()
+        await login
         feed = client.subscribe("array")
         first = asyncio.create_task(take(feed, 1))
-        await grant(peer, 1)
+        await grant(connection, 1)
         await first
-        peer.hang_up()
-        peer = await server.accept()
-        await peer.welcome()
-        await grant(peer, 1)
+        connection.close()
+        connection = await server.accept()
+        await connection.welcome()
+        await grant(connection, 1)
         assert await take(feed, 1) == [1]
         await feed.aclose()
 
 
-async def test_an_order_that_waits_for_its_answer_is_sent_again_once(server: Server) -> None:
+async def test_a_subscription_that_waits_for_its_answer_is_sent_again_once(
+    server: ScriptedServer,
+) -> None:
     async with server.client() as client:
         feed = client.subscribe("array")
         first = asyncio.create_task(take(feed, 1))
-        peer = await server.accept()
-        await peer.expect("subscribe")
-        peer.hang_up()
-        peer = await server.accept()
-        await grant(peer, 1)
+        connection = await server.accept()
+        await connection.expect("subscribe")
+        connection.close()
+        connection = await server.accept()
+        await grant(connection, 1)
         assert await first == [1]
         await feed.aclose()
-        assert await peer.hear() == {"code": "unsubscribe"}
+        assert await connection.receive() == {"code": "unsubscribe"}
 
 
 async def test_a_server_that_comes_back_without_a_feed_ends_it_with_its_refusal(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer, feed = await start(server, client, 1)
-        peer.hang_up()
-        peer = await server.accept()
-        ref = (await peer.expect("subscribe"))["ref"]
-        peer.say("error", reason="unsupported", detail="no more", ref=ref)
+        connection, feed = await start(server, client, 1)
+        connection.close()
+        connection = await server.accept()
+        ref = (await connection.expect("subscribe"))["ref"]
+        connection.send("error", reason="unsupported", detail="no more", ref=ref)
         with pytest.raises(RefusedError, match="no more"):
             await take(feed, 1)
 
 
-async def test_a_feed_that_was_left_is_not_asked_for_again(server: Server) -> None:
+async def test_a_feed_that_was_left_is_not_asked_for_again(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer, feed = await start(server, client, 1)
-        peer.hang_up()
+        connection, feed = await start(server, client, 1)
+        connection.close()
         await feed.aclose()
-        peer = await server.accept()
+        connection = await server.accept()
         call = asyncio.create_task(client.ping())
-        assert (await peer.hear())["code"] == "ping"
+        assert (await connection.receive())["code"] == "ping"
         call.cancel()
 
 
-async def test_a_newer_feed_ends_the_one_before_and_takes_nothing_of_it(server: Server) -> None:
+async def test_a_newer_feed_ends_the_one_before_and_takes_nothing_of_it(
+    server: ScriptedServer,
+) -> None:
     async with server.client() as client:
-        peer, old = await start(server, client, 1)
+        connection, old = await start(server, client, 1)
         new = client.subscribe("array")
         first = asyncio.create_task(take(new, 2))
-        order = await peer.expect("subscribe")
-        send(peer, 2, 3)
-        peer.say("subscribed", ref=order["ref"])
-        send(peer, 1, 2)
+        request = await connection.expect("subscribe")
+        send(connection, 2, 3)
+        connection.send("subscribed", ref=request["ref"])
+        send(connection, 1, 2)
         assert await first == [1, 2]
         assert [item async for item in old] == []
         await new.aclose()
-        assert await peer.hear() == {"code": "unsubscribe"}
+        assert await connection.receive() == {"code": "unsubscribe"}
 
 
-async def test_quitting_ends_the_feed(server: Server) -> None:
+async def test_quitting_ends_the_feed(server: ScriptedServer) -> None:
     async with server.client() as client:
         _, feed = await start(server, client, 1)
         await client.quit()
         assert [item async for item in feed] == []
 
 
-async def test_events_that_nobody_takes_do_not_hold_up_a_feed(server: Server) -> None:
-    async with server.client(inbox_limit=2) as client:
-        peer, feed = await start(server, client, 1)
+async def test_events_that_nobody_takes_do_not_hold_up_a_feed(server: ScriptedServer) -> None:
+    async with server.client(max_queue=2) as client:
+        connection, feed = await start(server, client, 1)
         for number in range(100):
-            peer.say("joined", name=f"bob {number}")
-        send(peer, *range(2, 50))
+            connection.send("joined", name=f"bob {number}")
+        send(connection, *range(2, 50))
         assert await take(feed, 48) == list(range(2, 50))
         await feed.aclose()
 
 
-async def test_a_feed_is_read_no_faster_than_it_is_taken(server: Server) -> None:
+async def test_a_feed_is_read_no_faster_than_it_is_taken(server: ScriptedServer) -> None:
     wanted = 20_000
     async with server.client() as client:
         _, feed = await start(server, client, *range(1, wanted + 1))
@@ -202,26 +212,28 @@ async def test_a_feed_is_read_no_faster_than_it_is_taken(server: Server) -> None
         await feed.aclose()
 
 
-async def test_a_block_is_told_at_once_or_when_there_is_a_connection_again(server: Server) -> None:
+async def test_a_block_is_reported_at_once_or_when_there_is_a_connection_again(
+    server: ScriptedServer,
+) -> None:
     async with server.client() as client:
-        peer, feed = await start(server, client, 1)
+        connection, feed = await start(server, client, 1)
         client.report_block(5, 4.98)
-        assert await peer.hear() == {
+        assert await connection.receive() == {
             "code": "block",
             "count": 5,
             "seconds": 4.98,
             "interrupted": False,
         }
-        peer.hang_up()
+        connection.close()
         assert isinstance(await next_event(client), Reconnecting)
         client.report_block(7, 60.0, interrupted=True)
-        peer = await server.accept()
-        block = await peer.expect("block")
+        connection = await server.accept()
+        block = await connection.expect("block")
         assert (block["count"], block["interrupted"]) == (7, True)
-        await grant(peer, 1)
+        await grant(connection, 1)
         await feed.aclose()
 
 
-async def test_a_feed_may_be_closed_before_it_began(server: Server) -> None:
+async def test_a_feed_may_be_closed_before_it_began(server: ScriptedServer) -> None:
     async with server.client() as client, aclosing(client.subscribe()):
         await server.accept()

@@ -15,7 +15,7 @@ from chatctl.errors import (
     UsageError,
 )
 from chatctl.events import Receipt
-from chatctl.importing import AHEAD, Imported, Reader, Summary, send_file
+from chatctl.importing import MAX_IN_FLIGHT, Imported, ImportReader, ImportSummary, send_file
 from common.messages.base import Error
 from common.messages.chat import Outgoing, OutgoingBroadcast
 
@@ -31,16 +31,16 @@ class FakeServer:
         self.log: list[tuple[str, str, str]] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.most_at_once = 0
-        self._at_once = 0
+        self.most_in_flight = 0
+        self._in_flight = 0
 
     async def send(self, to: str, text: str, *, ref: str | None = None) -> Receipt:
         if len(ref or "") > 64:
             raise ValueError("a ref has 1 to 64 bytes")
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
         await self.may_answer.wait()
-        self._at_once -= 1
+        self._in_flight -= 1
         match to:
             case "nobody":
                 raise RefusedError(Error("no_such_user", "there is no nobody here"))
@@ -63,21 +63,21 @@ async def stream(lines: Iterable[str]) -> AsyncIterator[str]:
         yield each
 
 
-class Told:
+class ReportLog:
     """What was reported, by line."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[int, Imported | ClientError | None] = {}
+        self.results: dict[int, Imported | ClientError | None] = {}
 
-    def __call__(self, number: int, outcome: Imported | ClientError | None) -> None:
-        assert number not in self.outcomes
-        self.outcomes[number] = outcome
+    def __call__(self, number: int, result: Imported | ClientError | None) -> None:
+        assert number not in self.results
+        self.results[number] = result
 
 
-async def send(server: FakeServer, *lines: str) -> tuple[Summary, Told]:
-    summary, told = Summary(), Told()
-    await send_file(stream(lines), Reader("ann"), server, summary, told)
-    return summary, told
+async def send(server: FakeServer, *lines: str) -> tuple[ImportSummary, ReportLog]:
+    summary, reports = ImportSummary(), ReportLog()
+    await send_file(stream(lines), ImportReader("ann"), server, summary, reports)
+    return summary, reports
 
 
 FILE = (
@@ -95,7 +95,7 @@ FILE = (
 async def test_what_one_wrote_is_sent_and_what_others_wrote_is_not() -> None:
     server = FakeServer()
 
-    summary, told = await send(server, *FILE)
+    summary, reports = await send(server, *FILE)
 
     assert [(to, text) for to, text, _ in server.log] == [
         ("bob", "one"),
@@ -107,9 +107,9 @@ async def test_what_one_wrote_is_sent_and_what_others_wrote_is_not() -> None:
     ]
     assert str(summary) == "6 delivered, 1 written by others"
     assert summary.exit_code == Exit.OK
-    assert told.outcomes[1] == Imported(1, "r1", 1, duplicate=False)
-    assert (told.outcomes[5], told.outcomes[7]) == (None, None)
-    assert sorted(told.outcomes) == list(range(1, 9))
+    assert reports.results[1] == Imported(1, "r1", 1, duplicate=False)
+    assert (reports.results[5], reports.results[7]) == (None, None)
+    assert sorted(reports.results) == list(range(1, 9))
 
 
 async def test_a_second_time_nothing_is_delivered() -> None:
@@ -134,10 +134,10 @@ async def test_a_file_that_has_grown_delivers_what_is_new() -> None:
     assert summary.sent == 2
 
 
-async def test_lines_that_fail_are_told_and_the_others_go_on() -> None:
+async def test_lines_that_fail_are_reported_and_the_others_go_on() -> None:
     server = FakeServer()
 
-    summary, told = await send(
+    summary, reports = await send(
         server,
         line("outgoing", to="nobody", content="hi"),
         "no JSON",
@@ -151,15 +151,15 @@ async def test_lines_that_fail_are_told_and_the_others_go_on() -> None:
 
     assert [text for _, text, _ in server.log] == ["at last"]
     assert (summary.failed, summary.exit_code) == (7, Exit.PARTIAL)
-    assert str(told.outcomes[1]) == "there is no nobody here"
-    assert str(told.outcomes[2]).startswith("not a message: ")
-    assert str(told.outcomes[5]) == "not a message: it does not say to whom; add to"
+    assert str(reports.results[1]) == "there is no nobody here"
+    assert str(reports.results[2]).startswith("not a message: ")
+    assert str(reports.results[5]) == "not a message: it does not say to whom; add to"
 
 
 @pytest.mark.parametrize(
     ("to", "code"), [("nobody", Exit.REFUSED), ("silence", Exit.TIMEOUT), (5, Exit.USAGE)]
 )
-async def test_where_every_line_failed_the_code_tells_why(to: object, code: Exit) -> None:
+async def test_where_every_line_failed_the_code_says_why(to: object, code: Exit) -> None:
     summary, _ = await send(FakeServer(), line("outgoing", to=to, content="hi"))
 
     assert summary.exit_code == code
@@ -185,22 +185,24 @@ async def test_no_more_is_on_its_way_than_a_few_hundred_messages() -> None:
             read += 1
             yield line("outgoing_broadcast", content="x")
 
-    summary = Summary()
-    sending = asyncio.create_task(send_file(endless(), Reader("ann"), server, summary, Told()))
+    summary = ImportSummary()
+    sending = asyncio.create_task(
+        send_file(endless(), ImportReader("ann"), server, summary, ReportLog())
+    )
     async with asyncio.timeout(60):
-        while server.most_at_once < AHEAD:  # noqa: ASYNC110 - what it waits for are other tasks' turns
+        while server.most_in_flight < MAX_IN_FLIGHT:  # noqa: ASYNC110 - what it waits for are other tasks' turns
             await asyncio.sleep(0)
-    assert read == AHEAD + 1
+    assert read == MAX_IN_FLIGHT + 1
     server.may_answer.set()
     await sending
 
     assert summary.sent == 1000
-    assert server.most_at_once == AHEAD
+    assert server.most_in_flight == MAX_IN_FLIGHT
 
 
 def test_a_ref_is_made_from_what_the_line_says_and_not_from_how_it_is_written() -> None:
-    spaced = Reader("ann").read('{ "code": "outgoing", "content": "hi", "to": "bob" }')
-    compact = Reader("ann").read('{"code":"outgoing","to":"bob","content":"hi"}')
+    spaced = ImportReader("ann").read('{ "code": "outgoing", "content": "hi", "to": "bob" }')
+    compact = ImportReader("ann").read('{"code":"outgoing","to":"bob","content":"hi"}')
 
     assert spaced == compact
     assert isinstance(compact, Outgoing)
@@ -208,7 +210,7 @@ def test_a_ref_is_made_from_what_the_line_says_and_not_from_how_it_is_written() 
 
 
 def test_the_same_message_twice_in_a_file_is_two_messages() -> None:
-    reader = Reader("ann")
+    reader = ImportReader("ann")
     text = line("outgoing_broadcast", content="hi")
 
     first, second = reader.read(text), reader.read(text)
@@ -220,4 +222,4 @@ def test_the_same_message_twice_in_a_file_is_two_messages() -> None:
 
 def test_what_is_no_message_is_a_mistake_of_the_file() -> None:
     with pytest.raises(UsageError, match="not a message"):
-        Reader("ann").read("[]")
+        ImportReader("ann").read("[]")

@@ -5,23 +5,23 @@ import asyncio
 import pytest
 
 from chatctl.client import CannotConnectError, Reconnecting
-from tests.chatctl.scripted import Server, next_event, sign_in
+from tests.chatctl.scripted import ScriptedServer, log_in, next_event
 
 
 async def test_quit_says_goodbye_and_takes_the_acknowledgements_on_their_way(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     client = server.client()
     async with client:
-        peer = await sign_in(server, client)
-        peer.hangs_up_on_quit = False
+        connection = await log_in(server, client)
+        connection.closes_on_quit = False
         call = asyncio.create_task(client.broadcast("bye"))
-        message = await peer.expect("outgoing_broadcast")
+        message = await connection.expect("outgoing_broadcast")
 
         leaving = asyncio.create_task(client.quit())
-        await peer.expect("quit")
-        peer.say("ack", id=1, ref=message["ref"])
-        peer.hang_up()
+        await connection.expect("quit")
+        connection.send("ack", id=1, ref=message["ref"])
+        connection.close()
         await leaving
 
         assert (await call).id == 1
@@ -30,7 +30,7 @@ async def test_quit_says_goodbye_and_takes_the_acknowledgements_on_their_way(
             await client.who()
 
 
-async def test_a_program_that_fails_leaves_at_once(server: Server) -> None:
+async def test_a_program_that_fails_leaves_at_once(server: ScriptedServer) -> None:
     async def fail() -> None:
         async with server.client():
             raise ZeroDivisionError
@@ -38,12 +38,12 @@ async def test_a_program_that_fails_leaves_at_once(server: Server) -> None:
     with pytest.raises(ZeroDivisionError):
         await fail()
 
-    assert await (await server.accept()).hear() == {}
+    assert await (await server.accept()).receive() == {}
 
 
-async def test_one_may_quit_while_there_is_no_connection(server: Server) -> None:
+async def test_one_may_quit_while_there_is_no_connection(server: ScriptedServer) -> None:
     async with server.client() as client:
-        await sign_in(server, client)
+        await log_in(server, client)
         server.close()
         assert isinstance(await next_event(client), Reconnecting)
         call = asyncio.create_task(client.who())

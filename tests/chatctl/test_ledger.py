@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from chatctl import ledger as module
 from chatctl.events import LogStartedOver, Reconnected
-from chatctl.ledger import Ledger, LedgerError
+from chatctl.ledger import ClientJournal, JournalError
 from common.messages.chat import (
     Hello,
     Incoming,
@@ -34,72 +34,76 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with closing(again(path)) as opened:
+def journal(path: Path) -> Iterator[ClientJournal]:
+    with closing(reopen(path)) as opened:
         yield opened
 
 
-def again(path: Path) -> Ledger:
-    """Open the ledger as the next program does, whether or not the last one closed it."""
-    return Ledger(path, "127.0.0.1:5555", "ann")
+def reopen(path: Path) -> ClientJournal:
+    """Open the journal as the next program does, whether or not the last one closed it."""
+    return ClientJournal(path, "127.0.0.1:5555", "ann")
 
 
-def test_a_new_one_holds_nothing(ledger: Ledger) -> None:
-    assert (ledger.unsettled, ledger.log, ledger.last, ledger.fault) == ([], "", 0, "")
+def test_a_new_one_holds_nothing(journal: ClientJournal) -> None:
+    assert (journal.unacknowledged, journal.log, journal.last, journal.warning) == ([], "", 0, "")
 
 
-def test_what_is_kept_is_there_for_the_next_program_in_order(path: Path, ledger: Ledger) -> None:
-    ledger.keep(ONE)
-    ledger.keep(TWO)
-    ledger.stand("log-1", 17)
+def test_what_is_kept_is_there_for_the_next_program_in_order(
+    path: Path, journal: ClientJournal
+) -> None:
+    journal.append(ONE)
+    journal.append(TWO)
+    journal.set_position("log-1", 17)
 
-    with closing(again(path)) as found:
-        assert found.unsettled == [ONE, TWO]
-        assert (found.log, found.last) == ("log-1", 17)
-        assert found.fault == ""
-
-
-def test_what_is_settled_is_gone(path: Path, ledger: Ledger) -> None:
-    ledger.keep(ONE)
-    ledger.keep(TWO)
-    ledger.settle("r1")
-    ledger.settle("never seen")
-
-    assert ledger.unsettled == [TWO]
-    with closing(again(path)) as found:
-        assert found.unsettled == [TWO]
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [ONE, TWO]
+        assert (reopened.log, reopened.last) == ("log-1", 17)
+        assert reopened.warning == ""
 
 
-def test_the_same_ref_is_kept_once(path: Path, ledger: Ledger) -> None:
-    ledger.keep(ONE)
-    ledger.keep(ONE)
+def test_what_is_acknowledged_is_gone(path: Path, journal: ClientJournal) -> None:
+    journal.append(ONE)
+    journal.append(TWO)
+    journal.ack("r1")
+    journal.ack("never seen")
 
-    assert len(ledger) == 1
-    with closing(again(path)) as found:
-        assert len(found) == 1
-
-
-def test_the_place_is_that_of_the_newest_event_that_one_is_done_with(ledger: Ledger) -> None:
-    ledger.stand("log-1", 3)
-
-    ledger.see(Incoming("bob", "hi", 5), IncomingBroadcast("bob", "hi", 4), Reconnected(1.0))
-    assert ledger.last == 5
-
-    ledger.see(Resumed(0, 9, gap=False))
-    assert (ledger.log, ledger.last) == ("log-1", 9)
+    assert journal.unacknowledged == [TWO]
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [TWO]
 
 
-def test_in_another_log_the_place_begins_anew(ledger: Ledger) -> None:
-    ledger.stand("log-1", 50)
+def test_the_same_ref_is_kept_once(path: Path, journal: ClientJournal) -> None:
+    journal.append(ONE)
+    journal.append(ONE)
 
-    ledger.see(IncomingBroadcast("bob", "hi", 51), LogStartedOver("log-2"))
-    assert (ledger.log, ledger.last) == ("log-2", 0)
+    assert len(journal) == 1
+    with closing(reopen(path)) as reopened:
+        assert len(reopened) == 1
 
-    ledger.see(IncomingBroadcast("bob", "hi", 1))
-    assert (ledger.log, ledger.last) == ("log-2", 1)
 
-    ledger.see(IncomingBroadcast("bob", "hi", 9), LogStartedOver("log-3", 4))
-    assert (ledger.log, ledger.last) == ("log-3", 4)
+def test_the_position_is_that_of_the_newest_event_that_one_is_done_with(
+    journal: ClientJournal,
+) -> None:
+    journal.set_position("log-1", 3)
+
+    journal.mark_seen(Incoming("bob", "hi", 5), IncomingBroadcast("bob", "hi", 4), Reconnected(1.0))
+    assert journal.last == 5
+
+    journal.mark_seen(Resumed(0, 9, gap=False))
+    assert (journal.log, journal.last) == ("log-1", 9)
+
+
+def test_in_another_log_the_position_begins_anew(journal: ClientJournal) -> None:
+    journal.set_position("log-1", 50)
+
+    journal.mark_seen(IncomingBroadcast("bob", "hi", 51), LogStartedOver("log-2"))
+    assert (journal.log, journal.last) == ("log-2", 0)
+
+    journal.mark_seen(IncomingBroadcast("bob", "hi", 1))
+    assert (journal.log, journal.last) == ("log-2", 1)
+
+    journal.mark_seen(IncomingBroadcast("bob", "hi", 9), LogStartedOver("log-3", 4))
+    assert (journal.log, journal.last) == ("log-3", 4)
 
 
 @pytest.mark.parametrize(
@@ -107,29 +111,31 @@ def test_in_another_log_the_place_begins_anew(ledger: Ledger) -> None:
     [(Hello("ann"), True, 17), (Hello("ann"), False, UNSET), (Hello("ann", after=3), False, 3)],
 )
 def test_a_hello_goes_on_from_there_or_from_where_the_program_says(
-    ledger: Ledger, hello: Hello, resume: bool, after: object
+    journal: ClientJournal, hello: Hello, resume: bool, after: object
 ) -> None:
-    ledger.stand("log-1", 17)
+    journal.set_position("log-1", 17)
 
-    placed = ledger.place_in(hello, resume=resume)
+    resumed = journal.resume_hello(hello, resume=resume)
 
-    assert placed.after == after
-    assert placed.log == (UNSET if after is UNSET else "log-1")
+    assert resumed.after == after
+    assert resumed.log == (UNSET if after is UNSET else "log-1")
 
 
-def test_at_first_contact_it_begins_where_the_log_ends(ledger: Ledger) -> None:
-    hello = ledger.place_in(Hello("ann"), resume=True)
-    ledger.begin(hello, Welcome(log="log-1", last=40))
+def test_at_first_contact_it_begins_where_the_log_ends(journal: ClientJournal) -> None:
+    hello = journal.resume_hello(Hello("ann"), resume=True)
+    journal.on_welcome(hello, Welcome(log="log-1", last=40))
 
     assert hello == Hello("ann")
-    assert (ledger.log, ledger.last) == ("log-1", 40)
+    assert (journal.log, journal.last) == ("log-1", 40)
 
 
-def test_who_does_not_read_stays_where_the_last_reader_was(ledger: Ledger) -> None:
-    ledger.stand("log-1", 17)
-    ledger.begin(ledger.place_in(Hello("ann"), resume=False), Welcome(log="log-1", last=40))
+def test_who_does_not_read_stays_where_the_last_reader_was(journal: ClientJournal) -> None:
+    journal.set_position("log-1", 17)
+    journal.on_welcome(
+        journal.resume_hello(Hello("ann"), resume=False), Welcome(log="log-1", last=40)
+    )
 
-    assert ledger.last == 17
+    assert journal.last == 17
 
 
 @given(cut=st.integers(min_value=1))
@@ -137,19 +143,19 @@ def test_a_row_that_a_killed_program_did_not_finish_never_was(
     tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:
     path = tmp_path_factory.mktemp("torn") / "ann.ledger"
-    with closing(again(path)) as first:
-        first.keep(ONE)
+    with closing(reopen(path)) as first:
+        first.append(ONE)
         whole = path.stat().st_size
-        first.keep(TWO)
-    torn = path.stat().st_size - whole
-    os.truncate(path, whole + torn - 1 - cut % torn)
+        first.append(TWO)
+    length = path.stat().st_size - whole
+    os.truncate(path, whole + length - 1 - cut % length)
 
-    with closing(again(path)) as second:
-        assert second.unsettled == [ONE]
-        assert second.fault == ""
-        second.keep(TWO)
-    with closing(again(path)) as third:
-        assert third.unsettled == [ONE, TWO]
+    with closing(reopen(path)) as second:
+        assert second.unacknowledged == [ONE]
+        assert second.warning == ""
+        second.append(TWO)
+    with closing(reopen(path)) as third:
+        assert third.unacknowledged == [ONE, TWO]
 
 
 @pytest.mark.parametrize(
@@ -164,120 +170,120 @@ def test_a_row_that_a_killed_program_did_not_finish_never_was(
         b'"content":"hi"}\n',
     ],
 )
-def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_told(
+def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_reported(
     path: Path, content: bytes
 ) -> None:
     path.write_bytes(content)
 
-    with closing(again(path)) as ledger:
-        assert (ledger.unsettled, ledger.log) == ([], "")
-        assert "what was kept for ann cannot be read" in ledger.fault
-        ledger.keep(ONE)
+    with closing(reopen(path)) as journal:
+        assert (journal.unacknowledged, journal.log) == ([], "")
+        assert "what was kept for ann cannot be read" in journal.warning
+        journal.append(ONE)
 
-    (aside,) = path.parent.glob("*.bad")
-    assert str(aside) in ledger.fault
-    assert aside.read_bytes() == content
-    with closing(again(path)) as found:
-        assert (found.unsettled, found.fault) == ([ONE], "")
+    (moved_to,) = path.parent.glob("*.bad")
+    assert str(moved_to) in journal.warning
+    assert moved_to.read_bytes() == content
+    with closing(reopen(path)) as reopened:
+        assert (reopened.unacknowledged, reopened.warning) == ([ONE], "")
 
 
 def test_a_file_that_has_grown_is_replaced_by_what_still_counts(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_SLACK", 4096)
-    ledger.keep(ONE)
+    monkeypatch.setattr(module, "_COMPACT_AFTER", 4096)
+    journal.append(ONE)
     for number in range(1000):
-        ledger.see(IncomingBroadcast("bob", "hi", number + 1))
-        ledger.keep(OutgoingBroadcast("x" * 50, f"n{number}"))
-        ledger.settle(f"n{number}")
+        journal.mark_seen(IncomingBroadcast("bob", "hi", number + 1))
+        journal.append(OutgoingBroadcast("x" * 50, f"n{number}"))
+        journal.ack(f"n{number}")
 
     assert path.stat().st_size < 3 * 4096
     assert path.stat().st_mode & 0o777 == 0o600
-    ledger.keep(TWO)
-    with closing(again(path)) as found:
-        assert found.unsettled == [ONE, TWO]
-        assert found.last == 1000
+    journal.append(TWO)
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [ONE, TWO]
+        assert reopened.last == 1000
 
 
 def test_a_message_that_brings_the_replacement_is_not_lost_by_it(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_SLACK", 0)
+    monkeypatch.setattr(module, "_COMPACT_AFTER", 0)
 
-    ledger.keep(ONE)
-    ledger.settle("r1")
-    ledger.keep(TWO)
+    journal.append(ONE)
+    journal.ack("r1")
+    journal.append(TWO)
 
-    with closing(again(path)) as found:
-        assert found.unsettled == [TWO]
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [TWO]
 
 
 def test_a_replacement_that_was_cut_short_is_no_harm(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.with_name("ann.ledger.new").write_bytes(b'{"code":"led')
-    monkeypatch.setattr(module, "_SLACK", 0)
-    ledger.keep(ONE)
+    monkeypatch.setattr(module, "_COMPACT_AFTER", 0)
+    journal.append(ONE)
 
-    with closing(again(path)) as found:
-        assert found.unsettled == [ONE]
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [ONE]
 
 
 def test_a_replacement_that_cannot_be_written_is_put_off(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_file: int) -> None:
         raise OSError(errno.EIO, "whatever")
 
-    monkeypatch.setattr(module, "_SLACK", 0)
+    monkeypatch.setattr(module, "_COMPACT_AFTER", 0)
     monkeypatch.setattr(os, "fsync", fail)
-    ledger.keep(ONE)
-    ledger.stand("log-1", 3)
+    journal.append(ONE)
+    journal.set_position("log-1", 3)
 
-    with closing(again(path)) as found:
-        assert (found.unsettled, found.last) == ([ONE], 3)
+    with closing(reopen(path)) as reopened:
+        assert (reopened.unacknowledged, reopened.last) == ([ONE], 3)
 
 
 def test_what_cannot_be_kept_is_refused_and_leaves_the_rest_as_it_was(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
-    with pytest.raises(LedgerError, match=r"cannot write .*ann\.ledger: no space left on device"):
-        ledger.keep(ONE)
+    with pytest.raises(JournalError, match=r"cannot write .*ann\.ledger: no space left on device"):
+        journal.append(ONE)
     monkeypatch.undo()
 
-    assert ledger.unsettled == []
-    ledger.keep(TWO)
-    with closing(again(path)) as found:
-        assert found.unsettled == [TWO]
+    assert journal.unacknowledged == []
+    journal.append(TWO)
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [TWO]
 
 
-def test_what_cannot_be_settled_is_sent_once_more(
-    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_marked_acknowledged_is_sent_once_more(
+    path: Path, journal: ClientJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.keep(ONE)
+    journal.append(ONE)
     monkeypatch.setattr(os, "write", lambda _file, _line: 0)
-    ledger.settle("r1")
+    journal.ack("r1")
 
-    assert ledger.unsettled == []
-    with closing(again(path)) as found:
-        assert found.unsettled == [ONE]
+    assert journal.unacknowledged == []
+    with closing(reopen(path)) as reopened:
+        assert reopened.unacknowledged == [ONE]
 
 
-def test_only_so_much_is_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_much_is_kept(journal: ClientJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 100)
-    ledger.keep(ONE)
+    journal.append(ONE)
 
-    with pytest.raises(LedgerError, match="1 messages wait for the server already"):
-        ledger.keep(TWO)
-    ledger.settle("r1")
-    ledger.keep(TWO)
+    with pytest.raises(JournalError, match="1 messages wait for the server already"):
+        journal.append(TWO)
+    journal.ack("r1")
+    journal.append(TWO)
 
 
 def test_nothing_is_written_after_the_end(path: Path) -> None:
-    ledger = again(path)
-    ledger.close()
+    journal = reopen(path)
+    journal.close()
 
-    with pytest.raises(LedgerError, match="cannot write"):
-        ledger.keep(ONE)
+    with pytest.raises(JournalError, match="cannot write"):
+        journal.append(ONE)

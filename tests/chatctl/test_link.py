@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from chatctl.errors import CannotConnectError
-from chatctl.link import Link, LinkLostError
+from chatctl.link import ClientConnection, ConnectionLostError
 from common.messages.basic import Pong
 
 PING = b'{"code":"ping"}\n'
@@ -33,26 +33,28 @@ class MemoryWriter:
         return False
 
 
-def connect(answer: bytes = b"", silence: float = 0.01) -> tuple[Link, MemoryWriter]:
+def make_connection(
+    answer: bytes = b"", keepalive: float = 0.01
+) -> tuple[ClientConnection, MemoryWriter]:
     reader = asyncio.StreamReader()
     writer = MemoryWriter(reader, answer)
-    return Link(reader, cast(asyncio.StreamWriter, writer), silence), writer
+    return ClientConnection(reader, cast(asyncio.StreamWriter, writer), keepalive), writer
 
 
 async def test_a_silent_server_is_pinged_once_and_then_given_up() -> None:
-    link, writer = connect()
+    connection, writer = make_connection()
 
-    with pytest.raises(LinkLostError, match=r"silent for 0\.02 s"):
-        await link.read()
+    with pytest.raises(ConnectionLostError, match=r"silent for 0\.02 s"):
+        await connection.read()
 
     assert writer.written == [PING]
 
 
 async def test_a_server_that_answers_the_ping_is_kept() -> None:
-    link, writer = connect(answer=PONG)
+    connection, writer = make_connection(answer=PONG)
 
     for _ in range(3):
-        assert list(await link.read()) == [Pong("then", "now")]
+        assert list(await connection.read()) == [Pong("then", "now")]
 
     assert writer.written == [PING] * 3
 
@@ -60,25 +62,25 @@ async def test_a_server_that_answers_the_ping_is_kept() -> None:
 async def test_a_client_that_only_listens_pings_too_lest_the_server_thinks_it_gone() -> None:
     reader = asyncio.StreamReader()
     writer = MemoryWriter(reader)
-    link = Link(reader, cast(asyncio.StreamWriter, writer), 0.0)
+    connection = ClientConnection(reader, cast(asyncio.StreamWriter, writer), 0.0)
     reader.feed_data(PONG)
 
-    await link.read()
+    await connection.read()
 
     assert writer.written == [PING]
 
 
-async def test_the_end_of_the_stream_is_a_lost_link() -> None:
+async def test_the_end_of_the_stream_is_a_lost_connection() -> None:
     reader = asyncio.StreamReader()
-    link = Link(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
+    connection = ClientConnection(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
     reader.feed_eof()
 
-    with pytest.raises(LinkLostError, match="the server closed the connection"):
-        await link.read()
+    with pytest.raises(ConnectionLostError, match="the server closed the connection"):
+        await connection.read()
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason"),
+    ("error", "reason"),
     [
         (ConnectionResetError(errno.ECONNRESET, "whatever"), "connection reset by peer"),
         (OSError(errno.ETIMEDOUT, "whatever"), "connection timed out"),
@@ -89,13 +91,15 @@ async def test_the_end_of_the_stream_is_a_lost_link() -> None:
         (OSError(-2, "Name or service not known"), "name or service not known"),
     ],
 )
-async def test_a_failure_is_told_in_the_words_of_the_system(failure: OSError, reason: str) -> None:
+async def test_a_failure_is_reported_in_the_words_of_the_system(
+    error: OSError, reason: str
+) -> None:
     reader = asyncio.StreamReader()
-    link = Link(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
-    reader.set_exception(failure)
+    connection = ClientConnection(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
+    reader.set_exception(error)
 
-    with pytest.raises(LinkLostError, match=reason):
-        await link.read()
+    with pytest.raises(ConnectionLostError, match=reason):
+        await connection.read()
 
 
 async def test_a_socket_that_reached_itself_has_reached_nobody(
@@ -103,8 +107,8 @@ async def test_a_socket_that_reached_itself_has_reached_nobody(
 ) -> None:
     with create_server(("127.0.0.77", 0)) as free:  # an address from which no other test dials
         host, port = free.getsockname()
-    dial_from_there = partial(asyncio.open_connection, local_addr=(host, port))
-    monkeypatch.setattr(asyncio, "open_connection", dial_from_there)
+    open_from_there = partial(asyncio.open_connection, local_addr=(host, port))
+    monkeypatch.setattr(asyncio, "open_connection", open_from_there)
 
     with pytest.raises(CannotConnectError, match="connection refused"):
-        await Link.open(host, port, within=20.0, silence=1.0)
+        await ClientConnection.open(host, port, within=20.0, keepalive=1.0)

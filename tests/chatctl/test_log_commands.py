@@ -32,7 +32,7 @@ def bob(daemon: Daemon) -> Iterator[Wire]:
         yield wire
 
 
-def talk(daemon: Daemon, bob: Wire) -> None:
+def exchange_messages(daemon: Daemon, bob: Wire) -> None:
     """Have ann, bob and carol say five things."""
     assert run("send", "*", "hello all", "--as", "ann", daemon=daemon).code == 0
     assert run("send", "bob", "hi bob", "--as", "ann", daemon=daemon).code == 0
@@ -52,13 +52,13 @@ def contents(text: str) -> list[str]:
 
 
 def test_history_prints_what_one_may_see_oldest_first(daemon: Daemon, bob: Wire) -> None:
-    talk(daemon, bob)
+    exchange_messages(daemon, bob)
 
-    told = run("history", "--as", "ann", daemon=daemon)
+    result = run("history", "--as", "ann", daemon=daemon)
 
-    assert (told.code, told.err) == (0, "")
+    assert (result.code, result.err) == (0, "")
     lines = [
-        re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", line) for line in told.out.splitlines()
+        re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", line) for line in result.out.splitlines()
     ]
     assert lines == [
         "ann < hello all",
@@ -69,12 +69,12 @@ def test_history_prints_what_one_may_see_oldest_first(daemon: Daemon, bob: Wire)
 
 
 def test_history_is_narrowed_down(daemon: Daemon, bob: Wire) -> None:
-    talk(daemon, bob)
+    exchange_messages(daemon, bob)
 
     def history(*options: str) -> list[str]:
-        told = run("history", "--as", "ann", "--json", *options, daemon=daemon)
-        assert (told.code, told.err) == (0, "")
-        return contents(told.out)
+        result = run("history", "--as", "ann", "--json", *options, daemon=daemon)
+        assert (result.code, result.err) == (0, "")
+        return contents(result.out)
 
     assert history() == ["hello all", "hi bob", "hi\x1bann", "hey"]
     assert history("--limit", "2") == ["hi\x1bann", "hey"]
@@ -91,12 +91,12 @@ def test_history_is_there_for_who_has_a_chat_open_which_goes_on(daemon: Daemon, 
     assert "listening" in tail.stderr.readline()
     bob.say("outgoing", to="ann", content="one")
 
-    told = run("history", "--as", "Ann", "--json", daemon=daemon)
+    result = run("history", "--as", "Ann", "--json", daemon=daemon)
     exported = run("export", "--as", "ann", daemon=daemon)
     bob.say("outgoing", to="ann", content="two")
 
-    assert (told.code, told.err, contents(told.out)) == (0, "", ["one"])
-    assert (exported.code, exported.out) == (0, told.out)
+    assert (result.code, result.err, contents(result.out)) == (0, "", ["one"])
+    assert (exported.code, exported.out) == (0, result.out)
     assert contents(finish(tail).out) == ["one", "two"]
 
 
@@ -104,8 +104,8 @@ def test_a_history_that_is_not_there_is_nothing(daemon: Daemon) -> None:
     assert run("history", "--as", "ann", daemon=daemon) == (0, "", "")
 
 
-def test_an_export_is_all_that_one_may_see_as_history_tells_it(daemon: Daemon, bob: Wire) -> None:
-    talk(daemon, bob)
+def test_an_export_is_all_that_one_may_see_as_history_prints_it(daemon: Daemon, bob: Wire) -> None:
+    exchange_messages(daemon, bob)
     for number in range(1100):
         bob.say("outgoing_broadcast", content=str(number))
 
@@ -126,7 +126,7 @@ def test_an_export_is_all_that_one_may_see_as_history_tells_it(daemon: Daemon, b
 def test_what_one_wrote_is_imported_into_another_log_and_only_once(
     daemon: Daemon, bob: Wire, tmp_path: Path
 ) -> None:
-    talk(daemon, bob)
+    exchange_messages(daemon, bob)
     file = tmp_path / "ann.ndjson"
     file.write_text(run("export", "--as", "ann", daemon=daemon).out)
 
@@ -161,10 +161,10 @@ def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: Wire) 
     imported = run("import", "--as", "ann", daemon=daemon, stdin="\n".join(lines))
 
     assert (imported.code, imported.out) == (7, "")
-    told = sorted(imported.err.splitlines())
-    assert told[0] == "chatctl: 2 delivered, 2 failed"
-    assert told[1].startswith("chatctl: line 2: there is no nobody here")
-    assert told[2].startswith("chatctl: line 3: not a message: ")
+    result = sorted(imported.err.splitlines())
+    assert result[0] == "chatctl: 2 delivered, 2 failed"
+    assert result[1].startswith("chatctl: line 2: there is no nobody here")
+    assert result[2].startswith("chatctl: line 3: not a message: ")
     assert [bob.hear()["content"] for _ in range(2)] == ["one", "four"]
 
 
@@ -181,10 +181,10 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(
         importing = begin("import", str(file), "--as", "ann", daemon=valve)
         valve.wait()
         importing.send_signal(signal.SIGINT)
-        outcome = finish(importing)
-        assert outcome.code == 130
-        assert "chatctl: 0 delivered; the same command goes on from there\n" in outcome.err
-        assert "Traceback" not in outcome.err
+        result = finish(importing)
+        assert result.code == 130
+        assert "chatctl: 0 delivered; the same command goes on from there\n" in result.err
+        assert "Traceback" not in result.err
 
         valve.withheld = set()
         assert run("import", str(file), "--as", "ann", daemon=valve).code == 0

@@ -10,7 +10,7 @@ from common.names import variants
 
 
 @pytest.mark.parametrize(
-    ("tried", "offered", "held", "name"),
+    ("tried", "suggested", "held", "name"),
     [
         ({"ann"}, "ann-7", set(), "ann-7"),
         ({"ann"}, "ann-7", {"ann-3", "ann-9"}, "ann-3"),
@@ -22,10 +22,10 @@ from common.names import variants
         ({"ann", "another"}, "another", set(), "ann-2"),
     ],
 )
-def test_a_name_of_ours_comes_before_the_one_offered_and_that_before_any_other(
-    tried: set[str], offered: str | None, held: set[str], name: str
+def test_a_name_of_ours_comes_before_the_one_suggested_and_that_before_any_other(
+    tried: set[str], suggested: str | None, held: set[str], name: str
 ) -> None:
-    assert next_name("ann", tried, offered, held.__contains__) == name
+    assert next_name("ann", tried, suggested, held.__contains__) == name
 
 
 def test_a_hundred_taken_names_are_enough() -> None:

@@ -1,4 +1,4 @@
-"""The history, read backwards and told forwards, without a server."""
+"""The history, read backwards and printed forwards, without a server."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import pytest
 
 from chatctl import past
 from chatctl.errors import ProtocolError
-from chatctl.past import Accepts, Delivery, Spool, between, everything, pages
+from chatctl.past import Delivery, MessageFilter, ReverseSpool, accept_all, between, pages
 from common.messages.chat import HistoryPage, Incoming, IncomingBroadcast
 from common.timestamps import format_time
 
@@ -30,10 +30,10 @@ class FakeServer:
     def __init__(self, messages: Sequence[Delivery], page: int = 1000) -> None:
         self._messages = messages
         self._page = page
-        self.asked: list[tuple[int | None, int]] = []
+        self.requests: list[tuple[int | None, int]] = []
 
     async def history(self, before: int | None = None, limit: int = 1000) -> HistoryPage:
-        self.asked.append((before, limit))
+        self.requests.append((before, limit))
         older = [
             message
             for message in self._messages
@@ -43,56 +43,56 @@ class FakeServer:
         return HistoryPage(list(found), more=len(found) < len(older))
 
 
-async def told(
+async def collect(
     newest_first: AsyncIterator[list[Delivery]],
-    accepts: Accepts | None = None,
+    matches: MessageFilter | None = None,
     oldest_ns: int = 0,
-    most: int = sys.maxsize,
+    limit: int = sys.maxsize,
 ) -> list[str]:
     """Return the content of what is collected, oldest first."""
-    with Spool() as spool:
-        await spool.fill(newest_first, accepts or everything(), oldest_ns, most)
+    with ReverseSpool() as spool:
+        await spool.fill(newest_first, matches or accept_all(), oldest_ns, limit)
         decode = msgspec.json.Decoder(Delivery).decode_lines
         contents = [message.content for page in spool for message in decode(page)]
         assert spool.count == len(contents)
     return contents
 
 
-async def test_pages_come_newest_first_and_are_told_oldest_first() -> None:
+async def test_pages_come_newest_first_and_are_printed_oldest_first() -> None:
     server = FakeServer([broadcast(number) for number in range(1, 8)], page=3)
 
-    contents = await told(pages(server))
+    contents = await collect(pages(server))
 
     assert contents == [f"m{number}" for number in range(1, 8)]
-    assert server.asked == [(None, 1000), (5, 1000), (2, 1000)]
+    assert server.requests == [(None, 1000), (5, 1000), (2, 1000)]
 
 
 async def test_an_empty_log_is_an_empty_history() -> None:
-    assert await told(pages(FakeServer([]))) == []
+    assert await collect(pages(FakeServer([]))) == []
 
 
 async def test_it_begins_before_an_id() -> None:
     server = FakeServer([broadcast(number) for number in range(1, 8)])
 
-    assert await told(pages(server, before=3)) == ["m1", "m2"]
+    assert await collect(pages(server, before=3)) == ["m1", "m2"]
 
 
-@pytest.mark.parametrize("most", [1, 3, 4, 7, 100])
-async def test_no_more_is_collected_than_asked_for_and_it_is_the_newest(most: int) -> None:
+@pytest.mark.parametrize("limit", [1, 3, 4, 7, 100])
+async def test_no_more_is_collected_than_asked_for_and_it_is_the_newest(limit: int) -> None:
     server = FakeServer([broadcast(number) for number in range(1, 8)], page=3)
 
-    contents = await told(pages(server), most=most)
+    contents = await collect(pages(server), limit=limit)
 
-    assert contents == [f"m{number}" for number in range(1, 8)][-most:]
+    assert contents == [f"m{number}" for number in range(1, 8)][-limit:]
 
 
 async def test_nothing_is_asked_for_that_is_older_than_wanted() -> None:
     server = FakeServer([broadcast(number) for number in range(1, 100)], page=3)
 
-    contents = await told(pages(server), oldest_ns=96 * SECOND)
+    contents = await collect(pages(server), oldest_ns=96 * SECOND)
 
     assert contents == ["m96", "m97", "m98", "m99"]
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_a_conversation_is_what_two_sent_each_other() -> None:
@@ -106,21 +106,21 @@ async def test_a_conversation_is_what_two_sent_each_other() -> None:
         ]
     )
 
-    assert await told(pages(server), between("ann", "BOB")) == ["m2", "m4"]
+    assert await collect(pages(server), between("ann", "BOB")) == ["m2", "m4"]
 
 
 async def test_many_pages_keep_their_order_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past, "_IN_MEMORY", 100)
     server = FakeServer([broadcast(number) for number in range(1, 200)], page=7)
 
-    assert await told(pages(server)) == [f"m{number}" for number in range(1, 200)]
+    assert await collect(pages(server)) == [f"m{number}" for number in range(1, 200)]
 
 
 async def test_a_message_without_a_time_is_a_broken_server() -> None:
     server = FakeServer([IncomingBroadcast("bob", "hi", 1)])
 
     with pytest.raises(ProtocolError, match="in history: '' is not a UTC time"):
-        await told(pages(server))
+        await collect(pages(server))
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ async def test_a_message_without_a_time_is_a_broken_server() -> None:
         (IncomingBroadcast("bob", "a\nb", 1, format_time(0)), "bob < a\\nb"),
     ],
 )
-def test_a_line_tells_when_who_to_whom_and_what(
+def test_a_line_shows_when_who_to_whom_and_what(
     message: Delivery, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC-2")
     time.tzset()
 
-    assert past.line(message, "ann") == f"1970-01-01 02:00:00 {line}"
+    assert past.format_message(message, "ann") == f"1970-01-01 02:00:00 {line}"
 
     monkeypatch.undo()
     time.tzset()

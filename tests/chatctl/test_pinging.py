@@ -1,21 +1,23 @@
 """What pings say, computed by hand."""
 
 from chatctl.events import Probe
-from chatctl.pinging import Reply, Summary
+from chatctl.pinging import PingResult, PingSummary
 
 MS = 1_000_000
 
 
-def probe(there: float, back: float, *, ahead: float = 0.0, held: float = 0.0) -> Probe:
+def probe(there: float, back: float, *, ahead: float = 0.0, server_ms: float = 0.0) -> Probe:
     """One ping that took `there` and `back` ms, to a server whose clock is `ahead` ms."""
     sent = 1_000 * MS
     reached = int(sent + (there + ahead) * MS)
-    left = int(reached + held * MS)
-    return Probe(sent, reached, left, int(left + (back - ahead) * MS), (there + held + back) / 1e3)
+    left = int(reached + server_ms * MS)
+    return Probe(
+        sent, reached, left, int(left + (back - ahead) * MS), (there + server_ms + back) / 1e3
+    )
 
 
 def test_the_offset_is_right_when_both_ways_take_as_long() -> None:
-    ping = probe(2.0, 2.0, ahead=70.0, held=5.0)
+    ping = probe(2.0, 2.0, ahead=70.0, server_ms=5.0)
 
     assert ping.offset == 0.070
     assert ping.delay == 0.004
@@ -28,14 +30,14 @@ def test_the_offset_is_wrong_by_half_the_difference_of_the_two_ways() -> None:
     assert abs(ping.offset) <= ping.delay / 2
 
 
-def test_a_reply_is_one_line() -> None:
-    assert str(Reply.of(3, probe(0.25, 0.25))) == "seq=3 time=0.500 ms"
+def test_a_ping_result_is_one_line() -> None:
+    assert str(PingResult.of(3, probe(0.25, 0.25))) == "seq=3 time=0.500 ms"
 
 
 def test_the_summary_takes_the_offset_of_the_fastest_ping() -> None:
     slow, fast = probe(9.0, 1.0, ahead=50.0), probe(1.0, 1.0, ahead=50.0)
 
-    summary = Summary.of(2, [slow, fast])
+    summary = PingSummary.of(2, [slow, fast])
 
     assert summary.clock_offset_ms == 50.0
     assert summary.clock_error_ms == 1.0
@@ -44,7 +46,7 @@ def test_the_summary_takes_the_offset_of_the_fastest_ping() -> None:
 def test_the_summary_reads_like_that_of_ping() -> None:
     probes = [probe(ms / 2, ms / 2) for ms in (1.0, 2.0, 3.0, 10.0)]
 
-    assert str(Summary.of(5, probes)).splitlines() == [
+    assert str(PingSummary.of(5, probes)).splitlines() == [
         "5 sent, 4 answered, 20% lost",
         "round trip min/mean/median/p99/max = 1.000/4.000/2.500/10.000/10.000 ms",
         "clock offset +0.000 ms, at most 0.500 ms off",
@@ -54,4 +56,4 @@ def test_the_summary_reads_like_that_of_ping() -> None:
 def test_the_99th_percentile_is_the_nearest_rank() -> None:
     probes = [probe(ms / 2, ms / 2) for ms in range(1, 201)]
 
-    assert Summary.of(200, probes).p99_ms == 198.0
+    assert PingSummary.of(200, probes).p99_ms == 198.0

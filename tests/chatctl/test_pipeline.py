@@ -58,7 +58,7 @@ async def test_a_failure_of_the_first_line_is_raised_as_it_is() -> None:
         await send_lines(lines("a", "b"), send, lambda receipt: None)
 
 
-async def test_a_failure_behind_what_was_sent_tells_the_line() -> None:
+async def test_a_failure_behind_what_was_sent_names_the_line() -> None:
     async def send(text: str) -> Receipt:
         if text == "bad":
             raise CannotConnectError("gone")

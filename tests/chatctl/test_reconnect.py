@@ -14,20 +14,20 @@ from chatctl.client import (
     RefusedError,
     Resumed,
 )
-from tests.chatctl.scripted import Server, both, next_contents, next_event, sign_in
+from tests.chatctl.scripted import ScriptedServer, log_in, next_contents, next_event, run_both
 
 
-async def test_it_comes_back_with_its_token_from_the_last_id_seen(server: Server) -> None:
+async def test_it_comes_back_with_its_token_from_the_last_id_seen(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client, last=3)
-        peer.deliver(4, 5)
+        connection = await log_in(server, client, last=3)
+        connection.deliver(4, 5)
         assert await next_contents(client, 2) == ["m4", "m5"]
 
-        peer.hang_up()
-        peer = await server.accept()
-        hello = await peer.welcome(last=7)
-        peer.deliver(6, 7)
-        peer.say("resumed", count=2, last=7, gap=False)
+        connection.close()
+        connection = await server.accept()
+        hello = await connection.welcome(last=7)
+        connection.deliver(6, 7)
+        connection.send("resumed", count=2, last=7, gap=False)
 
         assert (hello["name"], hello["token"], hello["after"]) == ("ann", client.token, 5)
         assert isinstance(await next_event(client), Reconnecting)
@@ -38,91 +38,91 @@ async def test_it_comes_back_with_its_token_from_the_last_id_seen(server: Server
 
 
 async def test_without_a_message_yet_it_goes_on_from_where_the_log_was_at_the_welcome(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client, last=41)
+        connection = await log_in(server, client, last=41)
 
-        peer.hang_up()
+        connection.close()
         hello = await (await server.accept()).welcome(last=41)
 
         assert hello["after"] == 41
 
 
 async def test_what_was_not_acknowledged_is_sent_again_in_order_under_the_same_ref(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client)
+        connection = await log_in(server, client)
         calls = [asyncio.create_task(client.send("bob", text)) for text in "abc"]
-        before = [await peer.expect("outgoing") for _ in calls]
-        peer.say("ack", id=1, ref=before[0]["ref"])
+        before = [await connection.expect("outgoing") for _ in calls]
+        connection.send("ack", id=1, ref=before[0]["ref"])
         await calls[0]
 
-        peer.hang_up()
-        peer = await server.accept()
-        await peer.welcome()
-        after = [await peer.expect("outgoing") for _ in before[1:]]
-        peer.say("ack", id=2, ref=after[0]["ref"], duplicate=True)
-        peer.say("ack", id=3, ref=after[1]["ref"])
+        connection.close()
+        connection = await server.accept()
+        await connection.welcome()
+        after = [await connection.expect("outgoing") for _ in before[1:]]
+        connection.send("ack", id=2, ref=after[0]["ref"], duplicate=True)
+        connection.send("ack", id=3, ref=after[1]["ref"])
 
         assert after == before[1:]
         assert [(await call).duplicate for call in calls] == [False, True, False]
 
 
 async def test_a_call_made_while_there_is_no_connection_is_served_when_there_is(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        (await sign_in(server, client)).hang_up()
+        (await log_in(server, client)).close()
         assert isinstance(await next_event(client), Reconnecting)
 
         call = asyncio.create_task(client.who())
-        peer = await server.accept()
-        await peer.welcome()
-        peer.say("users", users=["ann"], ref=(await peer.expect("who"))["ref"])
+        connection = await server.accept()
+        await connection.welcome()
+        connection.send("users", users=["ann"], ref=(await connection.expect("who"))["ref"])
 
         assert await call == ["ann"]
 
 
-async def test_a_cancelled_call_is_not_sent_again(server: Server) -> None:
+async def test_a_cancelled_call_is_not_sent_again(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client)
+        connection = await log_in(server, client)
         cancelled, kept = (asyncio.create_task(client.broadcast(text)) for text in "ab")
-        await peer.expect("outgoing_broadcast")
-        await peer.expect("outgoing_broadcast")
+        await connection.expect("outgoing_broadcast")
+        await connection.expect("outgoing_broadcast")
         cancelled.cancel()
         await asyncio.wait([cancelled])
 
-        peer.hang_up()
-        peer = await server.accept()
-        await peer.welcome()
-        again = await peer.expect("outgoing_broadcast")
-        peer.say("ack", id=1, ref=again["ref"])
+        connection.close()
+        connection = await server.accept()
+        await connection.welcome()
+        again = await connection.expect("outgoing_broadcast")
+        connection.send("ack", id=1, ref=again["ref"])
 
         assert again["content"] == "b"
         assert (await kept).id == 1
 
 
-async def test_a_message_that_comes_twice_is_shown_once(server: Server) -> None:
+async def test_a_message_that_comes_twice_is_shown_once(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client)
+        connection = await log_in(server, client)
 
-        peer.deliver(1, 2, 2, 1, 3)
+        connection.deliver(1, 2, 2, 1, 3)
 
         assert await next_contents(client, 3) == ["m1", "m2", "m3"]
 
 
-async def test_a_gap_in_the_replay_is_told(server: Server) -> None:
+async def test_a_gap_in_the_replay_is_reported(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client, last=3)
+        connection = await log_in(server, client, last=3)
 
-        peer.hang_up()
-        peer = await server.accept()
-        await peer.welcome(last=90)
-        peer.say("gap", first=90)
-        peer.deliver(90)
-        peer.say("resumed", count=1, last=90, gap=True, first=90)
+        connection.close()
+        connection = await server.accept()
+        await connection.welcome(last=90)
+        connection.send("gap", first=90)
+        connection.deliver(90)
+        connection.send("resumed", count=1, last=90, gap=True, first=90)
 
         assert isinstance(await next_event(client), Reconnecting)
         assert isinstance(await next_event(client), Reconnected)
@@ -132,14 +132,14 @@ async def test_a_gap_in_the_replay_is_told(server: Server) -> None:
 
 
 async def test_a_log_that_started_over_is_read_from_its_beginning_after_one_hello(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client, log="old", last=50)
-        peer.hang_up()
+        connection = await log_in(server, client, log="old", last=50)
+        connection.close()
 
-        hello = await (peer := await server.accept()).welcome(log="new", last=2)
-        peer.deliver(1, 2)
+        hello = await (connection := await server.accept()).welcome(log="new", last=2)
+        connection.deliver(1, 2)
 
         assert (hello["after"], hello["log"]) == (50, "old")
         assert isinstance(await next_event(client), Reconnecting)
@@ -149,14 +149,14 @@ async def test_a_log_that_started_over_is_read_from_its_beginning_after_one_hell
         assert server.accepted == 2
 
 
-async def test_it_never_comes_back_after_it_was_replaced(server: Server) -> None:
+async def test_it_never_comes_back_after_it_was_replaced(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client)
+        connection = await log_in(server, client)
         call = asyncio.create_task(client.who())
-        await peer.expect("who")
+        await connection.expect("who")
 
-        peer.deliver(1)
-        peer.say("error", reason="replaced", detail="you signed in elsewhere", name="ann")
+        connection.deliver(1)
+        connection.send("error", reason="replaced", detail="you signed in elsewhere", name="ann")
 
         assert await next_contents(client, 1) == ["m1"]
         with pytest.raises(RefusedError, match="elsewhere"):
@@ -169,29 +169,33 @@ async def test_it_never_comes_back_after_it_was_replaced(server: Server) -> None
 
 
 @pytest.mark.parametrize("reason", ["unauthorized", "bad_name", "name_taken"])
-async def test_it_never_comes_back_when_its_hello_is_refused(server: Server, reason: str) -> None:
+async def test_it_never_comes_back_when_its_hello_is_refused(
+    server: ScriptedServer, reason: str
+) -> None:
     async with server.client() as client:
-        (await sign_in(server, client)).hang_up()
-        peer = await server.accept()
-        await peer.expect("hello")
-        peer.say("error", reason=reason, detail="no", name="ann")
+        (await log_in(server, client)).close()
+        connection = await server.accept()
+        await connection.expect("hello")
+        connection.send("error", reason=reason, detail="no", name="ann")
 
         assert isinstance(await next_event(client), Reconnecting)
-        with pytest.raises(RefusedError) as refusal:
+        with pytest.raises(RefusedError) as error:
             await next_event(client)
-        assert refusal.value.reason == reason
+        assert error.value.reason == reason
         assert server.accepted == 2
 
 
 @pytest.mark.parametrize("reason", ["server_full", "shutting_down", "storage_failed"])
-async def test_a_server_that_cannot_take_it_yet_is_tried_again(server: Server, reason: str) -> None:
+async def test_a_server_that_cannot_take_it_yet_is_tried_again(
+    server: ScriptedServer, reason: str
+) -> None:
     async with server.client() as client:
-        (await sign_in(server, client)).hang_up()
-        peer = await server.accept()
-        await peer.expect("hello")
-        peer.say("error", reason=reason, detail="not now")
-        peer = await server.accept()
-        await peer.welcome()
+        (await log_in(server, client)).close()
+        connection = await server.accept()
+        await connection.expect("hello")
+        connection.send("error", reason=reason, detail="not now")
+        connection = await server.accept()
+        await connection.welcome()
 
         assert isinstance(await next_event(client), Reconnecting)
         again = await next_event(client)
@@ -199,18 +203,18 @@ async def test_a_server_that_cannot_take_it_yet_is_tried_again(server: Server, r
         assert (again.reason, again.attempt) == ("not now", 2)
         assert isinstance(await next_event(client), Reconnected)
 
-        peer.hang_up()
+        connection.close()
         await (await server.accept()).welcome()
         afresh = await next_event(client)
         assert isinstance(afresh, Reconnecting)
         assert afresh.attempt == 1
 
 
-async def test_why_the_server_hung_up_is_told(server: Server) -> None:
+async def test_why_the_server_closed_the_connection_is_reported(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await sign_in(server, client)
-        peer.say("error", reason="shutting_down", detail="the server is stopping")
-        peer.hang_up()
+        connection = await log_in(server, client)
+        connection.send("error", reason="shutting_down", detail="the server is stopping")
+        connection.close()
 
         event = await next_event(client)
         assert isinstance(event, Reconnecting)
@@ -218,36 +222,38 @@ async def test_why_the_server_hung_up_is_told(server: Server) -> None:
 
 
 async def test_a_hello_whose_welcome_got_lost_is_repeated_with_the_same_token(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await server.accept()
+        connection = await server.accept()
         call = asyncio.create_task(client.hello("ann"))
-        first = await peer.expect("hello")
+        first = await connection.expect("hello")
 
-        peer.hang_up()
+        connection.close()
         second = await (await server.accept()).welcome()
         await call
 
         assert second == first
 
 
-async def test_a_client_without_a_name_comes_back_without_a_hello(server: Server) -> None:
+async def test_a_client_without_a_name_comes_back_without_a_hello(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await server.accept()
+        connection = await server.accept()
         call = asyncio.create_task(client.echo("hi"))
-        await peer.expect("echo")
+        await connection.expect("echo")
 
-        peer.hang_up()
-        peer = await server.accept()
-        peer.say(**await peer.expect("echo"))
+        connection.close()
+        connection = await server.accept()
+        connection.send(**await connection.expect("echo"))
 
         assert await call == "hi"
 
 
-async def test_it_waits_for_a_server_that_starts_again_on_the_same_port(server: Server) -> None:
+async def test_it_waits_for_a_server_that_starts_again_on_the_same_port(
+    server: ScriptedServer,
+) -> None:
     async with server.client(backoff=Backoff(base=0.01, cap=0.1)) as client:
-        await sign_in(server, client)
+        await log_in(server, client)
         server.close()
         while "refused" not in (await next_event(client)).reason:
             pass
@@ -259,13 +265,13 @@ async def test_it_waits_for_a_server_that_starts_again_on_the_same_port(server: 
             assert isinstance(event, Reconnecting)
 
 
-async def test_with_no_patience_a_lost_connection_is_an_error(server: Server) -> None:
+async def test_without_reconnecting_a_lost_connection_is_an_error(server: ScriptedServer) -> None:
     async with server.client(reconnect_for=0.0) as client:
-        peer = await sign_in(server, client)
+        connection = await log_in(server, client)
         call = asyncio.create_task(client.who())
-        await peer.expect("who")
+        await connection.expect("who")
 
-        peer.hang_up()
+        connection.close()
 
         with pytest.raises(CannotConnectError, match="the connection was lost"):
             await call
@@ -273,12 +279,12 @@ async def test_with_no_patience_a_lost_connection_is_an_error(server: Server) ->
             await next_event(client)
 
 
-async def test_it_comes_back_under_the_name_as_the_server_writes_it(server: Server) -> None:
+async def test_it_comes_back_under_the_name_as_the_server_writes_it(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        await both(client.hello("e\u0301ve"), peer.welcome(name="éve"))
+        connection = await server.accept()
+        await run_both(client.hello("e\u0301ve"), connection.welcome(name="éve"))
 
-        peer.hang_up()
+        connection.close()
         hello = await (await server.accept()).welcome()
 
         assert hello["name"] == "éve"

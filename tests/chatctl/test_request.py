@@ -9,49 +9,53 @@ import pytest
 
 from chatctl.client import Answer, AnswerTimeoutError, Client, ProtocolError, RefusedError
 from chatctl.errors import CannotConnectError, Exit
-from chatctl.requesting import Outcome, Summary, send_requests
+from chatctl.requesting import RequestResult, RequestSummary, send_requests
 from common.messages.base import Error
-from tests.chatctl.scripted import PATIENCE, Peer, Server
+from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection
 
 
-def respond(peer: Peer, request: dict[str, Any], **data: Any) -> None:
-    peer.say("response", request_id=request["request_id"], data=data)
+def respond(connection: ServerConnection, request: dict[str, Any], **data: Any) -> None:
+    connection.send("response", request_id=request["request_id"], data=data)
 
 
-def refuse(peer: Peer, request: dict[str, Any], reason: str) -> None:
-    peer.say("error", reason=reason, detail=f"no: {reason}", request_id=request["request_id"])
+def refuse(connection: ServerConnection, request: dict[str, Any], reason: str) -> None:
+    connection.send(
+        "error", reason=reason, detail=f"no: {reason}", request_id=request["request_id"]
+    )
 
 
-async def hear(peer: Peer, count: int) -> list[dict[str, Any]]:
-    return [await peer.expect("request") for _ in range(count)]
+async def receive_requests(connection: ServerConnection, count: int) -> list[dict[str, Any]]:
+    return [await connection.expect("request") for _ in range(count)]
 
 
-def ask(client: Client, *texts: str) -> list["asyncio.Task[Answer]"]:
+def request_all(client: Client, *texts: str) -> list["asyncio.Task[Answer]"]:
     return [asyncio.create_task(client.request(text)) for text in texts]
 
 
 async def test_a_request_needs_no_hello_and_returns_the_entities_and_the_wait(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        (call,) = ask(client, "Hub&&id&&1&&")
-        (request,) = await hear(peer, 1)
+        connection = await server.accept()
+        (call,) = request_all(client, "Hub&&id&&1&&")
+        (request,) = await receive_requests(connection, 1)
         assert request["data"] == "Hub&&id&&1&&"
-        respond(peer, request, Hub={"id": "1"})
+        respond(connection, request, Hub={"id": "1"})
         answer = await call
         assert answer.data == {"Hub": {"id": "1"}}
         assert 0 < answer.wait < PATIENCE
 
 
-async def test_answers_find_their_requests_in_whatever_order_they_come(server: Server) -> None:
+async def test_answers_find_their_requests_in_whatever_order_they_come(
+    server: ScriptedServer,
+) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        calls = ask(client, *map(str, range(100)))
-        requests = await hear(peer, 100)
+        connection = await server.accept()
+        calls = request_all(client, *map(str, range(100)))
+        requests = await receive_requests(connection, 100)
         assert len({request["request_id"] for request in requests}) == 100
         for request in reversed(requests):
-            respond(peer, request, entity={"data": request["data"]})
+            respond(connection, request, entity={"data": request["data"]})
         answers = await asyncio.gather(*calls)
         assert [answer.data for answer in answers] == [
             {"entity": {"data": str(number)}} for number in range(100)
@@ -59,113 +63,115 @@ async def test_answers_find_their_requests_in_whatever_order_they_come(server: S
 
 
 async def test_a_cancelled_request_is_forgotten_and_its_late_answer_dropped(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        cancelled, kept = ask(client, "cancelled", "kept")
-        first, second = await hear(peer, 2)
+        connection = await server.accept()
+        cancelled, kept = request_all(client, "cancelled", "kept")
+        first, second = await receive_requests(connection, 2)
         cancelled.cancel()
         await asyncio.wait([cancelled])
-        respond(peer, first, late={"a": "b"})
-        refuse(peer, first, "duplicate_request")
-        respond(peer, second, kept={"a": "b"})
+        respond(connection, first, late={"a": "b"})
+        refuse(connection, first, "duplicate_request")
+        respond(connection, second, kept={"a": "b"})
         assert (await kept).data == {"kept": {"a": "b"}}
         await client.quit()
         assert [event async for event in client] == []
 
 
-async def test_a_refused_request_raises_and_leaves_the_others_alone(server: Server) -> None:
+async def test_a_refused_request_raises_and_leaves_the_others_alone(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        refused, kept = ask(client, "refused", "kept")
-        first, second = await hear(peer, 2)
-        refuse(peer, first, "duplicate_request")
-        respond(peer, second)
+        connection = await server.accept()
+        refused, kept = request_all(client, "refused", "kept")
+        first, second = await receive_requests(connection, 2)
+        refuse(connection, first, "duplicate_request")
+        respond(connection, second)
         with pytest.raises(RefusedError, match="no: duplicate_request"):
             await refused
         assert (await kept).data == {}
 
 
-async def test_an_answer_of_the_wrong_shape_fails_its_request_alone(server: Server) -> None:
+async def test_an_answer_of_the_wrong_shape_fails_its_request_alone(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        broken, kept = ask(client, "broken", "kept")
-        first, second = await hear(peer, 2)
-        peer.say("response", request_id=first["request_id"], data=[1, 2])
-        respond(peer, second)
+        connection = await server.accept()
+        broken, kept = request_all(client, "broken", "kept")
+        first, second = await receive_requests(connection, 2)
+        connection.send("response", request_id=first["request_id"], data=[1, 2])
+        respond(connection, second)
         with pytest.raises(ProtocolError):
             await broken
         assert (await kept).data == {}
 
 
-async def test_a_request_that_is_too_long_is_never_sent(server: Server) -> None:
+async def test_a_request_that_is_too_long_is_never_sent(server: ScriptedServer) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        with pytest.raises(RefusedError) as refusal:
+        connection = await server.accept()
+        with pytest.raises(RefusedError) as error:
             await client.request("x" * 70_000)
-        assert refusal.value.reason == "line_too_long"
-        (call,) = ask(client, "short")
-        (request,) = await hear(peer, 1)
+        assert error.value.reason == "line_too_long"
+        (call,) = request_all(client, "short")
+        (request,) = await receive_requests(connection, 1)
         assert request["data"] == "short"
-        respond(peer, request)
+        respond(connection, request)
         await call
 
 
-async def test_no_answer_in_time_is_a_timeout(server: Server) -> None:
+async def test_no_answer_in_time_is_a_timeout(server: ScriptedServer) -> None:
     async with server.client(answer_timeout=0.05) as client:
         await server.accept()
         with pytest.raises(AnswerTimeoutError, match=r"0\.05 s"):
             await client.request("a&&b&&c")
 
 
-async def test_what_was_unanswered_when_the_link_was_lost_is_asked_again(server: Server) -> None:
+async def test_what_was_unanswered_when_the_connection_was_lost_is_asked_again(
+    server: ScriptedServer,
+) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        answered, cancelled, lost, also_lost = ask(client, *"acbd")
-        requests = await hear(peer, 4)
-        respond(peer, requests[0])
+        connection = await server.accept()
+        answered, cancelled, lost, also_lost = request_all(client, *"acbd")
+        requests = await receive_requests(connection, 4)
+        respond(connection, requests[0])
         await answered
         cancelled.cancel()
         await asyncio.wait([cancelled])
-        peer.hang_up()
+        connection.close()
 
-        peer = await server.accept()
-        again = await hear(peer, 2)
+        connection = await server.accept()
+        again = await receive_requests(connection, 2)
         assert again == requests[2:]
         for request in again:
-            respond(peer, request, entity={"data": request["data"]})
+            respond(connection, request, entity={"data": request["data"]})
         assert (await lost).data == {"entity": {"data": "b"}}
         assert (await also_lost).data == {"entity": {"data": "d"}}
 
 
 async def test_what_the_server_has_no_room_for_is_asked_again_after_an_answer(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with server.client() as client:
-        peer = await server.accept()
-        calls = ask(client, *"abc")
-        first, second, third = await hear(peer, 3)
-        refuse(peer, second, "too_many_requests")
-        refuse(peer, third, "too_many_requests")
-        respond(peer, first)
+        connection = await server.accept()
+        calls = request_all(client, *"abc")
+        first, second, third = await receive_requests(connection, 3)
+        refuse(connection, second, "too_many_requests")
+        refuse(connection, third, "too_many_requests")
+        respond(connection, first)
         for _ in range(2):
-            (again,) = await hear(peer, 1)
+            (again,) = await receive_requests(connection, 1)
             assert again["request_id"] not in {second["request_id"], third["request_id"]}
-            respond(peer, again)
+            respond(connection, again)
         assert len(await asyncio.gather(*calls)) == 3
 
 
-async def test_only_so_many_are_sent_at_once(server: Server) -> None:
+async def test_only_so_many_are_sent_at_once(server: ScriptedServer) -> None:
     async with server.client(max_requests=2) as client:
-        peer = await server.accept()
-        calls = ask(client, *"abc")
-        first, second = await hear(peer, 2)
-        respond(peer, second)
-        (third,) = await hear(peer, 1)
+        connection = await server.accept()
+        calls = request_all(client, *"abc")
+        first, second = await receive_requests(connection, 2)
+        respond(connection, second)
+        (third,) = await receive_requests(connection, 1)
         assert third["data"] == "c"
-        respond(peer, first)
-        respond(peer, third)
+        respond(connection, first)
+        respond(connection, third)
         await asyncio.gather(*calls)
 
 
@@ -174,10 +180,10 @@ async def stream(*texts: str) -> AsyncIterator[str]:
         yield text
 
 
-async def test_a_stream_reports_each_outcome_as_it_comes_and_goes_on_after_failures() -> None:
+async def test_a_stream_reports_each_result_as_it_comes_and_goes_on_after_failures() -> None:
     release = asyncio.Event()
-    outcomes: list[Outcome] = []
-    summary = Summary()
+    results: list[RequestResult] = []
+    summary = RequestSummary()
 
     async def request(text: str) -> Answer:
         if text == "bad":
@@ -187,14 +193,14 @@ async def test_a_stream_reports_each_outcome_as_it_comes_and_goes_on_after_failu
         release.set()
         return Answer({"Hub": {"id": text}}, 0.25)
 
-    await send_requests(stream("slow", "bad", "quick"), request, outcomes.append, summary, 10)
+    await send_requests(stream("slow", "bad", "quick"), request, results.append, summary, 10)
 
-    assert [json.loads(outcome.to_json()) for outcome in outcomes] == [
+    assert [json.loads(result.to_json()) for result in results] == [
         {"seq": 2, "request": "bad", "error": "line_too_long", "detail": "too long"},
         {"seq": 3, "request": "quick", "response": {"Hub": {"id": "quick"}}, "wait_ms": 250.0},
         {"seq": 1, "request": "slow", "response": {"Hub": {"id": "slow"}}, "wait_ms": 250.0},
     ]
-    assert [str(outcome) for outcome in outcomes] == [
+    assert [str(result) for result in results] == [
         "seq=2: too long",
         'seq=3 wait=0.250 s {"Hub":{"id":"quick"}}',
         'seq=1 wait=0.250 s {"Hub":{"id":"slow"}}',
@@ -216,14 +222,14 @@ async def test_a_stream_is_read_no_faster_than_it_is_answered() -> None:
         await release.acquire()
         return Answer({}, 0.0)
 
-    summary = Summary()
+    summary = RequestSummary()
     sending = asyncio.create_task(
-        send_requests(texts(), request, lambda outcome: None, summary, at_once=10)
+        send_requests(texts(), request, lambda result: None, summary, concurrency=10)
     )
     for answered in range(90):
         for _ in range(5):
             await asyncio.sleep(0)
-        assert len(read) == answered + 11  # ten are on their way and one waits for a place
+        assert len(read) == answered + 11  # ten are on their way and one waits for a permit
         release.release()
     for _ in range(10):
         release.release()
@@ -236,11 +242,11 @@ async def test_what_ends_the_connection_ends_the_stream() -> None:
         raise CannotConnectError("gone")
 
     with pytest.raises(CannotConnectError, match=r"^gone$"):
-        await send_requests(stream("a", "b"), request, lambda outcome: None, Summary(), 10)
+        await send_requests(stream("a", "b"), request, lambda result: None, RequestSummary(), 10)
 
 
 @pytest.mark.parametrize(
-    ("failures", "code"),
+    ("errors", "code"),
     [
         ([], Exit.OK),
         ([AnswerTimeoutError("late")], Exit.TIMEOUT),
@@ -248,18 +254,18 @@ async def test_what_ends_the_connection_ends_the_stream() -> None:
     ],
 )
 def test_where_none_was_answered_the_code_says_why(
-    failures: list[RefusedError | AnswerTimeoutError], code: Exit
+    errors: list[RefusedError | AnswerTimeoutError], code: Exit
 ) -> None:
-    summary = Summary()
-    for failure in failures:
+    summary = RequestSummary()
+    for error in errors:
         summary.sent += 1
-        summary.fail(failure)
+        summary.add_error(error)
     assert summary.exit_code == code
     assert "wait" not in str(summary)
 
 
 def test_an_answer_that_would_move_the_cursor_is_shown_escaped() -> None:
     answer = Answer({"Hub": {"name": "a\x1b[2J\u202eb"}}, 1.0)
-    shown = str(Outcome.answered(1, "", answer))
+    shown = str(RequestResult.answered(1, "", answer))
     assert shown.isprintable()
     assert "\\u202e" in shown

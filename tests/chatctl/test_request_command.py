@@ -37,21 +37,21 @@ def slow_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def test_the_arguments_are_answered_each_on_a_line_with_its_wait(daemon: Daemon) -> None:
-    outcome = run("request", HUB, "Lamp&&id&&7&&", "", daemon=daemon)
-    assert outcome.code == 0
+    result = run("request", HUB, "Lamp&&id&&7&&", "", daemon=daemon)
+    assert result.code == 0
     matches = [
         re.fullmatch(r"seq=(\d) wait=(0\.\d{3}|\d+\.\d{3}) s (.+)", line)
-        for line in outcome.out.splitlines()
+        for line in result.out.splitlines()
     ]
     answers = {match[1]: json.loads(match[3]) for match in matches if match}
     assert answers == {"1": ENTITIES, "2": {"Lamp": {"id": "7"}}, "3": {}}
-    assert outcome.err.startswith("chatctl: 3 sent, 3 answered, wait min/mean/max = 0.")
+    assert result.err.startswith("chatctl: 3 sent, 3 answered, wait min/mean/max = 0.")
 
 
 def test_the_lines_of_standard_input_become_pairs_of_json(daemon: Daemon) -> None:
-    outcome = run("request", "--json", daemon=daemon, stdin=f"{HUB}\n\n \nLamp&&id&&7&&")
-    assert outcome.code == 0
-    pairs = [json.loads(line) for line in outcome.out.splitlines()]
+    result = run("request", "--json", daemon=daemon, stdin=f"{HUB}\n\n \nLamp&&id&&7&&")
+    assert result.code == 0
+    pairs = [json.loads(line) for line in result.out.splitlines()]
     assert {pair["seq"]: pair["request"] for pair in pairs} == {1: HUB, 2: "Lamp&&id&&7&&"}
     assert next(pair["response"] for pair in pairs if pair["seq"] == 1) == ENTITIES
     assert all(pair["wait_ms"] >= 20 for pair in pairs)
@@ -60,20 +60,20 @@ def test_the_lines_of_standard_input_become_pairs_of_json(daemon: Daemon) -> Non
 def test_a_file_is_read_line_by_line(daemon: Daemon, tmp_path: Path) -> None:
     file = tmp_path / "requests.txt"
     file.write_text(f"{HUB}\n" * 3)
-    outcome = run("request", "--file", str(file), daemon=daemon)
-    assert (outcome.code, outcome.out.count("seq=")) == (0, 3)
+    result = run("request", "--file", str(file), daemon=daemon)
+    assert (result.code, result.out.count("seq=")) == (0, 3)
 
 
 def test_nothing_to_send_is_no_failure(daemon: Daemon) -> None:
-    outcome = run("request", daemon=daemon)
-    assert outcome == (0, "", "chatctl: 0 sent\n")
+    result = run("request", daemon=daemon)
+    assert result == (0, "", "chatctl: 0 sent\n")
 
 
 def test_more_than_the_server_has_room_for_are_all_answered(daemon: Daemon) -> None:
     lines = "".join(f"Hub&&id&&{number}&&\n" for number in range(1_000))
-    outcome = run("request", "--json", daemon=daemon, stdin=lines)
-    assert outcome.code == 0
-    pairs = [json.loads(line) for line in outcome.out.splitlines()]
+    result = run("request", "--json", daemon=daemon, stdin=lines)
+    assert result.code == 0
+    pairs = [json.loads(line) for line in result.out.splitlines()]
     assert {pair["request"]: pair["response"] for pair in pairs} == {
         f"Hub&&id&&{number}&&": {"Hub": {"id": str(number)}} for number in range(1_000)
     }
@@ -111,24 +111,24 @@ def test_a_long_stream_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> 
 def test_a_request_that_cannot_be_sent_is_named_and_the_others_are_answered(
     daemon: Daemon,
 ) -> None:
-    outcome = run("request", "x" * 70_000, HUB, daemon=daemon)
-    assert outcome.code == 7
-    assert "seq=2 wait=" in outcome.out
-    assert "chatctl: seq=1: the message has 700" in outcome.err
-    assert "2 sent, 1 answered, 1 failed" in outcome.err
+    result = run("request", "x" * 70_000, HUB, daemon=daemon)
+    assert result.code == 7
+    assert "seq=2 wait=" in result.out
+    assert "chatctl: seq=1: the message has 700" in result.err
+    assert "2 sent, 1 answered, 1 failed" in result.err
 
 
 def test_where_all_are_refused_the_code_is_4(daemon: Daemon) -> None:
-    outcome = run("request", "--json", "x" * 70_000, daemon=daemon)
-    assert outcome.code == 4
-    assert json.loads(outcome.out)["error"] == "line_too_long"
+    result = run("request", "--json", "x" * 70_000, daemon=daemon)
+    assert result.code == 4
+    assert json.loads(result.out)["error"] == "line_too_long"
 
 
 def test_where_none_is_answered_in_time_the_code_is_6(slow_daemon: Daemon) -> None:
-    outcome = run("request", "--timeout", "1s", "a", "b", daemon=slow_daemon)
-    assert (outcome.code, outcome.out) == (6, "")
-    assert "chatctl: seq=1: no answer came within 1 s" in outcome.err
-    assert "2 sent, 2 failed" in outcome.err
+    result = run("request", "--timeout", "1s", "a", "b", daemon=slow_daemon)
+    assert (result.code, result.out) == (6, "")
+    assert "chatctl: seq=1: no answer came within 1 s" in result.err
+    assert "2 sent, 2 failed" in result.err
 
 
 @pytest.mark.parametrize(
@@ -142,17 +142,17 @@ def test_where_none_is_answered_in_time_the_code_is_6(slow_daemon: Daemon) -> No
 def test_what_cannot_be_meant_is_explained_with_code_2(
     arguments: list[str], complaint: str
 ) -> None:
-    outcome = run("request", *arguments)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert complaint in outcome.err
+    result = run("request", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert complaint in result.err
 
 
 def test_a_line_that_is_no_text_is_named(daemon: Daemon, tmp_path: Path) -> None:
     file = tmp_path / "requests.txt"
     file.write_bytes(b"a&&b&&c\n\xff\n")
-    outcome = run("request", "--file", str(file), daemon=daemon)
-    assert outcome.code in (2, 7)
-    assert f"{file}, line 2: not UTF-8" in outcome.err
+    result = run("request", "--file", str(file), daemon=daemon)
+    assert result.code in (2, 7)
+    assert f"{file}, line 2: not UTF-8" in result.err
 
 
 def test_nobody_there_is_code_3() -> None:
@@ -165,9 +165,9 @@ def test_an_interrupted_command_says_how_many_are_unanswered(slow_daemon: Daemon
     while slow_daemon.stderr.count("Timeout ") < logged + 3:
         assert command.poll() is None
     command.send_signal(signal.SIGINT)
-    outcome = finish(command)
-    assert (outcome.code, outcome.out) == (130, "")
-    assert outcome.err == "chatctl: 3 sent, 3 unanswered\n"
+    result = finish(command)
+    assert (result.code, result.out) == (130, "")
+    assert result.err == "chatctl: 3 sent, 3 unanswered\n"
 
 
 def test_a_terminal_shows_a_bar_and_whole_lines(daemon: Daemon) -> None:
@@ -189,6 +189,6 @@ def test_a_server_that_goes_away_for_good_ends_it_with_what_is_unanswered(tmp_pa
     while "Timeout " not in daemon.stderr:
         assert command.poll() is None
     daemon.stop()
-    outcome = finish(command)
-    assert outcome.code in (3, 6), "whichever comes first: patience with the server or the answer"
-    assert "Traceback" not in outcome.err
+    result = finish(command)
+    assert result.code in (3, 6), "whichever comes first: patience with the server or the answer"
+    assert "Traceback" not in result.err

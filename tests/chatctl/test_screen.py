@@ -6,8 +6,8 @@ import pytest
 
 from chatctl.errors import AnswerTimeoutError, RefusedError
 from chatctl.events import LogStartedOver, Receipt, Reconnected, Reconnecting
-from chatctl.lines import WRONG
-from chatctl.screen import CROWD, Screen
+from chatctl.lines import ERROR_STYLE
+from chatctl.screen import MAX_PRESENCE_NOTICES, Screen
 from common.messages.base import Error
 from common.messages.chat import (
     Gap,
@@ -25,8 +25,8 @@ from tests.chatctl.test_screen_lines import plain
 WIDE = 80
 
 
-class Clock:
-    """A clock that the test turns."""
+class FakeClock:
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.ns = parse_time("2026-11-21T10:00:00.000000Z")
@@ -36,21 +36,21 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def screen(clock: Clock) -> Screen:
+def screen(clock: FakeClock) -> Screen:
     return Screen("ann", ["ann", "bob", "Carla", "carlos"], clock, UTC)
 
 
 def lines(screen: Screen, columns: int = WIDE) -> list[str]:
-    return plain(screen.take(columns))
+    return plain(screen.take_lines(columns))
 
 
-def above(screen: Screen, columns: int = WIDE) -> list[str]:
-    return plain(screen.above(columns))
+def pending_lines(screen: Screen, columns: int = WIDE) -> list[str]:
+    return plain(screen.pending_lines(columns))
 
 
 def broadcast(number: int, content: str = "hi", sent: str = "10:00:01.5") -> IncomingBroadcast:
@@ -58,46 +58,46 @@ def broadcast(number: int, content: str = "hi", sent: str = "10:00:01.5") -> Inc
 
 
 def test_a_broadcast_is_shown_with_the_time_at_which_the_server_took_it(screen: Screen) -> None:
-    screen.heard(broadcast(1))
+    screen.on_event(broadcast(1))
     assert lines(screen) == ["10:00:01  1m12s  bob: hi"]
     assert lines(screen) == []
 
 
 def test_a_message_for_us_alone_says_so(screen: Screen) -> None:
-    screen.heard(Incoming("bob", "hi", id=1, sent="2026-11-21T10:00:01.000000Z", since=0))
+    screen.on_event(Incoming("bob", "hi", id=1, sent="2026-11-21T10:00:01.000000Z", since=0))
     assert lines(screen) == ["10:00:01     0s  bob (to you): hi"]
 
 
-def test_a_server_that_tells_no_times_is_no_reason_to_fail(screen: Screen) -> None:
-    screen.heard(IncomingBroadcast("bob", "hi", sent="yesterday"))
+def test_a_server_that_sends_no_times_is_no_reason_to_fail(screen: Screen) -> None:
+    screen.on_event(IncomingBroadcast("bob", "hi", sent="yesterday"))
     assert lines(screen) == ["10:00:00         bob: hi"]
 
 
 def test_a_message_of_ours_waits_above_the_prompt_and_then_joins_the_rest(
-    screen: Screen, clock: Clock
+    screen: Screen, clock: FakeClock
 ) -> None:
-    own = screen.typed(Outgoing("bob", "pizza?"))
-    assert above(screen) == ["10:00:00         you (to bob): pizza?"]
+    own = screen.add_pending(Outgoing("bob", "pizza?"))
+    assert pending_lines(screen) == ["10:00:00         you (to bob): pizza?"]
     assert lines(screen) == []
     clock.ns += 1_000_000_000
     screen.acknowledged(own, Receipt(7, 0.00041))
-    assert above(screen) == []
+    assert pending_lines(screen) == []
     assert lines(screen) == ["10:00:01         you (to bob): pizza?  ✓ 0.4 ms"]
 
 
 def test_a_refusal_stands_with_what_was_refused(screen: Screen) -> None:
-    own = screen.typed(Outgoing("bbo", "pizza?"))
+    own = screen.add_pending(Outgoing("bbo", "pizza?"))
     screen.failed(own, RefusedError(Error("no_such_user", "there is no bbo here")))
-    (line,) = screen.take(WIDE)
+    (line,) = screen.take_lines(WIDE)
     assert plain([line]) == ["10:00:00         you (to bbo): pizza?  ✗ there is no bbo here"]
-    assert line[-1][0] == WRONG
+    assert line[-1][0] == ERROR_STYLE
 
 
 def test_lines_stand_in_the_order_of_the_log(screen: Screen) -> None:
-    own = screen.typed(OutgoingBroadcast("second"))
-    screen.heard(broadcast(1, "first"))
-    screen.heard(broadcast(3, "third"))
-    screen.heard(Joined("dave"))
+    own = screen.add_pending(OutgoingBroadcast("second"))
+    screen.on_event(broadcast(1, "first"))
+    screen.on_event(broadcast(3, "third"))
+    screen.on_event(Joined("dave"))
     screen.acknowledged(own, Receipt(2, 0.001))
     assert [line.partition(": ")[2] or line[17:] for line in lines(screen)] == [
         "first",
@@ -108,11 +108,11 @@ def test_lines_stand_in_the_order_of_the_log(screen: Screen) -> None:
 
 
 def test_a_log_that_begins_anew_comes_after_the_old_one(screen: Screen) -> None:
-    screen.heard(broadcast(50, "old"))
-    screen.heard(Reconnecting("gone", 1, 0.1))
-    screen.heard(Reconnected(1.0))
-    screen.heard(LogStartedOver("b"))
-    screen.heard(broadcast(1, "new"))
+    screen.on_event(broadcast(50, "old"))
+    screen.on_event(Reconnecting("gone", 1, 0.1))
+    screen.on_event(Reconnected(1.0))
+    screen.on_event(LogStartedOver("b"))
+    screen.on_event(broadcast(1, "new"))
     assert [line[17:] for line in lines(screen)] == [
         "bob: old",
         "* gone; reconnecting",
@@ -124,45 +124,45 @@ def test_a_log_that_begins_anew_comes_after_the_old_one(screen: Screen) -> None:
 
 def test_many_waiting_messages_are_counted(screen: Screen) -> None:
     for number in range(5):
-        screen.typed(OutgoingBroadcast(f"line {number}\nand more"))
-    assert above(screen) == [
+        screen.add_pending(OutgoingBroadcast(f"line {number}\nand more"))
+    assert pending_lines(screen) == [
         "10:00:00         you: line 0",
         "10:00:00         you: line 1",
         "10:00:00         you: line 2",
         "… 2 more are waiting",
     ]
-    assert screen.waiting == 5
+    assert screen.pending == 5
 
 
 def test_a_lost_connection_is_one_line_however_often_it_is_tried(screen: Screen) -> None:
     for attempt in range(1, 5):
-        screen.heard(Reconnecting("the server stops", attempt, 0.5))
-    screen.heard(Reconnecting("connection refused", 5, 0.5))
+        screen.on_event(Reconnecting("the server stops", attempt, 0.5))
+    screen.on_event(Reconnecting("connection refused", 5, 0.5))
     assert lines(screen) == ["10:00:00         * the server stops; reconnecting"]
-    assert above(screen) == ["not connected: connection refused"]
-    screen.heard(Reconnected(3.2))
-    screen.heard(Resumed(0, 7, gap=False))
-    assert above(screen) == []
+    assert pending_lines(screen) == ["not connected: connection refused"]
+    screen.on_event(Reconnected(3.2))
+    screen.on_event(Resumed(0, 7, gap=False))
+    assert pending_lines(screen) == []
     assert lines(screen) == ["10:00:00         * connected again after 3.2s"]
 
 
-def test_what_is_lost_for_good_is_told(screen: Screen) -> None:
-    screen.heard(Gap(5))
-    screen.heard(Error("rate_limited", "slow down"))
+def test_what_is_lost_for_good_is_reported(screen: Screen) -> None:
+    screen.on_event(Gap(5))
+    screen.on_event(Error("rate_limited", "slow down"))
     assert lines(screen) == [
         "10:00:00         * messages before number 5 are no longer kept, some were missed",
         "10:00:00         ! slow down",
     ]
 
 
-def test_coming_and_going_is_news_in_small_company_only(screen: Screen) -> None:
-    screen.heard(Joined("dave"))
-    screen.heard(Left("dave"))
+def test_joins_and_leaves_are_shown_in_small_groups_only(screen: Screen) -> None:
+    screen.on_event(Joined("dave"))
+    screen.on_event(Left("dave"))
     assert [line[17:] for line in lines(screen)] == ["* dave joined", "* dave left"]
-    for number in range(CROWD):
-        screen.heard(Joined(f"member {number}"))
-    assert lines(screen)[-1].endswith(f"member {CROWD - 5} joined")
-    screen.heard(Left("bob"))
+    for number in range(MAX_PRESENCE_NOTICES):
+        screen.on_event(Joined(f"member {number}"))
+    assert lines(screen)[-1].endswith(f"member {MAX_PRESENCE_NOTICES - 5} joined")
+    screen.on_event(Left("bob"))
     assert lines(screen) == []
 
 
@@ -171,16 +171,16 @@ def test_who_is_shown_as_at_the_start(screen: Screen) -> None:
     assert lines(screen) == ["current users:", "ann", "bob\\x1b[2J", ""]
 
 
-def test_a_question_that_fails_is_told(screen: Screen) -> None:
-    screen.show_failure(AnswerTimeoutError("no answer came within 10 s"))
+def test_a_request_that_fails_is_reported(screen: Screen) -> None:
+    screen.show_error(AnswerTimeoutError("no answer came within 10 s"))
     assert lines(screen) == ["10:00:00         ! no answer came within 10 s"]
 
 
-def test_another_day_is_announced_once(screen: Screen, clock: Clock) -> None:
-    screen.heard(broadcast(1, sent="23:59:59.0"))
+def test_another_day_is_announced_once(screen: Screen, clock: FakeClock) -> None:
+    screen.on_event(broadcast(1, sent="23:59:59.0"))
     clock.ns += 24 * 3600 * 1_000_000_000
-    screen.heard(Joined("dave"))
-    screen.heard(Joined("erin"))
+    screen.on_event(Joined("dave"))
+    screen.on_event(Joined("erin"))
     assert lines(screen) == [
         "23:59:59  1m12s  bob: hi",
         "Sunday 2026-11-22",
@@ -191,18 +191,18 @@ def test_another_day_is_announced_once(screen: Screen, clock: Clock) -> None:
 
 def test_names_are_completed_from_those_who_are_there_now(screen: Screen) -> None:
     assert screen.complete("bo") == "bob|"
-    screen.heard(Left("bob"))
+    screen.on_event(Left("bob"))
     assert screen.complete("bo") == "bo"
-    screen.heard(Joined("Boris"))
+    screen.on_event(Joined("Boris"))
     assert screen.complete("bo") == "Boris|"
-    screen.present(["ann", "bono"])
+    screen.set_present(["ann", "bono"])
     assert screen.complete("bo") == "bono|"
 
 
 def test_a_completion_that_is_not_sure_shows_the_choices(screen: Screen) -> None:
     assert screen.complete("car") == "car"
     assert lines(screen) == ["Carla  carlos"]
-    screen.present(f"member {number:02}" for number in range(32))
+    screen.set_present(f"member {number:02}" for number in range(32))
     assert screen.complete("m") == "member "
     assert lines(screen)[0].endswith("member 29  and 2 more")
 
@@ -212,13 +212,13 @@ def test_nobody_completes_their_own_name(screen: Screen) -> None:
     assert lines(screen) == []
 
 
-def test_what_was_heard_is_shown_when_its_lines_were_taken(screen: Screen) -> None:
+def test_an_event_is_shown_when_its_lines_were_taken(screen: Screen) -> None:
     first, second = broadcast(1, "one"), broadcast(2, "two")
-    screen.heard(first)
+    screen.on_event(first)
     assert screen.shown() == []
 
     lines(screen)
-    screen.heard(second)
+    screen.on_event(second)
     assert screen.shown() == [first]
     assert screen.shown() == []
 

@@ -8,28 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatctl.lines import (
+    DIM_STYLE,
     NARROW,
     PALETTE,
-    QUIET,
-    Line,
-    addressed,
-    author,
-    elapsed,
-    remark,
-    round_trip,
-    speech,
+    StyledLine,
+    format_elapsed,
+    format_round_trip,
+    message_lines,
+    notice_lines,
+    recipient,
+    styled_author,
 )
 
 NOON = datetime(2026, 11, 21, 12, 34, 56)
 
 
-def plain(lines: list[Line]) -> list[str]:
+def plain(lines: list[StyledLine]) -> list[str]:
     """Return lines without their styles."""
     return ["".join(text for _, text in line) for line in lines]
 
 
-def said(content: str, columns: int = 80) -> list[str]:
-    return plain(speech(NOON, 3, [author("bob")], content, columns=columns))
+def render(content: str, columns: int = 80) -> list[str]:
+    return plain(message_lines(NOON, 3, [styled_author("bob")], content, columns=columns))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def said(content: str, columns: int = 80) -> list[str]:
     ],
 )
 def test_a_time_span_takes_at_most_six_characters(seconds: float, text: str) -> None:
-    assert elapsed(seconds) == text
+    assert format_elapsed(seconds) == text
     assert len(text) <= 6
 
 
@@ -62,21 +62,21 @@ def test_a_time_span_takes_at_most_six_characters(seconds: float, text: str) -> 
         (200, "3m20s"),
     ],
 )
-def test_a_round_trip_is_told_with_what_matters_of_it(seconds: float, text: str) -> None:
-    assert round_trip(seconds) == text
+def test_a_round_trip_is_shown_with_what_matters_of_it(seconds: float, text: str) -> None:
+    assert format_round_trip(seconds) == text
 
 
 def test_a_message_shows_its_time_the_since_the_author_and_the_text() -> None:
-    assert said("pizza later?") == ["12:34:56     3s  bob: pizza later?"]
+    assert render("pizza later?") == ["12:34:56     3s  bob: pizza later?"]
 
 
 def test_a_narrow_window_keeps_its_columns_for_the_text() -> None:
-    assert said("pizza?", NARROW - 1) == ["12:34 3s bob: pizza?"]
-    assert said("pizza?", NARROW) == ["12:34:56     3s  bob: pizza?"]
+    assert render("pizza?", NARROW - 1) == ["12:34 3s bob: pizza?"]
+    assert render("pizza?", NARROW) == ["12:34:56     3s  bob: pizza?"]
 
 
 def test_the_lines_of_one_message_stand_behind_a_bar_where_nobody_else_can_write() -> None:
-    assert said("def f():\r\n\treturn 1\n\n12:34:56     3s  ann: me?") == [
+    assert render("def f():\r\n\treturn 1\n\n12:34:56     3s  ann: me?") == [
         "12:34:56     3s  bob: def f():",
         "                 |     return 1",
         "                 | ",
@@ -85,25 +85,27 @@ def test_the_lines_of_one_message_stand_behind_a_bar_where_nobody_else_can_write
 
 
 def test_a_very_tall_message_is_cut() -> None:
-    lines = said("\n" * 60_000)
+    lines = render("\n" * 60_000)
     assert len(lines) == 101
     assert lines[-1].endswith("| … 59901 more lines")
 
 
-def test_the_outcome_follows_the_last_line() -> None:
-    lines = speech(NOON, None, [("", "you")], "a\nb", [(QUIET, "  ✓ 0.4 ms")], columns=80)
+def test_the_suffix_follows_the_last_line() -> None:
+    lines = message_lines(
+        NOON, None, [("", "you")], "a\nb", [(DIM_STYLE, "  ✓ 0.4 ms")], columns=80
+    )
     assert plain(lines)[-1].endswith("| b  ✓ 0.4 ms")
 
 
-def test_a_remark_stands_in_the_column_of_the_authors() -> None:
-    assert plain(remark(NOON, "bob left", columns=80)) == ["12:34:56         * bob left"]
-    assert plain(remark(NOON, "no", is_wrong=True, columns=40)) == ["12:34 ! no"]
+def test_a_notice_stands_in_the_column_of_the_authors() -> None:
+    assert plain(notice_lines(NOON, "bob left", columns=80)) == ["12:34:56         * bob left"]
+    assert plain(notice_lines(NOON, "no", is_error=True, columns=40)) == ["12:34 ! no"]
 
 
 @given(name=st.text(max_size=20), content=st.text(max_size=200), columns=st.integers(1, 200))
 def test_nothing_that_others_write_moves_the_cursor(name: str, content: str, columns: int) -> None:
-    who = [author(name), *addressed(name)]
-    for line in plain(speech(NOON, 3, who, content, columns=columns)):
+    who = [styled_author(name), *recipient(name)]
+    for line in plain(message_lines(NOON, 3, who, content, columns=columns)):
         moving = {character for character in line if unicodedata.category(character) in MOVING}
         assert moving <= {"\u200c", "\u200d"}
 
@@ -112,8 +114,8 @@ MOVING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def test_a_name_has_the_same_colour_in_every_spelling() -> None:
-    assert author("Bob")[0] == author("bob")[0]
-    assert len({author(f"member {number}")[0] for number in range(100)}) == len(PALETTE)
+    assert styled_author("Bob")[0] == styled_author("bob")[0]
+    assert len({styled_author(f"member {number}")[0] for number in range(100)}) == len(PALETTE)
 
 
 @pytest.mark.parametrize("colour", PALETTE)

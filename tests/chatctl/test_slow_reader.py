@@ -5,23 +5,25 @@ from collections.abc import Iterable
 
 from chatctl.backoff import Backoff
 from chatctl.client import IncomingBroadcast
-from chatctl.inbox import Inbox
-from chatctl.link import Link
-from chatctl.session import Session
+from chatctl.inbox import EventQueue
+from chatctl.link import ClientConnection
+from chatctl.session import ClientSession
 from common.codec import BadLine
 from common.messages.base import Message
 from common.messages.chat import Users, Who
-from tests.chatctl.scripted import Server, next_contents, sign_in
+from tests.chatctl.scripted import ScriptedServer, log_in, next_contents
 
 
-async def test_an_answer_comes_through_a_full_inbox_and_no_message_is_lost(server: Server) -> None:
-    async with server.client(inbox_limit=2) as client:
-        peer = await sign_in(server, client)
+async def test_an_answer_comes_through_a_full_queue_and_no_message_is_lost(
+    server: ScriptedServer,
+) -> None:
+    async with server.client(max_queue=2) as client:
+        connection = await log_in(server, client)
 
         call = asyncio.create_task(client.send("bob", "hi"))
-        message = await peer.expect("outgoing")
-        peer.deliver(*range(1, 11))
-        peer.say("ack", id=11, ref=message["ref"])
+        message = await connection.expect("outgoing")
+        connection.deliver(*range(1, 11))
+        connection.send("ack", id=11, ref=message["ref"])
         assert (await call).id == 11
 
         replaying = asyncio.create_task(replay(server, last=10))
@@ -29,60 +31,60 @@ async def test_an_answer_comes_through_a_full_inbox_and_no_message_is_lost(serve
         replaying.cancel()
 
 
-async def replay(server: Server, last: int) -> None:
+async def replay(server: ScriptedServer, last: int) -> None:
     """Serve whoever comes back as a server with a log does."""
     while True:
-        peer = await server.accept()
-        hello = await peer.welcome(last=last)
-        peer.deliver(*range(hello["after"] + 1, last + 1))
+        connection = await server.accept()
+        hello = await connection.welcome(last=last)
+        connection.deliver(*range(hello["after"] + 1, last + 1))
 
 
-async def test_catching_up_is_no_loss_that_one_would_be_told_of(server: Server) -> None:
-    async with server.client(inbox_limit=1) as client:
-        peer = await sign_in(server, client)
+async def test_catching_up_is_no_loss_to_report(server: ScriptedServer) -> None:
+    async with server.client(max_queue=1) as client:
+        connection = await log_in(server, client)
         call = asyncio.create_task(client.who())
-        asked = await peer.expect("who")
-        peer.deliver(1, 2, 3)
-        peer.say("users", users=[], ref=asked["ref"])
+        request = await connection.expect("who")
+        connection.deliver(1, 2, 3)
+        connection.send("users", users=[], ref=request["ref"])
         await call
 
         first = [await anext(client), await anext(client)]
-        peer = await server.accept()
-        await peer.welcome()
-        peer.deliver(3)
+        connection = await server.accept()
+        await connection.welcome()
+        connection.deliver(3)
 
         events = [*first, await anext(client)]
         assert [type(event) for event in events] == [IncomingBroadcast] * 3
 
 
-async def test_who_comes_back_with_a_full_inbox_asks_for_the_rest_only_when_there_is_room(
-    server: Server,
+async def test_who_comes_back_with_a_full_queue_asks_for_the_rest_only_when_there_is_room(
+    server: ScriptedServer,
 ) -> None:
-    async with server.client(inbox_limit=2) as client:
-        peer = await sign_in(server, client)
+    async with server.client(max_queue=2) as client:
+        connection = await log_in(server, client)
         call = asyncio.create_task(client.who())
-        await peer.expect("who")
-        peer.deliver(1, 2, 3)
-        peer.hang_up()
+        await connection.expect("who")
+        connection.deliver(1, 2, 3)
+        connection.close()
 
-        peer = await server.accept()
-        hello = await peer.welcome()
+        connection = await server.accept()
+        hello = await connection.welcome()
         assert "after" not in hello
-        peer.deliver(7)
-        peer.say("users", users=[], ref=(await peer.expect("who"))["ref"])
+        connection.deliver(7)
+        connection.send("users", users=[], ref=(await connection.expect("who"))["ref"])
         await call
 
         reading = asyncio.create_task(next_contents(client, 7))
-        peer = await server.accept()
-        hello = await peer.welcome()
+        connection = await server.accept()
+        hello = await connection.welcome()
         assert hello["after"] == 3
-        peer.deliver(4, 5)
-        peer.deliver(6, 7)
+        connection.deliver(4, 5)
+        connection.deliver(6, 7)
         assert await reading == [f"m{number}" for number in range(1, 8)]
 
 
-class CountingLink(Link):
-    """A link without a socket whose messages the test puts in, and that counts the reads."""
+class CountingConnection(ClientConnection):
+    """A connection without a socket whose messages the test puts in, and that counts the reads."""
 
     def __init__(self) -> None:
         self.arrived: asyncio.Queue[list[Message | BadLine]] = asyncio.Queue()
@@ -103,40 +105,40 @@ class CountingLink(Link):
     def close(self) -> None:
         self.is_closed = True
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         pass
 
 
-async def test_a_full_inbox_stops_the_reading_until_one_is_taken_or_an_answer_awaited() -> None:
-    link = CountingLink()
+async def test_a_full_queue_stops_the_reading_until_one_is_taken_or_an_answer_awaited() -> None:
+    connection = CountingConnection()
 
-    async def dial() -> Link:
-        return link
+    async def open_connection() -> ClientConnection:
+        return connection
 
-    session = Session(dial, Inbox(2), Backoff(), 0.0)
+    session = ClientSession(open_connection, EventQueue(2), Backoff(), 0.0)
     await session.start()
     one, two, three = (
         IncomingBroadcast("bob", text, number) for number, text in enumerate("abc", 1)
     )
-    link.arrived.put_nowait([one, two])
+    connection.arrived.put_nowait([one, two])
     await settle()
-    assert link.reads == 1
+    assert connection.reads == 1
 
     assert await session.next_event() == one
     await settle()
-    assert link.reads == 2
+    assert connection.reads == 2
 
-    link.arrived.put_nowait([three])
+    connection.arrived.put_nowait([three])
     await settle()
-    assert link.reads == 2
-    asking = asyncio.create_task(session.ask(Who("1"), "1", Users, None))
+    assert connection.reads == 2
+    requesting = asyncio.create_task(session.request(Who("1"), "1", Users, None))
     await settle()
-    assert link.reads == 3
-    link.arrived.put_nowait([Users(["bob"], "1")])
-    answer, _ = await asking
+    assert connection.reads == 3
+    connection.arrived.put_nowait([Users(["bob"], "1")])
+    answer, _ = await requesting
     assert answer.users == ["bob"]
     await settle()
-    assert link.reads == 3
+    assert connection.reads == 3
 
     await session.abort()
 

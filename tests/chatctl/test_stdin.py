@@ -69,14 +69,14 @@ async def test_more_than_a_pipe_holds_comes_through_whole(pipe: tuple[int, int])
     assert lines == expected
 
 
-async def test_what_cannot_be_read_is_told_and_not_taken_for_the_end(tmp_path: Path) -> None:
+async def test_what_cannot_be_read_is_reported_and_not_taken_for_the_end(tmp_path: Path) -> None:
     directory = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(UsageError, match="cannot read standard input: is a directory"):
         await read_all(directory)
     os.close(directory)
 
 
-async def test_who_is_to_type_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_terminal_shows_how_to_end_the_input(capsys: pytest.CaptureFixture[str]) -> None:
     keyboard, terminal = os.openpty()
     os.write(keyboard, b"one\n\x04")
     assert await read_all(terminal) == ["one"]

@@ -29,7 +29,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def abandoned() -> Iterator[int]:
+def unread_pipe() -> Iterator[int]:
     """Give a pipe from which nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -38,13 +38,13 @@ def abandoned() -> Iterator[int]:
 
 
 @contextmanager
-def full() -> Iterator[int]:
+def full_disk() -> Iterator[int]:
     """Give a file on a full disk."""
     with Path("/dev/full").open("wb") as file:
         yield file.fileno()
 
 
-def show(
+def run_writing_to(
     words: list[str], output: int, *, typed: str = "", is_buffered: bool = True
 ) -> tuple[int, str]:
     """Run a command that writes to `output`; return its exit code and what it said."""
@@ -67,16 +67,16 @@ def show(
 def test_a_pipe_that_nobody_reads_ends_it_as_sigpipe_would_and_quietly(
     words: list[str], *, is_buffered: bool
 ) -> None:
-    with abandoned() as pipe:
-        assert show(words, pipe, is_buffered=is_buffered) == (128 + signal.SIGPIPE, "")
+    with unread_pipe() as pipe:
+        assert run_writing_to(words, pipe, is_buffered=is_buffered) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize("is_buffered", [True, False], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("words", OFFLINE, ids=" ".join)
 def test_a_full_disk_is_one_line_with_code_7(words: list[str], *, is_buffered: bool) -> None:
-    with full() as file:
-        code, said = show(words, file, is_buffered=is_buffered)
-    assert (code, said) == (7, "chatctl: cannot write to stdout: no space left on device\n")
+    with full_disk() as file:
+        code, error_output = run_writing_to(words, file, is_buffered=is_buffered)
+    assert (code, error_output) == (7, "chatctl: cannot write to stdout: no space left on device\n")
 
 
 @pytest.mark.parametrize(
@@ -113,20 +113,20 @@ def test_what_the_caller_closed_leads_nowhere(redirection: str, code: int, expec
     ids=lambda words: words[0],
 )
 @pytest.mark.parametrize(
-    ("lost", "code", "problem"),
-    [(abandoned, 141, ""), (full, 7, "cannot write to stdout: no space left on device\n")],
+    ("make_output", "code", "problem"),
+    [(unread_pipe, 141, ""), (full_disk, 7, "cannot write to stdout: no space left on device\n")],
     ids=["unread", "full"],
 )
 @pytest.mark.usefixtures("elsewhere")
 def test_a_command_ends_when_it_cannot_write(
-    lost: Callable[[], AbstractContextManager[int]],
+    make_output: Callable[[], AbstractContextManager[int]],
     code: int,
     problem: str,
     words: list[str],
     daemon: Daemon,
 ) -> None:
     run("send", "*", "hello", daemon=daemon)
-    with lost() as output:
+    with make_output() as output:
         ended = finish(begin(*words, daemon=daemon, stdout=output))
     assert ended.code == code
     assert ended.err.endswith(problem)
@@ -135,8 +135,10 @@ def test_a_command_ends_when_it_cannot_write(
 
 
 def test_a_chat_whose_lines_nobody_reads_ends(daemon: Daemon) -> None:
-    with abandoned() as pipe:
-        code, said = show(["--server", f":{daemon.port}", "chat"], pipe, typed="who\n")
+    with unread_pipe() as pipe:
+        code, error_output = run_writing_to(
+            ["--server", f":{daemon.port}", "chat"], pipe, typed="who\n"
+        )
     assert code == 141
-    assert said.startswith(f"connecting to server at {daemon.host}, {daemon.port}\n")
-    assert "Traceback" not in said
+    assert error_output.startswith(f"connecting to server at {daemon.host}, {daemon.port}\n")
+    assert "Traceback" not in error_output

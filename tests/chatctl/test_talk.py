@@ -1,9 +1,9 @@
-"""What people are told about messages of before."""
+"""What people are told about messages of earlier runs."""
 
 import pytest
 
 from chatctl.events import Delivered, Event, LogStartedOver, Undelivered
-from chatctl.talk import MANY, Rest, describe, describe_kept
+from chatctl.talk import MAX_DESCRIBED, Overflow, describe, describe_unacknowledged
 from common.messages.base import Error
 from common.messages.chat import Gap, Outgoing, OutgoingBroadcast, Resumed
 
@@ -54,18 +54,21 @@ def test_what_became_of_them_is_one_sentence(event: Event, sentence: str | None)
 
 
 def test_of_many_only_the_first_get_a_sentence_each_and_the_rest_are_counted() -> None:
-    rest = Rest()
+    overflow = Overflow()
     arrived = Delivered(HI, 7, duplicate=False)
-    assert not any(rest.take(arrived) for _ in range(MANY))
-    assert str(rest) == ""
+    assert not any(overflow.absorb(arrived) for _ in range(MAX_DESCRIBED))
+    assert str(overflow) == ""
 
-    assert rest.take(arrived)
-    assert rest.take(Undelivered(HI, FULL, is_kept=True))
-    assert rest.take(arrived)
-    assert not rest.take(Gap(5))
-    assert str(rest) == "more messages of before: 2 arrived, 1 refused"
+    assert overflow.absorb(arrived)
+    assert overflow.absorb(Undelivered(HI, FULL, is_kept=True))
+    assert overflow.absorb(arrived)
+    assert not overflow.absorb(Gap(5))
+    assert str(overflow) == "more messages of before: 2 arrived, 1 refused"
 
 
 @pytest.mark.parametrize(("count", "messages"), [(1, "1 message is"), (12, "12 messages are")])
-def test_how_many_wait_is_told_with_whose_they_are(count: int, messages: str) -> None:
-    assert describe_kept(count, "ann") == f"{messages} not acknowledged, and sent when ann is back"
+def test_how_many_wait_is_reported_with_whose_they_are(count: int, messages: str) -> None:
+    assert (
+        describe_unacknowledged(count, "ann")
+        == f"{messages} not acknowledged, and sent when ann is back"
+    )

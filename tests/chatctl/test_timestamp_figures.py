@@ -7,8 +7,8 @@ import pytest
 
 from chatctl import recorded
 from chatctl.errors import UsageError
-from chatctl.figures import render_beat, render_report
-from chatctl.outcome import Pulse
+from chatctl.figures import render_report, render_sample
+from chatctl.outcome import Sampler
 from chatctl.run import Outage, ServerCounts
 from common.exchange import Exchange
 from tests.chatctl.exchanges import EPOCH, MS, OUTAGE, SECOND, US, exchange, report
@@ -28,7 +28,7 @@ TITLES = [
 ]
 
 
-def below(text: str, title: str) -> str:
+def detail(text: str, title: str) -> str:
     """Return what stands behind `title` below the table."""
     (line,) = [line for line in text.splitlines() if line.startswith(f"{title}  ")]
     return line.removeprefix(title).strip()
@@ -50,38 +50,38 @@ def test_the_columns_stand_below_each_other() -> None:
     assert len({len(line) for line in lines[: len(TITLES) + 1]}) == 1
 
 
-def test_the_clocks_are_told_with_their_error() -> None:
+def test_the_clocks_are_reported_with_their_error() -> None:
     text = render_report(report())
-    assert below(text, "clock offset") == "+1.000 ms, at most 0.101 ms off (least delay 0.200 ms)"
-    assert below(text, "clock skew").endswith(" ppm, by one way alone ±0.000")
-    assert below(text, "Allan deviation").count(" at ") == 2
+    assert detail(text, "clock offset") == "+1.000 ms, at most 0.101 ms off (least delay 0.200 ms)"
+    assert detail(text, "clock skew").endswith(" ppm, by one way alone ±0.000")
+    assert detail(text, "Allan deviation").count(" at ") == 2
 
 
-def test_what_went_well_is_told_in_few_words() -> None:
+def test_what_went_well_is_reported_in_few_words() -> None:
     text = render_report(report())
-    assert below(text, "stamps") == "100 sent, 100 received of 100 each way"
-    assert below(text, "punctuality") == "no stamp 1 ms late or more"
-    assert below(text, "file") == "client_1_TimeData.txt: 200 rows"
+    assert detail(text, "stamps") == "100 sent, 100 received of 100 each way"
+    assert detail(text, "punctuality") == "no stamp 1 ms late or more"
+    assert detail(text, "file") == "client_1_TimeData.txt: 200 rows"
     assert "no connection" not in text
 
 
-def test_what_was_late_lost_or_cut_off_is_told() -> None:
+def test_what_was_late_lost_or_cut_off_is_reported() -> None:
     record = exchange()
     record.timer_error_ns[10:13] = [2 * MS, 35 * MS, 25 * MS]
     forever = Outage(EPOCH, None, "gone")
     text = render_report(report(record, outages=(OUTAGE,), rows_lost=7))
-    assert below(text, "punctuality") == (
+    assert detail(text, "punctuality") == (
         "3 stamps 1 ms late or more; 2 deadlines missed in 1 stall of up to 35.000 ms"
     )
-    assert below(text, "no connection") == "for 1500.000 ms from 2026-11-21T07:11:00.300000Z"
-    assert below(text, "file").endswith("200 rows, 7 lost")
+    assert detail(text, "no connection") == "for 1500.000 ms from 2026-11-21T07:11:00.300000Z"
+    assert detail(text, "file").endswith("200 rows, 7 lost")
     never = render_report(report(outages=(forever,)))
-    assert below(never, "no connection") == "from 2026-11-21T07:11:00.000000Z to the end"
+    assert detail(never, "no connection") == "from 2026-11-21T07:11:00.000000Z to the end"
 
 
 def test_an_exchange_that_nobody_answered_has_few_rows() -> None:
-    silence = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
-    text = render_report(report(silence))
+    unanswered = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
+    text = render_report(report(unanswered))
     assert "round trip" not in text
     assert "send call time" in text
     assert "clock offset" not in text
@@ -116,13 +116,13 @@ def test_nothing_falls_short_when_all_went_well_though_the_server_kept_its_count
 
 
 def test_as_json_every_time_is_in_whole_nanoseconds() -> None:
-    told = msgspec.json.decode(msgspec.json.encode(report(outages=(OUTAGE,))))
-    assert told["figures"] == "run"
-    assert told["outages"] == [
+    decoded = msgspec.json.decode(msgspec.json.encode(report(outages=(OUTAGE,))))
+    assert decoded["figures"] == "run"
+    assert decoded["outages"] == [
         {"at_ns": EPOCH + 300 * MS, "away_ns": 1_500 * MS, "reason": "the server stops"}
     ]
-    assert told["analysis"]["round_trip"]["min_ns"] == 200 * US
-    assert told["server_counts"] == {"sent": 100, "received": 100, "unwritten": 0}
+    assert decoded["analysis"]["round_trip"]["min_ns"] == 200 * US
+    assert decoded["server_counts"] == {"sent": 100, "received": 100, "unwritten": 0}
 
     def times(value: Any) -> list[Any]:
         if isinstance(value, list):
@@ -132,36 +132,36 @@ def test_as_json_every_time_is_in_whole_nanoseconds() -> None:
         own = [each for name, each in value.items() if name.endswith("_ns")]
         return own + [time for each in value.values() for time in times(each)]
 
-    assert len(times(told)) > 80
-    assert all(isinstance(time, int) for time in times(told))
+    assert len(times(decoded)) > 80
+    assert all(isinstance(time, int) for time in times(decoded))
 
 
-def test_a_beat_tells_what_is_new_since_the_last() -> None:
+def test_a_sample_holds_what_is_new_since_the_last() -> None:
     whole, growing = exchange(), Exchange(10 * MS, 100)
-    pulse = Pulse(growing)
+    sampler = Sampler(growing)
     growing.sent_ns += whole.sent_ns[:10]
     growing.timer_error_ns += whole.timer_error_ns[:10]
     growing.arrivals += whole.arrivals[:9]
-    first = pulse.beat(EPOCH + SECOND)
+    first = sampler.sample(EPOCH + SECOND)
     assert (first.sent, first.received, first.expected) == (10, 9, 100)
     assert first.round_trip
     assert first.round_trip.count == 9
     growing.sent_ns += whole.sent_ns[10:]
     growing.arrivals += whole.arrivals[9:12]
-    second = pulse.beat(EPOCH + 2 * SECOND)
+    second = sampler.sample(EPOCH + 2 * SECOND)
     assert second.received == 12
     assert second.round_trip
     assert second.round_trip.count == 3
     assert second.timer_error is None
-    assert pulse.beat(EPOCH + 3 * SECOND).round_trip is None
+    assert sampler.sample(EPOCH + 3 * SECOND).round_trip is None
 
 
-def test_a_beat_is_one_line() -> None:
-    assert render_beat(Pulse(exchange()).beat(EPOCH)) == (
+def test_a_sample_is_one_line() -> None:
+    assert render_sample(Sampler(exchange()).sample(EPOCH)) == (
         "100/100 sent, 100 received, round trip min/median/max 0.200/0.500/0.800 ms, "
         "clock offset +1.000 ms"
     )
-    assert render_beat(Pulse(Exchange(10 * MS, 5)).beat(EPOCH)) == "0/5 sent, 0 received"
+    assert render_sample(Sampler(Exchange(10 * MS, 5)).sample(EPOCH)) == "0/5 sent, 0 received"
 
 
 FILE = """\
@@ -185,7 +185,7 @@ End of Timestamp Data (after 5 minutes)
 """
 
 
-def test_a_file_alone_is_told_block_by_block(tmp_path: Any) -> None:
+def test_a_file_alone_is_reported_block_by_block(tmp_path: Any) -> None:
     path = tmp_path / "times.txt"
     path.write_text(FILE)
     first, second = map(recorded.render, (1, 2), recorded.read(path))
@@ -197,7 +197,7 @@ def test_a_file_alone_is_told_block_by_block(tmp_path: Any) -> None:
     assert second.splitlines()[0] == "block 2: no rows, closed after 5m"
 
 
-def test_a_file_that_was_never_closed_or_is_torn_is_told_as_that(tmp_path: Any) -> None:
+def test_a_file_that_was_never_closed_or_is_torn_is_reported_as_that(tmp_path: Any) -> None:
     path = tmp_path / "times.txt"
     third = FILE.index("| 3 ")
     path.write_text(FILE[:third])

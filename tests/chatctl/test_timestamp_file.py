@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatctl.errors import UsageError
-from chatctl.timefile import TimeFile
+from chatctl.timefile import ClientTimeFile
 from common.timefile import Block, direction, parse_blocks
 from common.timestamps import format_time
 
@@ -20,16 +20,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "client_1_TimeData.txt"
 
 
-def write_block(path: Path, rows: int, *, is_ended: bool = True) -> tuple[TimeFile, list[str]]:
-    """Write a block of so many rows; return the file, and what it told."""
-    told: list[str] = []
-    with TimeFile(path, told.append) as file:
+def write_block(
+    path: Path, rows: int, *, is_ended: bool = True
+) -> tuple[ClientTimeFile, list[str]]:
+    """Write a block of so many rows; return the file, and what it reported."""
+    reported: list[str] = []
+    with ClientTimeFile(path, reported.append) as file:
         file.start_block()
         for n in range(rows):
             file.add(THERE + format_time(EPOCH + n))
         if is_ended:
             file.end_block(1_000_000_000, broken_off=False)
-    return file, told
+    return file, reported
 
 
 def blocks(path: Path) -> list[Block]:
@@ -37,11 +39,11 @@ def blocks(path: Path) -> list[Block]:
 
 
 def test_everything_is_in_the_file_in_order_when_it_is_closed(path: Path) -> None:
-    file, told = write_block(path, 1_000)
+    file, reported = write_block(path, 1_000)
     (block,) = blocks(path)
     assert [row.at_ns for row in block.rows] == [(EPOCH + n) // 1_000 * 1_000 for n in range(1_000)]
     assert block.end
-    assert (file.lost, told) == (0, [])
+    assert (file.rows_lost, reported) == (0, [])
 
 
 def test_a_second_run_appends_a_block_and_counts_on(path: Path) -> None:
@@ -59,8 +61,11 @@ def test_a_block_that_was_never_closed_is_closed_by_the_next_run(path: Path) -> 
 
 
 def test_a_file_that_another_client_writes_is_refused_with_advice(path: Path) -> None:
-    with TimeFile(path, print), pytest.raises(UsageError, match="by another client; wait for it"):
-        TimeFile(path, print)
+    with (
+        ClientTimeFile(path, print),
+        pytest.raises(UsageError, match="by another client; wait for it"),
+    ):
+        ClientTimeFile(path, print)
     write_block(path, 1)
 
 
@@ -68,27 +73,27 @@ def test_a_file_that_a_server_writes_is_refused_too(path: Path) -> None:
     with path.open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="is being written by another"):
-            TimeFile(path, print)
+            ClientTimeFile(path, print)
 
 
 def test_a_file_with_something_else_in_it_is_refused_and_left_alone(path: Path) -> None:
     path.write_text("Dear diary,\n")
     with pytest.raises(UsageError, match=r"Dear diary.*not timestamp data: choose another file"):
-        TimeFile(path, print)
+        ClientTimeFile(path, print)
     assert path.read_text() == "Dear diary,\n"
     path.unlink()
     write_block(path, 1)
 
 
-@pytest.mark.parametrize("place", ["no/such/folder.txt", "."])
-def test_a_place_that_cannot_be_written_is_named_with_the_reason(
-    tmp_path: Path, place: str
-) -> None:
+@pytest.mark.parametrize("name", ["no/such/folder.txt", "."])
+def test_a_path_that_cannot_be_written_is_named_with_the_reason(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"cannot write .*(no such file|is a directory).*--out"):
-        TimeFile(tmp_path / place, print)
+        ClientTimeFile(tmp_path / name, print)
 
 
-def test_on_a_full_disk_rows_are_lost_counted_and_told_once() -> None:
-    file, told = write_block(Path("/dev/full"), 500)
-    assert file.lost == 500
-    assert told == ["cannot write /dev/full: no space left on device; the exchange goes on without"]
+def test_on_a_full_disk_rows_are_lost_counted_and_reported_once() -> None:
+    file, reported = write_block(Path("/dev/full"), 500)
+    assert file.rows_lost == 500
+    assert reported == [
+        "cannot write /dev/full: no space left on device; the exchange goes on without"
+    ]

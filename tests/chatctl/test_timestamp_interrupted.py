@@ -3,46 +3,46 @@
 import asyncio
 
 from chatctl.run import ServerCounts
-from tests.chatctl.scripted import PATIENCE, Server
+from tests.chatctl.scripted import PATIENCE, ScriptedServer
 from tests.chatctl.timestamp_runs import end_of_stamps, grant, running, stamp
 
 
 async def test_an_interrupted_run_says_so_to_the_server_and_closes_its_block(
-    server: Server,
+    server: ScriptedServer,
 ) -> None:
     async with running(server, 50_000) as runner:
-        peer, _ = await grant(server)
-        await peer.expect("stamp")
-        stamp(peer, 1)
+        connection, _ = await grant(server)
+        await connection.expect("stamp")
+        stamp(connection, 1)
         runner.task.cancel()
-        farewell = await end_of_stamps(peer, sent=7, received=9)
+        end_message = await end_of_stamps(connection, sent=7, received=9)
         assert await runner.result() == ""
         assert runner.task.cancelling() == 0
     assert runner.run.is_interrupted
     assert runner.run.server == ServerCounts(7, 9)
-    assert farewell["sent"] == len(runner.record.sent_ns)
-    ((elapsed_ns, is_broken),) = runner.rows.ends
+    assert end_message["sent"] == len(runner.record.sent_ns)
+    ((elapsed_ns, is_broken),) = runner.file.ends
     assert is_broken
     assert 0 < elapsed_ns < PATIENCE * 1e9
 
 
-async def test_a_run_may_be_interrupted_before_it_began(server: Server) -> None:
+async def test_a_run_may_be_interrupted_before_it_began(server: ScriptedServer) -> None:
     async with running(server) as runner:
-        peer = await server.accept()
-        await peer.expect("exchange")
+        connection = await server.accept()
+        await connection.expect("exchange")
         runner.task.cancel()
         assert await runner.result() == ""
     assert runner.run.is_interrupted
-    assert runner.rows.blocks == []
+    assert runner.file.blocks == []
 
 
-async def test_a_run_may_be_interrupted_while_it_has_no_connection(server: Server) -> None:
+async def test_a_run_may_be_interrupted_while_it_has_no_connection(server: ScriptedServer) -> None:
     async with running(server, 500) as runner:
-        peer, _ = await grant(server)
-        await peer.expect("stamp")
+        connection, _ = await grant(server)
+        await connection.expect("stamp")
         server.close()
         async with asyncio.timeout(PATIENCE):
-            await runner.is_told.wait()
+            await runner.was_notified.wait()
         runner.task.cancel()
         assert await runner.result() == ""
     assert runner.run.is_interrupted

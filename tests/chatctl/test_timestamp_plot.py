@@ -1,4 +1,4 @@
-"""The sheet; how it looks is for people to judge, that it says what it should is not."""
+"""The plot; how it looks is for people to judge, that it says what it should is not."""
 
 import re
 import struct
@@ -18,13 +18,13 @@ pytest.importorskip("matplotlib")
 
 
 def texts(path: Path) -> set[str]:
-    """Return every text on an SVG sheet."""
+    """Return every text on an SVG plot."""
     return set(re.findall(r"<text [^>]*>([^<]*)</text>", path.read_text()))
 
 
-def test_the_sheet_shows_round_trip_distribution_wedge_and_allan_deviation(tmp_path: Path) -> None:
-    sheet = tmp_path / "run.svg"
-    plot.draw(exchange(), report(outages=(OUTAGE,)), sheet)
+def test_the_plot_shows_round_trip_distribution_wedge_and_allan_deviation(tmp_path: Path) -> None:
+    plot_path = tmp_path / "run.svg"
+    plot.draw(exchange(), report(outages=(OUTAGE,)), plot_path)
     assert {
         "Exchange 1 with 127.0.0.1:5555  ·  2026-11-21 07:11:00 UTC  ·  "
         "100 stamps sent and 100 received, 10ms apart",
@@ -38,26 +38,26 @@ def test_the_sheet_shows_round_trip_distribution_wedge_and_allan_deviation(tmp_p
         "offset +1.000, at most 0.101 off",
         "Allan deviation",
         "offsets as measured",
-    } <= texts(sheet)
+    } <= texts(plot_path)
 
 
 def test_a_png_is_large_enough_for_a_report(tmp_path: Path) -> None:
-    sheet = tmp_path / "run.PNG"
-    plot.draw(exchange(), report(), sheet)
-    header = sheet.read_bytes()[:24]
+    plot_path = tmp_path / "run.PNG"
+    plot.draw(exchange(), report(), plot_path)
+    header = plot_path.read_bytes()[:24]
     assert header.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", header[16:])
     assert (width, height) == (1872, 1328)
 
 
-def test_an_exchange_of_a_single_stamp_or_without_answers_has_a_sheet_too(tmp_path: Path) -> None:
-    silence = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
-    for record in (exchange(1), exchange(2), silence):
+def test_an_exchange_of_a_single_stamp_or_without_answers_has_a_plot_too(tmp_path: Path) -> None:
+    unanswered = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
+    for record in (exchange(1), exchange(2), unanswered):
         plot.draw(record, report(record, outages=(Outage(EPOCH, None, "x"),)), tmp_path / "x.svg")
         assert "Allan deviation" in texts(tmp_path / "x.svg")
 
 
-def test_a_sheet_that_cannot_be_written_is_a_shortfall(tmp_path: Path) -> None:
+def test_a_plot_that_cannot_be_written_is_a_shortfall(tmp_path: Path) -> None:
     with pytest.raises(PartialError, match="cannot write"):
         plot.draw(exchange(), report(), tmp_path / "gone" / "run.svg")
 

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from chatctl.errors import RefusedError
-from chatctl.window import Window
+from chatctl.window import ConcurrencyLimit
 from common.messages.base import Error
 
 
@@ -14,20 +14,20 @@ def too_many() -> RefusedError:
     return RefusedError(Error("too_many_requests", "wait for answers before you send more"))
 
 
-class Room:
-    """A server with so much room; it answers, and refuses, in the order in which it is asked."""
+class LimitedServer:
+    """Takes `capacity` requests; it answers, and refuses, in the order in which they come."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
-        self.asked = self.refused = 0
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.requests = self.refused = 0
         self.pending: deque[asyncio.Future[int]] = deque()
 
-    async def ask(self) -> int:
-        self.asked += 1
+    async def request(self) -> int:
+        self.requests += 1
         # As over a wire, what the server thinks of it is known only after others were sent too.
-        has_room = len(self.pending) < self.room
+        has_capacity = len(self.pending) < self.capacity
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if has_room:
+        if has_capacity:
             self.pending.append(answer)
         else:
             self.refused += 1
@@ -36,7 +36,7 @@ class Room:
 
     def answer(self, count: int = 1) -> None:
         for _ in range(min(count, len(self.pending))):
-            self.pending.popleft().set_result(self.asked)
+            self.pending.popleft().set_result(self.requests)
 
 
 async def settle() -> None:
@@ -45,40 +45,40 @@ async def settle() -> None:
 
 
 async def test_no_more_than_the_limit_are_asked_at_once() -> None:
-    window, server = Window(3), Room(100)
-    asking = [asyncio.create_task(window.send(server.ask)) for _ in range(5)]
+    limit, server = ConcurrencyLimit(3), LimitedServer(100)
+    calls = [asyncio.create_task(limit.run(server.request)) for _ in range(5)]
     await settle()
-    assert server.asked == 3
+    assert server.requests == 3
     server.answer()
     await settle()
-    assert server.asked == 4
+    assert server.requests == 4
     while server.pending:
         server.answer()
         await settle()
-    assert len(await asyncio.gather(*asking)) == 5
+    assert len(await asyncio.gather(*calls)) == 5
 
 
 async def test_what_the_server_has_no_room_for_is_asked_again_when_there_is() -> None:
-    window, server = Window(100), Room(7)
-    asking = [asyncio.create_task(window.send(server.ask)) for _ in range(100)]
+    limit, server = ConcurrencyLimit(100), LimitedServer(7)
+    calls = [asyncio.create_task(limit.run(server.request)) for _ in range(100)]
     await settle()
-    assert (server.asked, len(server.pending)) == (100, 7)
+    assert (server.requests, len(server.pending)) == (100, 7)
     rounds = 0
     while server.pending:
         server.answer(7)
         await settle()
         rounds += 1
         assert len(server.pending) == max(0, min(7, 100 - 7 * rounds))
-    assert len(await asyncio.gather(*asking)) == 100
+    assert len(await asyncio.gather(*calls)) == 100
     assert server.refused <= 93 + 100 // 16, "few are sent in vain once the room is known"
 
 
 async def test_room_that_comes_back_is_used() -> None:
-    window, server = Window(20), Room(2)
-    asking = [asyncio.create_task(window.send(server.ask)) for _ in range(600)]
+    limit, server = ConcurrencyLimit(20), LimitedServer(2)
+    calls = [asyncio.create_task(limit.run(server.request)) for _ in range(600)]
     await settle()
     assert len(server.pending) == 2
-    server.room = 1_000
+    server.capacity = 1_000
     while len(server.pending) < 20:
         assert server.pending
         server.answer()
@@ -86,23 +86,23 @@ async def test_room_that_comes_back_is_used() -> None:
     while server.pending:
         server.answer(20)
         await settle()
-    await asyncio.gather(*asking)
+    await asyncio.gather(*calls)
 
 
 async def test_a_request_that_is_too_much_by_itself_is_refused() -> None:
-    with pytest.raises(RefusedError) as refusal:
-        await Window(10).send(Room(0).ask)
-    assert refusal.value.reason == "too_many_requests"
+    with pytest.raises(RefusedError) as error:
+        await ConcurrencyLimit(10).run(LimitedServer(0).request)
+    assert error.value.reason == "too_many_requests"
 
 
 async def test_a_request_that_is_too_much_by_itself_is_refused_when_the_others_are_answered() -> (
     None
 ):
-    window, server = Window(10), Room(1)
-    small = asyncio.create_task(window.send(server.ask))
+    limit, server = ConcurrencyLimit(10), LimitedServer(1)
+    small = asyncio.create_task(limit.run(server.request))
     await settle()
-    server.room = 0
-    large = asyncio.create_task(window.send(server.ask))
+    server.capacity = 0
+    large = asyncio.create_task(limit.run(server.request))
     await settle()
     assert not large.done()
     server.answer()
@@ -111,21 +111,21 @@ async def test_a_request_that_is_too_much_by_itself_is_refused_when_the_others_a
         await large
 
 
-async def test_what_fails_or_is_cancelled_gives_its_place_back() -> None:
-    window, server = Window(1), Room(10)
+async def test_what_fails_or_is_cancelled_gives_its_permit_back() -> None:
+    limit, server = ConcurrencyLimit(1), LimitedServer(10)
 
     async def fail() -> int:
         raise RefusedError(Error("line_too_long", "too long"))
 
     with pytest.raises(RefusedError, match="too long"):
-        await window.send(fail)
-    cancelled = asyncio.create_task(window.send(server.ask))
+        await limit.run(fail)
+    cancelled = asyncio.create_task(limit.run(server.request))
     await settle()
     cancelled.cancel()
     await asyncio.wait([cancelled])
     server.pending.clear()
 
-    last = asyncio.create_task(window.send(server.ask))
+    last = asyncio.create_task(limit.run(server.request))
     await settle()
     server.answer()
     await last

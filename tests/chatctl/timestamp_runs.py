@@ -8,19 +8,19 @@ from itertools import count
 from chatctl.backoff import Backoff
 from chatctl.clock import SteadyClock
 from chatctl.events import Reconnected, Reconnecting
-from chatctl.redial import Redial
-from chatctl.run import Run
-from chatctl.stamplink import StampLink
+from chatctl.redial import Reconnector
+from chatctl.run import ExchangeRun
+from chatctl.stamplink import StampProtocol
 from common.addresses import Address
 from common.exchange import Exchange
-from tests.chatctl.scripted import PATIENCE, Peer, Server
+from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection
 
 NOW = "2026-11-21T07:11:00.000000Z"
 
 MS = 1_000_000
 
 
-class Rows:
+class FakeTimeFile:
     """The file: how many rows each block has, and how it ended (ns, broken off)."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Rows:
         self.ends.append((duration_ns, broken_off))
 
 
-class HandClock(SteadyClock):
+class ManualClock(SteadyClock):
     """Stands still until the test moves it on: as many stamps are sent as the test says."""
 
     def __init__(self) -> None:
@@ -52,47 +52,47 @@ class HandClock(SteadyClock):
 
 
 class Runner:
-    """A run of 2 ms stamps under way; `result` is what `go` returned."""
+    """A run of 2 ms stamps under way; `result` is what `run` returned."""
 
     def __init__(
         self,
-        server: Server,
+        server: ScriptedServer,
         expected: int,
         *,
         answer: float,
-        silence: float,
-        patience: float,
+        keepalive: float,
+        give_up_after: float,
         clock: SteadyClock,
     ) -> None:
         self.record = Exchange(2 * MS, expected)
-        self.rows = Rows()
-        self.told: list[Reconnecting | Reconnected] = []
-        self.is_told = asyncio.Event()
+        self.file = FakeTimeFile()
+        self.notified: list[Reconnecting | Reconnected] = []
+        self.was_notified = asyncio.Event()
         address = Address("127.0.0.1", server.port)
-        self.run = Run(
+        self.run = ExchangeRun(
             "1",
             self.record,
-            rows=self.rows,
+            file=self.file,
             clock=clock,
-            redial=Redial(
-                lambda: StampLink.open(address, PATIENCE, silence),
+            reconnector=Reconnector(
+                lambda: StampProtocol.open(address, PATIENCE, keepalive),
                 Backoff(base=0.0),
-                patience,
-                self.tell,
+                give_up_after,
+                self.notify,
             ),
             answer_timeout=answer,
-            tell=self.tell,
+            notify=self.notify,
         )
-        self.task = asyncio.create_task(self.run.go())
+        self.task = asyncio.create_task(self.run.run())
 
-    def tell(self, event: Reconnecting | Reconnected) -> None:
-        self.told.append(event)
-        self.is_told.set()
+    def notify(self, event: Reconnecting | Reconnected) -> None:
+        self.notified.append(event)
+        self.was_notified.set()
 
     async def begins_block(self, count: int) -> None:
-        """Wait until the block with this number has begun, and with it the grid of deadlines."""
+        """Wait until the block with this number, and its schedule of deadlines, has begun."""
         async with asyncio.timeout(PATIENCE):
-            while len(self.rows.blocks) < count:  # noqa: ASYNC110 - a server's answer makes it so
+            while len(self.file.blocks) < count:  # noqa: ASYNC110 - a server's answer makes it so
                 await asyncio.sleep(0)
 
     async def result(self) -> str:
@@ -102,60 +102,60 @@ class Runner:
 
 @asynccontextmanager
 async def running(
-    server: Server,
+    server: ScriptedServer,
     expected: int = 3,
     *,
     answer: float = PATIENCE,
-    silence: float = PATIENCE,
-    patience: float = PATIENCE,
+    keepalive: float = PATIENCE,
+    give_up_after: float = PATIENCE,
     clock: SteadyClock | None = None,
 ) -> AsyncIterator[Runner]:
     runner = Runner(
         server,
         expected,
         answer=answer,
-        silence=silence,
-        patience=patience,
+        keepalive=keepalive,
+        give_up_after=give_up_after,
         clock=clock or SteadyClock(),
     )
     try:
         yield runner
     finally:
-        server.close()  # so that no farewell is waited for
+        server.close()  # so that nobody waits for its counts
         runner.task.cancel()
         await asyncio.wait([runner.task])
 
 
-async def grant(server: Server) -> tuple[Peer, dict[str, object]]:
+async def grant(server: ScriptedServer) -> tuple[ServerConnection, dict[str, object]]:
     """Accept a connection and grant what it asks for."""
-    peer = await server.accept()
-    wish = await peer.expect("exchange")
-    peer.say(**wish)
-    return peer, wish
+    connection = await server.accept()
+    request = await connection.expect("exchange")
+    connection.send(**request)
+    return connection, request
 
 
-def stamp(peer: Peer, *numbers: int) -> None:
+def stamp(connection: ServerConnection, *numbers: int) -> None:
     for n in numbers:
-        peer.say("stamp", n=n, sent=NOW)
+        connection.send("stamp", n=n, sent=NOW)
 
 
-async def take_stamps(peer: Peer, *numbers: int) -> None:
-    assert [(await peer.expect("stamp"))["n"] for _ in numbers] == list(numbers)
+async def take_stamps(connection: ServerConnection, *numbers: int) -> None:
+    assert [(await connection.expect("stamp"))["n"] for _ in numbers] == list(numbers)
 
 
-async def end(peer: Peer, **counts: int) -> dict[str, object]:
+async def end(connection: ServerConnection, **counts: int) -> dict[str, object]:
     """Expect the end and answer it."""
-    farewell = await peer.expect("exchange_end")
-    peer.say("exchange_end", **counts)
-    return farewell
+    end = await connection.expect("exchange_end")
+    connection.send("exchange_end", **counts)
+    return end
 
 
-async def end_of_stamps(peer: Peer, **counts: int) -> dict[str, object]:
+async def end_of_stamps(connection: ServerConnection, **counts: int) -> dict[str, object]:
     """Pass over stamps up to the end, and answer that."""
     for _ in count():
-        message = await peer.hear()
+        message = await connection.receive()
         if message.get("code") != "stamp":
             break
     assert message["code"] == "exchange_end", message
-    peer.say("exchange_end", **counts)
+    connection.send("exchange_end", **counts)
     return message

@@ -161,7 +161,7 @@ def client(port: int, state: Path) -> Client:
         port,
         state=state,
         answer_timeout=None,
-        inbox_limit=INBOX,
+        max_queue=INBOX,
         backoff=backoff,
     )
 
