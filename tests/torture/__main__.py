@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from common.units import parse_duration
 from tests.torture import report
+from tests.torture.faulty_log import FAULTY_LOGS
 from tests.torture.supervisor import Durability, Plan, Supervisor, Verdict
 
 DURABILITIES: Final[Mapping[str, Sequence[Durability]]] = {
@@ -131,9 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         "--keep", type=Path, metavar="DIR", help="keep journals, logs and data in a new folder here"
     )
     parser.add_argument(
-        "--log-fault", default="none", metavar="FAULT",
-        help="have the daemon break a promise, to see that it is noticed: ack-before-commit or "
-        "forget-refs",
+        "--log-fault", choices=FAULTY_LOGS, metavar="FAULT",
+        help="have the daemon break a promise, to see that it is noticed: "
+        f"{' or '.join(FAULTY_LOGS)}",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print each verdict as a line of JSON")
     return parser

@@ -53,7 +53,7 @@ class Plan(Struct, frozen=True):
     clients: int
     patience: float
     limit: float
-    log_fault: str = "none"
+    log_fault: str | None = None
     keep_messages: int = 0
 
 
@@ -128,15 +128,12 @@ class Supervisor:
             "--data": str(self._data),
             "--durability": self._plan.durability,
             "--log-level": "warning",
-            "--log-fault": self._plan.log_fault,
             "--keep-messages": str(self._plan.keep_messages),
         }
-        command = [
-            sys.executable,
-            "-m",
-            "chatd",
-            *(word for pair in options.items() for word in pair),
-        ]
+        fault = self._plan.log_fault
+        program = ["tests.torture.faulty_daemon", fault] if fault else ["chatd"]
+        words = (word for pair in options.items() for word in pair)
+        command = [sys.executable, "-m", *program, *words]
         return Charge("chatd", command, self._folder / "chatd.stderr", self._mishaps)
 
     @property

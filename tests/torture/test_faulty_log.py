@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatd.log import faulty
-from chatd.log.faulty import FAULTS, AckBeforeCommit, ForgetRefs
 from chatd.log.retention import Retention
-from chatd.log.sqlite import SqliteLog
 from tests.chatd.log.harness import (
     BOB,
     Reported,
@@ -21,10 +18,8 @@ from tests.chatd.log.harness import (
     replayed,
 )
 from tests.chatd.stand_ins import EPOCH_NS
-
-
-def test_without_a_fault_there_is_none() -> None:
-    assert FAULTS["none"] is SqliteLog
+from tests.torture import faulty_log
+from tests.torture.faulty_log import AckBeforeCommit, ForgetRefs
 
 
 async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path: Path) -> None:
@@ -43,7 +38,7 @@ async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path
 async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faulty, "BEHIND", 0.0)
+    monkeypatch.setattr(faulty_log, "COMMIT_DELAY", 0.0)
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
     await bench.log.open(bench.note)

@@ -1,7 +1,4 @@
-"""Logs that break a promise on purpose, so that the torture test can show that it would notice.
-
-``--log-fault`` turns one on; no help mentions it, and nobody else has any use for it.
-"""
+"""Fault injection: logs that break a promise on purpose, to show that the torture notices."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,7 +9,7 @@ from msgspec import structs
 from chatd.log.port import Committed, Draft, Entry, Outcome, enter, stored
 from chatd.log.sqlite import SqliteLog
 
-BEHIND: Final = 0.05
+COMMIT_DELAY: Final = 0.05
 """Seconds (s) between what `AckBeforeCommit` promises and what it does."""
 
 
@@ -34,7 +31,7 @@ class AckBeforeCommit(SqliteLog[Any]):
         appended = [(drafts, origin)]
         loop.call_soon(self._report, stored(appended, enter(appended, self._promised)))
         self._promised += len(drafts)
-        loop.call_later(BEHIND, super().append, drafts, origin)
+        loop.call_later(COMMIT_DELAY, super().append, drafts, origin)
 
 
 class ForgetRefs(SqliteLog[Any]):
@@ -61,9 +58,8 @@ def _with_refs(outcome: Outcome[tuple[Sequence[Draft], Any]]) -> Outcome[Any]:
     return Outcome(outcome.kind, entries, origin, outcome.failure)
 
 
-FAULTS: Final[Mapping[str, type[SqliteLog[Any]]]] = {
-    "none": SqliteLog,
+FAULTY_LOGS: Final[Mapping[str, type[SqliteLog[Any]]]] = {
     "ack-before-commit": AckBeforeCommit,
     "forget-refs": ForgetRefs,
 }
-"""The log for each value of ``--log-fault``."""
+"""The log for each fault that can be asked for."""
