@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {
     "chatd": "#c4342b",
-    "limit": "#8a8a8a",
+    "c-baseline": "#8a8a8a",
     "nats": "#2a78b5",
     "redis": "#3b8f55",
     "mosquitto": "#8357a8",
     "ngircd": "#b8861b",
 }
-_KEEPING: Final = {
+_DURABLE: Final = {
     "chatd-power": ("#c4342b", "-"),
     "chatd-process": ("#c4342b", "--"),
     "nats-file-always": ("#2a78b5", "-"),
@@ -119,7 +119,7 @@ def _latency(axes: "Axes", report: Report) -> None:
 
 
 def _durable(axes: "Axes", report: Report) -> None:
-    for name, (colour, line) in _KEEPING.items():
+    for name, (colour, line) in _DURABLE.items():
         points = [(authors, report.find(job, name)) for authors, job in AUTHORS.items()]
         known = [(authors, found.rate) for authors, found in points if found]
         if known:

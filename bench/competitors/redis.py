@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from bench.foreign.program import Program
+from bench.competitors.base import Program
 
 
 def _command(*words: str) -> bytes:
@@ -10,23 +10,23 @@ def _command(*words: str) -> bytes:
     return "".join(parts).encode()
 
 
-class RedisDialect:
+class RedisProtocol:
     """RESP3, in which a subscriber may say everything that others may."""
 
     welcome = b"$7\r\nmodules\r\n*0\r\n"
     ready = b":1\r\n"
     pong = b"+PONG\r\n"
-    nudge: tuple[bytes, bytes] | None = None
+    server_ping: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Ask for RESP3; the answer ends with the modules that are loaded: none."""
         return _command("HELLO", "3", "SETNAME", name)
 
-    def hear_all(self) -> bytes:
+    def subscribe_to_all(self) -> bytes:
         """Subscribe to the channel of broadcasts."""
         return _command("SUBSCRIBE", "all")
 
-    def hear_own(self, name: str) -> bytes:
+    def subscribe_to_own(self, name: str) -> bytes:
         """Subscribe to the channel of one's own."""
         return _command("SUBSCRIBE", f"to.{name}")
 
@@ -38,20 +38,20 @@ class RedisDialect:
         """Publish to everyone."""
         return _command("PUBLISH", "all", content)
 
-    def broadcast_heard(self, _author: str, content: str) -> bytes:
-        """Return what subscribers hear."""
+    def broadcast_delivery(self, _author: str, content: str) -> bytes:
+        """Return what subscribers receive."""
         return b">" + _command("message", "all", content)[1:]
 
     def direct(self, to: str, content: str) -> bytes:
         """Publish to one."""
         return _command("PUBLISH", f"to.{to}", content)
 
-    def direct_heard(self, _author: str, to: str, content: str) -> bytes:
-        """Return what this one hears."""
+    def direct_delivery(self, _author: str, to: str, content: str) -> bytes:
+        """Return what this one receives."""
         return b">" + _command("message", f"to.{to}", content)[1:]
 
-    def answer(self, receivers: int) -> bytes:
-        """Return what an author is told: how many it reached."""
+    def author_reply(self, receivers: int) -> bytes:
+        """Return how many subscribers the message reached."""
         return f":{receivers}\r\n".encode()
 
 
@@ -61,7 +61,7 @@ class Redis(Program):
     name = "redis"
     program = "redis-server"
     installed_by = "apt-get install redis-server"
-    dialect = RedisDialect()
+    protocol = RedisProtocol()
     config: ClassVar[str] = """\
 bind 127.0.0.1
 port {port}

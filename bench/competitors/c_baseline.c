@@ -1,5 +1,5 @@
 /*
- * The physical limit: a server that does nothing but recv() and send().
+ * The C baseline: a server that does nothing but recv() and send().
  *
  * It reads no messages. A chunk that begins with `b` goes to every other connection, one with `d`
  * to the connection that came next after the one that sent it, one with `h` or `p` back to where
@@ -46,7 +46,7 @@ static void forward(int from, const char *bytes, size_t size)
         send_all(mode_of[from] == 'd' ? next_of[from] : from, bytes, size);
 }
 
-static void welcome(int listener, int epoll)
+static void accept_client(int listener, int epoll)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0)
@@ -64,7 +64,7 @@ static void welcome(int listener, int epoll)
     mode_of[fd] = 0;
 }
 
-static void part(int fd)
+static void remove_client(int fd)
 {
     int i = 0;
     while (i < count && connected[i] != fd)
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
     static char chunk[CHUNK];
     static struct epoll_event events[EVENTS];
     if (argc != 2) {
-        fprintf(stderr, "usage: limit PORT\n");
+        fprintf(stderr, "usage: c_baseline PORT\n");
         return 2;
     }
     struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((in_port_t)atoi(argv[1])),
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), epoll = epoll_create1(0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(listener, (struct sockaddr *)&here, sizeof here) || listen(listener, BACKLOG)) {
-        perror("limit: cannot listen");
+        perror("c_baseline: cannot listen");
         return 1;
     }
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
@@ -97,14 +97,14 @@ int main(int argc, char **argv)
         for (int i = 0; i < ready; i++) {
             int fd = events[i].data.fd;
             if (fd == listener) {
-                welcome(listener, epoll);
+                accept_client(listener, epoll);
                 continue;
             }
             ssize_t size = recv(fd, chunk, CHUNK, MSG_DONTWAIT);
             if (size > 0)
                 forward(fd, chunk, (size_t)size);
             else if (size == 0 || errno != EAGAIN)
-                part(fd);
+                remove_client(fd);
         }
     }
 }

@@ -3,30 +3,30 @@
 from pathlib import Path
 from typing import ClassVar
 
-from bench.foreign.program import Program
+from bench.competitors.base import Program
 
 _HOST = "127.0.0.1"
 _SERVER = "bench.localhost"
 
 
-class IrcDialect:
+class IrcProtocol:
     """The client protocol of IRC (RFC 2812)."""
 
     welcome = b":End of MOTD command\r\n"
     ready = b":End of NAMES list\r\n"
     pong = f":{_SERVER} PONG {_SERVER} :1\r\n".encode()
-    nudge: tuple[bytes, bytes] | None = None
+    server_ping: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Register as `name`; the answer ends with the message of the day."""
         return f"NICK {name}\r\nUSER {name} 0 * :{name}\r\n".encode()
 
-    def hear_all(self) -> bytes:
+    def subscribe_to_all(self) -> bytes:
         """Join the channel."""
         return b"JOIN #all\r\n"
 
-    def hear_own(self, _name: str) -> bytes:
-        """Everyone hears what is sent to them alone."""
+    def subscribe_to_own(self, _name: str) -> bytes:
+        """Everyone receives what is sent to them alone."""
         return b""
 
     def ping(self) -> bytes:
@@ -37,20 +37,20 @@ class IrcDialect:
         """Talk to the channel."""
         return f"PRIVMSG #all :{content}\r\n".encode()
 
-    def broadcast_heard(self, author: str, content: str) -> bytes:
-        """Return what the others in the channel hear."""
+    def broadcast_delivery(self, author: str, content: str) -> bytes:
+        """Return what the others in the channel receive."""
         return f":{author}!~{author}@{_HOST} PRIVMSG #all :{content}\r\n".encode()
 
     def direct(self, to: str, content: str) -> bytes:
         """Talk to one."""
         return f"PRIVMSG {to} :{content}\r\n".encode()
 
-    def direct_heard(self, author: str, to: str, content: str) -> bytes:
-        """Return what this one hears."""
+    def direct_delivery(self, author: str, to: str, content: str) -> bytes:
+        """Return what this one receives."""
         return f":{author}!~{author}@{_HOST} PRIVMSG {to} :{content}\r\n".encode()
 
-    def answer(self, _receivers: int) -> bytes:
-        """Authors are told nothing."""
+    def author_reply(self, _receivers: int) -> bytes:
+        """Publications are not acknowledged."""
         return b""
 
 
@@ -60,7 +60,7 @@ class Ngircd(Program):
     name = "ngircd"
     program = "ngircd"
     installed_by = "apt-get install ngircd"
-    dialect = IrcDialect()
+    protocol = IrcProtocol()
     config: ClassVar[str] = """\
 [Global]
 Name = bench.localhost

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct, structs
 
-from bench.failures import TimedOut, WrongAnswer
-from bench.jobs.job import Goal
-from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
-from bench.sockets import CHUNK, PATIENCE, Poller, connect, fence
+from bench.errors import BenchTimeoutError, WrongAnswerError
+from bench.measure import Goal, Measurement, Stopwatch, Target, Timing, percentiles
+from bench.sockets import CHUNK, TIMEOUT, Poller, connect, expect_silence
 from common.messages.timestamp import ExchangeEnd, Stamp
 from common.timestamps import format_time, parse_time
 
@@ -27,7 +26,7 @@ class Exchanges(Struct, frozen=True):
     server's stamps by its own account of when it sent them: stamp n of an exchange is due at n x
     interval, and its most punctual stamp counts as on time. In the end both sides must have sent
     and taken every stamp. `read_p99_us` is how long stamps of the load take until the server has
-    read them, by its account of when it heard the newest, and `ping_p99_us` the round trip of pings
+    read them, by its account of when the newest came, and `ping_p99_us` the round trip of pings
     beside them, one at a time.
     """
 
@@ -96,22 +95,22 @@ class _Load:
 
     def finish(self) -> None:
         """Take what is still to come, then have both sides agree on their counts."""
-        deadline = time.perf_counter() + PATIENCE
+        deadline = time.perf_counter() + TIMEOUT
         while not all(exchange.is_complete for exchange in self.exchanges):
             self._take(0.1)
             if time.perf_counter() > deadline:
-                raise TimedOut(f"stamps are missing {PATIENCE:g} s after the last was due")
+                raise BenchTimeoutError(f"stamps are missing {TIMEOUT:g} s after the last was due")
         for exchange in self.exchanges:
             exchange.end()
 
     def reading_times(self, first: int) -> list[int]:
-        """Return how long (ns) stamps after number `first` were on their way, where it was told."""
+        """Return how long (ns) stamps after number `first` took, where the server says so."""
         times = []
         for index, exchange in enumerate(self.exchanges):
             sent_ns = self._sent_ns[index % _INTERVAL_MS :: _INTERVAL_MS]
-            for number, heard_ns in exchange.heard():
+            for number, received_ns in exchange.received():
                 if number > first:
-                    times.append(heard_ns - sent_ns[number - 1])
+                    times.append(received_ns - sent_ns[number - 1])
         return times
 
     def _take(self, within: float) -> None:
@@ -120,19 +119,19 @@ class _Load:
 
 
 class _Exchange:
-    """One connection; what it hears is kept as it is and looked at when the load is over."""
+    """One connection; what it receives is kept as it is and looked at when the load is over."""
 
     def __init__(self, target: Target, each: int) -> None:
         self.sock = connect(target)
         self._each = each
         self._count = 0
-        self._heard: list[bytes] = []
-        fence(self.sock, target)
+        self._received: list[bytes] = []
+        expect_silence(self.sock, target)
 
     def begin(self) -> None:
         """Ask for the exchange; all connections were served before the first of them began."""
-        wish = b'{"code":"exchange","id":"1","interval_ms":%d,"duration_s":%g}\n'
-        self.sock.sendall(wish % (_INTERVAL_MS, self._each * _INTERVAL_MS / 1000))
+        request = b'{"code":"exchange","id":"1","interval_ms":%d,"duration_s":%g}\n'
+        self.sock.sendall(request % (_INTERVAL_MS, self._each * _INTERVAL_MS / 1000))
 
     @property
     def is_complete(self) -> bool:
@@ -142,38 +141,38 @@ class _Exchange:
     def take(self) -> None:
         chunk = self.sock.recv(CHUNK)
         if not chunk:
-            raise WrongAnswer(f"the server hung up after {self._count} lines")
+            raise WrongAnswerError(f"the server closed the connection after {self._count} lines")
         self._count += chunk.count(b"\n")
-        self._heard.append(chunk)
+        self._received.append(chunk)
 
     def end(self) -> None:
-        """Raise WrongAnswer unless the server, too, sent and took every stamp."""
-        self.sock.settimeout(PATIENCE)
+        """Raise WrongAnswerError unless the server, too, sent and took every stamp."""
+        self.sock.settimeout(TIMEOUT)
         self.sock.sendall(b'{"code":"exchange_end"}\n')
         answer = self.sock.recv(CHUNK)
         if _stamps.decode(answer) != ExchangeEnd(self._each, self._each):
-            raise WrongAnswer(f"expected {self._each} stamps each way, heard {answer!r}")
+            raise WrongAnswerError(f"expected {self._each} stamps each way, received {answer!r}")
 
     def lateness(self, first: int) -> Iterator[int]:
         """Yield how late (ns) each stamp after number `first` was sent."""
         phases = list(_phases(self._stamps()))
         return (phase - min(phases) for phase in phases[first:])
 
-    def heard(self) -> Iterator[tuple[int, int]]:
-        """Yield the numbers of stamps that the server heard, and when (ns since the Unix epoch)."""
+    def received(self) -> Iterator[tuple[int, int]]:
+        """Yield the numbers of stamps that the server received, and when (ns since the epoch)."""
         for stamp in self._stamps():
             if isinstance(stamp, Stamp) and stamp.heard and stamp.heard_at:
                 yield stamp.heard, parse_time(stamp.heard_at)
 
     def _stamps(self) -> list[Stamp | ExchangeEnd]:
-        lines = b"".join(self._heard).split(b"\n")[1:-1]
+        lines = b"".join(self._received).split(b"\n")[1:-1]
         return [_stamps.decode(line) for line in lines]
 
 
 def _phases(stamps: Sequence[Stamp | ExchangeEnd]) -> Iterator[int]:
     for number, stamp in enumerate(stamps, 1):
         if not isinstance(stamp, Stamp) or stamp.n != number:
-            raise WrongAnswer(f"expected stamp {number}, heard {stamp}")
+            raise WrongAnswerError(f"expected stamp {number}, received {stamp}")
         yield parse_time(stamp.sent) - number * _INTERVAL_NS
 
 
@@ -183,7 +182,7 @@ class _Pinger:
     def __init__(self, target: Target) -> None:
         self.sock = connect(target)
         self.round_trips: list[int] = []
-        self._ping = target.dialect.ping()
+        self._ping = target.protocol.ping()
         self._sent_at = 0
 
     def send(self) -> None:

@@ -4,15 +4,14 @@ import time
 
 from msgspec import Struct, structs
 
-from bench.failures import WrongAnswer
-from bench.jobs.job import Goal
-from bench.measurement import Measurement, Target, Timing, percentiles, steady
+from bench.errors import WrongAnswerError
+from bench.measure import Goal, Measurement, Target, Timing, measure_steps, percentiles
 from bench.sockets import CHUNK, Poller, connect
 
 _NS_PER_MS = 1_000_000
 
 
-class PacedFeeds(Struct, frozen=True):
+class PeriodicFeeds(Struct, frozen=True):
     """Every subscriber gets a message, users and arrays in turn, each `interval_ms` (ms).
 
     Message n is due at start + n x interval. When a feed started is not known here, so it is
@@ -30,13 +29,13 @@ class PacedFeeds(Struct, frozen=True):
         """Measure the steady state, and the lateness of what comes in it."""
         load = _Load(target, self.subscribers, self.interval_ms)
         begin = time.perf_counter_ns() + round(timing.warmup * 1e9)
-        measured = steady(load.step, target.pid, timing)
+        measured = measure_steps(load.step, target.pid, timing)
         interval = self.interval_ms * _NS_PER_MS
         late = [ns for feed in load.feeds for ns in feed.lateness(begin, interval)]
         return structs.replace(measured, figures=percentiles(late))
 
 
-class EagerFeeds(Struct, frozen=True):
+class OnDemandFeeds(Struct, frozen=True):
     """Every subscriber gets as much as it reads."""
 
     name: str
@@ -46,7 +45,7 @@ class EagerFeeds(Struct, frozen=True):
 
     def run(self, target: Target, timing: Timing) -> Measurement:
         """Measure the steady state."""
-        return steady(_Load(target, self.subscribers, 0).step, target.pid, timing)
+        return measure_steps(_Load(target, self.subscribers, 0).step, target.pid, timing)
 
 
 class _Load:
@@ -65,7 +64,7 @@ class _Load:
 
 
 class _Feed:
-    """What one subscriber has heard; a message that is missing ends the run."""
+    """What one subscriber has received; a message that is missing ends the run."""
 
     def __init__(self, target: Target, interval_ms: int) -> None:
         self.sock = connect(target)
@@ -79,13 +78,13 @@ class _Feed:
         chunk = self.sock.recv(CHUNK)
         now = time.perf_counter_ns()
         if not chunk:
-            raise WrongAnswer(f"the server hung up after {self.count} messages")
+            raise WrongAnswerError(f"the server closed the connection after {self.count} messages")
         *lines, self._carry = (self._carry + chunk).split(b"\n")
         if lines:
             self.count += len(lines)
             self._arrivals.append((now, self.count))
             if b'","n":%d,' % self.count not in lines[-1]:
-                raise WrongAnswer(f"expected message {self.count}, heard {lines[-1]!r}")
+                raise WrongAnswerError(f"expected message {self.count}, received {lines[-1]!r}")
         return len(lines)
 
     def lateness(self, begin: int, interval: int) -> list[int]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from bench.foreign.program import Program
+from bench.competitors.base import Program
 
 _CONNECT, _PUBLISH, _SUBSCRIBE, _PINGREQ = 0x10, 0x30, 0x82, 0xC0
 _CLEAN_SESSION = 2
@@ -23,24 +23,24 @@ def _text(word: str) -> bytes:
     return len(word).to_bytes(2, "big") + word.encode()
 
 
-class MqttDialect:
+class MqttProtocol:
     """Packets of MQTT 3.1.1 (OASIS, 2014)."""
 
     welcome = bytes([0x20, 2, 0, 0])
     ready = bytes([0x90, 3, *_PACKET_ID, 0])
     pong = bytes([0xD0, 0])
-    nudge: tuple[bytes, bytes] | None = None
+    server_ping: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Connect as `name` with a clean session and without a keep-alive."""
         protocol = _text("MQTT") + bytes([4, _CLEAN_SESSION, 0, 0])
         return _packet(_CONNECT, protocol + _text(name))
 
-    def hear_all(self) -> bytes:
+    def subscribe_to_all(self) -> bytes:
         """Subscribe to the topic of broadcasts."""
         return _packet(_SUBSCRIBE, _PACKET_ID + _text("all") + b"\0")
 
-    def hear_own(self, name: str) -> bytes:
+    def subscribe_to_own(self, name: str) -> bytes:
         """Subscribe to the topic of one's own."""
         return _packet(_SUBSCRIBE, _PACKET_ID + _text(f"to/{name}") + b"\0")
 
@@ -52,20 +52,20 @@ class MqttDialect:
         """Publish to everyone."""
         return _packet(_PUBLISH, _text("all") + content.encode())
 
-    def broadcast_heard(self, _author: str, content: str) -> bytes:
-        """Return what subscribers hear: the same."""
+    def broadcast_delivery(self, _author: str, content: str) -> bytes:
+        """Return what subscribers receive: the same."""
         return self.broadcast(content)
 
     def direct(self, to: str, content: str) -> bytes:
         """Publish to one."""
         return _packet(_PUBLISH, _text(f"to/{to}") + content.encode())
 
-    def direct_heard(self, _author: str, to: str, content: str) -> bytes:
-        """Return what this one hears: the same."""
+    def direct_delivery(self, _author: str, to: str, content: str) -> bytes:
+        """Return what this one receives: the same."""
         return self.direct(to, content)
 
-    def answer(self, _receivers: int) -> bytes:
-        """Authors are told nothing at QoS 0."""
+    def author_reply(self, _receivers: int) -> bytes:
+        """Publications are not acknowledged at QoS 0."""
         return b""
 
 
@@ -75,9 +75,9 @@ class Mosquitto(Program):
     name = "mosquitto"
     program = "mosquitto"
     installed_by = "apt-get install mosquitto"
-    dialect = MqttDialect()
+    protocol = MqttProtocol()
     config: ClassVar[str] = """\
-listener {port} 127.0.0.1
+receiver {port} 127.0.0.1
 allow_anonymous true
 persistence false
 set_tcp_nodelay true
@@ -88,7 +88,7 @@ log_type error
 """
 
     def version_arguments(self) -> list[str]:
-        """Return what makes it tell its version: it is the first line of its help."""
+        """Return the arguments that print its version: it is the first line of its help."""
         return ["-h"]
 
     def arguments(self, config: Path) -> list[str]:

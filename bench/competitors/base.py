@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar, Final
 
-from bench.dialects import Dialect
+from bench.protocols import WireProtocol
 
 CONFIG: Final = "config"
 """The file in a server's directory that holds its settings."""
@@ -23,7 +23,7 @@ class Program:
     installed_by: ClassVar[str]
     """The command that installs it."""
     config: ClassVar[str] = ""
-    dialect: Dialect
+    protocol: WireProtocol
 
     def path(self) -> str | None:
         """Return where it is installed, if it is; some live where only root looks for programs."""
@@ -33,22 +33,22 @@ class Program:
                 return found
         return None
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Return why it cannot be measured here and what to do, or None."""
         if self.path():
             return None
         return f"{self.program} is not installed: {self.installed_by}"
 
     def version(self) -> str:
-        """Return the first line of what it says of itself."""
-        said = subprocess.run(
+        """Return the first line of its version output."""
+        completed = subprocess.run(
             [self.path() or self.program, *self.version_arguments()],
             capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
-        return (said.stdout or said.stderr).partition("\n")[0].strip()
+        return (completed.stdout or completed.stderr).partition("\n")[0].strip()
 
     def version_arguments(self) -> list[str]:
-        """Return what makes it tell its version and end."""
+        """Return the arguments that print its version and end."""
         return ["--version"]
 
     def command(self, directory: Path, _port: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a candidate is spoken to: the bytes of every message a job sends or must hear."""
+"""The wire protocol of a candidate: the bytes of every message a job sends or must receive."""
 
 import json
 from collections.abc import Iterator
@@ -6,43 +6,43 @@ from random import Random
 from typing import Final, Protocol
 
 DELAY: Final = (3.0, 7.0)
-"""Seconds (s) between which a server that delays answers is told to draw; time to ask them all."""
+"""The range (s) from which a server draws the delay of an answer; long enough to ask for all."""
 
 DELAY_SEED: Final = 1
-"""What it is told to draw them from."""
+"""The seed from which it draws them."""
 
 ANY: Final = b"\xff"
 """In a `pong`: some byte that cannot be known, part of a time."""
 
 
-class Dialect(Protocol):
+class WireProtocol(Protocol):
     """Requests to a server and, byte for byte, what it has to answer.
 
-    Names and contents are plain ASCII, so that every dialect can carry them as they are.
+    Names and contents are plain ASCII, so that every protocol can carry them as they are.
     """
 
     welcome: bytes
     """How the answer to `hello` ends."""
     ready: bytes
-    """How the answer to `hear_all` and to `hear_own` ends, where these say anything."""
+    """How the answer to a subscription ends, where one is sent."""
     pong: bytes
     """The answer to a ping, with `ANY` where it holds times."""
 
     @property
-    def nudge(self) -> tuple[bytes, bytes] | None:
+    def server_ping(self) -> tuple[bytes, bytes] | None:
         """What the server asks everyone by itself, a while after hello, and the answer to it."""
         ...
 
     def hello(self, name: str) -> bytes:
-        """Come as `name`, and be free to send."""
+        """Log in as `name`; after the answer one may send."""
         ...
 
-    def hear_all(self) -> bytes:
-        """Ask for what is sent to all; nothing where hello is enough."""
+    def subscribe_to_all(self) -> bytes:
+        """Subscribe to broadcasts; empty where hello is enough."""
         ...
 
-    def hear_own(self, name: str) -> bytes:
-        """Ask for what is sent to oneself; nothing where hello is enough."""
+    def subscribe_to_own(self, name: str) -> bytes:
+        """Subscribe to direct messages; empty where hello is enough."""
         ...
 
     def ping(self) -> bytes:
@@ -53,20 +53,20 @@ class Dialect(Protocol):
         """Send `content` to every other member."""
         ...
 
-    def broadcast_heard(self, author: str, content: str) -> bytes:
-        """Return what every other member hears of a `broadcast`."""
+    def broadcast_delivery(self, author: str, content: str) -> bytes:
+        """Return what every other member receives of a `broadcast`."""
         ...
 
     def direct(self, to: str, content: str) -> bytes:
         """Send `content` to one member."""
         ...
 
-    def direct_heard(self, author: str, to: str, content: str) -> bytes:
-        """Return what the recipient of a `direct` hears."""
+    def direct_delivery(self, author: str, to: str, content: str) -> bytes:
+        """Return what the recipient of a `direct` receives."""
         ...
 
-    def answer(self, receivers: int) -> bytes:
-        """Return what the author hears of a message that so many received; often nothing."""
+    def author_reply(self, receivers: int) -> bytes:
+        """Return what the author receives of a message that so many received; often nothing."""
         ...
 
 
@@ -74,24 +74,24 @@ def _line(**fields: str) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
-class ChatdDialect:
+class ChatdProtocol:
     """Newline-delimited JSON as chatd writes it to a client with a bare hello."""
 
     welcome = _line(code="welcome")
     ready = b""
     pong = b'{"code":"pong","received":"%b","sent":"%b","ref":"1"}\n' % (ANY * 27, ANY * 27)
-    nudge: tuple[bytes, bytes] | None = None
+    server_ping: tuple[bytes, bytes] | None = None
 
     def hello(self, name: str) -> bytes:
         """Join as `name`, without a version."""
         return _line(code="hello", name=name)
 
-    def hear_all(self) -> bytes:
-        """Every member hears broadcasts."""
+    def subscribe_to_all(self) -> bytes:
+        """Every member receives broadcasts."""
         return b""
 
-    def hear_own(self, _name: str) -> bytes:
-        """Every member hears what is sent to it."""
+    def subscribe_to_own(self, _name: str) -> bytes:
+        """Every member receives what is sent to it."""
         return b""
 
     def ping(self) -> bytes:
@@ -102,7 +102,7 @@ class ChatdDialect:
         """Send `content` to every other member."""
         return _line(code="outgoing_broadcast", content=content)
 
-    def broadcast_heard(self, author: str, content: str) -> bytes:
+    def broadcast_delivery(self, author: str, content: str) -> bytes:
         """Return the `incoming_broadcast` of a bare client."""
         return _line(**{"code": "incoming_broadcast", "from": author, "content": content})
 
@@ -110,12 +110,12 @@ class ChatdDialect:
         """Send `content` to the member `to`."""
         return _line(code="outgoing", to=to, content=content)
 
-    def direct_heard(self, author: str, _to: str, content: str) -> bytes:
+    def direct_delivery(self, author: str, _to: str, content: str) -> bytes:
         """Return the `incoming` of a bare client."""
         return _line(**{"code": "incoming", "from": author, "content": content})
 
-    def answer(self, _receivers: int) -> bytes:
-        """Authors of messages without a ref are told nothing."""
+    def author_reply(self, _receivers: int) -> bytes:
+        """Messages without a ref are not acknowledged."""
         return b""
 
     def request(self, number: int) -> bytes:

@@ -1,4 +1,4 @@
-"""irtt, which measures round trips at an interval as exchanges do: how punctual it is."""
+"""irtt, isochronous round trips over UDP: how punctual it is beside timestamp exchanges."""
 
 import json
 import subprocess
@@ -8,14 +8,32 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from bench.failures import WrongAnswer
-from bench.foreign.irtt import Irtt
-from bench.jobs.job import Goal
-from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
+from bench.competitors.base import Program
+from bench.competitors.c_baseline import CBaselineProtocol
+from bench.errors import WrongAnswerError
+from bench.measure import Goal, Measurement, Stopwatch, Target, Timing, percentiles
+
+
+class Irtt(Program):
+    """The irtt server, which sends every datagram back; only irtt's own client sends to it."""
+
+    name = "irtt"
+    program = "irtt"
+    installed_by = "apt-get install irtt"
+    protocol = CBaselineProtocol()
+
+    def version_arguments(self) -> list[str]:
+        """Return the arguments that print its version."""
+        return ["version"]
+
+    def command(self, _directory: Path, port: str) -> list[str]:
+        """Return the command that makes it listen on `port`."""
+        return [self.path() or self.program, "server", "-b", f"127.0.0.1:{port}"]
+
 
 _INTERVAL_MS: Final = 10
 _INTERVAL_NS: Final = _INTERVAL_MS * 1_000_000
-_PATIENCE_S: Final = 10.0  # beyond the time it is told to run
+_TIMEOUT_S: Final = 10.0  # beyond the time it is to run
 
 
 class IrttExchange(Struct, frozen=True):
@@ -34,16 +52,18 @@ class IrttExchange(Struct, frozen=True):
         with TemporaryDirectory(prefix="bench-irtt-") as directory:
             file = Path(directory) / "out.json"
             watch = Stopwatch(target.pid)
-            told = subprocess.run(
+            completed = subprocess.run(
                 [
                     Irtt().path() or Irtt.program, "client", "-Q", "-i", f"{_INTERVAL_MS}ms",
                     "-d", f"{timing.seconds:g}s", "-o", str(file), f"{target.host}:{target.port}",
                 ],
                 capture_output=True, text=True, check=False,
-                timeout=timing.seconds + _PATIENCE_S,
+                timeout=timing.seconds + _TIMEOUT_S,
             )  # fmt: skip
-            if told.returncode:
-                raise WrongAnswer(f"irtt failed: {told.stderr.strip() or told.stdout.strip()}")
+            if completed.returncode:
+                raise WrongAnswerError(
+                    f"irtt failed: {completed.stderr.strip() or completed.stdout.strip()}"
+                )
             trips = json.loads(file.read_text())["round_trips"]
         measured = watch.stop(len(trips))
         sent = [trip["timestamps"]["client"]["send"]["monotonic"] for trip in trips]

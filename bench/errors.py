@@ -7,25 +7,25 @@ class BenchError(Exception):
     exit_code = 1
 
 
-class StartFailed(BenchError):
+class StartError(BenchError):
     """A server did not start or did not say where it listens."""
 
     exit_code = 3
 
 
-class WrongAnswer(BenchError):
-    """A server answered something else than its protocol promises, or hung up."""
+class WrongAnswerError(BenchError):
+    """A server answered something else than its protocol promises, or closed the connection."""
 
     exit_code = 5
 
 
-class TimedOut(BenchError):
+class BenchTimeoutError(BenchError):
     """An answer or an end did not come in the time allowed."""
 
     exit_code = 6
 
 
-class UnfitMachine(BenchError):
+class UnfitMachineError(BenchError):
     """This machine, or this user on it, cannot measure that."""
 
     exit_code = 2
