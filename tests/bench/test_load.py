@@ -20,7 +20,7 @@ from bench.measure import Target, Timing
 from bench.protocols import ANY, ChatdProtocol
 from bench.sockets import CYCLE, BytePattern, numbered, repeated
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 from tests.tools import require
 
 Open = Callable[[list[Flow]], Load]
@@ -180,8 +180,8 @@ def test_every_acknowledgement_that_is_counted_is_a_message_in_the_log(
     target = Target(host=host, port=port, pid=daemon.process.pid, protocol=SmallLogProtocol())
     job = Durable("durable-3", authors=3, window=window)
     measured = job.run(target, Timing(warmup=0.0, seconds=0.05))
-    with Wire(daemon.address) as wire:
-        kept = wire.hello("somebody", version=1)["last"]
+    with RawClient(daemon.address) as client:
+        kept = client.hello("somebody", version=1)["last"]
     daemon.stop()
     # Of each author so many messages may be on their way when the count ends.
     assert 0 < measured.operations <= kept - 1_000 <= measured.operations + 3 * window

@@ -1,4 +1,4 @@
-"""Timestamp exchanges in which somebody is killed, stalls, restarts or leaves without a word."""
+"""Timestamp exchanges in which one side is killed, stalls, restarts or closes the connection."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ from tests.e2e.exchanges import (
     wait_for_end,
     wait_for_rows,
 )
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 
 def begin_measuring(daemon: Daemon, out: Path) -> subprocess.Popen[str]:
@@ -136,9 +136,9 @@ def test_a_client_that_resets_in_the_middle_costs_nobody_else_anything(
     start: Callable[..., Daemon], out: Path
 ) -> None:
     daemon = start()
-    with Wire(daemon.address) as rude:
+    with RawClient(daemon.address) as rude:
         rude.ask("exchange", id="rude", interval_ms=1, duration_s=60)
-        rude.hear()
+        rude.receive()
         client = begin("timestamp", "--out", str(out), *SHORT, daemon=daemon)
         wait_for_rows(out, 10)
         rude.reset()
@@ -147,11 +147,11 @@ def test_a_client_that_resets_in_the_middle_costs_nobody_else_anything(
     assert "exchange rude broke off" in daemon.stderr
 
 
-def test_a_client_that_closes_without_a_word_ends_its_exchange_at_the_next_stamps(
+def test_a_client_that_closes_without_a_goodbye_ends_its_exchange_at_the_next_stamps(
     start: Callable[..., Daemon],
 ) -> None:
     daemon = start()
-    with Wire(daemon.address) as gone:
+    with RawClient(daemon.address) as gone:
         gone.ask("exchange", id="gone", interval_ms=100, duration_s=600)
     wait_for_end(daemon, 1)
     assert "exchange gone broke off" in daemon.stderr
