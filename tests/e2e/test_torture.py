@@ -68,11 +68,11 @@ def test_nothing_acknowledged_is_lost_or_seen_twice_whatever_is_killed(durabilit
     assert all(promise["checked"] for promise in verdict["promises"])
     assert verdict["holds"]
     assert code == 0
-    deeds = verdict["deeds"]
-    assert deeds["daemon_kills"] == 6
-    assert deeds["client_kills"]
-    assert deeds["client_stops"]
-    assert deeds["cuts"]
+    faults = verdict["faults"]
+    assert faults["daemon_kills"] == 6
+    assert faults["client_kills"]
+    assert faults["client_stops"]
+    assert faults["cuts"]
     assert verdict["resent"]
 
 

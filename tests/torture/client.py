@@ -1,9 +1,9 @@
 """One of the clients: sends numbered messages, reads what comes, and keeps a journal of both.
 
-`python -m tests.torture.member` is started again by the supervisor whenever it was killed, and goes
+`python -m tests.torture.client` is started again by the supervisor whenever it was killed, and goes
 on from its journal and from what chatctl kept. When its standard input ends it sends no more, makes
-sure that all it ever sent is acknowledged, says farewell, and ends when all others have: whoever
-has seen the last farewell has seen everything before it, or never will.
+sure that all it ever sent is acknowledged, sends a goodbye, and ends when all others have: whoever
+has seen the last goodbye has seen everything before it, or never will.
 """
 
 import argparse
@@ -28,27 +28,27 @@ from chatctl.client import (
     Resumed,
     Undelivered,
 )
-from tests.torture.journal import Acked, Began, CaughtUp, Gapped, Journal, Seen, Sent, Troubled
+from tests.torture.journal import Acked, CaughtUp, Gapped, Journal, Seen, Sent, Started, Unexpected
 
-BURST: Final = 8
+MAX_BURST: Final = 8
 """Messages sent at once, at most: some are on their way at any moment."""
 
-PAUSE: Final = 0.6
+MAX_PAUSE: Final = 0.6
 """Longest pause (s) between two bursts."""
 
-BUSY: Final = 0.05
-"""Part of the messages that keep the program busy after it wrote them down, up to `BUSY_FOR` s."""
+BUSY_SHARE: Final = 0.05
+"""Part of the messages that keep the program busy after it wrote them down, up to `MAX_BUSY` s."""
 
-BUSY_FOR: Final = 0.1
+MAX_BUSY: Final = 0.1
 
-INBOX: Final = 32
+EVENT_LIMIT: Final = 32
 """Events that wait for the program before the client leaves more to the server's log."""
 
-FAREWELL: Final = "farewell"
+GOODBYE: Final = "goodbye"
 
 
-class Member:
-    """The client `name`, one of `everyone`; `draw` decides what it does when."""
+class TortureClient:
+    """The client `name`, one of `everyone`; `seed` decides what it does when."""
 
     def __init__(
         self, name: str, everyone: list[str], journal: Journal, client: Client, seed: str
@@ -57,28 +57,28 @@ class Member:
         self._others = [other for other in everyone if other != name]
         self._journal = journal
         self._client = client
-        self._open: dict[str, str | None] = {}
+        self._unacknowledged: dict[str, str | None] = {}
         self._count = 0
-        self._missed = set(self._others)
-        lives = 0
+        self._unfinished = set(self._others)
+        starts = 0
         for row in journal.rows:
             match row:
-                case Began():
-                    lives += 1
+                case Started():
+                    starts += 1
                 case Sent():
                     self._count += 1
-                    self._open[row.ref] = row.to
+                    self._unacknowledged[row.ref] = row.to
                 case Acked():
-                    self._open.pop(row.ref, None)
+                    self._unacknowledged.pop(row.ref, None)
                 case Seen():
-                    self._note_farewell(row)
-        self._draw = random.Random(f"{seed} {name} {lives}")
-        self._busyness = random.Random(f"{seed} {name} {lives} busy")
-        self.is_told_to_end = asyncio.Event()
+                    self._note_goodbye(row)
+        self._random = random.Random(f"{seed} {name} {starts}")
+        self._busy_random = random.Random(f"{seed} {name} {starts} busy")
+        self.stop_requested = asyncio.Event()
 
-    async def live(self) -> None:
-        """Send and read until told to end, and until all others have, too."""
-        self._journal.write(Began())
+    async def run(self) -> None:
+        """Send and read until the input ends, and until all others have finished, too."""
+        self._journal.write(Started())
         async with self._client:
             await self._client.hello(self._name)
             async with asyncio.TaskGroup() as group:
@@ -86,14 +86,14 @@ class Member:
                 group.create_task(self._send())
 
     async def _read(self) -> None:
-        if not self._missed:
+        if not self._unfinished:
             return
         async for event in self._client:
             self._note(event)
-            if not self._missed:
+            if not self._unfinished:
                 return
-            if self._busyness.random() < BUSY:
-                await asyncio.sleep(self._busyness.uniform(0, BUSY_FOR))
+            if self._busy_random.random() < BUSY_SHARE:
+                await asyncio.sleep(self._busy_random.uniform(0, MAX_BUSY))
 
     def _note(self, event: Event) -> None:
         match event:
@@ -101,7 +101,7 @@ class Member:
                 is_direct = isinstance(event, Incoming)
                 seen = Seen(number, event.author or "", event.content, is_direct)
                 self._journal.write(seen)
-                self._note_farewell(seen)
+                self._note_goodbye(seen)
             case Delivered(message=message, id=number, duplicate=duplicate):
                 self._acknowledged(message.ref or "", number, duplicate=duplicate)
             case Gap(first=first):
@@ -109,66 +109,66 @@ class Member:
             case Resumed(last=last, gap=gap):
                 self._journal.write(CaughtUp(last, gap))
             case LogStartedOver() | Undelivered() | Error() | Incoming():
-                self._journal.write(Troubled(repr(event)))
+                self._journal.write(Unexpected(repr(event)))
 
-    def _note_farewell(self, seen: Seen) -> None:
-        if seen.ref == f"{seen.author}.{FAREWELL}":
-            self._missed.discard(seen.author)
+    def _note_goodbye(self, seen: Seen) -> None:
+        if seen.ref == f"{seen.author}.{GOODBYE}":
+            self._unfinished.discard(seen.author)
 
     async def _send(self) -> None:
-        while not self.is_told_to_end.is_set():
-            refs = [self._plan() for _ in range(self._draw.randint(1, BURST))]
+        while not self.stop_requested.is_set():
+            refs = [self._plan() for _ in range(self._random.randint(1, MAX_BURST))]
             await asyncio.gather(*map(self._deliver, refs))
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._draw.uniform(0, PAUSE)):
-                    await self.is_told_to_end.wait()
-        await asyncio.gather(*map(self._deliver, list(self._open)))
-        await self._deliver(self._write_down(FAREWELL, None))
+                async with asyncio.timeout(self._random.uniform(0, MAX_PAUSE)):
+                    await self.stop_requested.wait()
+        await asyncio.gather(*map(self._deliver, list(self._unacknowledged)))
+        await self._deliver(self._record_sent(GOODBYE, None))
 
     def _plan(self) -> str:
         self._count += 1
-        to = self._draw.choice(self._others) if self._draw.random() < 0.5 else None
-        return self._write_down(str(self._count), to)
+        to = self._random.choice(self._others) if self._random.random() < 0.5 else None
+        return self._record_sent(str(self._count), to)
 
-    def _write_down(self, what: str, to: str | None) -> str:
+    def _record_sent(self, what: str, to: str | None) -> str:
         ref = f"{self._name}.{what}"
         self._journal.write(Sent(ref, to))
-        self._open[ref] = to
+        self._unacknowledged[ref] = to
         return ref
 
     async def _deliver(self, ref: str) -> None:
-        to = self._open[ref]
+        to = self._unacknowledged[ref]
         try:
             if to is None:
                 receipt = await self._client.broadcast(ref, ref=ref)
             else:
                 receipt = await self._client.send(to, ref, ref=ref)
-        except RefusedError as refusal:
-            self._journal.write(Troubled(f"{ref} was refused: {refusal.reason}"))
+        except RefusedError as error:
+            self._journal.write(Unexpected(f"{ref} was refused: {error.reason}"))
         else:
             self._acknowledged(ref, receipt.id, duplicate=receipt.duplicate)
 
     def _acknowledged(self, ref: str, number: int, *, duplicate: bool) -> None:
         self._journal.write(Acked(ref, number, duplicate))
-        self._open.pop(ref, None)
+        self._unacknowledged.pop(ref, None)
 
 
-def client(port: int, state: Path) -> Client:
-    """Return a client that is back soon after a loss, and waits for as long as it takes."""
+def open_client(port: int, state: Path) -> Client:
+    """Return a client that reconnects quickly and never gives up."""
     backoff = Backoff(base=0.02, cap=0.3)
     return Client(
         "127.0.0.1",
         port,
         state=state,
         answer_timeout=None,
-        inbox_limit=INBOX,
+        inbox_limit=EVENT_LIMIT,
         backoff=backoff,
     )
 
 
 async def main() -> None:
-    """Live as the command line says, for `--limit` s at most."""
-    parser = argparse.ArgumentParser(prog="python -m tests.torture.member")
+    """Run as the command line says, for `--limit` s at most."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture.client")
     parser.add_argument("name")
     parser.add_argument("--everyone", nargs="+", required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -178,17 +178,17 @@ async def main() -> None:
     parser.add_argument("--limit", type=float, required=True)
     args = parser.parse_args()
     with Journal(args.journal) as journal:
-        connection = client(args.port, args.state)
-        member = Member(args.name, args.everyone, journal, connection, args.seed)
+        library = open_client(args.port, args.state)
+        client = TortureClient(args.name, args.everyone, journal, library, args.seed)
         loop = asyncio.get_running_loop()
 
         def end_of_input() -> None:
             loop.remove_reader(sys.stdin)
-            member.is_told_to_end.set()
+            client.stop_requested.set()
 
         loop.add_reader(sys.stdin, end_of_input)
         async with asyncio.timeout(args.limit):
-            await member.live()
+            await client.run()
 
 
 if __name__ == "__main__":
