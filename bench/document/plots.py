@@ -76,7 +76,7 @@ def _cpu(result: Result | None) -> float:
 
 def _by_members(axes: "Axes", report: Report) -> None:
     _grow(axes, report, MEMBERS)
-    axes.set_xlabel("members of the room (one message in flight)")
+    axes.set_xlabel("members (one message in flight)")
 
 
 def _by_size(axes: "Axes", report: Report) -> None:
@@ -115,7 +115,7 @@ def _latency(axes: "Axes", report: Report) -> None:
         range(len(rows)), [f"{name}, {job.split('-')[1]}" for job, name in rows], fontsize=7.5
     )
     axes.set_xscale("log")
-    axes.set_xlabel("ms from due to heard: median, p99, p99.9; 50,000 deliveries a second")
+    axes.set_xlabel("ms from due to received: median, p99, p99.9; 50,000 deliveries a second")
 
 
 def _durable(axes: "Axes", report: Report) -> None:

@@ -1,4 +1,4 @@
-"""The real daemon as a process of its own, for tests that talk to it over real sockets."""
+"""The real daemon as a process of its own, for tests that use it over real sockets."""
 
 import os
 import re
@@ -90,6 +90,6 @@ class Daemon:
 
 
 def command(*options: str, is_debugged: bool = False) -> Sequence[str]:
-    """Return the command line that starts a daemon on a free port unless `options` say another."""
+    """Return the command line that starts a daemon on a free port unless `options` name another."""
     debugging = ("-X", "dev", "-W", "error") if is_debugged else ()
     return (sys.executable, *debugging, "-m", "chatd", "--port", "0", *options)

@@ -98,8 +98,8 @@ def test_ctrl_c_while_it_starts_ends_it_without_a_word(tmp_path: Path) -> None:
     starting = subprocess.Popen(command("--data", str(tmp_path)), stderr=subprocess.PIPE)
     with starting, log.open("wb"):  # which waits until the log is being opened
         starting.send_signal(signal.SIGINT)
-        _, said = starting.communicate(timeout=30)
-    assert (starting.returncode, said) == (-signal.SIGINT, b"")
+        _, stderr = starting.communicate(timeout=30)
+    assert (starting.returncode, stderr) == (-signal.SIGINT, b"")
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
 def test_a_bad_setting_is_named_with_its_source(
     options: list[str], environment: dict[str, str], line: str
 ) -> None:
-    code, said = refused(*options, **environment)
+    code, stderr = refused(*options, **environment)
     assert code == 2
-    assert said.startswith(line)
+    assert stderr.startswith(line)
 
 
 def test_the_first_line_tells_where_it_listens(start: Start) -> None:

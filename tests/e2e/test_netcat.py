@@ -115,8 +115,8 @@ def test_a_named_netcat_is_shown_with_its_name(
 def test_plain_lines_may_follow_the_hello_at_once(daemon: Daemon) -> None:
     with RawClient(daemon.address) as observer:
         observer.hello("piped observer")
-        said = '{"code":"hello","format":"text","name":"piper"}\npiped line\nlast without newline'
-        assert piped(daemon, said) == []
+        text = '{"code":"hello","format":"text","name":"piper"}\npiped line\nlast without newline'
+        assert piped(daemon, text) == []
         assert [observer.receive()["content"], observer.receive()["content"]] == [
             "piped line",
             "last without newline",

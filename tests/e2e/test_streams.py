@@ -82,8 +82,8 @@ def test_what_nobody_reads_ends_as_sigpipe_would_end_it_and_quietly(
 def test_what_finds_no_room_is_one_clear_line(data: str, *, is_buffered: bool) -> None:
     with Path("/dev/full").open("wb") as full:
         for options in (["--help"], ["--version"], ["--check", data]):
-            code, said = run(full.fileno(), *options, is_buffered=is_buffered)
-            assert (code, said) == (2, "chatd: cannot write to stdout: no space left on device\n")
+            code, output = run(full.fileno(), *options, is_buffered=is_buffered)
+            assert (code, output) == (2, "chatd: cannot write to stdout: no space left on device\n")
 
 
 @pytest.mark.parametrize("streams", [">&-", "> /dev/full", "<&- >&-", "<&- >&- 2>&-"])

@@ -22,10 +22,10 @@ def torture(*options: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "tests.torture", "--json", "--limit", "120s", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as run:
         try:
-            said, _ = run.communicate(timeout=TIMEOUT)
+            output, _ = run.communicate(timeout=TIMEOUT)
         finally:
             run.terminate()  # its programs end with it
-    return run.returncode, json.loads(said)
+    return run.returncode, json.loads(output)
 
 
 def test_a_signal_ends_it_and_all_that_it_started(tmp_path: Path) -> None:
