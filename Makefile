@@ -11,7 +11,7 @@ version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 venv := .venv/python$(version).stamp
 runtime := .venv/runtime.stamp
 tools := .venv/tools.stamp
-rivals := .venv/rivals.stamp
+competitors := .venv/competitors.stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help run test torture lint format bench bench-shares bench-report lock clean
@@ -43,7 +43,7 @@ bench: $(tools) ## Measure the daemon beside others; options: make bench ARGS="-
 bench-report: $(tools) ## Write docs/performance.md from what was measured last
 	$(bin)/python -m bench.document bench/results.json docs/performance.md
 
-bench-shares: $(rivals) ## Measure shares over shaped links, as root; options: make bench-shares ARGS="--help"
+bench-shares: $(competitors) ## Measure shares over shaped links, as root; options: make bench-shares ARGS="--help"
 	$(bin)/python -m bench.shares $(ARGS)
 
 lock: build/lock/bin/uv ## Lock what setup.cfg asks for; newest versions: make lock ARGS=--upgrade
@@ -66,20 +66,20 @@ $(tools): $(runtime) requirements-dev.lock
 	@$(pip) install --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
-$(rivals): $(tools) bench/requirements.txt
+$(competitors): $(tools) bench/requirements.txt
 	@echo "installing what chatd is measured beside into .venv" >&2
 	@$(pip) install --requirement bench/requirements.txt
 	@touch $@
 
 # Another version of Python finds no stamp of its own and starts from an empty venv.
 $(venv):
-	@$(if $(obstacle),$(error chatd needs Python >= 3.11 with venv, but $(PYTHON) says "$(obstacle)". \
+	@$(if $(python_problem),$(error chatd needs Python >= 3.11 with venv, but $(PYTHON) says "$(python_problem)". \
 	Install one (Debian: apt-get install python3-venv) or name another: make PYTHON=python3.13))
 	@$(PYTHON) -m venv --clear .venv
 	@touch $@
 
 # Empty when $(PYTHON) will do; otherwise the last line of what went wrong.
-obstacle = $(shell $(PYTHON) -c 'import sys; \
+python_problem = $(shell $(PYTHON) -c 'import sys; \
 	sys.exit("this is %d.%d" % sys.version_info[:2]) if sys.version_info < (3, 11) else None; \
 	import ensurepip, venv' 2>&1 | tail -n 1)
 

@@ -1,7 +1,7 @@
 """`python -m bench.recovery`: how long chatd takes from its start on a large log to the first ack.
 
 The log is made by SQL and not by chatd, which would take minutes; then chatd is started on it as it
-is by anyone, and a client says hello and sends one message. The clock runs from before the process
+is by anyone, and a client sends hello and sends one message. The clock runs from before the process
 exists to the ack, Python's own start included. `cold` means that the kernel was asked to forget the
 file first, `killed` that chatd was killed when its write-ahead log was as long as it ever gets.
 """
@@ -32,7 +32,7 @@ from chatd.log.schema import INDEX_ALL
 GOAL_S: Final = 1.0
 """Seconds (s) that may go by until the first message is acknowledged."""
 
-_PATIENCE: Final = 60.0
+_TIMEOUT: Final = 60.0
 _PEOPLE: Final = 1_000
 # Half of the messages are direct; all have 100 characters and a ref.
 _FILL: Final = """
@@ -77,9 +77,9 @@ def _measure(directory: Path, messages: int, runs: int) -> Recovery:
     for state, seconds in took.items():
         for _ in range(runs):
             if state == "cold":
-                _forget(log)
+                _drop_page_cache(log)
             elif state == "killed":
-                _die(log)
+                _crash(log)
             seconds.append(_recover(directory))
         each = ", ".join(f"{one:.3f}" for one in seconds)
         print(f"{state}: first ack after {each} s", flush=True)
@@ -104,23 +104,23 @@ def _recover(directory: Path) -> float:
     try:
         assert process.stdout is not None
         host, _, port = process.stdout.readline().split()[-1].rpartition(":")
-        with socket.create_connection((host, int(port)), _PATIENCE) as client:
+        with socket.create_connection((host, int(port)), _TIMEOUT) as client:
             lines = client.makefile("rb")
             hello = {"code": "hello", "name": f"bench-{time.time_ns()}", "version": 1}
             message = {"code": "outgoing_broadcast", "content": "first", "ref": "1"}
-            for said, answer in ((hello, "welcome"), (message, "ack")):
-                client.sendall(json.dumps(said).encode() + b"\n")
-                heard = json.loads(lines.readline())
-                assert heard["code"] == answer, heard
+            for request, answer in ((hello, "welcome"), (message, "ack")):
+                client.sendall(json.dumps(request).encode() + b"\n")
+                received = json.loads(lines.readline())
+                assert received["code"] == answer, received
             took = time.perf_counter() - began
             lines.close()
     finally:
         process.terminate()
-        process.wait(_PATIENCE)
+        process.wait(_TIMEOUT)
     return took
 
 
-def _forget(path: Path) -> None:
+def _drop_page_cache(path: Path) -> None:
     """Ask the kernel to drop what it has of the file in memory."""
     os.sync()
     descriptor = os.open(path, os.O_RDONLY)
@@ -128,7 +128,7 @@ def _forget(path: Path) -> None:
     os.close(descriptor)
 
 
-def _die(path: Path) -> None:
+def _crash(path: Path) -> None:
     """Have another process write until the write-ahead log is long, and end without a word."""
     child = os.fork()
     if child == 0:

@@ -8,9 +8,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bench.jobs.job import Goal
-from bench.machine import Environment
-from bench.measurement import Measurement, Timing
+from bench.host import Environment
+from bench.measure import Goal, Measurement, Timing
 
 MEASURED: Final = "chatd"
 """The candidate to which the others are compared."""
@@ -69,7 +68,7 @@ class Result(Struct, frozen=True):
         )
 
 
-class Subject(Struct, frozen=True):
+class ServerInfo(Struct, frozen=True):
     """A server that was measured, the command that started it, and what configured it."""
 
     name: str
@@ -96,7 +95,7 @@ class Report(Struct, frozen=True):
     """The whole file."""
 
     environment: Environment
-    servers: Sequence[Subject]
+    servers: Sequence[ServerInfo]
     timing: Timing
     results: Sequence[Result]
     recovery: Recovery | None = None

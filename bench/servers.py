@@ -10,27 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
-from bench import proc
-from bench.dialects import DELAY, DELAY_SEED, ChatdDialect, Dialect
-from bench.failures import BenchError, StartFailed
-from bench.foreign.irtt import Irtt
-from bench.foreign.jetstream import JetStream, JetStreamAlways
-from bench.foreign.limit import Limit
-from bench.foreign.mosquitto import Mosquitto
-from bench.foreign.nats import Nats
-from bench.foreign.ngircd import Ngircd
-from bench.foreign.program import CONFIG
-from bench.foreign.redis import Redis
-from bench.keeping import KeepingDialect
-from bench.machine import pinned
-from bench.measurement import Target
+from bench import host
+from bench.competitors.base import CONFIG
+from bench.competitors.c_baseline import CBaseline
+from bench.competitors.irtt import Irtt
+from bench.competitors.mosquitto import Mosquitto
+from bench.competitors.nats import JetStream, JetStreamAlways, Nats
+from bench.competitors.ngircd import Ngircd
+from bench.competitors.redis import Redis
+from bench.durable_protocol import ChatdDurableProtocol
+from bench.errors import BenchError, StartError
+from bench.host import pinned
+from bench.measure import Target
+from bench.protocols import DELAY, DELAY_SEED, ChatdProtocol, WireProtocol
 from common.version import version
 
 _HOST: Final = "127.0.0.1"
 _START_S: Final = 10.0
-_PROBE_S: Final = 0.02  # between two looks whether it listens
+_PROBE_S: Final = 0.02  # between two checks whether it listens
 _STOP_S: Final = 10.0
-_SAID: Final = 2_000  # characters of a server's last words that are shown
+_OUTPUT_SHOWN: Final = 2_000  # characters of a server's last output that are shown
 
 
 class Candidate(Protocol):
@@ -42,11 +41,11 @@ class Candidate(Protocol):
         ...
 
     @property
-    def dialect(self) -> Dialect:
-        """How it is spoken to."""
+    def protocol(self) -> WireProtocol:
+        """The wire protocol it serves."""
         ...
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Return why it cannot be measured here and what to do about it, or None."""
         ...
 
@@ -67,10 +66,10 @@ class Chatd:
     """chatd as it is installed or checked out here, with the in-memory log."""
 
     name: ClassVar[str] = "chatd"
-    dialect: ChatdDialect = ChatdDialect()
+    protocol: ChatdProtocol = ChatdProtocol()
     log: ClassVar[tuple[str, ...]] = ("--log", "memory")
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """It is always here."""
         return None
 
@@ -95,7 +94,7 @@ class ChatdProcess(Chatd):
     """chatd with its log in SQLite, in which messages survive the end of the process."""
 
     name = "chatd-process"
-    dialect = KeepingDialect()
+    protocol = ChatdDurableProtocol()
     log = ("--durability", "process")
 
 
@@ -108,7 +107,7 @@ class ChatdPower(ChatdProcess):
 
 CANDIDATES: Final[tuple[Candidate, ...]] = (
     Chatd(),
-    Limit(),
+    CBaseline(),
     Nats(),
     Redis(),
     Mosquitto(),
@@ -125,22 +124,23 @@ CANDIDATES: Final[tuple[Candidate, ...]] = (
 def running(candidate: Candidate, core: int) -> Iterator[Target]:
     """Run `candidate` on `core` in a directory that ends with it.
 
-    A BenchError, be it that it does not start or one of the caller's, is told with what the
-    server had to say.
+    Whatever BenchError ends it carries the last output of the server.
     """
     with tempfile.TemporaryDirectory(prefix=f"bench-{candidate.name}-") as name:
         directory, port = Path(name), _free_port()
         (directory / CONFIG).write_text(candidate.settings(directory, str(port)))
-        with (directory / "said").open("w") as said, pinned(core):
+        with (directory / "output").open("w") as output, pinned(core):
             process = subprocess.Popen(
-                candidate.command(directory, str(port)), stdout=said, stderr=said
+                candidate.command(directory, str(port)), stdout=output, stderr=output
             )
         try:
             _wait_until_it_listens(process, port)
-            yield Target(host=_HOST, port=port, pid=process.pid, dialect=candidate.dialect)
-        except BenchError as failure:
-            words = (directory / "said").read_text(errors="replace").strip()[-_SAID:]
-            raise type(failure)(f"{failure}\n{words}".rstrip()) from None
+            yield Target(host=_HOST, port=port, pid=process.pid, protocol=candidate.protocol)
+        except BenchError as error:
+            last_output = (
+                (directory / "output").read_text(errors="replace").strip()[-_OUTPUT_SHOWN:]
+            )
+            raise type(error)(f"{error}\n{last_output}".rstrip()) from None
         finally:
             _stop(process)
 
@@ -157,11 +157,11 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StartFailed(f"it did not start: it ended with exit code {process.returncode}")
-        if proc.is_bound(port):
+            raise StartError(f"it did not start: it ended with exit code {process.returncode}")
+        if host.is_bound(port):
             return
-        time.sleep(_PROBE_S)  # nothing tells when a stranger's server listens
-    raise StartFailed(f"it did not listen on port {port} within {_START_S:g} s")
+        time.sleep(_PROBE_S)  # there is no event for when another program listens
+    raise StartError(f"it did not listen on port {port} within {_START_S:g} s")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

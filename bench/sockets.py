@@ -1,115 +1,123 @@
-"""The client's end of a connection: opened in order, then driven without blocking."""
+"""The client's end of a connection, and the bytes that it sends and must receive."""
 
 import select
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
-from bench.failures import TimedOut, WrongAnswer
-from bench.measurement import Target
-from bench.tape import repeated
+from bench.errors import BenchTimeoutError, WrongAnswerError
+from bench.measure import Target
+from bench.protocols import ANY
 
 CHUNK = 65_536
-PATIENCE = 10.0  # s without a sign of life until a run is given up
+TIMEOUT = 10.0  # s without a sign of life until a run is given up
 
 
 def connect(target: Target) -> socket.socket:
-    """Return a connected socket that gives up after `PATIENCE`."""
-    sock = socket.create_connection((target.host, target.port), timeout=PATIENCE)
+    """Return a connected socket that gives up after `TIMEOUT`."""
+    sock = socket.create_connection((target.host, target.port), timeout=TIMEOUT)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
-def author(target: Target, name: str) -> socket.socket:
-    """Return a connection that has been welcomed as `name` and may send."""
+def connect_author(target: Target, name: str) -> socket.socket:
+    """Return a connection that is logged in as `name` and may send."""
     sock = connect(target)
-    sock.sendall(target.dialect.hello(name))
-    hear_until(sock, target.dialect.welcome)
+    sock.sendall(target.protocol.hello(name))
+    receive_until(sock, target.protocol.welcome)
     return sock
 
 
-def member(target: Target, name: str) -> socket.socket:
-    """Return a connection that hears what is sent to all."""
-    return _listener(target, name, target.dialect.hear_all())
+def connect_subscriber(target: Target, name: str) -> socket.socket:
+    """Return a connection that receives what is sent to all."""
+    return _connect_receiver(target, name, target.protocol.subscribe_to_all())
 
 
-def recipient(target: Target, name: str) -> socket.socket:
-    """Return a connection that hears what is sent to `name`."""
-    return _listener(target, name, target.dialect.hear_own(name))
+def connect_recipient(target: Target, name: str) -> socket.socket:
+    """Return a connection that receives what is sent to `name`."""
+    return _connect_receiver(target, name, target.protocol.subscribe_to_own(name))
 
 
-def _listener(target: Target, name: str, wish: bytes) -> socket.socket:
-    sock = author(target, name)
-    if wish:
-        sock.sendall(wish)
-        hear_until(sock, target.dialect.ready)
+def _connect_receiver(target: Target, name: str, subscription: bytes) -> socket.socket:
+    sock = connect_author(target, name)
+    if subscription:
+        sock.sendall(subscription)
+        receive_until(sock, target.protocol.ready)
     return sock
 
 
-def hear_until(sock: socket.socket, end: bytes) -> bytes:
+def receive_until(sock: socket.socket, end: bytes) -> bytes:
     """Return what comes up to and with `end`, behind which nothing may come."""
-    heard = b""
-    while not heard.endswith(end):
+    received = b""
+    while not received.endswith(end):
         try:
             more = sock.recv(CHUNK)
-        except TimeoutError as late:
-            raise TimedOut(
-                f"no answer within {PATIENCE:g} s; expected one that ends with {end!r}, "
-                f"heard {heard[-200:]!r}"
-            ) from late
+        except TimeoutError as error:
+            raise BenchTimeoutError(
+                f"no answer within {TIMEOUT:g} s; expected one that ends with {end!r}, "
+                f"received {received[-200:]!r}"
+            ) from error
         if not more:
-            raise WrongAnswer(f"hung up on, before {end!r} came; heard {heard[-200:]!r}")
-        heard += more
-    return heard
+            raise WrongAnswerError(
+                f"the server closed the connection before {end!r} came; "
+                f"received {received[-200:]!r}"
+            )
+        received += more
+    return received
 
 
-def settle(sockets: Iterable[socket.socket], target: Target) -> None:
-    """Hear what comes unasked, such as who else is here, until nothing more will."""
-    nudge = target.dialect.nudge
+def drain_unsolicited(sockets: Iterable[socket.socket], target: Target) -> None:
+    """Read what comes unasked, such as who else is online, until nothing more will."""
+    server_ping = target.protocol.server_ping
     for sock in sockets:
-        if nudge:
-            hear_until(sock, nudge[0])
-            sock.sendall(nudge[1])
-        _hear_pong(sock, target)
+        if server_ping:
+            receive_until(sock, server_ping[0])
+            sock.sendall(server_ping[1])
+        _receive_pong(sock, target)
 
 
-def fence(sock: socket.socket, target: Target) -> None:
-    """Show that nothing more was on its way to `sock`: the next thing it hears is a pong."""
-    heard = _hear_pong(sock, target)
-    if target.dialect.nudge:
-        heard = heard.replace(target.dialect.nudge[0], b"")
-    if len(heard) != len(target.dialect.pong):
-        raise WrongAnswer(f"expected a pong and no more, heard {heard[:200]!r}")
+def expect_silence(sock: socket.socket, target: Target) -> None:
+    """Show that nothing more was on its way to `sock`: the next thing it receives is a pong."""
+    received = _receive_pong(sock, target)
+    if target.protocol.server_ping:
+        received = received.replace(target.protocol.server_ping[0], b"")
+    if len(received) != len(target.protocol.pong):
+        raise WrongAnswerError(f"expected a pong and no more, received {received[:200]!r}")
 
 
-def _hear_pong(sock: socket.socket, target: Target) -> bytes:
+def _receive_pong(sock: socket.socket, target: Target) -> bytes:
     """Return what comes up to and with the answer to a ping."""
-    pong = repeated(target.dialect.pong, 1)
-    sock.settimeout(PATIENCE)
-    sock.sendall(target.dialect.ping())
-    heard = b""
-    while len(heard) < pong.length or not pong.is_at(0, heard[-pong.length :]):
+    pong = repeated(target.protocol.pong, 1)
+    sock.settimeout(TIMEOUT)
+    sock.sendall(target.protocol.ping())
+    received = b""
+    while len(received) < pong.length or not pong.matches(0, received[-pong.length :]):
         try:
             more = sock.recv(CHUNK)
-        except TimeoutError as late:
-            raise TimedOut(f"no pong within {PATIENCE:g} s; heard {heard[-200:]!r}") from late
+        except TimeoutError as error:
+            raise BenchTimeoutError(
+                f"no pong within {TIMEOUT:g} s; received {received[-200:]!r}"
+            ) from error
         if not more:
-            raise WrongAnswer(f"hung up on, before a pong came; heard {heard[-200:]!r}")
-        heard += more
-    return heard
+            raise WrongAnswerError(
+                f"the server closed the connection before a pong came; received {received[-200:]!r}"
+            )
+        received += more
+    return received
 
 
-def send_whole(sock: socket.socket, requests: bytes) -> None:
+def send_all(sock: socket.socket, requests: bytes) -> None:
     """Send without blocking; what is in flight is chosen so small that the kernel takes it."""
     taken = sock.send(requests)
     if taken != len(requests):
-        raise TimedOut(
+        raise BenchTimeoutError(
             f"the server reads too slowly: the kernel took {taken} of {len(requests)} bytes; "
             "use a smaller window or raise net.core.wmem_max"
         )
 
 
 class Poller:
-    """Which of many sockets have something to read; a silence of `PATIENCE` ends the run."""
+    """Which of many sockets have something to read; a silence of `TIMEOUT` ends the run."""
 
     def __init__(self, sockets: Iterable[socket.socket]) -> None:
         self._epoll = select.epoll()
@@ -119,11 +127,67 @@ class Poller:
 
     def ready(self) -> Iterator[int]:
         """Wait for at least one readable socket; yield the descriptors."""
-        events = self._epoll.poll(PATIENCE)
+        events = self._epoll.poll(TIMEOUT)
         if not events:
-            raise TimedOut(f"no socket heard anything for {PATIENCE:g} s")
+            raise BenchTimeoutError(f"no socket received anything for {TIMEOUT:g} s")
         return (descriptor for descriptor, _ in events)
 
     def within(self, seconds: float) -> Iterator[int]:
         """Yield the descriptors with something to read in `seconds`; there may be none."""
         return (descriptor for descriptor, _ in self._epoll.poll(seconds))
+
+
+CYCLE: Final = 64
+"""Messages until the numbers begin again: more than are ever in flight to one receiver."""
+
+
+def content(number: int, size: int) -> str:
+    """Return message `number`'s content of `size` (>= 4) ASCII characters."""
+    return f"{number % CYCLE:04}".ljust(size, ".")
+
+
+class BytePattern:
+    """The messages of `once`, all of the same length, laid end to end without end.
+
+    Receivers are checked against it byte for byte: a comparison costs a tenth of what parsing
+    would, so that the load stays faster than the server. Where `mask` is given, only the bits that
+    are set in it are compared.
+    """
+
+    def __init__(self, once: bytes, length: int, mask: bytes | None = None) -> None:
+        self.length = length
+        self.period = len(once)
+        # As many bytes as are in it can be taken from anywhere without wrapping.
+        self.doubled = once * 2
+        self.mask = mask and mask * 2
+
+    def matches(self, position: int, received: bytes) -> bool:
+        """Tell whether the pattern reads `received` from byte `position` on."""
+        while received:
+            start = position % self.period
+            piece = received[: self.period]
+            if _masked(piece, self.mask, start) != _masked(
+                self.doubled[start : start + len(piece)], self.mask, start
+            ):
+                return False
+            received, position = received[len(piece) :], position + len(piece)
+        return True
+
+
+def _masked(piece: bytes, mask: bytes | None, start: int) -> bytes | int:
+    if mask is None:
+        return piece
+    bits = int.from_bytes(mask[start : start + len(piece)], "big")
+    return int.from_bytes(piece, "big") & bits
+
+
+def numbered(message: Callable[[str], bytes], size: int) -> BytePattern:
+    """Return what `message` makes of the contents 0, 1, 2 ... of `size` bytes each."""
+    messages = [message(content(number, size)) for number in range(CYCLE)]
+    return BytePattern(b"".join(messages), len(messages[0]))
+
+
+def repeated(message: bytes, times: int) -> BytePattern:
+    """Return `message` again and again, `times` of which can be sent at once."""
+    mask = bytes(0 if bytes([byte]) == ANY else 0xFF for byte in message)
+    return BytePattern(message * times, len(message), mask * times if 0 in mask else None)

@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Iterator, Sequence
 
-from bench.machine import Environment
-from bench.report import MEASURED, Result, Subject
+from bench.host import Environment
+from bench.report import MEASURED, Result, ServerInfo
 
 _HEAD = (
     "job",
@@ -21,7 +21,7 @@ _HEAD = (
 )
 
 
-def heading(environment: Environment, servers: Sequence[Subject]) -> str:
+def heading(environment: Environment, servers: Sequence[ServerInfo]) -> str:
     """Say what is measured, and on what."""
     cores = environment.cores
     versions = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
@@ -55,7 +55,7 @@ def _row(result: Result, measured: Result | None) -> tuple[str, ...]:
     return (
         result.job,
         result.candidate,
-        f"{short(result.rate)} {result.unit}",
+        f"{format_si(result.rate)} {result.unit}",
         f"{result.spread:.0%}",
         f"{result.cpu_per_million:.3g}",
         f"{result.ratio(measured):.2f} x" if measured else "",
@@ -71,7 +71,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def short(value: float) -> str:
+def format_si(value: float) -> str:
     """Return `value` with three digits and a suffix that tells its size."""
     for size, suffix in ((1e6, " M"), (1e3, " k")):
         if value >= size:
@@ -92,7 +92,7 @@ def _goal(result: Result) -> str:
         verdict = "met"
     else:
         verdict = "missed, but disturbed" if result.is_disturbed else "missed"
-    return f"{goal.figure} {sign} {short(goal.bound).strip()}: {verdict}"
+    return f"{goal.figure} {sign} {format_si(goal.bound).strip()}: {verdict}"
 
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:

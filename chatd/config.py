@@ -136,6 +136,3 @@ class Config(Struct, frozen=True, kw_only=True):
         Path | None,
         Option(Path, "FILE", "copy the log in --data, in use or not, and end", is_action=True),
     ] = None
-    log_fault: Annotated[
-        Literal["none", "ack-before-commit", "forget-refs"], Option(str, "FAULT", "")
-    ] = "none"

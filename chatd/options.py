@@ -9,7 +9,7 @@ class Option(NamedTuple):
     """How a setting is written and explained; `parse` raises ValueError.
 
     `flag_value` is what the flag means without a value, where that is allowed. An action is done
-    instead of serving, so only a flag can ask for it. What has no `help` is not shown.
+    instead of serving, so only a flag can ask for it.
     """
 
     parse: Callable[[str], Any]

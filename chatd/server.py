@@ -7,12 +7,13 @@ import resource
 import secrets
 import signal
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from chatd.alarm import LoopTimer
-from chatd.clock import SystemClock
+from chatd.clock import Clock, SystemClock
 from chatd.config import Config
 from chatd.connection import Connection, ConnectionLimits
 from chatd.fanout import Fanout
@@ -50,15 +51,18 @@ DRAIN_TIMEOUT: Final = 3.0
 PRESENCE_INTERVAL: Final = 600.0
 """Seconds (s) after which the log records again who is here."""
 
+MakeLog = Callable[[Config, Clock], Log[Any]]
+"""Returns the log that the settings ask for, not yet open."""
+
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _SPARE_DESCRIPTORS: Final = 64
 _MAX_DESCRIPTORS: Final = 2**20
 
 
 class Server:
-    """One listening port and all that happens behind it."""
+    """One listening port and all that happens behind it; `make_log` chooses the log."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, make_log: MakeLog = make_log) -> None:
         loop = asyncio.get_running_loop()
         self._config = config
         self._clock = SystemClock()

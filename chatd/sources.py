@@ -1,6 +1,5 @@
 """Where settings come from: flags over environment over file over default."""
 
-import argparse
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -68,7 +67,7 @@ def _parser() -> CommandLine:
         parser.add_argument(
             _flag(name),
             metavar=option.metavar,
-            help=option.help or argparse.SUPPRESS,
+            help=option.help,
             nargs=None if option.flag_value is None else "?",
             const=option.flag_value,
         )

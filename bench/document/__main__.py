@@ -19,8 +19,8 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         report = read(options.results)
-    except (OSError, msgspec.MsgspecError) as fault:
-        print(f"bench: cannot read {options.results}: {fault}; measure first", file=sys.stderr)
+    except (OSError, msgspec.MsgspecError) as error:
+        print(f"bench: cannot read {options.results}: {error}; measure first", file=sys.stderr)
         return 2
     pictures = options.document.with_suffix("")
     drawn = plots.draw(report, pictures)

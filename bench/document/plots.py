@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {
     "chatd": "#c4342b",
-    "limit": "#8a8a8a",
+    "c-baseline": "#8a8a8a",
     "nats": "#2a78b5",
     "redis": "#3b8f55",
     "mosquitto": "#8357a8",
     "ngircd": "#b8861b",
 }
-_KEEPING: Final = {
+_DURABLE: Final = {
     "chatd-power": ("#c4342b", "-"),
     "chatd-process": ("#c4342b", "--"),
     "nats-file-always": ("#2a78b5", "-"),
@@ -76,7 +76,7 @@ def _cpu(result: Result | None) -> float:
 
 def _by_members(axes: "Axes", report: Report) -> None:
     _grow(axes, report, MEMBERS)
-    axes.set_xlabel("members of the room (one message in flight)")
+    axes.set_xlabel("members (one message in flight)")
 
 
 def _by_size(axes: "Axes", report: Report) -> None:
@@ -115,11 +115,11 @@ def _latency(axes: "Axes", report: Report) -> None:
         range(len(rows)), [f"{name}, {job.split('-')[1]}" for job, name in rows], fontsize=7.5
     )
     axes.set_xscale("log")
-    axes.set_xlabel("ms from due to heard: median, p99, p99.9; 50,000 deliveries a second")
+    axes.set_xlabel("ms from due to received: median, p99, p99.9; 50,000 deliveries a second")
 
 
 def _durable(axes: "Axes", report: Report) -> None:
-    for name, (colour, line) in _KEEPING.items():
+    for name, (colour, line) in _DURABLE.items():
         points = [(authors, report.find(job, name)) for authors, job in AUTHORS.items()]
         known = [(authors, found.rate) for authors, found in points if found]
         if known:

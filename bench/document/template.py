@@ -16,7 +16,7 @@ A figure is asked for in double braces, a word and what it is about:
     {{load}}                          what the load itself took, and where that was the limit
     {{recovery}}                      how long it takes from the start on a large log
 
-What was not measured is told as that.
+What was not measured is named so.
 """
 
 import re
@@ -27,9 +27,9 @@ from textwrap import fill as fill_lines
 from typing import Final
 
 from bench.document.verdicts import aims, losses
-from bench.histogram import PLACES
+from bench.measure import PERCENTILES
 from bench.report import MEASURED, Recovery, Report, Result
-from bench.table import short
+from bench.table import format_si
 
 _NOT_MEASURED: Final = "not measured"
 _WIDTH: Final = 100
@@ -40,11 +40,11 @@ Formula = Callable[..., str]
 def fill(template: str, report: Report, plots: Mapping[str, str]) -> str:
     """Return `template` with what `report` holds. Raises LookupError for an unknown word."""
     words: dict[str, Formula] = {
-        "cpu": lambda job, who: _told(report.find(job, who), _cpu),
-        "rate": lambda job, who: _told(report.find(job, who), _rate),
+        "cpu": lambda job, who: _format(report.find(job, who), _cpu),
+        "rate": lambda job, who: _format(report.find(job, who), _rate),
         "ratio": lambda job, who, other: _ratio(report, job, (who, other), "cpu_per_million"),
         "times": lambda job, who, other: _ratio(report, job, (who, other), "rate"),
-        "figure": lambda job, who, name: _told(
+        "figure": lambda job, who, name: _format(
             report.find(job, who), lambda one: f"{one.figures[name]:,.0f}"
         ),
         "cpu-table": lambda *jobs: _pivot(report, jobs, _cpu_and_ratio),
@@ -75,8 +75,8 @@ def _wrapped(paragraph: str) -> str:
     return fill_lines(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _told(result: Result | None, tell: Callable[[Result], str]) -> str:
-    return _NOT_MEASURED if result is None else tell(result)
+def _format(result: Result | None, format_result: Callable[[Result], str]) -> str:
+    return _NOT_MEASURED if result is None else format_result(result)
 
 
 def _cpu(result: Result) -> str:
@@ -84,7 +84,7 @@ def _cpu(result: Result) -> str:
 
 
 def _rate(result: Result) -> str:
-    return short(result.rate).strip()
+    return format_si(result.rate).strip()
 
 
 def _ratio(report: Report, job: str, names: tuple[str, str], figure: str) -> str:
@@ -103,15 +103,21 @@ def _candidates(report: Report, jobs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(one.candidate for one in report.results if one.job in jobs))
 
 
-def _pivot(report: Report, jobs: Sequence[str], tell: Callable[..., str]) -> str:
+def _pivot(report: Report, jobs: Sequence[str], format_result: Callable[..., str]) -> str:
     rows = []
     for candidate in _candidates(report, jobs):
         found = [report.find(job, candidate) for job in jobs]
-        needs_report = tell is _cpu_and_ratio
+        needs_report = format_result is _cpu_and_ratio
         rows.append(
             [candidate]
             + [
-                ("" if one is None else tell(one, report) if needs_report else tell(one))
+                (
+                    ""
+                    if one is None
+                    else format_result(one, report)
+                    if needs_report
+                    else format_result(one)
+                )
                 for one in found
             ]
         )
@@ -120,7 +126,7 @@ def _pivot(report: Report, jobs: Sequence[str], tell: Callable[..., str]) -> str
 
 def _latencies(report: Report, jobs: Sequence[str]) -> str:
     rows = [
-        [one.job, one.candidate, *(f"{one.figures.get(name, 0):,.0f}" for name in PLACES)]
+        [one.job, one.candidate, *(f"{one.figures.get(name, 0):,.0f}" for name in PERCENTILES)]
         for job in jobs
         for one in report.results
         if one.job == job
@@ -191,8 +197,8 @@ def _recovery(measured: Recovery | None) -> str:
 
 
 def _settings(report: Report) -> str:
-    told = []
+    servers = []
     for one in report.servers:
         settings = "".join(f"\n    {line}" for line in one.settings.splitlines())
-        told.append(f"**{one.name}** ({one.version})\n\n    {shlex.join(one.command)}{settings}")
-    return "\n\n".join(told)
+        servers.append(f"**{one.name}** ({one.version})\n\n    {shlex.join(one.command)}{settings}")
+    return "\n\n".join(servers)

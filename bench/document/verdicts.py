@@ -1,22 +1,22 @@
-"""What was aimed at and what came of it, and where others take less: told from the runs."""
+"""What was aimed at and what came of it, and where others take less, taken from the runs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from bench.jobs import CONTESTS
+from bench.jobs import COMPARISONS
 from bench.report import MEASURED, Report, Result
-from bench.table import short
+from bench.table import format_si
 
-_RIVALS: Final = {
+_COMPETITORS: Final = {
     MEASURED: ("nats", "redis", "mosquitto", "ngircd"),
     "chatd-process": ("nats-file",),
     "chatd-power": ("nats-file-always",),
 }
 """With whom each is compared: who does the same, and as much of it."""
 
-_WORTH_TELLING: Final = 1.05
+_WORTH_LISTING: Final = 1.05
 _SPENT: Final = {"cpu_per_million": "CPU", "bytes_each": "memory"}
 
 _GOALS: Final = {
@@ -38,7 +38,7 @@ class Aim(Struct, frozen=True):
     beside: str = ""
 
     def measured(self, report: Report) -> float | None:
-        """Return what it came to, if it was measured; a ratio to the hundredths that are told."""
+        """Return what it came to, if it was measured; a ratio is rounded as it is printed."""
         result = report.find(self.job, self.candidate)
         if result is None:
             return None
@@ -47,9 +47,9 @@ class Aim(Struct, frozen=True):
         other = report.find(self.job, self.beside)
         return None if other is None else round(result.ratio(other, self.figure), 2)
 
-    def told(self, value: float) -> str:
+    def formatted(self, value: float) -> str:
         """Return `value` as one writes it: a ratio, or a figure with its size."""
-        return f"{value:.2f} x {self.beside}" if self.beside else short(value).strip()
+        return f"{value:.2f} x {self.beside}" if self.beside else format_si(value).strip()
 
 
 def _cpu(what: str, job: str, beside: str, bound: float) -> Aim:
@@ -61,7 +61,7 @@ def _kept(what: str, job: str, candidate: str, beside: str) -> Aim:
 
 
 AIMS: Final = (
-    _cpu("delivery to 1,000, one in flight", "broadcast-1000-w1", "limit", 1.4),
+    _cpu("delivery to 1,000, one in flight", "broadcast-1000-w1", "c-baseline", 1.4),
     _cpu("delivery to 1,000, one in flight", "broadcast-1000-w1", "nats", 0.65),
     _cpu("delivery to 1,000, one in flight", "broadcast-1000-w1", "redis", 1.1),
     Aim("deliveries to 1,000, saturated", "broadcast-1000-w32", "rate", 2.0, True, beside="nats"),
@@ -73,9 +73,9 @@ AIMS: Final = (
     Aim("CPU us per request", "requests-100k", "cpu_per_million", 3.0),
     Aim("bytes per request that waits", "requests-100k", "bytes_each", 200),
     *(
-        Aim(_GOALS[goal.figure], contest.job.name, goal.figure, goal.bound, goal.at_least)
-        for contest in CONTESTS
-        if (goal := contest.job.goal)
+        Aim(_GOALS[goal.figure], comparison.job.name, goal.figure, goal.bound, goal.at_least)
+        for comparison in COMPARISONS
+        if (goal := comparison.job.goal)
     ),
 )
 
@@ -86,19 +86,19 @@ def aims(report: Report) -> list[Sequence[str]]:
 
 
 def _outcome(aim: Aim, value: float | None) -> tuple[str, str, str]:
-    bound = f"{'>=' if aim.at_least else '<='} {aim.told(aim.bound)}"
+    bound = f"{'>=' if aim.at_least else '<='} {aim.formatted(aim.bound)}"
     if value is None:
         return bound, "not measured", ""
     is_met = value >= aim.bound if aim.at_least else value <= aim.bound
-    return bound, aim.told(value), "met" if is_met else "**missed**"
+    return bound, aim.formatted(value), "met" if is_met else "**missed**"
 
 
 def losses(report: Report) -> Iterator[Sequence[str]]:
     """Yield a row for each job in which another takes less: of what, and how many times less."""
     for job in dict.fromkeys(one.job for one in report.results):
-        for candidate, rivals in _RIVALS.items():
+        for candidate, competitors in _COMPETITORS.items():
             mine = report.find(job, candidate)
-            others = [report.find(job, rival) for rival in rivals]
+            others = [report.find(job, name) for name in competitors]
             for figure, what in _SPENT.items():
                 ahead = list(_ahead(mine, others, figure)) if mine else []
                 if ahead:
@@ -109,5 +109,5 @@ def _ahead(mine: Result, others: Sequence[Result | None], figure: str) -> Iterat
     for other in others:
         if other and other.value(figure):
             times = mine.ratio(other, figure)
-            if times >= _WORTH_TELLING:
+            if times >= _WORTH_LISTING:
                 yield f"{times:.1f} x {other.candidate}"

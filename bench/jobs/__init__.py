@@ -4,20 +4,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from bench.jobs.broadcast import Broadcast
-from bench.jobs.direct import Direct
-from bench.jobs.durable import Durable
-from bench.jobs.exchanges import Exchanges
-from bench.jobs.feed import EagerFeeds, PacedFeeds
-from bench.jobs.idle import Idle
-from bench.jobs.irtt import IrttExchange
-from bench.jobs.job import Goal, Job
-from bench.jobs.ping import Ping
+from bench.competitors.irtt import IrttExchange
+from bench.jobs.connections import ConnectionBurst, Idle
+from bench.jobs.feeds import OnDemandFeeds, PeriodicFeeds
+from bench.jobs.messages import Broadcast, Direct, Durable, Ping
 from bench.jobs.requests import PendingRequests
-from bench.jobs.storm import ConnectStorm
+from bench.jobs.timestamps import Exchanges
+from bench.measure import Goal, Job
 
 
-class Contest(Struct, frozen=True):
+class Comparison(Struct, frozen=True):
     """A job and the names of the candidates on which it is run in turn."""
 
     job: Job
@@ -25,13 +21,13 @@ class Contest(Struct, frozen=True):
 
 
 _CHATD: Final = ("chatd",)
-_PINGED: Final = ("chatd", "limit", "nats", "redis")
-_CHAT: Final = ("chatd", "limit", "nats", "redis", "mosquitto", "ngircd")
-_GROWING: Final = ("chatd", "limit", "nats", "redis")
+_PINGED: Final = ("chatd", "c-baseline", "nats", "redis")
+_CHAT: Final = ("chatd", "c-baseline", "nats", "redis", "mosquitto", "ngircd")
+_SCALED: Final = ("chatd", "c-baseline", "nats", "redis")
 _SERVERS: Final = ("chatd", "nats", "redis", "mosquitto", "ngircd")
-_KEEPING: Final = ("chatd-process", "nats-file", "chatd-power", "nats-file-always")
-_STORMED: Final = ("chatd", "nats", "redis", "mosquitto")
-"""ngIRCd lets ten wait at its door; the others come back for so long that it is no storm."""
+_DURABLE: Final = ("chatd-process", "nats-file", "chatd-power", "nats-file-always")
+_BURST: Final = ("chatd", "nats", "redis", "mosquitto")
+"""ngIRCd has a listen queue of ten: what does not fit comes back so late that it is no burst."""
 
 MEMBERS: Final = {
     10: "members-10",
@@ -57,29 +53,31 @@ _EXCHANGE_GOALS: Final = {
     750: Goal("p99_us", 5_000, at_least=False),
 }
 
-CONTESTS: Final = (
-    Contest(Ping("ping-pipelined", 50, window=1_000, batch=500, goal=Goal("rate", 1.5e6)), _PINGED),
-    Contest(Ping("ping-closed", connections=50), _PINGED),
+COMPARISONS: Final = (
+    Comparison(
+        Ping("ping-pipelined", 50, window=1_000, batch=500, goal=Goal("rate", 1.5e6)), _PINGED
+    ),
+    Comparison(Ping("ping-closed", connections=50), _PINGED),
     *(
-        Contest(Broadcast(f"broadcast-{members}-w{window}", members, window), _CHAT)
+        Comparison(Broadcast(f"broadcast-{members}-w{window}", members, window), _CHAT)
         for members in (100, 1_000)
         for window in (1, 32)
     ),
-    Contest(Broadcast("broadcast-100-paced", 100, rate=500), _CHAT),
-    Contest(Broadcast("broadcast-1000-paced", 1_000, rate=50), _CHAT),
-    Contest(Direct("direct-w1", pairs=500, window=1), _CHAT),
-    Contest(Direct("direct-w32", pairs=500, window=32), _CHAT),
+    Comparison(Broadcast("broadcast-100-paced", 100, rate=500), _CHAT),
+    Comparison(Broadcast("broadcast-1000-paced", 1_000, rate=50), _CHAT),
+    Comparison(Direct("direct-w1", pairs=500, window=1), _CHAT),
+    Comparison(Direct("direct-w32", pairs=500, window=32), _CHAT),
     *(
-        Contest(Broadcast(name, members, window=1), _GROWING)
+        Comparison(Broadcast(name, members, window=1), _SCALED)
         for members, name in MEMBERS.items()
         if name.startswith("members")
     ),
     *(
-        Contest(Broadcast(name, 100, window=1, content_size=size), _GROWING)
+        Comparison(Broadcast(name, 100, window=1, content_size=size), _SCALED)
         for size, name in SIZES.items()
         if name.startswith("size")
     ),
-    Contest(
+    Comparison(
         PendingRequests(
             "requests-10k",
             connections=1,
@@ -88,7 +86,7 @@ CONTESTS: Final = (
         ),
         _CHATD,
     ),
-    Contest(
+    Comparison(
         PendingRequests(
             "requests-100k",
             connections=1_000,
@@ -97,8 +95,8 @@ CONTESTS: Final = (
         ),
         _CHATD,
     ),
-    Contest(
-        PacedFeeds(
+    Comparison(
+        PeriodicFeeds(
             "feed-500",
             subscribers=500,
             interval_ms=10,
@@ -106,17 +104,17 @@ CONTESTS: Final = (
         ),
         _CHATD,
     ),
-    Contest(EagerFeeds("feed-eager", subscribers=10), _CHATD),
-    Contest(IrttExchange("exchanges-1-irtt"), ("irtt",)),
+    Comparison(OnDemandFeeds("feed-eager", subscribers=10), _CHATD),
+    Comparison(IrttExchange("exchanges-1-irtt"), ("irtt",)),
     *(
-        Contest(Exchanges(name, count, _EXCHANGE_GOALS.get(count)), _CHATD)
+        Comparison(Exchanges(name, count, _EXCHANGE_GOALS.get(count)), _CHATD)
         for count, name in EXCHANGES.items()
     ),
-    *(Contest(Durable(name, authors), _KEEPING) for authors, name in AUTHORS.items()),
-    *(Contest(Durable(name, 100, window), _KEEPING) for window, name in PIPELINED.items()),
-    Contest(ConnectStorm("storm", connections=5_000), _STORMED),
-    Contest(
+    *(Comparison(Durable(name, authors), _DURABLE) for authors, name in AUTHORS.items()),
+    *(Comparison(Durable(name, 100, window), _DURABLE) for window, name in PIPELINED.items()),
+    Comparison(ConnectionBurst("connection-burst", connections=5_000), _BURST),
+    Comparison(
         Idle("idle", connections=10_000, goal=Goal("bytes_each", 8_192, at_least=False)), _CHATD
     ),
-    Contest(Idle("idle-members", connections=10_000, says_hello=True), _SERVERS),
+    Comparison(Idle("idle-members", connections=10_000, says_hello=True), _SERVERS),
 )

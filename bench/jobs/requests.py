@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
-from bench import proc
-from bench.dialects import ChatdDialect
-from bench.failures import TimedOut, WrongAnswer
-from bench.jobs.job import Goal
-from bench.measurement import Measurement, Stopwatch, Target, Timing, percentiles
-from bench.sockets import CHUNK, Poller, connect, fence, send_whole
+from bench import host
+from bench.errors import BenchTimeoutError, WrongAnswerError
+from bench.measure import Goal, Measurement, Stopwatch, Target, Timing, percentiles
+from bench.protocols import ChatdProtocol
+from bench.sockets import CHUNK, Poller, connect, expect_silence, send_all
 
 _GROUP = 100  # requests sent together
 _REFUSED = b'{"code":"error","reason":"duplicate_request",'
@@ -36,62 +35,66 @@ class PendingRequests(Struct, frozen=True):
 
     def run(self, target: Target, _timing: Timing) -> Measurement:
         """Measure from the first request to the last answer."""
-        dialect = target.dialect
-        assert isinstance(dialect, ChatdDialect), "no other server has such requests"
-        answers = {dialect.response(n): n for n in range(self.each)}
+        protocol = target.protocol
+        assert isinstance(protocol, ChatdProtocol), "no other server has such requests"
+        answers = {protocol.response(n): n for n in range(self.each)}
         lateness: list[int] = []
         sockets = [connect(target) for _ in range(self.connections)]
         for sock in sockets:
-            fence(sock, target)
-        waiters = {sock.fileno(): _Waiter(sock, answers, dialect, lateness) for sock in sockets}
+            expect_silence(sock, target)
+        requesters = {
+            sock.fileno(): _Requester(sock, answers, protocol, lateness) for sock in sockets
+        }
         poller = Poller(sockets)
-        delays = dialect.delays()
-        empty = proc.resident_bytes(target.pid)
+        delays = protocol.delays()
+        empty = host.resident_bytes(target.pid)
         watch = Stopwatch(target.pid)
         for first in range(0, self.each, _GROUP):
             numbers = range(first, min(first + _GROUP, self.each))
-            for waiter in waiters.values():
-                waiter.ask(numbers, delays)
-                while waiter.is_unheard:
+            for requester in requesters.values():
+                requester.ask(numbers, delays)
+                while requester.is_unconfirmed:
                     for descriptor in poller.ready():
-                        waiters[descriptor].take()
+                        requesters[descriptor].take()
         count = self.connections * self.each
-        each = (proc.resident_bytes(target.pid) - empty) / count
+        each = (host.resident_bytes(target.pid) - empty) / count
         if lateness:
-            raise TimedOut(f"{watch.seconds:.1f} s went by before all was sent, and answers came")
+            raise BenchTimeoutError(
+                f"{watch.seconds:.1f} s went by before all was sent, and answers came"
+            )
         while len(lateness) < count:
             for descriptor in poller.ready():
-                waiters[descriptor].take()
+                requesters[descriptor].take()
         measured = watch.stop(count)
         for sock in sockets:
-            fence(sock, target)
+            expect_silence(sock, target)
         return structs.replace(measured, figures=percentiles(lateness) | {"bytes_each": each})
 
 
-class _Waiter:
+class _Requester:
     """A connection with requests under way, each with the time (ns) when its answer is due."""
 
     def __init__(
         self,
         sock: socket.socket,
         answers: dict[bytes, int],
-        dialect: ChatdDialect,
+        protocol: ChatdProtocol,
         lateness: list[int],
     ) -> None:
-        self.is_unheard = False
+        self.is_unconfirmed = False
         """Whether the server may not have taken all that was sent."""
         self._sock = sock
         self._answers = answers
-        self._dialect = dialect
+        self._protocol = protocol
         self._lateness = lateness
         self._due: dict[int, int] = {}
         self._carry = b""
 
     def ask(self, numbers: range, delays: Iterator[float]) -> None:
-        requests = [self._dialect.request(n) for n in numbers]
-        self.is_unheard = True
+        requests = [self._protocol.request(n) for n in numbers]
+        self.is_unconfirmed = True
         now = time.perf_counter_ns()
-        send_whole(self._sock, b"".join(requests) + requests[-1])
+        send_all(self._sock, b"".join(requests) + requests[-1])
         for n in numbers:
             self._due[n] = now + round(next(delays) * 1e9)
 
@@ -99,18 +102,20 @@ class _Waiter:
         chunk = self._sock.recv(CHUNK)
         now = time.perf_counter_ns()
         if not chunk:
-            raise WrongAnswer(f"the server hung up with {len(self._due)} requests unanswered")
+            raise WrongAnswerError(
+                f"the server closed the connection with {len(self._due)} requests unanswered"
+            )
         *lines, self._carry = (self._carry + chunk).split(b"\n")
         for line in lines:
             number = self._answers.get(line)
             if number is not None:
                 self._note(now - self._due.pop(number))
             elif line.startswith(_REFUSED):
-                self.is_unheard = False
+                self.is_unconfirmed = False
             else:
-                raise WrongAnswer(f"expected an answer or a refusal, heard {line[:200]!r}")
+                raise WrongAnswerError(f"expected an answer or a refusal, received {line[:200]!r}")
 
     def _note(self, lateness: int) -> None:
         if lateness < 0:
-            raise WrongAnswer(f"an answer came {-lateness} ns before it was due")
+            raise WrongAnswerError(f"an answer came {-lateness} ns before it was due")
         self._lateness.append(lateness)

@@ -10,8 +10,8 @@ from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
 from bench.command_line import count, say
-from bench.failures import BenchError
-from bench.machine import describe, pick_cores
+from bench.errors import BenchError
+from bench.host import describe, pick_cores
 from bench.shares.candidates import CANDIDATES
 from bench.shares.cases import CASES, Case
 from bench.shares.measurement import Measurement, measure

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from bench.failures import StartFailed
+from bench.errors import StartError
 from bench.shares.network import Host
 from bench.shares.swarm import Start, Swarm
 from common.version import version
@@ -54,7 +54,7 @@ class Chatctl:
 
     def _port(self, line: str) -> int:
         if (match := re.fullmatch(r"listening on .*:(\d+)\s*", line)) is None:
-            raise StartFailed(f"chatd did not start: expected 'listening on ...', heard {line!r}")
+            raise StartError(f"chatd did not start: expected 'listening on ...', heard {line!r}")
         return int(match[1])
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple, Self
 
 import msgspec
 
-from bench.failures import BenchError, TimedOut, WrongAnswer
+from bench.errors import BenchError, BenchTimeoutError, WrongAnswerError
 from bench.shares.network import Host
 
 _STOP_S = 5.0
@@ -91,28 +91,30 @@ class Crew:
         self._processes[number].send_signal(what)
 
     def check(self) -> None:
-        """Raise WrongAnswer when a process has ended, TimedOut after the deadline."""
+        """Raise WrongAnswerError when a process has ended, BenchTimeoutError after the deadline."""
         for number, process in enumerate(self._processes):
             if process.poll() is not None:
-                raise WrongAnswer(f"process {number} ended with exit code {process.returncode}")
+                raise WrongAnswerError(
+                    f"process {number} ended with exit code {process.returncode}"
+                )
         if time.monotonic() > self._deadline:
-            raise TimedOut("not all processes have started in time")
+            raise BenchTimeoutError("not all processes have started in time")
 
     def hear(self, code: str, speakers: Sequence[int]) -> list[Heard]:
         """Return the first event called `code` of each of `speakers`, once all have said it.
 
-        Raises WrongAnswer when one ends before, TimedOut at the deadline.
+        Raises WrongAnswerError when one ends before, BenchTimeoutError at the deadline.
         """
         while silent := [number for number in speakers if (number, code) not in self._first]:
             try:
                 heard = self._heard.get(timeout=max(0.0, self._deadline - time.monotonic()))
             except Empty:
                 names = ", ".join(map(str, silent))
-                raise TimedOut(f"no {code!r} in time from process {names}") from None
+                raise BenchTimeoutError(f"no {code!r} in time from process {names}") from None
             if heard.event:
                 self._first.setdefault((heard.speaker, str(heard.event.get("code"))), heard)
             elif heard.speaker in silent:
-                raise WrongAnswer(f"process {heard.speaker} ended and had not said {code!r}")
+                raise WrongAnswerError(f"process {heard.speaker} ended and had not said {code!r}")
         return [self._first[number, code] for number in speakers]
 
     def _listen(self, number: int, stdout: IO[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench.failures import WrongAnswer
+from bench.errors import WrongAnswerError
 
 
 class Belongings(Struct, frozen=True):
@@ -24,7 +24,7 @@ def make(directory: Path, peers: int, size: int) -> list[Belongings]:
 
 
 def verify(belongings: Sequence[Belongings]) -> None:
-    """Raise WrongAnswer unless each has the files of all others, compared by SHA-256."""
+    """Raise WrongAnswerError unless each has the files of all others, compared by SHA-256."""
     for number, mine in enumerate(belongings):
         found = {_digest(path) for path in mine.inbox.rglob("*") if path.is_file()}
         missing = [
@@ -33,7 +33,7 @@ def verify(belongings: Sequence[Belongings]) -> None:
             if other is not mine and other.digest not in found
         ]
         if missing:
-            raise WrongAnswer(f"peer {number} says it is done but lacks {', '.join(missing)}")
+            raise WrongAnswerError(f"peer {number} says it is done but lacks {', '.join(missing)}")
 
 
 def _make(directory: Path, name: str, size: int) -> Belongings:

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from bench.failures import BenchError, WrongAnswer
+from bench.errors import BenchError, WrongAnswerError
 from bench.shares import stage
 from bench.shares.files import Belongings, make
 from common.units import parse_size
@@ -51,7 +51,7 @@ def main() -> int:
 def _check(sender: Belongings, receiver: Belongings) -> None:
     copies = [path for path in receiver.inbox.iterdir() if path.stat().st_size]
     if not any(filecmp.cmp(path, sender.file, shallow=False) for path in copies):
-        raise WrongAnswer("what was received is not what was sent")
+        raise WrongAnswerError("what was received is not what was sent")
 
 
 def _cp(sender: Belongings, receiver: Belongings) -> float:
@@ -116,12 +116,12 @@ def _begin(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 def _hear(process: "subprocess.Popen[bytes]", code: str) -> dict[str, Any]:
-    """Return the next event that is called `code`; raises WrongAnswer when there is none."""
+    """Return the next event that is called `code`; raises WrongAnswerError when there is none."""
     for line in _stream(process.stdout):
         event: dict[str, Any] = msgspec.json.decode(line)
         if event["code"] == code:
             return event
-    raise WrongAnswer(f"{process.args!r} ended and had not said {code!r}")
+    raise WrongAnswerError(f"{process.args!r} ended and had not said {code!r}")
 
 
 def _tell(process: "subprocess.Popen[bytes]", command: stage.Cast | stage.Go) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench import proc
+from bench import host
 from bench.shares import files
 from bench.shares.cases import Case
 from bench.shares.crew import Crew
@@ -65,7 +65,7 @@ def measure(candidate: Candidate, case: Case, size: int) -> Measurement:
 
 
 def _busy_seconds() -> float:
-    return proc.busy_seconds(range(_cores()))
+    return host.busy_seconds(range(_cores()))
 
 
 def _cores() -> int:

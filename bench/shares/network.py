@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from bench.failures import BenchError, UnfitMachine
+from bench.errors import BenchError, UnfitMachineError
 
 _SUBNET: Final = "10.203.0.{}/24"
 _HUB_HOST: Final = 254
@@ -50,19 +50,19 @@ class Network(Struct, frozen=True):
 
 
 def require_network() -> None:
-    """Raise UnfitMachine unless namespaces can be made and links be shaped here."""
+    """Raise UnfitMachineError unless namespaces can be made and links be shaped here."""
     missing = [program for program in ("ip", "tc") if not shutil.which(program)]
     if missing:
-        raise UnfitMachine(
+        raise UnfitMachineError(
             f"{' and '.join(missing)} not found: shaping links needs iproute2, on Linux"
         )
     if os.geteuid() != 0:
-        raise UnfitMachine("network namespaces need root: run it again with sudo")
+        raise UnfitMachineError("network namespaces need root: run it again with sudo")
     try:
         with network([1.0]):
             pass
     except BenchError as failure:
-        raise UnfitMachine(f"links cannot be shaped on this machine: {failure}") from None
+        raise UnfitMachineError(f"links cannot be shaped on this machine: {failure}") from None
 
 
 @contextmanager

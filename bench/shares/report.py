@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bench.machine import Environment
+from bench.host import Environment
 from bench.shares.cases import Case
 from bench.shares.measurement import Measurement
 

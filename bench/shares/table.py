@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench.machine import Environment
+from bench.host import Environment
 from bench.shares.report import Report, Result, Subject
 
 _OURS: Final = "chatctl"

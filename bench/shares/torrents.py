@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bench.failures import UnfitMachine
+from bench.errors import UnfitMachineError
 from bench.shares import staged
 from bench.shares.swarm import Start, Swarm
 
@@ -42,12 +42,12 @@ class Libtorrent(Struct, frozen=True):
     def version(self) -> str:
         """Return the version, and the settings that are not the defaults.
 
-        Raises UnfitMachine where libtorrent is not installed.
+        Raises UnfitMachineError where libtorrent is not installed.
         """
         try:
             version = metadata.version("libtorrent")
         except metadata.PackageNotFoundError:
-            raise UnfitMachine(
+            raise UnfitMachineError(
                 "libtorrent is not installed: pip install -r bench/requirements.txt, "
                 "or leave it out with --candidates"
             ) from None

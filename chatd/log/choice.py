@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from chatd.clock import Clock
 from chatd.config import Config
-from chatd.log.faulty import FAULTS
 from chatd.log.memory import MemoryLog
 from chatd.log.port import Log
 from chatd.log.retention import DAY_NS, Retention
+from chatd.log.sqlite import SqliteLog
 
 MEMORY_MESSAGES: Final = 100_000
 """Messages that a log in memory keeps where no number was given."""
@@ -21,4 +21,4 @@ def make_log(config: Config, clock: Clock) -> Log[Any]:
             config.keep_messages or MEMORY_MESSAGES, asyncio.get_running_loop().call_soon
         )
     retention = Retention(config.keep_messages, round(config.keep_days * DAY_NS), config.keep_bytes)
-    return FAULTS[config.log_fault](config.data, config.durability, retention, clock.wall_ns)
+    return SqliteLog(config.data, config.durability, retention, clock.wall_ns)

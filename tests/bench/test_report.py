@@ -1,4 +1,4 @@
-"""Medians, ratios and the document: what is told follows from the runs."""
+"""Medians, ratios and the document: what they say follows from the runs."""
 
 from pathlib import Path
 
@@ -8,11 +8,10 @@ from msgspec import structs
 from bench.document.plots import PLOTS
 from bench.document.template import fill
 from bench.document.verdicts import AIMS
-from bench.jobs import CONTESTS
-from bench.jobs.job import Goal
-from bench.machine import Cores, Environment
-from bench.measurement import Measurement, Timing
-from bench.report import Recovery, Report, Result, Subject, read, summarize, write
+from bench.host import Cores, Environment
+from bench.jobs import COMPARISONS
+from bench.measure import Goal, Measurement, Timing
+from bench.report import Recovery, Report, Result, ServerInfo, read, summarize, write
 from bench.servers import CANDIDATES
 
 TEMPLATE = Path(__file__).parents[2] / "bench" / "document" / "performance.md"
@@ -29,7 +28,7 @@ def result(*runs: Measurement, job: str = "job", candidate: str = "chatd") -> Re
 
 def report(*results: Result) -> Report:
     machine = Environment(2, Cores(0, 1), 1_024, "6.1", {"python": "3.11.7"})
-    servers = [Subject(one.candidate, "1.0", [one.candidate], "") for one in results]
+    servers = [ServerInfo(one.candidate, "1.0", [one.candidate], "") for one in results]
     return Report(machine, servers, Timing(0.1, 1.0), results)
 
 
@@ -56,8 +55,8 @@ def test_a_file_keeps_what_is_not_measured_again(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     write(report(result(run(0.1), job="old"), result(run(0.1), job="new")), file)
     both = report(result(run(0.2), job="new")).with_earlier(read(file))
-    told = {one.job: one.cpu_per_million for one in both.results}
-    assert told == {"old": 100, "new": 200}
+    text = {one.job: one.cpu_per_million for one in both.results}
+    assert text == {"old": 100, "new": 200}
 
 
 def test_figures_are_put_into_the_text() -> None:
@@ -66,7 +65,7 @@ def test_figures_are_put_into_the_text() -> None:
     assert fill(text, measured, {}) == "100, 3.00, 7"
 
 
-def test_what_was_not_measured_is_told_as_that() -> None:
+def test_what_was_not_measured_is_named_so() -> None:
     text = "{{cpu job other}}, {{ratio job chatd other}}"
     assert fill(text, report(result(run(0.1))), {}) == "not measured, not measured"
 
@@ -98,15 +97,15 @@ def test_an_aim_is_met_or_missed_by_the_ratio_of_what_was_measured_together() ->
         return fill("{{aims}}", report(*results), {}).splitlines()[2]
 
     job = AIMS[0].job
-    limit = result(run(0.1), job=job, candidate="limit")
-    assert row(result(run(0.14), job=job), limit).endswith(
-        "| <= 1.40 x limit | 1.40 x limit | met |"
+    baseline = result(run(0.1), job=job, candidate="c-baseline")
+    assert row(result(run(0.14), job=job), baseline).endswith(
+        "| <= 1.40 x c-baseline | 1.40 x c-baseline | met |"
     )
-    assert row(result(run(0.2), job=job), limit).endswith("| 2.00 x limit | **missed** |")
-    assert row(limit).endswith("| not measured |  |")
+    assert row(result(run(0.2), job=job), baseline).endswith("| 2.00 x c-baseline | **missed** |")
+    assert row(baseline).endswith("| not measured |  |")
 
 
-def test_where_others_take_less_is_told_and_where_they_do_not_is_not() -> None:
+def test_only_jobs_in_which_others_take_less_are_listed() -> None:
     measured = report(
         *(result(run(0.3), job=job) for job in ("lost", "won")),
         result(run(0.1), job="lost", candidate="redis"),
@@ -118,29 +117,29 @@ def test_where_others_take_less_is_told_and_where_they_do_not_is_not() -> None:
     ]
 
 
-def test_who_was_the_limit_is_told() -> None:
+def test_where_the_load_was_the_bottleneck_is_named() -> None:
     busy = Measurement(1_000, 1.0, server_cpu=0.2, load_cpu=1.0, others_cpu=0.0)
-    told = fill("{{load}}", report(result(busy, candidate="limit"), result(run(0.1))), {})
-    assert "limit 100%, chatd 50%" in told
-    assert "in: job on limit." in told.replace("\n", " ")
+    text = fill("{{load}}", report(result(busy, candidate="c-baseline"), result(run(0.1))), {})
+    assert "c-baseline 100%, chatd 50%" in text
+    assert "in: job on c-baseline." in text.replace("\n", " ")
 
 
 def test_how_long_a_start_takes_is_kept_beside_the_jobs(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     took = Recovery(2_000_000, 500_000_000, warm=[0.5, 0.2, 0.3], cold=[1.0], killed=[1.5])
     write(structs.replace(report(result(run(0.1))), recovery=took), file)
-    told = fill("{{recovery}}", report(result(run(0.2))).with_earlier(read(file)), {})
-    assert "2,000,000 messages in the log (500 MB, 250 bytes each)" in told
-    told = told.replace("\n", " ")
-    assert "0.30 s after chatd was started, 1.00 s when" in told
-    assert "1.50 s after a kill" in told
+    text = fill("{{recovery}}", report(result(run(0.2))).with_earlier(read(file)), {})
+    assert "2,000,000 messages in the log (500 MB, 250 bytes each)" in text
+    text = text.replace("\n", " ")
+    assert "0.30 s after chatd was started, 1.00 s when" in text
+    assert "1.50 s after a kill" in text
 
 
-def test_every_contest_names_candidates_that_there_are() -> None:
+def test_every_comparison_names_candidates_that_there_are() -> None:
     known = {one.name for one in CANDIDATES}
-    assert {name for contest in CONTESTS for name in contest.candidates} == known
+    assert {name for comparison in COMPARISONS for name in comparison.candidates} == known
 
 
 def test_no_job_is_listed_twice() -> None:
-    names = [contest.job.name for contest in CONTESTS]
+    names = [comparison.job.name for comparison in COMPARISONS]
     assert len(names) == len(set(names))

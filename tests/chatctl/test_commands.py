@@ -10,13 +10,13 @@ import pytest
 
 from tests.chatctl.running import CommandResult, begin, finish, run, token_in
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire, present
+from tests.e2e.wire import RawClient, logged_in
 
 
 @pytest.fixture
-def ann(daemon: Daemon) -> Iterator[Wire]:
+def ann(daemon: Daemon) -> Iterator[RawClient]:
     """Somebody who is there for the time of a test, in the original protocol."""
-    with present(daemon.address, "ann") as wire:
+    with logged_in(daemon.address, "ann") as wire:
         yield wire
 
 
@@ -38,39 +38,39 @@ def strip_since(line: str) -> str:
     return rest
 
 
-def test_who_prints_those_present_but_for_the_one_who_asks(daemon: Daemon, ann: Wire) -> None:
+def test_who_prints_those_present_but_for_the_one_who_asks(daemon: Daemon, ann: RawClient) -> None:
     assert run("who", daemon=daemon) == CommandResult(0, "ann\n", "")
     assert run("who", "--json", daemon=daemon).out == '{"name":"ann"}\n'
 
 
-def test_one_and_the_same_name_serves_command_after_command(daemon: Daemon, ann: Wire) -> None:
+def test_one_and_the_same_name_serves_command_after_command(daemon: Daemon, ann: RawClient) -> None:
     for _ in range(2):
         assert run("send", "ann", "hi", "--as", "script", daemon=daemon) == CommandResult(0, "", "")
-        assert ann.hear() == {"code": "incoming", "from": "script", "content": "hi"}
+        assert ann.receive() == {"code": "incoming", "from": "script", "content": "hi"}
 
 
-def test_send_joins_its_words(daemon: Daemon, ann: Wire) -> None:
+def test_send_joins_its_words(daemon: Daemon, ann: RawClient) -> None:
     assert run("send", "ann", "lunch", "at", "noon?", daemon=daemon).code == 0
 
-    assert ann.hear()["content"] == "lunch at noon?"
+    assert ann.receive()["content"] == "lunch at noon?"
 
 
-def test_a_star_is_everyone(daemon: Daemon, ann: Wire) -> None:
+def test_a_star_is_everyone(daemon: Daemon, ann: RawClient) -> None:
     sent = run("send", "*", "hey", "--as", "bob", "--json", daemon=daemon)
 
-    assert ann.hear() == {"code": "incoming_broadcast", "from": "bob", "content": "hey"}
+    assert ann.receive() == {"code": "incoming_broadcast", "from": "bob", "content": "hey"}
     receipt = json.loads(sent.out)
     assert (receipt["to"], receipt["duplicate"]) == ("*", False)
     assert receipt["id"] > 0
     assert receipt["round_trip_ms"] > 0
 
 
-def test_lines_of_standard_input_are_messages_in_order(daemon: Daemon, ann: Wire) -> None:
+def test_lines_of_standard_input_are_messages_in_order(daemon: Daemon, ann: RawClient) -> None:
     lines = [f"line {number} ü" for number in range(1000)]
 
     sent = run("send", "ann", "-", "--json", daemon=daemon, stdin="\n".join([*lines, "", "end"]))
 
-    assert [ann.hear()["content"] for _ in range(1001)] == [*lines, "end"]
+    assert [ann.receive()["content"] for _ in range(1001)] == [*lines, "end"]
     ids = [json.loads(line)["id"] for line in sent.out.splitlines()]
     assert len(ids) == 1001
     assert ids == sorted(ids)
@@ -85,7 +85,7 @@ def test_who_is_not_there_cannot_be_sent_to(daemon: Daemon) -> None:
 
 
 def test_where_some_lines_were_sent_and_one_was_not_it_says_which(
-    daemon: Daemon, ann: Wire
+    daemon: Daemon, ann: RawClient
 ) -> None:
     too_long = "x" * 70_000
 
@@ -103,12 +103,14 @@ def test_input_that_is_no_text_is_named(daemon: Daemon) -> None:
     assert "standard input, line 2: not UTF-8" in refused.err
 
 
-def test_a_taken_name_is_replaced_by_a_free_one_and_that_is_said(daemon: Daemon, ann: Wire) -> None:
+def test_a_taken_name_is_replaced_by_a_free_one_and_that_is_said(
+    daemon: Daemon, ann: RawClient
+) -> None:
     for _ in range(2):
         sent = run("send", "ann", "hi", "--as", "ann", daemon=daemon)
 
         assert sent == CommandResult(0, "", "chatctl: ann is taken, signed in as ann-2\n")
-        assert ann.hear()["from"] == "ann-2"
+        assert ann.receive()["from"] == "ann-2"
 
 
 def test_a_name_that_is_not_allowed_is_refused(daemon: Daemon) -> None:
@@ -119,12 +121,12 @@ def test_a_name_that_is_not_allowed_is_refused(daemon: Daemon) -> None:
 
 
 def test_tail_prints_what_comes_and_ends_after_the_number_asked_for(
-    daemon: Daemon, ann: Wire
+    daemon: Daemon, ann: RawClient
 ) -> None:
     tail = listen(daemon, "--as", "logger", "-c", "2")
 
-    ann.say("outgoing_broadcast", content="to all\x1b[31m")
-    ann.say("outgoing", to="logger", content="to you")
+    ann.send("outgoing_broadcast", content="to all\x1b[31m")
+    ann.send("outgoing", to="logger", content="to you")
 
     result = finish(tail)
     assert result.code == 0
@@ -132,10 +134,10 @@ def test_tail_prints_what_comes_and_ends_after_the_number_asked_for(
     assert lines == ["ann < to all\\x1b[31m", "ann (to you) < to you"]
 
 
-def test_tail_prints_json_with_all_that_is_known(daemon: Daemon, ann: Wire) -> None:
+def test_tail_prints_json_with_all_that_is_known(daemon: Daemon, ann: RawClient) -> None:
     tail = listen(daemon, "--json", "-c", "1")
 
-    ann.say("outgoing_broadcast", content="hi")
+    ann.send("outgoing_broadcast", content="hi")
 
     message = json.loads(finish(tail).out)
     assert (message["code"], message["from"], message["content"]) == (
@@ -157,15 +159,15 @@ def test_a_second_command_of_the_same_person_does_not_disconnect_the_first(
     assert strip_since(finish(tail).out) == "both-2 (to you) < hi\n"
 
 
-def test_tail_ends_quietly_when_nobody_reads_it_any_more(daemon: Daemon, ann: Wire) -> None:
+def test_tail_ends_quietly_when_nobody_reads_it_any_more(daemon: Daemon, ann: RawClient) -> None:
     tail = listen(daemon)
     assert tail.stdout is not None
     assert tail.stderr is not None
 
-    ann.say("outgoing_broadcast", content="one")
+    ann.send("outgoing_broadcast", content="one")
     assert strip_since(tail.stdout.readline()) == "ann < one\n"
     tail.stdout.close()
-    ann.say("outgoing_broadcast", content="two")
+    ann.send("outgoing_broadcast", content="two")
 
     assert tail.wait(30) == 141
     assert tail.stderr.read() == ""
@@ -182,7 +184,7 @@ def test_an_interrupt_ends_it_with_130_and_no_traceback(daemon: Daemon) -> None:
 
 def test_tail_ends_when_the_same_token_signs_in_elsewhere(daemon: Daemon, home: Path) -> None:
     tail = listen(daemon, "--as", "wanted")
-    with Wire(daemon.address) as elsewhere:
+    with RawClient(daemon.address) as elsewhere:
         elsewhere.hello("wanted", version=1, token=token_in(home / "state"))
         result = finish(tail)
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.chatctl.running import PATIENCE, begin, finish, run
 from tests.e2e.daemon import Daemon
-from tests.e2e.valve import Valve
-from tests.e2e.wire import Wire
+from tests.e2e.valve import FilteringProxy
+from tests.e2e.wire import RawClient
 
 
 @pytest.fixture
@@ -26,19 +26,19 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def bob(daemon: Daemon) -> Iterator[Wire]:
-    with Wire(daemon.address) as wire:
+def bob(daemon: Daemon) -> Iterator[RawClient]:
+    with RawClient(daemon.address) as wire:
         wire.hello("bob")
         yield wire
 
 
-def exchange_messages(daemon: Daemon, bob: Wire) -> None:
+def exchange_messages(daemon: Daemon, bob: RawClient) -> None:
     """Have ann, bob and carol say five things."""
     assert run("send", "*", "hello all", "--as", "ann", daemon=daemon).code == 0
     assert run("send", "bob", "hi bob", "--as", "ann", daemon=daemon).code == 0
-    assert [bob.hear()["content"] for _ in range(2)] == ["hello all", "hi bob"]
-    bob.say("outgoing", to="ann", content="hi\x1bann")
-    bob.say("outgoing_broadcast", content="hey")
+    assert [bob.receive()["content"] for _ in range(2)] == ["hello all", "hi bob"]
+    bob.send("outgoing", to="ann", content="hi\x1bann")
+    bob.send("outgoing_broadcast", content="hey")
     assert bob.ask("ping")["code"] == "pong"
     assert run("send", "bob", "not ann's", "--as", "carol", daemon=daemon).code == 0
 
@@ -51,7 +51,7 @@ def contents(text: str) -> list[str]:
     return [record["content"] for record in records(text)]
 
 
-def test_history_prints_what_one_may_see_oldest_first(daemon: Daemon, bob: Wire) -> None:
+def test_history_prints_what_one_may_see_oldest_first(daemon: Daemon, bob: RawClient) -> None:
     exchange_messages(daemon, bob)
 
     result = run("history", "--as", "ann", daemon=daemon)
@@ -68,7 +68,7 @@ def test_history_prints_what_one_may_see_oldest_first(daemon: Daemon, bob: Wire)
     ]
 
 
-def test_history_is_narrowed_down(daemon: Daemon, bob: Wire) -> None:
+def test_history_is_narrowed_down(daemon: Daemon, bob: RawClient) -> None:
     exchange_messages(daemon, bob)
 
     def history(*options: str) -> list[str]:
@@ -85,15 +85,17 @@ def test_history_is_narrowed_down(daemon: Daemon, bob: Wire) -> None:
     assert history("--since", "0") == []
 
 
-def test_history_is_there_for_who_has_a_chat_open_which_goes_on(daemon: Daemon, bob: Wire) -> None:
+def test_history_is_there_for_who_has_a_chat_open_which_goes_on(
+    daemon: Daemon, bob: RawClient
+) -> None:
     tail = begin("tail", "--as", "ann", "--json", "--count", "2", daemon=daemon)
     assert tail.stderr is not None
     assert "listening" in tail.stderr.readline()
-    bob.say("outgoing", to="ann", content="one")
+    bob.send("outgoing", to="ann", content="one")
 
     result = run("history", "--as", "Ann", "--json", daemon=daemon)
     exported = run("export", "--as", "ann", daemon=daemon)
-    bob.say("outgoing", to="ann", content="two")
+    bob.send("outgoing", to="ann", content="two")
 
     assert (result.code, result.err, contents(result.out)) == (0, "", ["one"])
     assert (exported.code, exported.out) == (0, result.out)
@@ -104,10 +106,12 @@ def test_a_history_that_is_not_there_is_nothing(daemon: Daemon) -> None:
     assert run("history", "--as", "ann", daemon=daemon) == (0, "", "")
 
 
-def test_an_export_is_all_that_one_may_see_as_history_prints_it(daemon: Daemon, bob: Wire) -> None:
+def test_an_export_is_all_that_one_may_see_as_history_prints_it(
+    daemon: Daemon, bob: RawClient
+) -> None:
     exchange_messages(daemon, bob)
     for number in range(1100):
-        bob.say("outgoing_broadcast", content=str(number))
+        bob.send("outgoing_broadcast", content=str(number))
 
     exported = run("export", "--as", "ann", daemon=daemon)
 
@@ -124,7 +128,7 @@ def test_an_export_is_all_that_one_may_see_as_history_prints_it(daemon: Daemon, 
 
 
 def test_what_one_wrote_is_imported_into_another_log_and_only_once(
-    daemon: Daemon, bob: Wire, tmp_path: Path
+    daemon: Daemon, bob: RawClient, tmp_path: Path
 ) -> None:
     exchange_messages(daemon, bob)
     file = tmp_path / "ann.ndjson"
@@ -135,13 +139,13 @@ def test_what_one_wrote_is_imported_into_another_log_and_only_once(
 
     other = Daemon(tmp_path / "other")
     try:
-        with Wire(other.address) as listener:
+        with RawClient(other.address) as listener:
             listener.hello("bob")
             first = run("import", str(file), "--as", "ann", "--json", daemon=other)
             second = run("import", str(file), "--as", "ann", daemon=other)
-            assert [listener.hear()["content"] for _ in range(2)] == ["hello all", "hi bob"]
-            listener.say("ping")
-            assert listener.hear()["code"] == "pong"
+            assert [listener.receive()["content"] for _ in range(2)] == ["hello all", "hi bob"]
+            listener.send("ping")
+            assert listener.receive()["code"] == "pong"
     finally:
         other.stop()
 
@@ -150,7 +154,7 @@ def test_what_one_wrote_is_imported_into_another_log_and_only_once(
     assert second.err == "chatctl: 0 delivered, 2 there before, 2 written by others\n"
 
 
-def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: Wire) -> None:
+def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: RawClient) -> None:
     lines = [
         '{"code":"outgoing","to":"bob","content":"one"}',
         '{"code":"outgoing","to":"nobody","content":"two"}',
@@ -165,31 +169,31 @@ def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: Wire) 
     assert result[0] == "chatctl: 2 delivered, 2 failed"
     assert result[1].startswith("chatctl: line 2: there is no nobody here")
     assert result[2].startswith("chatctl: line 3: not a message: ")
-    assert [bob.hear()["content"] for _ in range(2)] == ["one", "four"]
+    assert [bob.receive()["content"] for _ in range(2)] == ["one", "four"]
 
 
 def test_an_import_that_was_interrupted_goes_on_where_it_was(
-    daemon: Daemon, bob: Wire, tmp_path: Path
+    daemon: Daemon, bob: RawClient, tmp_path: Path
 ) -> None:
     file = tmp_path / "many.ndjson"
     texts = [f"m{number}" for number in range(600)]
     file.write_text(
         "".join(f'{{"code":"outgoing","to":"bob","content":"{text}"}}\n' for text in texts)
     )
-    with Valve(daemon) as valve:
-        valve.withheld = {"ack"}
-        importing = begin("import", str(file), "--as", "ann", daemon=valve)
-        valve.wait()
+    with FilteringProxy(daemon) as proxy:
+        proxy.dropped_codes = {"ack"}
+        importing = begin("import", str(file), "--as", "ann", daemon=proxy)
+        proxy.wait()
         importing.send_signal(signal.SIGINT)
         result = finish(importing)
         assert result.code == 130
         assert "chatctl: 0 delivered; the same command goes on from there\n" in result.err
         assert "Traceback" not in result.err
 
-        valve.withheld = set()
-        assert run("import", str(file), "--as", "ann", daemon=valve).code == 0
+        proxy.dropped_codes = set()
+        assert run("import", str(file), "--as", "ann", daemon=proxy).code == 0
 
-    assert [bob.hear()["content"] for _ in texts] == texts
+    assert [bob.receive()["content"] for _ in texts] == texts
     assert bob.ask("ping")["code"] == "pong"
 
 
@@ -200,9 +204,9 @@ def test_a_file_that_cannot_be_read_is_one_line_with_code_2(daemon: Daemon) -> N
     assert refused.err == "chatctl: cannot read /nonexistent: no such file or directory\n"
 
 
-def test_an_export_ends_quietly_when_nobody_reads_it(daemon: Daemon, bob: Wire) -> None:
+def test_an_export_ends_quietly_when_nobody_reads_it(daemon: Daemon, bob: RawClient) -> None:
     for number in range(2000):
-        bob.say("outgoing_broadcast", content=f"{number:0200}")
+        bob.send("outgoing_broadcast", content=f"{number:0200}")
     assert bob.ask("ping")["code"] == "pong"
 
     server = f"{daemon.host}:{daemon.port}"

@@ -274,16 +274,8 @@ class TestHelp:
         with pytest.raises(SystemExit):
             load(["--help"], {})
         output = capsys.readouterr().out
-        for name in set(Config.__struct_fields__) - {"log_fault"}:
+        for name in Config.__struct_fields__:
             assert f"--{name.replace('_', '-')} " in output
-
-    def test_it_is_silent_about_the_faults_that_are_made_for_a_test(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert load(["--log-fault", "forget-refs"], {}).log_fault == "forget-refs"
-        with pytest.raises(SystemExit):
-            load(["--help"], {})
-        assert "fault" not in capsys.readouterr().out
 
     def test_the_version_is_printed(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exit_:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import Begin, Sharer
-from tests.e2e.terminals import Desk
-from tests.e2e.wire import Wire, present
+from tests.e2e.terminals import Terminals
+from tests.e2e.wire import RawClient, logged_in
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +37,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 
 @pytest.fixture
-def bob(daemon: Daemon) -> Iterator[Wire]:
+def bob(daemon: Daemon) -> Iterator[RawClient]:
     """Somebody with a client of the original protocol."""
-    with present(daemon.address, "bob") as wire:
-        yield wire
+    with logged_in(daemon.address, "bob") as client:
+        yield client
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A home of its own with terminals, which are closed at the end."""
-    with Desk(tmp_path) as opened:
+def terminals(tmp_path: Path) -> Iterator[Terminals]:
+    """Terminals with a home directory of their own, which are closed at the end."""
+    with Terminals(tmp_path) as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""The real daemon as a process of its own, for tests that talk to it over real sockets."""
+"""The real daemon as a process of its own, for tests that use it over real sockets."""
 
 import os
 import re
@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-START: Final = 60.0
+START_TIMEOUT: Final = 60.0
 """Seconds (s) a daemon may take to listen on a busy machine."""
 
-STOP: Final = 60.0
+STOP_TIMEOUT: Final = 60.0
 
-_FAULTS: Final = re.compile(
+_LEAKS_AND_ERRORS: Final = re.compile(
     r"Traceback|Exception ignored|never awaited|never retrieved|ResourceWarning|was destroyed"
 )
 
@@ -63,26 +63,26 @@ class Daemon:
         """Stop it as an operator would and return how long that took, in s; it must go well."""
         began = time.monotonic()
         self.process.send_signal(number)
-        code = self.process.wait(STOP)
+        code = self.process.wait(STOP_TIMEOUT)
         assert code == 0, self.stderr
-        assert not _FAULTS.search(self.stderr), self.stderr
+        assert not _LEAKS_AND_ERRORS.search(self.stderr), self.stderr
         self.close()
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill it."""
         self.process.kill()
-        self.process.wait(STOP)
+        self.process.wait(STOP_TIMEOUT)
         self.close()
 
     def close(self) -> None:
-        """Let go of a daemon that has ended."""
+        """Release what belonged to a daemon that has ended."""
         assert self.process.stdout is not None
         self.process.stdout.close()
 
     def _read_first_line(self) -> str:
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], START)
+        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
         if not ready:
             self.kill()
             raise AssertionError(f"the daemon does not listen: {self.stderr}")
@@ -90,6 +90,6 @@ class Daemon:
 
 
 def command(*options: str, is_debugged: bool = False) -> Sequence[str]:
-    """Return the command line that starts a daemon on a free port unless `options` say another."""
+    """Return the command line that starts a daemon on a free port unless `options` name another."""
     debugging = ("-X", "dev", "-W", "error") if is_debugged else ()
     return (sys.executable, *debugging, "-m", "chatd", "--port", "0", *options)

@@ -18,7 +18,7 @@ import pexpect
 from tests.e2e.daemon import Daemon
 from tests.tools import require
 
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 """Seconds (s) to wait for what takes a few milliseconds on an idle machine."""
 
 PROMPT: Final = "enter your message>"
@@ -42,7 +42,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return mine | places | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | more
 
 
-class Pty:
+class Terminal:
     """A terminal that understands no escape sequence and answers none."""
 
     def __init__(self, words: list[str], env: Mapping[str, str]) -> None:
@@ -60,11 +60,11 @@ class Pty:
         """What was written so far, without styles and movements."""
         return _STYLES.sub("", self.raw).replace("\r", "")
 
-    def see(self, expected: str) -> str:
+    def expect(self, expected: str) -> str:
         """Wait for `expected` behind what was seen before; return the text up to its end."""
         while (at := self.text.find(expected, self._seen)) < 0:
             try:
-                self.raw += self._child.read_nonblocking(65536, timeout=PATIENCE)
+                self.raw += self._child.read_nonblocking(65536, timeout=TIMEOUT)
             except (pexpect.EOF, pexpect.TIMEOUT):
                 raise AssertionError(f"{expected!r} does not come: {self.text!r}") from None
         begin, self._seen = self._seen, at + len(expected)
@@ -93,7 +93,7 @@ class Pty:
         return int(self._child.exitstatus if self._child.exitstatus is not None else -1)
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill it."""
         self._child.kill(signal.SIGKILL)
         self._child.wait()
 
@@ -102,7 +102,7 @@ class Pty:
         self._child.close(force=True)
 
 
-class Pane:
+class TmuxTerminal:
     """A terminal emulator: what it shows is what a person would see."""
 
     def __init__(self, words: list[str], env: Mapping[str, str], socket: Path) -> None:
@@ -112,7 +112,7 @@ class Pane:
             [*self._tmux, "new-session", "-d", "-x", "100", "-y", "20", command],
             env=env,
             check=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
 
     def type(self, text: str) -> None:
@@ -127,7 +127,7 @@ class Pane:
         """Change the size of the window."""
         self._run("resize-window", "-x", str(columns), "-y", str(rows))
 
-    def look(self, *, scrolled: bool = False) -> list[str]:
+    def screen(self, *, scrolled: bool = False) -> list[str]:
         """Return the lines it shows; with `scrolled` all that have scrolled away too."""
         lines = self._run("capture-pane", "-p", *(("-S", "-") if scrolled else ())).split("\n")
         while lines and not lines[-1]:
@@ -137,9 +137,9 @@ class Pane:
     def wait_for(self, *expected: str) -> list[str]:
         """Wait until its last lines are `expected`, where … stands for anything; return all."""
         patterns = [re.escape(line).replace("…", ".*") for line in expected]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
-            lines = self.look()
+            lines = self.screen()
             last = lines[-len(expected) :]
             if len(last) == len(patterns) and all(map(re.fullmatch, patterns, last)):
                 return lines
@@ -153,13 +153,13 @@ class Pane:
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [*self._tmux, *words], capture_output=True, text=True, check=True, timeout=PATIENCE
+            [*self._tmux, *words], capture_output=True, text=True, check=True, timeout=TIMEOUT
         )
         return done.stdout
 
 
-class Desk:
-    """Somebody's home with as many terminals as they open; leaving it closes them all."""
+class Terminals:
+    """A home directory and the terminals opened in it; leaving the context closes them all."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -171,24 +171,24 @@ class Desk:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def run(self, *words: str, **env: str) -> Pty:
+    def run(self, *words: str, **env: str) -> Terminal:
         """Start ``chatctl`` with these words on a bare terminal."""
-        pty = Pty(list(words), environment(self._home, **env))
-        self._open.callback(pty.close)
-        return pty
+        terminal = Terminal(list(words), environment(self._home, **env))
+        self._open.callback(terminal.close)
+        return terminal
 
-    def chat(self, daemon: Daemon, name: str, *options: str, **env: str) -> Pty:
+    def chat(self, daemon: Daemon, name: str, *options: str, **env: str) -> Terminal:
         """Start a chat and wait for its prompt."""
-        pty = self.run("chat", daemon.host, str(daemon.port), name, *options, **env)
-        pty.see(PROMPT)
-        return pty
+        terminal = self.run("chat", daemon.host, str(daemon.port), name, *options, **env)
+        terminal.expect(PROMPT)
+        return terminal
 
-    def watch(self, daemon: Daemon, name: str) -> Pane:
+    def watch(self, daemon: Daemon, name: str) -> TmuxTerminal:
         """Start a chat in a terminal emulator and wait for its prompt."""
         # A socket's path may have some 100 bytes, which pytest's own folders can exceed.
         folder = self._open.enter_context(tempfile.TemporaryDirectory())
         words = ["chat", daemon.host, str(daemon.port), name]
-        pane = Pane(words, environment(self._home), Path(folder) / "tmux")
-        self._open.callback(pane.close)
-        pane.wait_for(PROMPT)
-        return pane
+        terminal = TmuxTerminal(words, environment(self._home), Path(folder) / "tmux")
+        self._open.callback(terminal.close)
+        terminal.wait_for(PROMPT)
+        return terminal

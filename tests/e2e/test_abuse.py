@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 Start = Callable[..., Daemon]
 
@@ -22,18 +22,18 @@ MARK = "the line after"
 
 
 @pytest.fixture(scope="module")
-def witnesses(daemon: Daemon) -> Iterator[tuple[Wire, Wire]]:
-    """Two clients that talk to each other, to see that nothing disturbs them."""
-    with Wire(daemon.address) as one, Wire(daemon.address) as other:
+def observers(daemon: Daemon) -> Iterator[tuple[RawClient, RawClient]]:
+    """Two clients that send to each other, to see that nothing disturbs them."""
+    with RawClient(daemon.address) as one, RawClient(daemon.address) as other:
         one.hello("one")
         other.hello("other")
         yield one, other
 
 
-def assert_undisturbed(witnesses: tuple[Wire, Wire]) -> None:
-    one, other = witnesses
-    one.say("outgoing", to="other", content="still here?")
-    assert other.hear()["content"] == "still here?"
+def assert_undisturbed(observers: tuple[RawClient, RawClient]) -> None:
+    one, other = observers
+    one.send("outgoing", to="other", content="still here?")
+    assert other.receive()["content"] == "still here?"
 
 
 def mutated(line: bytes, position: int, byte: int) -> bytes:
@@ -68,62 +68,66 @@ GARBAGE = (
 )
 @given(line=GARBAGE)
 def test_after_any_garbage_the_session_goes_on(
-    daemon: Daemon, witnesses: tuple[Wire, Wire], line: bytes
+    daemon: Daemon, observers: tuple[RawClient, RawClient], line: bytes
 ) -> None:
-    with Wire(daemon.address) as wire:
-        wire.send(line + b"\n")
-        wire.say("echo", content=MARK)
+    with RawClient(daemon.address) as client:
+        client.send_bytes(line + b"\n")
+        client.send("echo", content=MARK)
         answers = []
-        while MARK not in (answer := wire.hear_line()):
+        while MARK not in (answer := client.receive_line()):
             assert answer, f"closed after {line!r}"
             answers.append(json.loads(answer))
         is_bad_line = not line.lstrip(b" \t\r").startswith(b"{") and line.strip(b" \t\r")
         assert len(answers) == 1 if is_bad_line else len(answers) <= max(1, line.count(b"}"))
-    assert_undisturbed(witnesses)
+    assert_undisturbed(observers)
 
 
 def test_a_line_over_the_limit_costs_one_error_and_nothing_else(daemon: Daemon) -> None:
-    with Wire(daemon.address) as wire:
+    with RawClient(daemon.address) as client:
         for chunk in (b'{"code":"echo","content":"', b"x" * 300_000, b"x" * 300_000, b'"}\n'):
-            wire.send(chunk)
-        wire.say("echo", content=MARK)
-        assert wire.hear()["reason"] == "line_too_long"
-        assert wire.hear()["content"] == MARK
+            client.send_bytes(chunk)
+        client.send("echo", content=MARK)
+        assert client.receive()["reason"] == "line_too_long"
+        assert client.receive()["content"] == MARK
 
 
-def test_vanishing_in_the_middle_of_a_line_disturbs_nobody(
-    daemon: Daemon, witnesses: tuple[Wire, Wire]
+def test_a_reset_within_a_line_disturbs_nobody(
+    daemon: Daemon, observers: tuple[RawClient, RawClient]
 ) -> None:
     for number in range(50):
-        wire = Wire(daemon.address)
-        wire.hello(f"ghost {number}")
-        wire.send(b'{"code":"outgoing_broad')
-        wire.reset()
-    assert_undisturbed(witnesses)
-    one, _ = witnesses
+        client = RawClient(daemon.address)
+        client.hello(f"ghost {number}")
+        client.send_bytes(b'{"code":"outgoing_broad')
+        client.reset()
+    assert_undisturbed(observers)
+    one, _ = observers
     while any(name.startswith("ghost") for name in one.ask("who")["users"]):
         time.sleep(0.01)
 
 
 def test_a_half_closed_connection_still_gets_its_answers(daemon: Daemon) -> None:
-    with Wire(daemon.address) as wire:
-        wire.send(b'{"code":"hello","name":"half","version":1}')
-        wire.send(b'{"code":"outgoing","to":"half","content":"to me","ref":"1"}')
-        wire.end_input()
-        codes = [json.loads(line)["code"] for line in wire.hear_all()]
+    with RawClient(daemon.address) as client:
+        client.send_bytes(b'{"code":"hello","name":"half","version":1}')
+        client.send_bytes(b'{"code":"outgoing","to":"half","content":"to me","ref":"1"}')
+        client.half_close()
+        codes = [json.loads(line)["code"] for line in client.receive_to_end()]
     assert codes == ["welcome", "incoming", "ack"]
 
 
-def test_a_reader_that_stops_is_cut_off_and_nobody_else_is_slowed(start: Start) -> None:
+def test_a_slow_consumer_is_disconnected_and_nobody_else_is_slowed(start: Start) -> None:
     daemon = start("--outbox-limit", "1MiB", is_debugged=False)
-    with Wire(daemon.address) as deaf, Wire(daemon.address) as ann, Wire(daemon.address) as bob:
-        deaf.hello("deaf", version=1)
+    with (
+        RawClient(daemon.address) as slow,
+        RawClient(daemon.address) as ann,
+        RawClient(daemon.address) as bob,
+    ):
+        slow.hello("slow", version=1)
         ann.hello("ann", version=1)
         bob.hello("bob")
-        while "deaf" in ann.ask("who")["users"]:
-            ann.say("outgoing_broadcast", content="x" * 60_000)
-            assert bob.hear()["code"] == "incoming_broadcast"
-        *deliveries, last = deaf.hear_all()
+        while "slow" in ann.ask("who")["users"]:
+            ann.send("outgoing_broadcast", content="x" * 60_000)
+            assert bob.receive()["code"] == "incoming_broadcast"
+        *deliveries, last = slow.receive_to_end()
         error = json.loads(last)
         assert (error["code"], error["reason"]) == ("error", "slow_consumer")
         assert "limit is 1048576" in error["detail"]
@@ -132,7 +136,7 @@ def test_a_reader_that_stops_is_cut_off_and_nobody_else_is_slowed(start: Start) 
 
 def test_a_client_that_does_not_read_its_answers_is_not_read_from(start: Start) -> None:
     daemon = start("--outbox-limit", "1MiB", is_debugged=False)
-    with Wire(daemon.address) as greedy, Wire(daemon.address) as ann:
+    with RawClient(daemon.address) as greedy, RawClient(daemon.address) as ann:
         lines = memoryview((b'{"code":"echo","content":"' + b"x" * 1000 + b'"}\n') * 100)
         greedy.socket.setblocking(False)
         sent = pings = 0
@@ -145,7 +149,7 @@ def test_a_client_that_does_not_read_its_answers_is_not_read_from(start: Start) 
                 pings += 1
         assert sent < 64 * 2**20
         greedy.socket.settimeout(60)
-        greedy.end_input()
+        greedy.half_close()
         received = bytearray()
         while chunk := greedy.socket.recv(2**20):
             received += chunk
@@ -156,28 +160,28 @@ def descriptors_in_use(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def test_at_the_limit_of_connections_newcomers_are_told_and_room_is_found_again(
+def test_over_the_connection_limit_clients_get_an_error_until_one_leaves(
     start: Start,
 ) -> None:
     daemon = start("--max-connections", "20")
-    members = [Wire(daemon.address) for _ in range(20)]
-    for member in members:
-        assert member.ask("ping")["code"] == "pong"
-    with Wire(daemon.address) as late:
-        assert late.hear()["reason"] == "server_full"
-        assert late.hear() == {}
-    members.pop().close()
-    for member in members:
-        assert member.ask("ping")["code"] == "pong"
+    clients = [RawClient(daemon.address) for _ in range(20)]
+    for client in clients:
+        assert client.ask("ping")["code"] == "pong"
+    with RawClient(daemon.address) as late:
+        assert late.receive()["reason"] == "server_full"
+        assert late.receive() == {}
+    clients.pop().close()
+    for client in clients:
+        assert client.ask("ping")["code"] == "pong"
     while True:
-        with Wire(daemon.address) as again:
+        with RawClient(daemon.address) as again:
             if again.ask("ping")["code"] == "pong":
                 break
-    for member in members:
-        member.close()
+    for client in clients:
+        client.close()
 
 
-def test_out_of_descriptors_it_neither_spins_nor_stays_deaf(start: Start) -> None:
+def test_out_of_descriptors_it_neither_spins_nor_stops_accepting(start: Start) -> None:
     daemon = start("--max-connections", "1000", is_debugged=False)
     pid = daemon.process.pid
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors_in_use(pid) + 5,) * 2)
@@ -185,16 +189,16 @@ def test_out_of_descriptors_it_neither_spins_nor_stays_deaf(start: Start) -> Non
     before = cpu_seconds(pid)
     time.sleep(1)  # the span over which a spinning server would burn a second of CPU
     assert cpu_seconds(pid) - before < 0.5
-    for client in crowd:
-        client.close()
+    for sock in crowd:
+        sock.close()
     deadline = time.monotonic() + 60
     while True:
         try:
-            with Wire(daemon.address) as wire:
-                assert wire.ask("ping")["code"] == "pong"
+            with RawClient(daemon.address) as client:
+                assert client.ask("ping")["code"] == "pong"
                 break
         except (OSError, KeyError):
-            assert time.monotonic() < deadline, "deaf although descriptors are free again"
+            assert time.monotonic() < deadline, "it does not accept again"
 
 
 def cpu_seconds(pid: int) -> float:
@@ -208,12 +212,12 @@ def test_ten_thousand_idle_connections_cost_the_others_nothing(start: Start) -> 
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = min(10_000, hard - 500)
     idle = [socket.create_connection(daemon.address, 20) for _ in range(count)]
-    with Wire(daemon.address) as ann, Wire(daemon.address) as bob:
+    with RawClient(daemon.address) as ann, RawClient(daemon.address) as bob:
         ann.hello("ann")
         bob.hello("bob")
         for _ in range(100):
-            ann.say("outgoing", to="bob", content="hi")
-            assert bob.hear()["content"] == "hi"
+            ann.send("outgoing", to="bob", content="hi")
+            assert bob.receive()["content"] == "hi"
         chosen = random.Random(1).sample(idle, 100)
         for client in chosen:
             client.sendall(b'{"code":"echo","content":1}')

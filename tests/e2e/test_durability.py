@@ -1,4 +1,4 @@
-"""What was acknowledged is there, whatever happens to the daemon; what cannot be kept is told."""
+"""Acknowledged messages survive whatever happens to the daemon; what is not stored is reported."""
 
 import resource
 import signal
@@ -12,7 +12,7 @@ import pytest
 from tests.chatd.log.files import tamper
 from tests.e2e.daemon import Daemon, command
 from tests.e2e.test_lifecycle import refused
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 TOKEN = "a secret of ann's"
 
@@ -35,30 +35,30 @@ def restart(tmp_path: Path) -> Iterator[Restart]:
         daemon.close()
 
 
-def ann_on(daemon: Daemon, **fields: Any) -> Wire:
-    """Return ann's connection, on which she has been welcomed; it is for her to close."""
-    wire = Wire(daemon.address)
-    wire.hello("ann", version=1, token=TOKEN, **fields)
-    return wire
+def ann_on(daemon: Daemon, **fields: Any) -> RawClient:
+    """Return a connection that is logged in as ann; the caller closes it."""
+    client = RawClient(daemon.address)
+    client.hello("ann", version=1, token=TOKEN, **fields)
+    return client
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])
 def test_a_message_survives_a_kill_right_after_its_ack(restart: Restart, durability: str) -> None:
     killed = restart("--durability", durability)
-    with ann_on(killed) as ann, Wire(killed.address) as bob:
+    with ann_on(killed) as ann, RawClient(killed.address) as bob:
         bob.hello("bob", version=1, token="a secret of bob's")
-        ann.say("outgoing", to="bob", content="remember me", ref="r")
-        assert ann.hear() == {"code": "ack", "ref": "r", "id": 1}
+        ann.send("outgoing", to="bob", content="remember me", ref="r")
+        assert ann.receive() == {"code": "ack", "ref": "r", "id": 1}
         killed.kill()
-        heard = bob.hear()
+        received = bob.receive()
     daemon = restart("--durability", durability)
-    with ann_on(daemon) as ann, Wire(daemon.address) as bob:
-        bob.say("hello", name="bob", version=1, token="a secret of bob's", after=0)
-        assert bob.hear()["last"] == 1
-        again = bob.hear()
+    with ann_on(daemon) as ann, RawClient(daemon.address) as bob:
+        bob.send("hello", name="bob", version=1, token="a secret of bob's", after=0)
+        assert bob.receive()["last"] == 1
+        again = bob.receive()
         assert (again["id"], again["content"], again["ref"]) == (1, "remember me", "r")
-        assert heard in (again, {})
-        assert bob.hear() == {"code": "resumed", "count": 1, "last": 1, "gap": False}
+        assert received in (again, {})
+        assert bob.receive() == {"code": "resumed", "count": 1, "last": 1, "gap": False}
         assert ann.ask("outgoing", to="bob", content="remember me", ref="r") == {
             "code": "ack",
             "ref": "r",
@@ -68,15 +68,15 @@ def test_a_message_survives_a_kill_right_after_its_ack(restart: Restart, durabil
         assert ann.ask("outgoing", to="bob", content="and this", ref="s")["id"] == 2
 
 
-def test_of_what_was_under_way_in_a_kill_each_is_there_once_after_it_is_sent_again(
+def test_each_message_in_flight_at_a_kill_is_there_once_after_resending(
     restart: Restart,
 ) -> None:
     killed = restart(is_debugged=False)
     refs = [str(number) for number in range(500)]
     with ann_on(killed) as ann:
         for ref in refs:
-            ann.say("outgoing_broadcast", content=f"number {ref}", ref=ref)
-        acknowledged = {ann.hear()["ref"]: number for number in range(1, 6)}
+            ann.send("outgoing_broadcast", content=f"number {ref}", ref=ref)
+        acknowledged = {ann.receive()["ref"]: number for number in range(1, 6)}
         killed.kill()
     daemon = restart(is_debugged=False)
     with ann_on(daemon) as ann:
@@ -92,39 +92,39 @@ def test_a_name_belongs_to_its_token_after_a_restart(
     restart: Restart, ending: signal.Signals
 ) -> None:
     first = restart()
-    with ann_on(first), Wire(first.address) as bare:
+    with ann_on(first), RawClient(first.address) as bare:
         bare.hello("bare")
     first.process.send_signal(ending)
     first.process.wait(60)
     daemon = restart()
-    with Wire(daemon.address) as eve:
+    with RawClient(daemon.address) as eve:
         error = eve.ask("hello", name="ann", version=1, token="a guess of eve's!")
         assert error["reason"] == "unauthorized"
         eve.hello("bare", version=1)
         ann_on(daemon).close()
 
 
-def test_who_saw_what_a_power_cut_took_is_told_and_misses_nothing_of_what_follows(
+def test_a_client_that_saw_messages_lost_in_a_power_cut_is_notified_and_misses_nothing_later(
     restart: Restart, tmp_path: Path
 ) -> None:
     cut = restart("--durability", "process")
-    with ann_on(cut) as ann, Wire(cut.address) as bob:
+    with ann_on(cut) as ann, RawClient(cut.address) as bob:
         log = bob.hello("bob", version=1, token="a secret of bob's")["log"]
         for number in range(1, 5):
             ann.ask("outgoing_broadcast", content=f"number {number}", ref=str(number))
-            assert bob.hear()["id"] == number
+            assert bob.receive()["id"] == number
         cut.kill()
     # The machine starts anew, and of the last two messages nothing had reached the disk.
     tamper(tmp_path / "log.sqlite", "DELETE FROM entry WHERE id > 2", "UPDATE log SET boot = 'old'")
     daemon = restart("--durability", "process")
-    with ann_on(daemon) as ann, Wire(daemon.address) as bob:
+    with ann_on(daemon) as ann, RawClient(daemon.address) as bob:
         ann.ask("outgoing_broadcast", content="another third", ref="5")
         welcome = bob.hello("bob", version=1, token="a secret of bob's", after=4, log=log)
         assert (welcome["last"], welcome["after"]) == (3, 2)
         assert welcome["log"] != log
-        again = bob.hear()
+        again = bob.receive()
         assert (again["id"], again["content"]) == (3, "another third")
-        assert bob.hear() == {"code": "resumed", "count": 1, "last": 3, "gap": True, "first": 1}
+        assert bob.receive() == {"code": "resumed", "count": 1, "last": 3, "gap": True, "first": 1}
 
 
 def test_a_log_in_memory_begins_anew(restart: Restart) -> None:
@@ -147,7 +147,7 @@ def test_a_directory_is_used_by_one_daemon_at_a_time(restart: Restart, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("damage", "expected_error"),
     [
         (lambda log: log[: len(log) // 2], "is damaged: "),
         (lambda log: log[:4_096] + b"\xff" * 4_096 + log[8_192:], "is damaged: "),
@@ -158,7 +158,7 @@ def test_a_directory_is_used_by_one_daemon_at_a_time(restart: Restart, tmp_path:
     ids=["cut", "overwritten", "emptied", "newer"],
 )
 def test_a_log_that_cannot_be_trusted_is_refused_and_left_as_it_is(
-    restart: Restart, tmp_path: Path, harm: Callable[[bytes], bytes], told: str
+    restart: Restart, tmp_path: Path, damage: Callable[[bytes], bytes], expected_error: str
 ) -> None:
     daemon = restart()
     with ann_on(daemon) as ann:
@@ -166,41 +166,45 @@ def test_a_log_that_cannot_be_trusted_is_refused_and_left_as_it_is(
             ann.ask("outgoing_broadcast", content="x" * 1_000, ref=str(number))
     daemon.stop()
     log = tmp_path / "log.sqlite"
-    harmed = harm(log.read_bytes())
+    harmed = damage(log.read_bytes())
     log.write_bytes(harmed)
     code, line = refused("--data", str(tmp_path))
-    assert (code, line.startswith(f"chatd: {log} {told}")) == (4, True), line
+    assert (code, line.startswith(f"chatd: {log} {expected_error}")) == (4, True), line
     assert "; start that one, or" in line or "Put back a backup, or move it away" in line
     assert log.read_bytes() == harmed
 
 
-def test_while_nothing_can_be_written_senders_are_told_and_then_it_goes_on(
+def test_while_nothing_can_be_written_senders_get_errors_and_then_it_recovers(
     restart: Restart,
 ) -> None:
     daemon = restart()
     pid = daemon.process.pid
-    with ann_on(daemon) as ann, Wire(daemon.address) as bob, Wire(daemon.address) as carol:
+    with (
+        ann_on(daemon) as ann,
+        RawClient(daemon.address) as bob,
+        RawClient(daemon.address) as carol,
+    ):
         bob.hello("bob")
         assert ann.ask("outgoing_broadcast", content="one", ref="1") == {
             "code": "ack", "ref": "1", "id": 1
         }  # fmt: skip
-        assert bob.hear()["content"] == "one"
+        assert bob.receive()["content"] == "one"
         # From here on no file may grow past 4 KiB, which is as good as a full disk.
         unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
-        refusal = ann.ask("outgoing_broadcast", content="two", ref="2")
-        assert (refusal["code"], refusal["reason"], refusal["ref"]) == (
+        error = ann.ask("outgoing_broadcast", content="two", ref="2")
+        assert (error["code"], error["reason"], error["ref"]) == (
             "error", "storage_failed", "2"
         )  # fmt: skip
-        refusal = bob.ask("outgoing_broadcast", content="three")
-        assert refusal["reason"] == "storage_failed"
-        assert "ref" not in refusal
-        refusal = carol.ask("hello", name="carol", version=1)
-        assert (refusal["code"], refusal["reason"]) == ("error", "storage_failed")
+        error = bob.ask("outgoing_broadcast", content="three")
+        assert error["reason"] == "storage_failed"
+        assert "ref" not in error
+        error = carol.ask("hello", name="carol", version=1)
+        assert (error["code"], error["reason"]) == ("error", "storage_failed")
         assert ann.ask("ping")["code"] == "pong"
 
         resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
         assert ann.ask("outgoing_broadcast", content="two", ref="2")["id"] == 2
-        assert bob.hear()["content"] == "two"
+        assert bob.receive()["content"] == "two"
         assert carol.hello("carol", version=1)["last"] == 2
     assert "cannot store messages" in daemon.stderr
     assert "messages are stored again" in daemon.stderr
@@ -210,21 +214,21 @@ def test_while_nothing_can_be_written_senders_are_told_and_then_it_goes_on(
         assert contents == ["one", "two"]
 
 
-def test_what_is_not_kept_is_a_gap_for_who_comes_back(restart: Restart) -> None:
+def test_expired_messages_are_a_gap_for_a_resumed_client(restart: Restart) -> None:
     daemon = restart("--keep-messages", "10")
     ann_on(daemon).close()
-    with Wire(daemon.address) as bob:
+    with RawClient(daemon.address) as bob:
         bob.hello("bob", version=1)
         for number in range(30):
             assert bob.ask("outgoing_broadcast", content="hi", ref=f"{number}")["code"] == "ack"
         with ann_on(daemon, after=1) as again:
-            assert again.hear() == {"code": "gap", "first": 21}
-            replayed = [again.hear() for _ in range(11)]
+            assert again.receive() == {"code": "gap", "first": 21}
+            replayed = [again.receive() for _ in range(11)]
     assert [message["id"] for message in replayed[:-1]] == list(range(21, 31))
     assert replayed[-1] == {"code": "resumed", "count": 10, "last": 30, "gap": True, "first": 21}
 
 
-class TestErrands:
+class TestMaintenance:
     def run(self, *options: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             command(*options), capture_output=True, text=True, timeout=60, check=False
@@ -249,7 +253,7 @@ class TestErrands:
         with ann_on(restart(data=backup.parent)) as ann:
             assert ann.ask("history")["messages"][0]["content"] == "one"
 
-    def test_damage_is_told_line_by_line_and_with_an_exit_code(
+    def test_damage_is_reported_line_by_line_and_with_an_exit_code(
         self, restart: Restart, tmp_path: Path
     ) -> None:
         restart().stop()
@@ -261,9 +265,9 @@ class TestErrands:
         assert len(checked.stdout.splitlines()) >= 2
         assert checked.stdout.endswith("\ndamaged: put back a backup\n")
 
-    @pytest.mark.parametrize("errand", ["--check", "--backup"])
-    def test_where_no_log_is_there_is_nothing_to_do(self, tmp_path: Path, errand: str) -> None:
-        done = self.run("--data", str(tmp_path), errand, str(tmp_path / "some" / "where"))
+    @pytest.mark.parametrize("action", ["--check", "--backup"])
+    def test_where_no_log_is_there_is_nothing_to_do(self, tmp_path: Path, action: str) -> None:
+        done = self.run("--data", str(tmp_path), action, str(tmp_path / "some" / "where"))
         assert (done.returncode, done.stdout) == (4, "")
         assert done.stderr.startswith("chatd: there is no ")
         assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Feeds over real sockets: the daemon as a process, clients as strangers and as chatctl."""
+"""Feeds over real sockets: the daemon as a process, raw clients and chatctl."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from chatctl.client import Array, Client, User
 from common.timestamps import parse_time
 from tests.chatctl.running import run
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 Start = Callable[..., Daemon]
 
@@ -24,15 +24,15 @@ FIELDS: Final = {"name", "username", "email", "address", "company", "birthdate",
 
 
 @pytest.fixture
-def ann(daemon: Daemon) -> Iterator[Wire]:
-    with Wire(daemon.address) as wire:
-        yield wire
+def ann(daemon: Daemon) -> Iterator[RawClient]:
+    with RawClient(daemon.address) as client:
+        yield client
 
 
-def test_both_topics_take_turns(ann: Wire) -> None:
-    ann.say("subscribe", interval_ms=5, size=4, low=-2, high=2)
+def test_both_topics_take_turns(ann: RawClient) -> None:
+    ann.send("subscribe", interval_ms=5, size=4, low=-2, high=2)
     for number in range(1, 21):
-        message = ann.hear()
+        message = ann.receive()
         assert message["n"] == number
         if number % 2:
             assert message["code"] == "user"
@@ -46,34 +46,34 @@ def test_both_topics_take_turns(ann: Wire) -> None:
 def test_many_may_be_the_first_to_subscribe(start: Start) -> None:
     daemon = start()
     with ExitStack() as stack:
-        wires = [stack.enter_context(Wire(daemon.address)) for _ in range(10)]
-        for wire in wires:
-            wire.say("subscribe", interval_ms=100)
-        for wire in wires:
-            assert [wire.hear().get("n") for _ in range(2)] == [1, 2]
+        clients = [stack.enter_context(RawClient(daemon.address)) for _ in range(10)]
+        for client in clients:
+            client.send("subscribe", interval_ms=100)
+        for client in clients:
+            assert [client.receive().get("n") for _ in range(2)] == [1, 2]
 
 
 @pytest.mark.parametrize("topic", ["user", "array"])
-def test_one_topic_comes_alone(ann: Wire, topic: str) -> None:
-    ann.say("subscribe", topics=[topic], interval_ms=0)
-    assert {ann.hear()["code"] for _ in range(1_000)} == {topic}
+def test_one_topic_comes_alone(ann: RawClient, topic: str) -> None:
+    ann.send("subscribe", topics=[topic], interval_ms=0)
+    assert {ann.receive()["code"] for _ in range(1_000)} == {topic}
 
 
-def test_unsubscribe_ends_it_and_the_session_goes_on(ann: Wire) -> None:
-    ann.say("subscribe", interval_ms=0)
-    ann.hear()
-    ann.say("unsubscribe")
-    ann.say("ping", ref="after")
-    while ann.hear().get("ref") != "after":
+def test_unsubscribe_ends_it_and_the_session_goes_on(ann: RawClient) -> None:
+    ann.send("subscribe", interval_ms=0)
+    ann.receive()
+    ann.send("unsubscribe")
+    ann.send("ping", ref="after")
+    while ann.receive().get("ref") != "after":
         pass
     assert ann.ask("echo", content="still here") == {"code": "echo", "content": "still here"}
 
 
-def test_the_end_of_input_ends_a_feed(ann: Wire) -> None:
-    ann.say("subscribe", interval_ms=1)
-    ann.hear()
-    ann.end_input()
-    assert ann.hear_all() is not None
+def test_the_end_of_input_ends_a_feed(ann: RawClient) -> None:
+    ann.send("subscribe", interval_ms=1)
+    ann.receive()
+    ann.half_close()
+    assert ann.receive_to_end() is not None
 
 
 MOST_IN_KERNEL: Final = 8 * 2**20
@@ -81,7 +81,7 @@ MOST_IN_KERNEL: Final = 8 * 2**20
 
 
 @pytest.mark.parametrize("interval_ms", [0, 1])
-def test_a_feed_waits_for_who_does_not_read_and_never_cuts_off(
+def test_a_feed_waits_for_a_slow_reader_and_never_disconnects_it(
     start: Start, interval_ms: int
 ) -> None:
     daemon = start("--outbox-limit", "64KiB", is_debugged=False)
@@ -91,33 +91,33 @@ def test_a_feed_waits_for_who_does_not_read_and_never_cuts_off(
         sock.settimeout(60)
         order = {"code": "subscribe", "topics": ["array"], "interval_ms": interval_ms}
         sock.sendall(json.dumps({**order, "size": 1_000, "low": -(10**15)}).encode())
-        with Wire(daemon.address) as other:
+        with RawClient(daemon.address) as other:
             began = time.monotonic()
             while time.monotonic() < began + 1.5:
                 assert other.ask("ping")["code"] == "pong"
         reading_ns = time.time_ns()
         with sock.makefile("rb") as file:
             lines = [file.readline() for _ in range(1_000)]
-    heard = [json.loads(line) for line in lines]
-    assert [message["n"] for message in heard] == list(range(1, 1_001))
+    received = [json.loads(line) for line in lines]
+    assert [message["n"] for message in received] == list(range(1, 1_001))
     ahead = [line for line in lines if parse_time(json.loads(line)["sent"]) < reading_ns]
     assert sum(map(len, ahead)) < MOST_IN_KERNEL
     assert "slow" not in daemon.stderr
 
 
 def test_a_feed_without_pause_leaves_room_for_others(daemon: Daemon) -> None:
-    with Wire(daemon.address) as greedy, Wire(daemon.address) as modest:
-        greedy.say("subscribe", interval_ms=0)
+    with RawClient(daemon.address) as greedy, RawClient(daemon.address) as modest:
+        greedy.send("subscribe", interval_ms=0)
         for _ in range(200):
-            greedy.hear()
+            greedy.receive()
             assert modest.ask("ping")["code"] == "pong"
 
 
 def test_the_same_seed_gives_the_same_feed_to_everyone_in_every_run(start: Start) -> None:
-    def stream(daemon: Daemon, **wishes: Any) -> list[Any]:
-        with Wire(daemon.address) as wire:
-            wire.say("subscribe", **wishes)
-            messages = [wire.hear() for _ in range(300)]
+    def stream(daemon: Daemon, **options: Any) -> list[Any]:
+        with RawClient(daemon.address) as client:
+            client.send("subscribe", **options)
+            messages = [client.receive() for _ in range(300)]
         return [message.get("user") or message["values"] for message in messages]
 
     first, second = start("--feed-seed", "7"), start("--feed-seed", "7")
@@ -127,22 +127,22 @@ def test_the_same_seed_gives_the_same_feed_to_everyone_in_every_run(start: Start
 
 
 def test_without_a_seed_two_subscribers_get_different_feeds(daemon: Daemon) -> None:
-    with Wire(daemon.address) as one, Wire(daemon.address) as other:
+    with RawClient(daemon.address) as one, RawClient(daemon.address) as other:
         feeds = []
-        for wire in (one, other):
-            wire.say("subscribe", interval_ms=0)
-            feeds.append([wire.hear() for _ in range(10)])
+        for client in (one, other):
+            client.send("subscribe", interval_ms=0)
+            feeds.append([client.receive() for _ in range(10)])
     assert feeds[0] != feeds[1]
 
 
 def test_without_the_extra_the_answer_says_how_to_install_it(start: Start, tmp_path: Path) -> None:
     (tmp_path / "faker.py").write_text("raise ImportError('not installed here')")
     daemon = start(PYTHONPATH=str(tmp_path))
-    with Wire(daemon.address) as wire:
-        error = wire.ask("subscribe", ref="7")
+    with RawClient(daemon.address) as client:
+        error = client.ask("subscribe", ref="7")
         assert (error["reason"], error["ref"]) == ("unsupported", "7")
         assert error["detail"].endswith("pip install 'chatd[feed]'")
-        assert wire.ask("ping")["code"] == "pong"
+        assert client.ask("ping")["code"] == "pong"
     refused = run("feed", daemon=daemon)
     assert refused.code == 4
     assert "pip install 'chatd[feed]'" in refused.err
@@ -152,25 +152,25 @@ def test_a_stopping_server_says_so_to_every_subscriber_and_is_gone_in_5_seconds(
     start: Start,
 ) -> None:
     daemon = start()
-    wires = [Wire(daemon.address) for _ in range(10)]
-    for number, wire in enumerate(wires):
-        wire.say("subscribe", interval_ms=number % 3)
-        wire.hear()
+    clients = [RawClient(daemon.address) for _ in range(10)]
+    for number, client in enumerate(clients):
+        client.send("subscribe", interval_ms=number % 3)
+        client.receive()
     daemon.process.send_signal(signal.SIGINT)
-    for wire in wires:
-        last = json.loads(wire.hear_all()[-1])
+    for client in clients:
+        last = json.loads(client.receive_to_end()[-1])
         assert (last["code"], last["reason"]) == ("error", "shutting_down")
-        wire.close()
+        client.close()
     assert daemon.process.wait(5.0) == 0
     assert "Traceback" not in daemon.stderr
 
 
 def test_clients_that_do_not_read_do_not_hold_up_a_stop(start: Start) -> None:
     daemon = start(is_debugged=False)
-    with Wire(daemon.address) as deaf:
-        deaf.say("subscribe", interval_ms=0)
-        deaf.hear()
-        with Wire(daemon.address) as other:
+    with RawClient(daemon.address) as slow:
+        slow.send("subscribe", interval_ms=0)
+        slow.receive()
+        with RawClient(daemon.address) as other:
             for _ in range(20):
                 assert other.ask("ping")["code"] == "pong"
         assert daemon.stop() < 5.0

@@ -39,7 +39,7 @@ def eventually(daemon: Daemon, text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 5, 7])
-def test_blocks_are_printed_and_told_to_the_server(daemon: Daemon, size: int) -> None:
+def test_blocks_are_printed_and_reported_to_the_server(daemon: Daemon, size: int) -> None:
     count = 2 * size
     done = run(
         *("feed", "--json", "--interval", "10ms", "--block", str(size), "--count", str(count)),
@@ -84,7 +84,7 @@ def test_a_server_that_is_killed_and_comes_back_is_found_and_the_block_is_marked
     assert len([r for r in before + after if "n" in r]) == 7 * 3
 
 
-def test_ctrl_c_unsubscribes_and_says_goodbye(daemon: Daemon, feed: subprocess.Popen[str]) -> None:
+def test_ctrl_c_unsubscribes_and_quits(daemon: Daemon, feed: subprocess.Popen[str]) -> None:
     next(records(feed))
     feed.send_signal(signal.SIGINT)
     done = finish(feed)
@@ -115,7 +115,7 @@ def test_a_closed_pipe_ends_it_quietly(feed: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected_error"),
     [
         (["--interval", "0.5ms"], "out of range: 1ms to 1h, or 0"),
         (["--size", "1001"], "not a whole number from 1 to 1000"),
@@ -124,10 +124,10 @@ def test_a_closed_pipe_ends_it_quietly(feed: subprocess.Popen[str]) -> None:
         (["--topic", "cat"], "cat"),
     ],
 )
-def test_what_no_feed_can_be_is_explained_with_code_2(
-    daemon: Daemon, arguments: list[str], told: str
+def test_invalid_feed_options_are_explained_with_code_2(
+    daemon: Daemon, arguments: list[str], expected_error: str
 ) -> None:
     refused = run("feed", *arguments, daemon=daemon)
     assert refused.code == 2
-    assert told in refused.err
+    assert expected_error in refused.err
     assert "listening" not in refused.err

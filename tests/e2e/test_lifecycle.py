@@ -1,4 +1,4 @@
-"""Starting, stopping, and being told wrong."""
+"""Starting, stopping, and wrong settings."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.daemon import Daemon, command
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 Start = Callable[..., Daemon]
 
@@ -31,27 +31,27 @@ def refused(*options: str, **environment: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_says_goodbye_to_everyone_and_exits_with_0(
+def test_a_signal_notifies_every_client_and_exits_with_0(
     start: Start, number: signal.Signals
 ) -> None:
     daemon = start()
-    with Wire(daemon.address) as ann, Wire(daemon.address) as stranger:
+    with RawClient(daemon.address) as ann, RawClient(daemon.address) as anonymous:
         ann.hello("ann")
-        assert stranger.ask("ping")["code"] == "pong"
-        ann.say("outgoing", to="ann", content="last words")
-        assert ann.hear()["content"] == "last words"
+        assert anonymous.ask("ping")["code"] == "pong"
+        ann.send("outgoing", to="ann", content="last words")
+        assert ann.receive()["content"] == "last words"
         daemon.process.send_signal(number)
-        for wire in (ann, stranger):
-            error = wire.hear()
+        for client in (ann, anonymous):
+            error = client.receive()
             assert (error["code"], error["reason"]) == ("error", "shutting_down")
-            assert wire.hear() == {}
-            wire.close()
+            assert client.receive() == {}
+            client.close()
         assert daemon.process.wait(60) == 0
 
 
 def test_the_kernel_is_to_notice_that_the_host_of_a_client_is_gone(start: Start) -> None:
     daemon = start()
-    with Wire(daemon.address) as client:
+    with RawClient(daemon.address) as client:
         ends = [address[1] for address in (daemon.address, client.socket.getsockname())]
         assert _timer(*ends) == "keep-alive"
 
@@ -68,22 +68,26 @@ def _timer(local_port: int, remote_port: int) -> str:
 
 def test_it_stops_within_5_seconds_whatever_clients_do(start: Start) -> None:
     daemon = start(is_debugged=False)
-    with Wire(daemon.address) as deaf, Wire(daemon.address) as idle, Wire(daemon.address) as loud:
-        deaf.hello("deaf")
+    with (
+        RawClient(daemon.address) as slow,
+        RawClient(daemon.address) as idle,
+        RawClient(daemon.address) as loud,
+    ):
+        slow.hello("slow")
         loud.hello("loud")
-        idle.send(b'{"code":"hello","na')
+        idle.send_bytes(b'{"code":"hello","na')
         for _ in range(60):
-            loud.say("outgoing", to="deaf", content="x" * 60_000)
+            loud.send("outgoing", to="slow", content="x" * 60_000)
         assert loud.ask("ping")["code"] == "pong"
         assert daemon.stop() < 5
 
 
 def test_a_second_signal_exits_at_once(start: Start) -> None:
     daemon = start()
-    with Wire(daemon.address) as silent:
+    with RawClient(daemon.address) as silent:
         silent.hello("silent")
         daemon.process.send_signal(signal.SIGTERM)
-        assert silent.hear()["reason"] == "shutting_down"
+        assert silent.receive()["reason"] == "shutting_down"
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(60) == 130
 
@@ -94,8 +98,8 @@ def test_ctrl_c_while_it_starts_ends_it_without_a_word(tmp_path: Path) -> None:
     starting = subprocess.Popen(command("--data", str(tmp_path)), stderr=subprocess.PIPE)
     with starting, log.open("wb"):  # which waits until the log is being opened
         starting.send_signal(signal.SIGINT)
-        _, said = starting.communicate(timeout=60)
-    assert (starting.returncode, said) == (-signal.SIGINT, b"")
+        _, stderr = starting.communicate(timeout=60)
+    assert (starting.returncode, stderr) == (-signal.SIGINT, b"")
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
@@ -147,27 +151,27 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
 def test_a_bad_setting_is_named_with_its_source(
     options: list[str], environment: dict[str, str], line: str
 ) -> None:
-    code, said = refused(*options, **environment)
+    code, stderr = refused(*options, **environment)
     assert code == 2
-    assert said.startswith(line)
+    assert stderr.startswith(line)
 
 
 def test_the_first_line_tells_where_it_listens(start: Start) -> None:
     daemon = start("--host", "::1")
     assert daemon.first_line == f"listening on [::1]:{daemon.port}\n"
-    with Wire(("::1", daemon.port)) as wire:
-        assert wire.ask("ping")["code"] == "pong"
+    with RawClient(("::1", daemon.port)) as client:
+        assert client.ask("ping")["code"] == "pong"
 
 
 def test_what_was_taken_before_the_signal_is_acknowledged(start: Start) -> None:
     daemon = start()
-    with Wire(daemon.address) as ann:
+    with RawClient(daemon.address) as ann:
         ann.hello("ann", version=1)
         for number in range(500):
-            ann.say("outgoing_broadcast", content="…", ref=str(number))
-        assert ann.hear()["ref"] == "0"
+            ann.send("outgoing_broadcast", content="…", ref=str(number))
+        assert ann.receive()["ref"] == "0"
         daemon.process.send_signal(signal.SIGTERM)
-        codes = [line.split('"')[3] for line in ann.hear_all()]
+        codes = [line.split('"')[3] for line in ann.receive_to_end()]
     assert daemon.process.wait(60) == 0
     assert codes[-1] == "error"
     assert set(codes[:-1]) <= {"ack"}

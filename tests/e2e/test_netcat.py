@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 from tests.tools import require
 
 
@@ -29,7 +29,7 @@ class Netcat:
         assert self.process.stdin is not None
         self.process.stdin.write(line + "\n")
 
-    def see(self) -> str:
+    def read_line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().removesuffix("\n")
 
@@ -73,25 +73,25 @@ def test_many_objects_may_stand_on_one_line(daemon: Daemon) -> None:
 def test_two_netcats_chat_in_json(netcats: tuple[Netcat, Netcat]) -> None:
     ann, bob = netcats
     ann.type('{"code":"hello","name":"netcat ann"}')
-    assert ann.see() == '{"code":"welcome"}'
+    assert ann.read_line() == '{"code":"welcome"}'
     bob.type('{"code":"hello","name":"netcat bob"}')
-    assert bob.see() == '{"code":"welcome"}'
+    assert bob.read_line() == '{"code":"welcome"}'
     ann.type('{"code":"outgoing","to":"netcat bob","content":"hi"}')
-    assert bob.see() == '{"code":"incoming","from":"netcat ann","content":"hi"}'
+    assert bob.read_line() == '{"code":"incoming","from":"netcat ann","content":"hi"}'
 
 
-def test_nameless_netcats_see_the_seconds_since_the_author_connected(
+def test_anonymous_netcats_see_the_seconds_since_the_author_connected(
     netcats: tuple[Netcat, Netcat],
 ) -> None:
     writer, reader = netcats
     reader.type('{"code":"hello","format":"text"}')
     reader.type("who")
-    assert [reader.see() for _ in range(3)] == ["current users:", "guest-1", ""]
+    assert [reader.read_line() for _ in range(3)] == ["current users:", "guest-1", ""]
     writer.type('{"code":"hello","format":"text"}')
     seen = []
     for line in ("pizza later?", "or maybe pasta?"):
         writer.type(line)
-        seconds, mark, said = reader.see().split(" ", 2)
+        seconds, mark, said = reader.read_line().split(" ", 2)
         assert (mark, said) == ("<", line)
         seen.append(int(seconds))
     assert 0 <= seen[0] <= seen[1] <= time.monotonic() - writer.began + 0.5  # to whole seconds
@@ -103,25 +103,25 @@ def test_a_named_netcat_is_shown_with_its_name(
     ann, bob = netcats
     ann.type('{"code":"hello","format":"text","name":"texting ann"}')
     bob.type('{"code":"hello","format":"text","name":"texting bob"}')
-    with Wire(daemon.address) as witness:
-        witness.hello("witness")
-        while not {"texting ann", "texting bob"} <= set(witness.ask("who")["users"]):
+    with RawClient(daemon.address) as observer:
+        observer.hello("observer")
+        while not {"texting ann", "texting bob"} <= set(observer.ask("who")["users"]):
             time.sleep(0.01)
         ann.type("lunch?")
-        assert bob.see().endswith(" texting ann < lunch?")
+        assert bob.read_line().endswith(" texting ann < lunch?")
         ann.type("texting bob|just us")
-        assert bob.see().endswith(" texting ann (to you) < just us")
+        assert bob.read_line().endswith(" texting ann (to you) < just us")
         ann.type("nobody|hello?")
-        assert ann.see() == "! there is no nobody here; send `who` to see who is"
-        assert witness.hear()["content"] == "lunch?"
+        assert ann.read_line() == "! there is no nobody here; send `who` to see who is"
+        assert observer.receive()["content"] == "lunch?"
 
 
 def test_plain_lines_may_follow_the_hello_at_once(daemon: Daemon) -> None:
-    with Wire(daemon.address) as witness:
-        witness.hello("piped witness")
-        said = '{"code":"hello","format":"text","name":"piper"}\npiped line\nlast without newline'
-        assert piped(daemon, said) == []
-        assert [witness.hear()["content"], witness.hear()["content"]] == [
+    with RawClient(daemon.address) as observer:
+        observer.hello("piped observer")
+        text = '{"code":"hello","format":"text","name":"piper"}\npiped line\nlast without newline'
+        assert piped(daemon, text) == []
+        assert [observer.receive()["content"], observer.receive()["content"]] == [
             "piped line",
             "last without newline",
         ]

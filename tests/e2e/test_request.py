@@ -1,4 +1,4 @@
-"""Requests over the wire of a real daemon: waits, order, errors, and half-closed connections."""
+"""Requests to a real daemon: waits, order, errors, and half-closed connections."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 from tests.tools import require
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
@@ -29,7 +29,7 @@ LATE: Final = 40.0
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon that makes nobody wait for long."""
+    """A daemon with short delays."""
     running = Daemon(tmp_path_factory.mktemp("chatd"), "--delay", "{}:{}".format(*DELAY))
     yield running
     running.stop()
@@ -40,20 +40,20 @@ def asking(request_id: str | int, data: str = "a&&b&&c") -> bytes:
     return json.dumps({"request_id": request_id, "data": data}).encode() + b"\n"
 
 
-def ask(wire: Wire, request_id: str | int, data: str = "a&&b&&c") -> None:
-    wire.send(asking(request_id, data))
+def ask(client: RawClient, request_id: str | int, data: str = "a&&b&&c") -> None:
+    client.send_bytes(asking(request_id, data))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds; the test's own time limit is the patience."""
+    """Return when `condition` holds; the test's own time limit ends the wait."""
     while not condition():
         time.sleep(0.01)
 
 
 def test_the_example_of_the_specification_gets_exactly_its_answer(daemon: Daemon) -> None:
-    with Wire(daemon.address) as wire:
-        wire.send(ASKED.encode() + b"\n")
-        assert wire.hear_line() == ANSWERED
+    with RawClient(daemon.address) as client:
+        client.send_bytes(ASKED.encode() + b"\n")
+        assert client.receive_line() == ANSWERED
 
 
 def test_netcat_prints_the_answer_though_its_input_ended_before(daemon: Daemon) -> None:
@@ -68,13 +68,13 @@ def test_netcat_prints_the_answer_though_its_input_ended_before(daemon: Daemon) 
     assert printed.stdout == ANSWERED + "\n"
 
 
-def test_a_connection_that_says_no_more_is_closed_after_its_last_answer(daemon: Daemon) -> None:
-    with Wire(daemon.address) as wire:
+def test_a_half_closed_connection_is_closed_after_its_last_answer(daemon: Daemon) -> None:
+    with RawClient(daemon.address) as client:
         for number in range(20):
-            ask(wire, number)
-        wire.end_input()
-        heard = [json.loads(line)["request_id"] for line in wire.hear_all()]
-    assert sorted(heard) == list(range(20))
+            ask(client, number)
+        client.half_close()
+        received = [json.loads(line)["request_id"] for line in client.receive_to_end()]
+    assert sorted(received) == list(range(20))
 
 
 def test_two_requests_sent_together_are_answered_after_their_own_delays(
@@ -84,20 +84,20 @@ def test_two_requests_sent_together_are_answered_after_their_own_delays(
     delays = {"first": draw.uniform(*DELAY), "second": draw.uniform(*DELAY)}
     assert delays["second"] < delays["first"] - 0.1, "a seed with which they change places"
     daemon = start("--delay", "{}:{}".format(*DELAY), "--delay-seed", str(SEED))
-    with Wire(daemon.address) as wire:
+    with RawClient(daemon.address) as client:
         began = time.monotonic()
-        wire.send(b'{"request_id":"first","data":"a"}{"request_id":"second","data":"b"}')
+        client.send_bytes(b'{"request_id":"first","data":"a"}{"request_id":"second","data":"b"}')
         for expected in ("second", "first"):
-            assert wire.hear()["request_id"] == expected
+            assert client.receive()["request_id"] == expected
             assert delays[expected] <= time.monotonic() - began < delays[expected] + LATE
 
 
-def test_the_log_tells_each_delay(start: Callable[..., Daemon]) -> None:
+def test_the_log_has_each_delay(start: Callable[..., Daemon]) -> None:
     draw = Random(SEED)
     daemon = start("--delay", "0.05:3", "--delay-seed", str(SEED))
-    with Wire(daemon.address) as wire:
-        ask(wire, 1)
-        ask(wire, 2)
+    with RawClient(daemon.address) as client:
+        ask(client, 1)
+        ask(client, 2)
         for _ in range(2):
             line = f"Timeout {draw.uniform(0.05, 3):.1f} seconds for this one."
             wait_for(lambda line=line: line in daemon.stderr)  # type: ignore[misc]
@@ -105,21 +105,21 @@ def test_the_log_tells_each_delay(start: Callable[..., Daemon]) -> None:
 
 def test_an_answer_waits_for_no_other(daemon: Daemon) -> None:
     """A thousand requests of up to 0.6 s each are answered in about 0.6 s."""
-    with Wire(daemon.address) as wire:
+    with RawClient(daemon.address) as client:
         began = time.monotonic()
         for number in range(1_000):
-            ask(wire, number)
-        heard = [wire.hear()["request_id"] for _ in range(1_000)]
+            ask(client, number)
+        received = [client.receive()["request_id"] for _ in range(1_000)]
         assert time.monotonic() - began < DELAY[1] + LATE
-    assert sorted(heard) == list(range(1_000))
-    assert heard != sorted(heard)
+    assert sorted(received) == list(range(1_000))
+    assert received != sorted(received)
 
 
 def test_a_request_with_a_code_is_answered_with_one_and_ids_come_back_as_sent(
     daemon: Daemon,
 ) -> None:
-    with Wire(daemon.address) as wire:
-        assert wire.ask("request", request_id=-7, data="a&&b&&c") == {
+    with RawClient(daemon.address) as client:
+        assert client.ask("request", request_id=-7, data="a&&b&&c") == {
             "code": "response",
             "request_id": -7,
             "data": {"a": {"b": "c"}},
@@ -145,47 +145,47 @@ BAD: Final[list[tuple[bytes, dict[str, Any]]]] = [
 def test_a_bad_request_gets_its_error_and_the_rest_of_the_pipeline_its_answers(
     daemon: Daemon, line: bytes, error: dict[str, Any]
 ) -> None:
-    with Wire(daemon.address) as wire:
-        wire.send(asking("pending") + line + b"\n" + asking("behind"))
-        heard = wire.hear()
-        assert heard == heard | {"code": "error"} | error
-        assert heard["detail"]
-        assert {wire.hear()["request_id"] for _ in range(2)} == {"pending", "behind"}
+    with RawClient(daemon.address) as client:
+        client.send_bytes(asking("pending") + line + b"\n" + asking("behind"))
+        received = client.receive()
+        assert received == received | {"code": "error"} | error
+        assert received["detail"]
+        assert {client.receive()["request_id"] for _ in range(2)} == {"pending", "behind"}
 
 
 def test_over_the_limit_requests_are_refused_with_their_id(start: Callable[..., Daemon]) -> None:
     daemon = start("--delay", "0.2:0.2", "--max-pending", "3")
-    with Wire(daemon.address) as wire:
-        wire.send(b"".join(map(asking, range(5))))
-        errors = [wire.hear() for _ in range(2)]
+    with RawClient(daemon.address) as client:
+        client.send_bytes(b"".join(map(asking, range(5))))
+        errors = [client.receive() for _ in range(2)]
         assert [(error["reason"], error["request_id"]) for error in errors] == [
             ("too_many_requests", 3),
             ("too_many_requests", 4),
         ]
-        assert [wire.hear()["request_id"] for _ in range(3)] == [0, 1, 2]
-        ask(wire, 3)
-        assert wire.hear()["request_id"] == 3
+        assert [client.receive()["request_id"] for _ in range(3)] == [0, 1, 2]
+        ask(client, 3)
+        assert client.receive()["request_id"] == 3
 
 
 def test_other_messages_are_answered_while_requests_wait(daemon: Daemon) -> None:
-    with Wire(daemon.address) as wire:
-        wire.send(asking(1) + b'{"code":"ping"}{"code":"hello","name":"busy"}')
-        assert [wire.hear()["code"] for _ in range(2)] == ["pong", "welcome"]
-        assert wire.hear()["request_id"] == 1
+    with RawClient(daemon.address) as client:
+        client.send_bytes(asking(1) + b'{"code":"ping"}{"code":"hello","name":"busy"}')
+        assert [client.receive()["code"] for _ in range(2)] == ["pong", "welcome"]
+        assert client.receive()["request_id"] == 1
 
 
-@pytest.mark.parametrize("leave", [Wire.close, Wire.reset], ids=["close", "reset"])
-def test_who_leaves_with_requests_pending_disturbs_nobody(
-    start: Callable[..., Daemon], leave: Callable[[Wire], None]
+@pytest.mark.parametrize("leave", [RawClient.close, RawClient.reset], ids=["close", "reset"])
+def test_a_client_that_leaves_with_requests_pending_disturbs_nobody(
+    start: Callable[..., Daemon], leave: Callable[[RawClient], None]
 ) -> None:
     daemon = start("--delay", "0.1:0.3")
-    with Wire(daemon.address) as witness:
-        leaver = Wire(daemon.address)
+    with RawClient(daemon.address) as observer:
+        leaver = RawClient(daemon.address)
         for number in range(1_000):
             ask(leaver, number)
-            ask(witness, number)
+            ask(observer, number)
         leave(leaver)
-        assert {witness.hear()["request_id"] for _ in range(1_000)} == set(range(1_000))
+        assert {observer.receive()["request_id"] for _ in range(1_000)} == set(range(1_000))
     daemon.stop()  # which also looks for tracebacks
 
 
@@ -196,13 +196,13 @@ def test_a_disconnect_gives_back_the_memory_of_what_was_pending(
     daemon = start("--delay", "3600:3600", "--log-level", "warning", is_debugged=False)
     resident = []
     for _ in range(20):
-        with Wire(daemon.address) as wire:
+        with RawClient(daemon.address) as client:
             for number in range(120):
-                ask(wire, number, f"a&&b&&{'x' * 60_000}")
-            assert wire.ask("ping")["code"] == "pong"  # all before it were taken
-            wire.reset()  # to close would be to say no more, and still to listen
-        with Wire(daemon.address) as wire:
-            assert wire.ask("ping")["code"] == "pong"
+                ask(client, number, f"a&&b&&{'x' * 60_000}")
+            assert client.ask("ping")["code"] == "pong"  # all before it were taken
+            client.reset()  # a plain close would only shut down the sending side
+        with RawClient(daemon.address) as client:
+            assert client.ask("ping")["code"] == "pong"
         resident.append(resident_bytes(daemon.process.pid))
     assert resident[-1] - resident[0] < 40 * 2**20
 
@@ -216,9 +216,9 @@ def test_a_daemon_that_stops_does_not_wait_for_what_is_pending(
     start: Callable[..., Daemon],
 ) -> None:
     daemon = start("--delay", "3600:3600")
-    with Wire(daemon.address) as wire:
-        ask(wire, 1)
+    with RawClient(daemon.address) as client:
+        ask(client, 1)
         wait_for(lambda: "Timeout 3600.0 seconds" in daemon.stderr)
         daemon.process.send_signal(signal.SIGTERM)
-        assert wire.hear()["reason"] == "shutting_down"
+        assert client.receive()["reason"] == "shutting_down"
     assert daemon.process.wait(60) == 0

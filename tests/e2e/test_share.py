@@ -16,7 +16,7 @@ from tests.chatctl import running
 from tests.e2e.actors import acting, deaf, opened
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import LOCAL, PATIENCE, Begin, make
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 SECRET: Final = ("--key", "sesame")
 
@@ -218,7 +218,7 @@ async def test_a_timestamp_exchange_shares_its_file_when_it_is_over(
 async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
     listing = ("share", "--group", "listed", "--list")
     assert await asyncio.to_thread(partial(running.run, *listing, daemon=daemon)) == (0, "", "")
-    with Wire(daemon.address) as wire:
+    with RawClient(daemon.address) as wire:
         wire.ask("share", group="listed", id="1", port=4000, size=5, digest="d", ref="r")
         shown = await asyncio.to_thread(partial(running.run, *listing, daemon=daemon))
         assert shown == (0, "1  127.0.0.1:4000  5 bytes\n", "")

@@ -12,7 +12,7 @@ from chatctl.sharing.manifest import Collection
 from tests.e2e.actors import acting, lying, renamed
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import Begin, make
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 SECRET: Final = ("--key", "sesame")
 
@@ -147,7 +147,7 @@ async def test_a_peer_that_falls_silent_is_let_go_and_the_rest_comes_from_others
 
 
 async def test_a_taken_id_is_refused_with_what_to_do(daemon: Daemon, begin: Begin) -> None:
-    with Wire(daemon.address) as wire:
+    with RawClient(daemon.address) as wire:
         wire.ask("share", group="run", id="1", port=4000, size=5, digest="d", ref="r")
         one = await begin("1", daemon=daemon)
         assert await one.end() == 4
@@ -155,7 +155,7 @@ async def test_a_taken_id_is_refused_with_what_to_do(daemon: Daemon, begin: Begi
 
 
 async def test_who_cannot_be_reached_is_named_with_the_reason(daemon: Daemon, begin: Begin) -> None:
-    with Wire(daemon.address) as wire:
+    with RawClient(daemon.address) as wire:
         wire.ask("share", group="gone", id="2", port=1, size=5, digest="d", ref="r")
         one = await begin("1", "--group", "gone", "--wait", "1s", "--peers", "2", daemon=daemon)
         assert await one.end() == 7

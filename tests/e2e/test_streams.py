@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemon import START, STOP, Daemon, command
-from tests.e2e.wire import Wire
+from tests.e2e.daemon import START_TIMEOUT, STOP_TIMEOUT, Daemon, command
+from tests.e2e.wire import RawClient
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def data(start: Callable[..., Daemon]) -> str:
 
 
 def run(output: int, *options: str, is_buffered: bool) -> tuple[int, str]:
-    """Run chatd with its stdout on a descriptor; return its exit code and what it said."""
+    """Run chatd with its stdout on a descriptor; return its exit code and its output."""
     done = subprocess.run(
         command(*options),
         stdout=output,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "" if is_buffered else "1"},
         text=True,
-        timeout=START,
+        timeout=START_TIMEOUT,
         check=False,
     )
     return done.returncode, done.stderr
@@ -38,7 +38,7 @@ def run(output: int, *options: str, is_buffered: bool) -> tuple[int, str]:
 
 def listening_port(pid: int) -> int:
     """Return the port on which a process listens, once it does (proc(5))."""
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         links = set(links_of(pid))
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
@@ -82,16 +82,16 @@ def test_what_nobody_reads_ends_as_sigpipe_would_end_it_and_quietly(
 def test_what_finds_no_room_is_one_clear_line(data: str, *, is_buffered: bool) -> None:
     with Path("/dev/full").open("wb") as full:
         for options in (["--help"], ["--version"], ["--check", data]):
-            code, said = run(full.fileno(), *options, is_buffered=is_buffered)
-            assert (code, said) == (2, "chatd: cannot write to stdout: no space left on device\n")
+            code, output = run(full.fileno(), *options, is_buffered=is_buffered)
+            assert (code, output) == (2, "chatd: cannot write to stdout: no space left on device\n")
 
 
 @pytest.mark.parametrize("streams", [">&-", "> /dev/full", "<&- >&-", "<&- >&- 2>&-"])
 def test_a_daemon_serves_and_stops_whatever_its_streams_are(streams: str, tmp_path: Path) -> None:
     with redirected(streams, tmp_path) as daemon:
-        with Wire(("127.0.0.1", listening_port(daemon.pid))) as wire:
-            assert wire.ask("ping")["code"] == "pong"
+        with RawClient(("127.0.0.1", listening_port(daemon.pid))) as client:
+            assert client.ask("ping")["code"] == "pong"
         daemon.terminate()
-        assert daemon.wait(STOP) == 0
+        assert daemon.wait(STOP_TIMEOUT) == 0
         assert daemon.stderr is not None
         assert "Traceback" not in daemon.stderr.read()

@@ -1,4 +1,4 @@
-"""Timestamp exchanges: the real command with the real daemon, and what it says."""
+"""Timestamp exchanges: the real command with the real daemon, and its output."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
 
 
 @pytest.mark.parametrize(
-    ("wish", "code", "problem"),
+    ("options", "code", "problem"),
     [
         (("--interval", "100us", "--duration", "1s"), 4, "interval_ms is out of range: from 1ms"),
         (("--duration", "2h"), 4, "duration_s is out of range: from one interval to 1h"),
@@ -42,15 +42,15 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
         (("--analyze", "x", "--plot", "x.png"), 2, "--analyze has nothing for --plot"),
     ],
 )
-def test_what_cannot_be_is_refused_with_advice(
-    daemon: Daemon, tmp_path: Path, wish: tuple[str, ...], code: int, problem: str
+def test_invalid_options_are_refused_with_advice(
+    daemon: Daemon, tmp_path: Path, options: tuple[str, ...], code: int, problem: str
 ) -> None:
-    outcome = run("timestamp", "--out", str(tmp_path), *wish, daemon=daemon)
+    outcome = run("timestamp", "--out", str(tmp_path), *options, daemon=daemon)
     assert (outcome.code, outcome.out) == (code, "")
     assert problem in outcome.err
 
 
-def test_no_place_on_the_server_is_told(start: Callable[..., Daemon], out: Path) -> None:
+def test_a_full_server_is_reported(start: Callable[..., Daemon], out: Path) -> None:
     outcome = run("timestamp", "--out", str(out), daemon=start("--max-exchanges", "0"))
     assert (outcome.code, outcome.err) == (
         4,

@@ -14,8 +14,8 @@ def test_a_run_is_in_both_files_and_its_figures_are_printed(
     start: Callable[..., Daemon], out: Path
 ) -> None:
     daemon = start()
-    code, printed, said = run("timestamp", "--id", "1", "--out", str(out), *SHORT, daemon=daemon)
-    assert (code, said) == (0, "")
+    code, printed, stderr = run("timestamp", "--id", "1", "--out", str(out), *SHORT, daemon=daemon)
+    assert (code, stderr) == (0, "")
     assert printed.splitlines()[0] == (
         f"exchange 1 with 127.0.0.1:{daemon.port}: every 5ms for 300ms"
     )
@@ -48,13 +48,13 @@ def test_two_more_clients_run_beside_one_each_with_its_own_file(
     start: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     daemon = start()
-    wish = ("--out", str(tmp_path), "--json", "--duration", "1500ms", "--interval", "5ms")
-    first = begin("timestamp", "--id", "1", *wish, daemon=daemon)
+    options = ("--out", str(tmp_path), "--json", "--duration", "1500ms", "--interval", "5ms")
+    first = begin("timestamp", "--id", "1", *options, daemon=daemon)
     wait_for_rows(tmp_path / "client_1_TimeData.txt", 20)
-    others = [begin("timestamp", "--id", name, *wish, daemon=daemon) for name in ("2", "3")]
+    others = [begin("timestamp", "--id", name, *options, daemon=daemon) for name in ("2", "3")]
     for client in (first, *others):
-        code, printed, said = finish(client)
-        assert (code, said) == (0, "")
+        code, printed, stderr = finish(client)
+        assert (code, stderr) == (0, "")
         counts = measured(printed)["analysis"]["counts"]
         assert (counts["sent"], counts["received"]) == (300, 300)
     daemon.stop()
@@ -68,13 +68,13 @@ def test_two_more_clients_run_beside_one_each_with_its_own_file(
 def test_a_second_client_with_the_same_file_is_refused_and_the_first_goes_on(
     daemon: Daemon, tmp_path: Path
 ) -> None:
-    wish = ("--id", "twin", "--out", str(tmp_path), "--interval", "5ms")
-    first = begin("timestamp", *wish, "--duration", "1s", daemon=daemon)
+    options = ("--id", "twin", "--out", str(tmp_path), "--interval", "5ms")
+    first = begin("timestamp", *options, "--duration", "1s", daemon=daemon)
     path = tmp_path / "client_twin_TimeData.txt"
     wait_for_rows(path, 20)
-    code, printed, said = run("timestamp", *wish, daemon=daemon)
+    code, printed, stderr = run("timestamp", *options, daemon=daemon)
     assert (code, printed) == (2, "")
-    assert said == (
+    assert stderr == (
         f"chatctl: {path} is being written by another client; wait for it, or choose another --id\n"
     )
     assert finish(first).code == 0
@@ -82,9 +82,9 @@ def test_a_second_client_with_the_same_file_is_refused_and_the_first_goes_on(
 
 
 def test_a_full_disk_of_the_client_costs_rows_and_not_the_exchange(daemon: Daemon) -> None:
-    code, printed, said = run("timestamp", "--json", "--out", "/dev/full", *SHORT, daemon=daemon)
+    code, printed, stderr = run("timestamp", "--json", "--out", "/dev/full", *SHORT, daemon=daemon)
     assert code == 7
-    assert said.splitlines() == [
+    assert stderr.splitlines() == [
         "chatctl: cannot write /dev/full: no space left on device; the exchange goes on without",
         "chatctl: 120 rows could not be written to /dev/full",
     ]
@@ -93,13 +93,13 @@ def test_a_full_disk_of_the_client_costs_rows_and_not_the_exchange(daemon: Daemo
     assert report["analysis"]["counts"]["received"] == 60
 
 
-def test_a_full_disk_of_the_server_is_told_to_the_client(
+def test_a_full_disk_of_the_server_is_reported_to_the_client(
     start: Callable[..., Daemon], out: Path
 ) -> None:
     daemon = start("--time-file", "/dev/full")
-    code, _, said = run("timestamp", "--out", str(out), *SHORT, daemon=daemon)
+    code, _, stderr = run("timestamp", "--out", str(out), *SHORT, daemon=daemon)
     assert code == 7
-    assert re.fullmatch(r"chatctl: the server could not write \d+ rows to its file\n", said)
+    assert re.fullmatch(r"chatctl: the server could not write \d+ rows to its file\n", stderr)
     assert rows(out) == 120
     assert "cannot write /dev/full: No space left on device; rows are lost" in daemon.stderr
 
@@ -109,5 +109,7 @@ def test_a_file_can_be_read_back(daemon: Daemon, out: Path) -> None:
     code, printed, _ = run("timestamp", "--analyze", str(out))
     assert code == 0
     assert re.match(r"block 1: 120 rows in [\d.]+ms from \S+Z, closed after 300ms\n", printed)
-    (told,) = map(json.loads, run("timestamp", "--analyze", str(out), "--json").out.splitlines())
-    assert (told["rows"], told["misnumbered"], told["torn"]) == (120, 0, False)
+    (analysis,) = map(
+        json.loads, run("timestamp", "--analyze", str(out), "--json").out.splitlines()
+    )
+    assert (analysis["rows"], analysis["misnumbered"], analysis["torn"]) == (120, 0, False)

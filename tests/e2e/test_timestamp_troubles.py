@@ -1,4 +1,4 @@
-"""Timestamp exchanges in which somebody is killed, stalls, restarts or leaves without a word."""
+"""Timestamp exchanges in which one side is killed, stalls, restarts or closes the connection."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ from tests.e2e.exchanges import (
     wait_for_end,
     wait_for_rows,
 )
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 
 def begin_measuring(daemon: Daemon, out: Path) -> subprocess.Popen[str]:
@@ -63,13 +63,13 @@ def test_a_server_that_restarts_costs_time_but_no_stamps(
     client = begin_measuring(daemon, out)
     daemon.stop()
     start("--port", str(reserved_port))
-    code, printed, said = finish(client)
+    code, stdout, stderr = finish(client)
     assert code == 7
-    assert "chatctl: connected again after" in said
+    assert "chatctl: connected again after" in stderr
     assert re.search(
-        r"^chatctl: the connection was lost for \S+ \(the server stops", said, re.MULTILINE
+        r"^chatctl: the connection was lost for \S+ \(the server stops", stderr, re.MULTILINE
     )
-    report = measured(printed)
+    report = measured(stdout)
     assert report["analysis"]["counts"]["sent"] == 300
     (outage,) = report["outages"]
     assert outage["away_ns"] > 0
@@ -89,9 +89,9 @@ def test_an_interrupted_run_closes_its_block_and_prints_its_summary(
     client = begin("timestamp", "--out", str(out), *LONG, daemon=daemon)
     wait_for_rows(out, 40)
     client.send_signal(signal.SIGINT)
-    code, printed, said = finish(client)
-    assert (code, said) == (130, "")
-    assert re.search(r"^stamps +\d+ sent, \d+ received of 6000 each way$", printed, re.MULTILINE)
+    code, stdout, stderr = finish(client)
+    assert (code, stderr) == (130, "")
+    assert re.search(r"^stamps +\d+ sent, \d+ received of 6000 each way$", stdout, re.MULTILINE)
     (block,) = blocks(out)
     assert block.end
     assert block.end.broken_off
@@ -109,9 +109,9 @@ def test_a_server_that_stalls_shows_in_its_timer_error_and_skips_nothing(
     daemon.process.send_signal(signal.SIGSTOP)
     time.sleep(0.3)
     daemon.process.send_signal(signal.SIGCONT)
-    code, printed, _ = finish(client)
+    code, stdout, _ = finish(client)
     assert code == 0
-    analysis = measured(printed)["analysis"]
+    analysis = measured(stdout)["analysis"]
     assert analysis["peer_timer_error"]["max_ns"] > 250_000_000
     assert (analysis["counts"]["sent"], analysis["counts"]["received"]) == (300, 300)
 
@@ -121,9 +121,9 @@ def test_a_client_that_stalls_catches_up_and_counts_it(daemon: Daemon, out: Path
     client.send_signal(signal.SIGSTOP)
     time.sleep(0.3)
     client.send_signal(signal.SIGCONT)
-    code, printed, _ = finish(client)
+    code, stdout, _ = finish(client)
     assert code == 0
-    analysis = measured(printed)["analysis"]
+    analysis = measured(stdout)["analysis"]
     counts = analysis["counts"]
     assert (counts["sent"], counts["received"]) == (300, 300)
     assert counts["stalls"] >= 1
@@ -136,9 +136,9 @@ def test_a_client_that_resets_in_the_middle_costs_nobody_else_anything(
     start: Callable[..., Daemon], out: Path
 ) -> None:
     daemon = start()
-    with Wire(daemon.address) as rude:
+    with RawClient(daemon.address) as rude:
         rude.ask("exchange", id="rude", interval_ms=1, duration_s=60)
-        rude.hear()
+        rude.receive()
         client = begin("timestamp", "--out", str(out), *SHORT, daemon=daemon)
         wait_for_rows(out, 10)
         rude.reset()
@@ -147,11 +147,11 @@ def test_a_client_that_resets_in_the_middle_costs_nobody_else_anything(
     assert "exchange rude broke off" in daemon.stderr
 
 
-def test_a_client_that_closes_without_a_word_ends_its_exchange_at_the_next_stamps(
+def test_a_client_that_closes_without_a_goodbye_ends_its_exchange_at_the_next_stamps(
     start: Callable[..., Daemon],
 ) -> None:
     daemon = start()
-    with Wire(daemon.address) as gone:
+    with RawClient(daemon.address) as gone:
         gone.ask("exchange", id="gone", interval_ms=100, duration_s=600)
     wait_for_end(daemon, 1)
     assert "exchange gone broke off" in daemon.stderr

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 150.0
+TIMEOUT = 150.0
 """Seconds (s) on the busiest of machines; it takes 4 to 12."""
 
-pytestmark = pytest.mark.timeout(PATIENCE + 10)
+pytestmark = pytest.mark.timeout(TIMEOUT + 10)
 
 
 def torture(*options: str) -> tuple[int, dict[str, Any]]:
@@ -22,21 +22,21 @@ def torture(*options: str) -> tuple[int, dict[str, Any]]:
     command = [sys.executable, "-m", "tests.torture", "--json", "--limit", "120s", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as run:
         try:
-            said, _ = run.communicate(timeout=PATIENCE)
+            output, _ = run.communicate(timeout=TIMEOUT)
         finally:
             run.terminate()  # its programs end with it
-    return run.returncode, json.loads(said)
+    return run.returncode, json.loads(output)
 
 
 def test_a_signal_ends_it_and_all_that_it_started(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.torture", "--clients", "2", "--keep", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while len([*tmp_path.glob("*/m?.journal")]) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         run.terminate()
-        assert run.communicate(timeout=PATIENCE)[0] == ""
+        assert run.communicate(timeout=TIMEOUT)[0] == ""
 
     assert run.returncode == 130
     (folder,) = tmp_path.iterdir()
@@ -68,11 +68,11 @@ def test_nothing_acknowledged_is_lost_or_seen_twice_whatever_is_killed(durabilit
     assert all(promise["checked"] for promise in verdict["promises"])
     assert verdict["holds"]
     assert code == 0
-    deeds = verdict["deeds"]
-    assert deeds["daemon_kills"] == 6
-    assert deeds["client_kills"]
-    assert deeds["client_stops"]
-    assert deeds["cuts"]
+    faults = verdict["faults"]
+    assert faults["daemon_kills"] == 6
+    assert faults["client_kills"]
+    assert faults["client_stops"]
+    assert faults["cuts"]
     assert verdict["resent"]
 
 

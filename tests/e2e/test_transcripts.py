@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import Wire
+from tests.e2e.wire import RawClient
 
 PROTOCOL: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -41,29 +41,29 @@ def pattern(expected: str) -> re.Pattern[str]:
 ALL: Final = list(transcripts(PROTOCOL.read_text()))
 
 
-def test_every_section_that_shows_a_wire_has_a_transcript() -> None:
+def test_every_section_that_shows_messages_has_a_transcript() -> None:
     assert len(ALL) >= 8
 
 
 @pytest.mark.parametrize("transcript", ALL, ids=[f"{n}: {t.heading}" for n, t in enumerate(ALL)])
-def test_the_daemon_speaks_as_the_document_says(
+def test_the_daemon_answers_as_documented(
     start: Callable[..., Daemon], transcript: Transcript
 ) -> None:
     daemon = start(*transcript.options)
-    wires: dict[str, Wire] = {}
+    clients: dict[str, RawClient] = {}
     for line in transcript.lines:
         match = _LINE.fullmatch(line)
         assert match, f"not a line of a transcript: {line!r}"
         who, direction, text = match[1], match[2], match[3] or ""
-        if who not in wires:
-            wires[who] = Wire(daemon.address)
+        if who not in clients:
+            clients[who] = RawClient(daemon.address)
         if direction == ">":
-            wires[who].send(text.encode() + b"\n")
+            clients[who].send_bytes(text.encode() + b"\n")
         elif text == "(closed)":
-            with wires.pop(who) as closed:
-                assert closed.hear_all() == []
+            with clients.pop(who) as closed:
+                assert closed.receive_to_end() == []
         else:
-            heard = wires[who].hear_line()
-            assert pattern(text).fullmatch(heard), f"{who} heard {heard!r}, not {text!r}"
-    for wire in wires.values():
-        wire.close()
+            received = clients[who].receive_line()
+            assert pattern(text).fullmatch(received), f"{who} heard {received!r}, not {text!r}"
+    for client in clients.values():
+        client.close()

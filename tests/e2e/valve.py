@@ -1,4 +1,4 @@
-"""Stands between a client and a daemon, and keeps some of what they say from each other."""
+"""A proxy between a client and a daemon that drops messages by their code."""
 
 import json
 import socket
@@ -9,19 +9,19 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.wire import PATIENCE
+from tests.e2e.wire import TIMEOUT
 
 
-class Valve:
-    """Passes lines on, but for those whose code is in `withheld`."""
+class FilteringProxy:
+    """Forwards lines, except those whose code is in `dropped_codes`."""
 
     def __init__(self, daemon: Daemon) -> None:
-        self.withheld: set[str] = set()
+        self.dropped_codes: set[str] = set()
         self._daemon: Final = daemon
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host, self.port = self._listener.getsockname()
-        self._kept = threading.Semaphore(0)
-        self._open: list[socket.socket] = [self._listener]
+        self._dropped = threading.Semaphore(0)
+        self._sockets: list[socket.socket] = [self._listener]
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
 
@@ -31,20 +31,20 @@ class Valve:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        fault: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for end in self._open:
+        for sock in self._sockets:
             with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(PATIENCE)
-        for end in self._open:
-            end.close()
+            thread.join(TIMEOUT)
+        for sock in self._sockets:
+            sock.close()
 
     def wait(self) -> None:
-        """Wait until one more line has been withheld."""
-        assert self._kept.acquire(timeout=PATIENCE)
+        """Wait until one more line has been dropped."""
+        assert self._dropped.acquire(timeout=TIMEOUT)
 
     def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=work, args=arguments)
@@ -55,16 +55,16 @@ class Valve:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._daemon.address, PATIENCE)
-                self._open += [client, server]
+                server = socket.create_connection(self._daemon.address, TIMEOUT)
+                self._sockets += [client, server]
                 self._start(self._pump, client, server)
                 self._start(self._pump, server, client)
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError), source.makefile("rb") as lines:
             for line in lines:
-                if json.loads(line)["code"] in self.withheld:
-                    self._kept.release()
+                if json.loads(line)["code"] in self.dropped_codes:
+                    self._dropped.release()
                 else:
                     sink.sendall(line)
         with suppress(OSError):

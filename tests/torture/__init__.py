@@ -1,4 +1,4 @@
-"""The torture: a real daemon and real clients are killed, stopped and cut off, again and again.
+"""The torture: fault injection into a real daemon and real clients, which are killed and cut off.
 
 `python -m tests.torture` says whether every promise about acknowledged messages held. A supervisor
 runs the daemon and the clients as programs of their own, with a proxy between them that breaks

@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from common.units import parse_duration
 from tests.torture import report
+from tests.torture.faulty_log import FAULTY_LOGS
 from tests.torture.supervisor import Durability, Plan, Supervisor, Verdict
 
 DURABILITIES: Final[Mapping[str, Sequence[Durability]]] = {
@@ -34,15 +35,15 @@ def main() -> int:
     verdicts = []
     try:
         for plan in _plans(options):
-            verdicts.append(_torture(plan, options.keep))
-            _tell(verdicts[-1], as_json=options.json)
+            verdicts.append(_run_plan(plan, options.keep))
+            _print(verdicts[-1], as_json=options.json)
     except asyncio.CancelledError:
         return 130
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 def _plans(options: argparse.Namespace) -> Iterator[Plan]:
-    """Yield each durability with all messages kept, and one with retention, unless told other."""
+    """Yield each durability with all messages kept, and one with retention, by default."""
     runs = [(each, options.keep_messages or 0) for each in DURABILITIES[options.durability]]
     if options.keep_messages is None and options.durability == "both":
         runs.append(("process", KEEP))
@@ -59,7 +60,7 @@ def _plans(options: argparse.Namespace) -> Iterator[Plan]:
         )
 
 
-def _torture(plan: Plan, keep: Path | None) -> Verdict:
+def _run_plan(plan: Plan, keep: Path | None) -> Verdict:
     with _folder(plan, keep) as folder, _progress(plan) as advance:
         return asyncio.run(_run(Supervisor(plan, folder, advance)))
 
@@ -91,7 +92,7 @@ def _progress(plan: Plan) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
-def _tell(verdict: Verdict, *, as_json: bool) -> None:
+def _print(verdict: Verdict, *, as_json: bool) -> None:
     if as_json:
         print(report.as_json(verdict), flush=True)
     else:
@@ -110,7 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--kills", type=_count, default=100, metavar="N", help="of the daemon (100)"
     )
-    parser.add_argument("--clients", type=_crowd, default=20, metavar="N", help="how many (20)")
+    parser.add_argument(
+        "--clients", type=_client_count, default=20, metavar="N", help="how many (20)"
+    )
     parser.add_argument(
         "--seed", type=int, default=random.randrange(10**6), metavar="N",
         help="the same draws again; when each comes to pass is up to the machine",
@@ -131,9 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         "--keep", type=Path, metavar="DIR", help="keep journals, logs and data in a new folder here"
     )
     parser.add_argument(
-        "--log-fault", default="none", metavar="FAULT",
-        help="have the daemon break a promise, to see that it is noticed: ack-before-commit or "
-        "forget-refs",
+        "--log-fault", choices=FAULTY_LOGS, metavar="FAULT",
+        help="have the daemon break a promise, to see that it is noticed: "
+        f"{' or '.join(FAULTY_LOGS)}",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print each verdict as a line of JSON")
     return parser
@@ -143,7 +146,7 @@ def _count(text: str) -> int:
     return _whole(text, at_least=1)
 
 
-def _crowd(text: str) -> int:
+def _client_count(text: str) -> int:
     return _whole(text, at_least=2)
 
 

@@ -1,10 +1,10 @@
-"""Reads the journals of all clients and tells which promises were broken; no sockets, no files.
+"""Checks the journals of all clients against the promises; no sockets, no files.
 
 A message is identified by its ref, which is its text too; its place in the one order is its id.
 
-A log that keeps the newest so many messages may have lost older ones, if it told each reader who
-missed one of them: a gap. And as it forgets a ref with its message, one that is sent again as much
-later may be there twice.
+A log with retention may have deleted older messages, if it reported a gap to each reader who
+missed one of them. As it forgets a ref with its message, one that is sent again as much later may
+be there twice.
 """
 
 from collections import defaultdict
@@ -14,10 +14,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.torture.journal import Acked, Began, CaughtUp, Gapped, Row, Seen, Sent, Troubled
+from tests.torture.journal import Acked, CaughtUp, Gapped, Row, Seen, Sent, Started, Unexpected
 
-EXAMPLES: Final = 3
-"""Broken cases of a promise that are told in words."""
+MAX_EXAMPLES: Final = 3
+"""Broken cases of a promise that are listed in words."""
 
 
 class Promise(Struct, frozen=True):
@@ -29,11 +29,11 @@ class Promise(Struct, frozen=True):
     examples: Sequence[str]
 
 
-class Sighting(Struct, frozen=True):
+class Delivery(Struct, frozen=True):
     """A message as it came to `reader`; `before` is the id of the one that came before, or 0.
 
-    `is_repeat`: the first of a life is the last one of the life before. The reader was killed
-    before its library had noted that it was done with it.
+    `is_repeat`: the first one after a restart is the last one before it. The reader was killed
+    before its library had recorded it.
     """
 
     reader: str
@@ -42,8 +42,8 @@ class Sighting(Struct, frozen=True):
     is_repeat: bool
 
 
-class Told(Struct, frozen=True):
-    """A gap that `reader` was told of: of what comes after id `after`, `first` is the oldest."""
+class GapNotice(Struct, frozen=True):
+    """A gap reported to `reader`: of what comes after id `after`, `first` is the oldest."""
 
     reader: str
     after: int
@@ -55,58 +55,58 @@ class Facts:
 
     def __init__(self, journals: Mapping[str, Sequence[Row]], keep: int = 0) -> None:
         self.keep = keep
-        self.members = list(journals)
-        self.lives = 0
+        self.clients = list(journals)
+        self.starts = 0
         self.authors: dict[str, str] = {}
         self.recipients: dict[str, str | None] = {}
         self.acks: list[Acked] = []
-        self.sightings: list[Sighting] = []
-        self.gaps: list[Told] = []
-        self.troubles: list[str] = []
-        for member, rows in journals.items():
-            self._take(member, rows)
+        self.deliveries: list[Delivery] = []
+        self.gaps: list[GapNotice] = []
+        self.unexpected: list[str] = []
+        for client, rows in journals.items():
+            self._take(client, rows)
         self.acked = {ack.ref: ack.id for ack in reversed(self.acks)}
         """The id that each message was first acknowledged with."""
-        ids = [*(ack.id for ack in self.acks), *(one.seen.id for one in self.sightings)]
+        ids = [*(ack.id for ack in self.acks), *(one.seen.id for one in self.deliveries)]
         self.first_kept = max(ids, default=0) - keep + 1 if keep else 1
         """The oldest id that the log must have in the end."""
-        self.places: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
+        self.ids_by_reader: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
         """By message and reader, the ids under which it came, repeats aside."""
-        for sighting in self.sightings:
-            if not sighting.is_repeat:
-                by_reader = self.places[sighting.seen.ref]
-                by_reader.setdefault(sighting.reader, []).append(sighting.seen.id)
+        for delivery in self.deliveries:
+            if not delivery.is_repeat:
+                by_reader = self.ids_by_reader[delivery.seen.ref]
+                by_reader.setdefault(delivery.reader, []).append(delivery.seen.id)
 
-    def _take(self, member: str, rows: Sequence[Row]) -> None:
+    def _take(self, client: str, rows: Sequence[Row]) -> None:
         last: Seen | None = None
         position = 0
         is_first = False
         for row in rows:
             match row:
-                case Began():
-                    self.lives += 1
+                case Started():
+                    self.starts += 1
                     is_first = True
                 case Sent():
-                    self.authors[row.ref], self.recipients[row.ref] = member, row.to
+                    self.authors[row.ref], self.recipients[row.ref] = client, row.to
                 case Acked():
                     self.acks.append(row)
                 case Seen():
                     is_repeat = is_first and row == last
                     before = last.id if last is not None else 0
-                    self.sightings.append(Sighting(member, row, before, is_repeat))
+                    self.deliveries.append(Delivery(client, row, before, is_repeat))
                     last, is_first = row, False
                     position = max(position, row.id)
                 case Gapped():
-                    self.gaps.append(Told(member, position, row.first))
+                    self.gaps.append(GapNotice(client, position, row.first))
                 case CaughtUp():
                     position = max(position, row.last)
                     if row.gap and not self.keep:
-                        self.troubles.append(f"{member}: a gap before {row.last}")
-                case Troubled():
-                    self.troubles.append(f"{member}: {row.what}")
+                        self.unexpected.append(f"{client}: a gap before {row.last}")
+                case Unexpected():
+                    self.unexpected.append(f"{client}: {row.what}")
 
     @property
-    def deliveries(self) -> int:
+    def expected_deliveries(self) -> int:
         """How many messages should have come, counted once for each reader."""
         return sum(len(self.readers(ref)) for ref in self.acked)
 
@@ -115,15 +115,15 @@ class Facts:
         if ref not in self.authors:
             return []
         to = self.recipients[ref]
-        return [to] if to else [member for member in self.members if member != self.authors[ref]]
+        return [to] if to else [client for client in self.clients if client != self.authors[ref]]
 
-    def was_told(self, reader: str, number: int) -> bool:
-        """Whether `reader` need not have seen the message with this id, and knows that."""
+    def was_notified(self, reader: str, number: int) -> bool:
+        """Whether `reader` need not have seen the message with this id, and got a gap for it."""
         return number < self.first_kept and any(
             gap.reader == reader and gap.after < number < gap.first for gap in self.gaps
         )
 
-    def are_apart(self, ids: Collection[int]) -> bool:
+    def are_independent(self, ids: Collection[int]) -> bool:
         """Whether a message may have all these ids: each time its ref had been forgotten."""
         return all(
             self.keep and later - earlier > self.keep for earlier, later in pairwise(sorted(ids))
@@ -132,50 +132,52 @@ class Facts:
 
 def check(facts: Facts) -> list[Promise]:
     """Return every promise with what became of it."""
-    came, sent, acks = len(facts.sightings), len(facts.authors), len(facts.acks)
+    came, sent, acks = len(facts.deliveries), len(facts.authors), len(facts.acks)
     return [
         promise(
-            "each acknowledged message was seen by all it is for", facts.deliveries, _lost(facts)
+            "each acknowledged message was seen by all it is for",
+            facts.expected_deliveries,
+            _lost(facts),
         ),
         promise("nobody saw a message twice", came, _duplicated(facts)),
         promise("all saw the same order", came, _reordered(facts)),
         promise("what was acknowledged came, under the id in the ack", acks, _phantom(facts)),
-        promise("nobody saw what is not for him, or was never sent", came, _strayed(facts)),
-        promise("all that was sent is acknowledged in the end", sent, _open(facts)),
-        promise("nobody met a refusal or another log", facts.lives, facts.troubles),
-        promise("no gap is of what must be kept", facts.lives, _overstepped(facts)),
+        promise("nobody saw what is not for him, or was never sent", came, _misdelivered(facts)),
+        promise("all that was sent is acknowledged in the end", sent, _unacknowledged(facts)),
+        promise("nobody got an error or another log", facts.starts, facts.unexpected),
+        promise("no gap is of what must be kept", facts.starts, _wrong_gaps(facts)),
     ]
 
 
 def promise(text: str, checked: int, broken: Iterable[str]) -> Promise:
     """Return what became of a promise, given a sentence for each time it was broken."""
     cases = list(broken)
-    return Promise(text, checked, len(cases), cases[:EXAMPLES])
+    return Promise(text, checked, len(cases), cases[:MAX_EXAMPLES])
 
 
 def _lost(facts: Facts) -> Iterator[str]:
     for ref, number in facts.acked.items():
         for reader in facts.readers(ref):
-            if reader not in facts.places[ref] and not facts.was_told(reader, number):
+            if reader not in facts.ids_by_reader[ref] and not facts.was_notified(reader, number):
                 yield f"{ref}, acknowledged as {number}, never came to {reader}"
 
 
 def _duplicated(facts: Facts) -> Iterator[str]:
-    for ref, by_reader in facts.places.items():
+    for ref, by_reader in facts.ids_by_reader.items():
         for reader, ids in by_reader.items():
-            if not facts.are_apart(ids):
+            if not facts.are_independent(ids):
                 yield f"{ref} came to {reader} {len(ids)} times, as {', '.join(map(str, ids))}"
 
 
 def _reordered(facts: Facts) -> Iterator[str]:
-    for sighting in facts.sightings:
-        seen = sighting.seen
-        if seen.id <= sighting.before and not sighting.is_repeat:
-            yield f"{seen.ref} came to {sighting.reader} as {seen.id}, after {sighting.before}"
+    for delivery in facts.deliveries:
+        seen = delivery.seen
+        if seen.id <= delivery.before and not delivery.is_repeat:
+            yield f"{seen.ref} came to {delivery.reader} as {seen.id}, after {delivery.before}"
     refs: defaultdict[int, set[str]] = defaultdict(set)
-    for ref, by_reader in facts.places.items():
+    for ref, by_reader in facts.ids_by_reader.items():
         ids = {number for numbers in by_reader.values() for number in numbers}
-        if not facts.are_apart(ids):
+        if not facts.are_independent(ids):
             yield f"{ref} is {' and '.join(map(str, sorted(ids)))}"
         for number in ids:
             refs[number].add(ref)
@@ -186,18 +188,18 @@ def _reordered(facts: Facts) -> Iterator[str]:
 
 def _phantom(facts: Facts) -> Iterator[str]:
     for ack in facts.acks:
-        ids = {number for ids in facts.places[ack.ref].values() for number in ids}
+        ids = {number for ids in facts.ids_by_reader[ack.ref].values() for number in ids}
         if not ids:
-            if not all(facts.was_told(reader, ack.id) for reader in facts.readers(ack.ref)):
+            if not all(facts.was_notified(reader, ack.id) for reader in facts.readers(ack.ref)):
                 yield f"{ack.ref} was acknowledged as {ack.id}, and nobody saw it"
-        elif not facts.are_apart({*ids, ack.id}):
+        elif not facts.are_independent({*ids, ack.id}):
             seen = " and ".join(map(str, sorted(ids)))
             yield f"{ack.ref} was acknowledged as {ack.id}, and came as {seen}"
 
 
-def _strayed(facts: Facts) -> Iterator[str]:
-    for sighting in facts.sightings:
-        seen, reader = sighting.seen, sighting.reader
+def _misdelivered(facts: Facts) -> Iterator[str]:
+    for delivery in facts.deliveries:
+        seen, reader = delivery.seen, delivery.reader
         if facts.authors.get(seen.ref) != seen.author:
             yield f"{seen.ref} came to {reader} from {seen.author}, who never sent it"
         elif reader not in facts.readers(seen.ref):
@@ -207,13 +209,13 @@ def _strayed(facts: Facts) -> Iterator[str]:
             yield f"{seen.ref} came to {reader} as a message to {to}"
 
 
-def _open(facts: Facts) -> Iterator[str]:
+def _unacknowledged(facts: Facts) -> Iterator[str]:
     for ref, author in facts.authors.items():
         if ref not in facts.acked:
             yield f"{author} sent {ref} and never got an acknowledgement"
 
 
-def _overstepped(facts: Facts) -> Iterator[str]:
+def _wrong_gaps(facts: Facts) -> Iterator[str]:
     for gap in facts.gaps:
         if not facts.keep or gap.first > facts.first_kept:
-            yield f"{gap.reader} was told of a gap from {gap.after} to {gap.first}"
+            yield f"{gap.reader} got a gap from {gap.after} to {gap.first}"

@@ -2,7 +2,7 @@
 
 Who is killed between seeing a message and writing that down has not seen it, and gets it again.
 Who is killed after that and before its library knows gets it again too, as the first message of its
-next life: the one repetition that no program can avoid, and that the checker tells from all others.
+next run: the one repetition that no program can avoid, and that the checker sets apart.
 """
 
 import os
@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 
-class Began(Struct, frozen=True, array_like=True, tag="began"):
-    """A life of the client begins: it was started for the first time, or again after a kill."""
+class Started(Struct, frozen=True, array_like=True, tag="started"):
+    """The client was started, for the first time or again after a kill."""
 
 
 class Sent(Struct, frozen=True, array_like=True, tag="sent"):
@@ -55,20 +55,20 @@ class CaughtUp(Struct, frozen=True, array_like=True, tag="caught up"):
     gap: bool
 
 
-class Troubled(Struct, frozen=True, array_like=True, tag="troubled"):
-    """Something came that never should: a refusal, another log."""
+class Unexpected(Struct, frozen=True, array_like=True, tag="unexpected"):
+    """Something came that never should: an error, another log."""
 
     what: str
 
 
-Row: TypeAlias = Began | Sent | Acked | Seen | Gapped | CaughtUp | Troubled
+Row: TypeAlias = Started | Sent | Acked | Seen | Gapped | CaughtUp | Unexpected
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Row).decode
 
 
 class Journal:
-    """The journal at `path`, to go on with; `rows` has what earlier lives wrote."""
+    """The journal at `path`, to be continued; `rows` has what earlier runs wrote."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -83,7 +83,7 @@ class Journal:
     def __exit__(
         self,
         kind: type[BaseException] | None,
-        failure: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         os.close(self._file)

@@ -1,4 +1,4 @@
-"""Stands between the clients and the daemon, and breaks connections in the middle of a line."""
+"""A proxy between the clients and the daemon that cuts connections in the middle of a line."""
 
 import asyncio
 import random
@@ -11,8 +11,8 @@ ANY_LINE: Final = re.compile(rb'\{"code":"[^\n]*')
 ACK: Final = re.compile(rb'\{"code":"ack"[^\n]*')
 """A break within one leaves the client in doubt whether its message is in the log."""
 
-LINGER: Final = 1.0
-"""Seconds (s) for which the daemon at most believes that a client is there whose link is gone."""
+MAX_HALF_OPEN: Final = 1.0
+"""Seconds (s) at most for which the daemon keeps a connection whose client is gone."""
 
 _CHUNK: Final = 2**16
 
@@ -24,8 +24,8 @@ class Proxy:
         self.cuts = 0
         """Connections that were broken."""
         self._target = target
-        self._draw = draw
-        self._orders: list[re.Pattern[bytes]] = []
+        self._random = draw
+        self._pending_cuts: list[re.Pattern[bytes]] = []
         self._serving: set[asyncio.Task[None]] = set()
 
     @property
@@ -46,8 +46,8 @@ class Proxy:
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break the next connection that passes a line, or half the time one that passes an ack."""
-        self._orders.append(self._draw.choice((ANY_LINE, ACK)))
+        """Cut the next connection that carries a line, or half the time one that carries an ack."""
+        self._pending_cuts.append(self._random.choice((ANY_LINE, ACK)))
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         serving = asyncio.current_task()
@@ -55,23 +55,23 @@ class Proxy:
         self._serving.add(serving)
         try:
             with suppress(OSError):
-                await self._join(reader, writer)
+                await self._connect(reader, writer)
         finally:
             writer.close()
             self._serving.discard(serving)
 
-    async def _join(self, reader: StreamReader, writer: StreamWriter) -> None:
+    async def _connect(self, reader: StreamReader, writer: StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
-            await self._pass_on(reader, writer, far_reader, far_writer)
-            # What was passed on still arrives, the half line too; the rest is nobody's any more.
+            await self._forward(reader, writer, far_reader, far_writer)
+            # What was forwarded still arrives, the half line too; the rest is dropped.
             writer.close()
-            if self._draw.random() < 0.5:
-                await self._linger(far_reader)
+            if self._random.random() < 0.5:
+                await self._stay_half_open(far_reader)
         finally:
             far_writer.close()
 
-    async def _pass_on(
+    async def _forward(
         self,
         reader: StreamReader,
         writer: StreamWriter,
@@ -79,37 +79,37 @@ class Proxy:
         far_writer: StreamWriter,
     ) -> None:
         """Return when either side has ended, or was cut."""
-        ways = [
-            asyncio.create_task(self._pump(reader, far_writer)),
-            asyncio.create_task(self._pump(far_reader, writer)),
+        directions = [
+            asyncio.create_task(self._copy(reader, far_writer)),
+            asyncio.create_task(self._copy(far_reader, writer)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for task in directions:
+                task.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _linger(self, far_reader: StreamReader) -> None:
-        """Leave the daemon alone with a dead connection, until it hangs up by itself or tires."""
+    async def _stay_half_open(self, far_reader: StreamReader) -> None:
+        """Keep the connection to the daemon open for a while, as after a lost FIN."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._draw.uniform(0, LINGER)):
+            async with asyncio.timeout(self._random.uniform(0, MAX_HALF_OPEN)):
                 await far_reader.read(-1)
 
-    async def _pump(self, source: StreamReader, sink: StreamWriter) -> None:
+    async def _copy(self, source: StreamReader, sink: StreamWriter) -> None:
         while chunk := await source.read(_CHUNK):
-            if place := self._place_to_cut(chunk):
-                sink.write(chunk[:place])
+            if position := self._cut_position(chunk):
+                sink.write(chunk[:position])
                 return
             sink.write(chunk)
             await sink.drain()
 
-    def _place_to_cut(self, chunk: bytes) -> int:
-        """Return how much of `chunk` to pass on before the break; 0 for all of it, and none."""
-        for order in self._orders:
-            if lines := [*order.finditer(chunk)]:
-                self._orders.remove(order)
+    def _cut_position(self, chunk: bytes) -> int:
+        """Return how many bytes of `chunk` to forward before the cut; 0 for no cut."""
+        for pattern in self._pending_cuts:
+            if lines := [*pattern.finditer(chunk)]:
+                self._pending_cuts.remove(pattern)
                 self.cuts += 1
-                line = self._draw.choice(lines)
-                return self._draw.randint(line.start() + 1, line.end() - 1)
+                line = self._random.choice(lines)
+                return self._random.randint(line.start() + 1, line.end() - 1)
         return 0

@@ -16,7 +16,7 @@ def as_json(verdict: Verdict) -> str:
 
 def show(verdict: Verdict, console: Console) -> None:
     """Print what was done, a line for each promise, and examples of what was broken."""
-    for line in _story(verdict):
+    for line in _summary(verdict):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(_table(verdict, is_plain=not console.is_terminal))
     for promise in verdict.promises:
@@ -26,20 +26,20 @@ def show(verdict: Verdict, console: Console) -> None:
     console.print(Text(outcome, "bold green" if verdict.holds else "bold red"))
 
 
-def _story(verdict: Verdict) -> list[str]:
-    plan, deeds = verdict.plan, verdict.deeds
+def _summary(verdict: Verdict) -> list[str]:
+    plan, faults = verdict.plan, verdict.faults
     kept = f"the newest {plan.keep_messages} kept" if plan.keep_messages else "all kept"
     return [
         f"torture: {plan.clients} clients, durability {plan.durability}, {kept}, "
         f"seed {plan.seed}, {verdict.seconds:.0f} s",
-        f"the daemon was killed {deeds.daemon_kills} times, {deeds.stillborn} of them as "
-        "soon as it was started",
-        f"clients were killed {deeds.client_kills} times and stopped {deeds.client_stops} times; "
-        f"{deeds.cuts} connections were cut within a line",
+        f"the daemon was killed {faults.daemon_kills} times, {faults.killed_while_starting} of them"
+        " as soon as it was started",
+        f"clients were killed {faults.client_kills} times and stopped {faults.client_stops} times; "
+        f"{faults.cuts} connections were cut within a line",
         f"{verdict.messages} messages were sent; {verdict.resent} acknowledgements were of one "
         "that was sent again",
         f"{verdict.repeats} messages were seen again by a client that was killed as it saw them; "
-        f"{verdict.gaps} gaps were told",
+        f"{verdict.gaps} gaps were reported",
     ]
 
 

@@ -12,38 +12,39 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tests.ports import reserve_port
-from tests.torture import checker, journal, member
-from tests.torture.charges import Charge, run
+from tests.torture import checker, journal
 from tests.torture.checker import Facts, Promise
+from tests.torture.client import open_client
+from tests.torture.processes import ManagedProcess, run
 from tests.torture.proxy import Proxy
 
-LONGEST_LIFE: Final = 1.0
-"""Seconds (s) that the daemon lives at most, once it listens."""
+MAX_UPTIME: Final = 1.0
+"""Seconds (s) that the daemon runs at most, once it listens."""
 
-STILLBORN: Final = 0.2
-"""Part of the kills that come while the daemon starts, within `STARTING` s."""
+START_KILL_SHARE: Final = 0.2
+"""Part of the kills that come while the daemon starts, within `MAX_STARTING` s."""
 
-STARTING: Final = 0.3
+MAX_STARTING: Final = 0.3
 
-LONGEST_PEACE: Final = 1.2
+MAX_PAUSE: Final = 1.2
 """Seconds (s) at most between two kills of clients, or two stops."""
 
-LONGEST_LINK: Final = 6.0
+MAX_CONNECTION_TIME: Final = 6.0
 """Seconds (s) at most between two cuts, times the number of clients: each has its share."""
 
-LONGEST_STOP: Final = 1.5
+MAX_STOP: Final = 1.5
 
-LONGEST_ABSENCE: Final = 6.0
+MAX_STOP_WITH_RETENTION: Final = 6.0
 """The same where the log does not keep all: so long that some of what is missed is gone."""
 
 Durability = Literal["process", "power"]
 
 
 class Plan(Struct, frozen=True):
-    """What to do to whom. Same `seed`, same draws; what each hits is up to the machine.
+    """Which faults to inject. Same `seed`, same draws; what each hits is up to the machine.
 
-    `patience` (s) is for everyone to finish in peace, `limit` (s) for all of it. The log keeps the
-    newest `keep_messages` (0: all).
+    `patience` (s) is for everyone to finish undisturbed, `limit` (s) for all of it. The log keeps
+    the newest `keep_messages` (0: all).
     """
 
     durability: Durability
@@ -52,15 +53,15 @@ class Plan(Struct, frozen=True):
     clients: int
     patience: float
     limit: float
-    log_fault: str = "none"
+    log_fault: str | None = None
     keep_messages: int = 0
 
 
-class Deeds(Struct):
-    """What was done to the daemon and its clients."""
+class FaultCounts(Struct):
+    """How many faults of each kind were injected."""
 
     daemon_kills: int = 0
-    stillborn: int = 0
+    killed_while_starting: int = 0
     client_kills: int = 0
     client_stops: int = 0
     cuts: int = 0
@@ -71,7 +72,7 @@ class Verdict(Struct, frozen=True):
 
     plan: Plan
     seconds: float
-    deeds: Deeds
+    faults: FaultCounts
     messages: int
     resent: int
     repeats: int
@@ -85,58 +86,55 @@ class Verdict(Struct, frozen=True):
 
 
 class Supervisor:
-    """Tortures a daemon with its data in `folder`, and its clients; `progress` is told of kills."""
+    """Tortures a daemon and its clients; all files are in `folder`, each kill calls `progress`."""
 
     def __init__(self, plan: Plan, folder: Path, progress: Callable[[], None]) -> None:
         self._plan = plan
         self._folder = folder
         self._progress = progress
         self._names = [f"m{number}" for number in range(1, plan.clients + 1)]
-        self._deeds = Deeds()
-        self._mishaps: list[str] = []
+        self._faults = FaultCounts()
+        self._failures: list[str] = []
         self._is_over = asyncio.Event()
 
     async def run(self) -> Verdict:
         """Do what the plan says and return what came of it; all programs have ended by then."""
         began = time.monotonic()
         with reserve_port() as port:
-            proxy = Proxy(port, self._draw("proxy"))
+            proxy = Proxy(port, self._random("proxy"))
             daemon = self._daemon(port)
             await proxy.start()
-            members = [self._member(name, proxy.port) for name in self._names]
+            clients = [self._client(name, proxy.port) for name in self._names]
             try:
                 async with asyncio.timeout(self._plan.limit):
-                    await self._introduce(daemon, proxy.port)
-                    await self._torment(daemon, members, proxy)
-                    await self._let_finish(daemon, members)
+                    await self._register_clients(daemon, proxy.port)
+                    await self._inject_faults(daemon, clients, proxy)
+                    await self._finish(daemon, clients)
             except TimeoutError:
-                self._mishaps.append(f"it was not over within {self._plan.limit:g} s")
+                self._failures.append(f"it was not over within {self._plan.limit:g} s")
             finally:
-                for charge in (*members, daemon):
-                    await charge.kill()
+                for process in (*clients, daemon):
+                    await process.kill()
                 await proxy.close()
-        self._deeds.cuts = proxy.cuts
-        return await self._judge(time.monotonic() - began)
+        self._faults.cuts = proxy.cuts
+        return await self._check(time.monotonic() - began)
 
-    def _draw(self, whose: str) -> random.Random:
+    def _random(self, whose: str) -> random.Random:
         return random.Random(f"{self._plan.seed} {whose}")
 
-    def _daemon(self, port: int) -> Charge:
+    def _daemon(self, port: int) -> ManagedProcess:
         options = {
             "--port": str(port),
             "--data": str(self._data),
             "--durability": self._plan.durability,
             "--log-level": "warning",
-            "--log-fault": self._plan.log_fault,
             "--keep-messages": str(self._plan.keep_messages),
         }
-        command = [
-            sys.executable,
-            "-m",
-            "chatd",
-            *(word for pair in options.items() for word in pair),
-        ]
-        return Charge("chatd", command, self._folder / "chatd.stderr", self._mishaps)
+        fault = self._plan.log_fault
+        program = ["tests.torture.faulty_daemon", fault] if fault else ["chatd"]
+        words = (word for pair in options.items() for word in pair)
+        command = [sys.executable, "-m", *program, *words]
+        return ManagedProcess("chatd", command, self._folder / "chatd.stderr", self._failures)
 
     @property
     def _data(self) -> Path:
@@ -145,7 +143,7 @@ class Supervisor:
     def _journal(self, name: str) -> Path:
         return self._folder / f"{name}.journal"
 
-    def _member(self, name: str, port: int) -> Charge:
+    def _client(self, name: str, port: int) -> ManagedProcess:
         options = {
             "--port": str(port),
             "--state": str(self._folder / "state"),
@@ -157,74 +155,78 @@ class Supervisor:
         command = [
             sys.executable,
             "-m",
-            "tests.torture.member",
+            "tests.torture.client",
             name,
             *words,
             "--everyone",
             *self._names,
         ]
-        return Charge(name, command, self._folder / f"{name}.stderr", self._mishaps)
+        return ManagedProcess(name, command, self._folder / f"{name}.stderr", self._failures)
 
-    async def _introduce(self, daemon: Charge, port: int) -> None:
-        """Have everyone known to the daemon before the first message: it is for all of them."""
+    async def _register_clients(self, daemon: ManagedProcess, port: int) -> None:
+        """Register all names before the first message, which is for all of them."""
         await daemon.start()
-        await daemon.listening()
+        await daemon.wait_until_listening()
         for name in self._names:
-            async with member.client(port, self._folder / "state") as client:
+            async with open_client(port, self._folder / "state") as client:
                 await client.hello(name)
 
-    async def _torment(self, daemon: Charge, members: list[Charge], proxy: Proxy) -> None:
-        for charge in members:
-            await charge.start()
+    async def _inject_faults(
+        self, daemon: ManagedProcess, clients: list[ManagedProcess], proxy: Proxy
+    ) -> None:
+        for process in clients:
+            await process.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._kill_daemon(daemon))
-            group.create_task(self._kill_members(members))
-            group.create_task(self._stop_members(members))
+            group.create_task(self._kill_clients(clients))
+            group.create_task(self._stop_clients(clients))
             group.create_task(self._cut(proxy))
 
-    async def _kill_daemon(self, daemon: Charge) -> None:
-        draw = self._draw("daemon")
+    async def _kill_daemon(self, daemon: ManagedProcess) -> None:
+        draw = self._random("daemon")
         try:
-            await asyncio.sleep(draw.uniform(0, LONGEST_LIFE))
+            await asyncio.sleep(draw.uniform(0, MAX_UPTIME))
             for left in reversed(range(self._plan.kills)):
                 await daemon.kill()
-                self._deeds.daemon_kills += 1
+                self._faults.daemon_kills += 1
                 self._progress()
                 await daemon.start()
-                if left and draw.random() < STILLBORN:
-                    self._deeds.stillborn += 1
-                    await asyncio.sleep(draw.uniform(0, STARTING))
+                if left and draw.random() < START_KILL_SHARE:
+                    self._faults.killed_while_starting += 1
+                    await asyncio.sleep(draw.uniform(0, MAX_STARTING))
                 else:
-                    await daemon.listening()
-                    await asyncio.sleep(draw.uniform(0, LONGEST_LIFE))
+                    await daemon.wait_until_listening()
+                    await asyncio.sleep(draw.uniform(0, MAX_UPTIME))
         finally:
             self._is_over.set()
 
-    async def _kill_members(self, members: list[Charge]) -> None:
-        draw = self._draw("kills")
-        while await self._peace(draw.uniform(0, LONGEST_PEACE)):
-            victim = draw.choice(members)
-            await victim.kill()
-            self._deeds.client_kills += 1
-            await asyncio.sleep(draw.uniform(0, LONGEST_PEACE) / 2)
-            await victim.start()
+    async def _kill_clients(self, clients: list[ManagedProcess]) -> None:
+        draw = self._random("kills")
+        while await self._wait_unless_over(draw.uniform(0, MAX_PAUSE)):
+            target = draw.choice(clients)
+            await target.kill()
+            self._faults.client_kills += 1
+            await asyncio.sleep(draw.uniform(0, MAX_PAUSE) / 2)
+            await target.start()
 
-    async def _stop_members(self, members: list[Charge]) -> None:
-        draw = self._draw("stops")
-        longest = LONGEST_ABSENCE if self._plan.keep_messages else LONGEST_STOP
-        while await self._peace(draw.uniform(0, LONGEST_PEACE)):
-            victim = draw.choice(members)
-            self._deeds.client_stops += victim.pause()
+    async def _stop_clients(self, clients: list[ManagedProcess]) -> None:
+        draw = self._random("stops")
+        longest = MAX_STOP_WITH_RETENTION if self._plan.keep_messages else MAX_STOP
+        while await self._wait_unless_over(draw.uniform(0, MAX_PAUSE)):
+            target = draw.choice(clients)
+            self._faults.client_stops += target.pause()
             await asyncio.sleep(draw.uniform(0, longest))
-            victim.go_on()
+            target.resume()
 
     async def _cut(self, proxy: Proxy) -> None:
-        draw = self._draw("cuts")
-        while await self._peace(draw.uniform(0, LONGEST_LINK / self._plan.clients)):
+        draw = self._random("cuts")
+        while await self._wait_unless_over(
+            draw.uniform(0, MAX_CONNECTION_TIME / self._plan.clients)
+        ):
             proxy.cut()
 
-    async def _peace(self, seconds: float) -> bool:
-        """Wait so long (s), and tell whether the torment goes on."""
+    async def _wait_unless_over(self, seconds: float) -> bool:
+        """Wait so long (s), and return whether faults are still injected."""
         try:
             async with asyncio.timeout(seconds):
                 await self._is_over.wait()
@@ -232,27 +234,27 @@ class Supervisor:
             return True
         return False
 
-    async def _let_finish(self, daemon: Charge, members: list[Charge]) -> None:
-        await asyncio.gather(*(charge.end(None, self._plan.patience) for charge in members))
-        await daemon.end(signal.SIGTERM, self._plan.patience)
+    async def _finish(self, daemon: ManagedProcess, clients: list[ManagedProcess]) -> None:
+        await asyncio.gather(*(process.stop(None, self._plan.patience) for process in clients))
+        await daemon.stop(signal.SIGTERM, self._plan.patience)
 
-    async def _judge(self, seconds: float) -> Verdict:
+    async def _check(self, seconds: float) -> Verdict:
         journals = {name: journal.read(self._journal(name)) for name in self._names}
         facts = Facts(journals, self._plan.keep_messages)
-        code, said = await run(sys.executable, "-m", "chatd", "--check", str(self._data))
-        lives = facts.lives + self._deeds.daemon_kills + 1
+        code, output = await run(sys.executable, "-m", "chatd", "--check", str(self._data))
+        starts = facts.starts + self._faults.daemon_kills + 1
         promises = [
             *checker.check(facts),
-            checker.promise("nothing ended by itself, or failed to end", lives, self._mishaps),
-            checker.promise("the database is sound (chatd --check)", 1, [said] if code else []),
+            checker.promise("nothing ended by itself, or failed to end", starts, self._failures),
+            checker.promise("the database is sound (chatd --check)", 1, [output] if code else []),
         ]
         return Verdict(
             plan=self._plan,
             seconds=seconds,
-            deeds=self._deeds,
+            faults=self._faults,
             messages=len(facts.authors),
             resent=sum(ack.duplicate for ack in facts.acks),
-            repeats=sum(sighting.is_repeat for sighting in facts.sightings),
+            repeats=sum(delivery.is_repeat for delivery in facts.deliveries),
             gaps=len(facts.gaps),
             promises=promises,
         )

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.torture import report
 from tests.torture.checker import promise
-from tests.torture.supervisor import Deeds, Plan, Verdict
+from tests.torture.supervisor import FaultCounts, Plan, Verdict
 
 PLAN = Plan(durability="power", seed=7, kills=100, clients=20, patience=60, limit=900)
 
@@ -17,7 +17,9 @@ def verdict(*broken: str) -> Verdict:
     return Verdict(
         plan=PLAN,
         seconds=65.4,
-        deeds=Deeds(daemon_kills=100, stillborn=18, client_kills=76, client_stops=45, cuts=421),
+        faults=FaultCounts(
+            daemon_kills=100, killed_while_starting=18, client_kills=76, client_stops=45, cuts=421
+        ),
         messages=12478,
         resent=903,
         repeats=5,
@@ -26,9 +28,9 @@ def verdict(*broken: str) -> Verdict:
     )
 
 
-def shown(told: Verdict, *, is_terminal: bool = False) -> str:
+def shown(outcome: Verdict, *, is_terminal: bool = False) -> str:
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=80)
-    report.show(told, console)
+    report.show(outcome, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -52,12 +54,12 @@ def test_on_a_terminal_it_has_colour() -> None:
     assert "\x1b[1;32mall promises held" in shown(verdict(), is_terminal=True)
 
 
-def test_what_was_broken_is_told_with_examples() -> None:
-    told = shown(verdict("ann.1 [red]is lost", "ann.2 is lost"))
+def test_what_was_broken_is_listed_with_examples() -> None:
+    text = shown(verdict("ann.1 [red]is lost", "ann.2 is lost"))
 
-    assert "all is done  124,906       2" in told
-    assert "  all is done: ann.1 [red]is lost\n" in told
-    assert told.endswith("promises were broken\n")
+    assert "all is done  124,906       2" in text
+    assert "  all is done: ann.1 [red]is lost\n" in text
+    assert text.endswith("promises were broken\n")
 
 
 @pytest.mark.parametrize("broken", [(), ("ann.1 is lost",)])
@@ -65,11 +67,11 @@ def test_a_program_gets_the_same_in_one_line(broken: tuple[str, ...]) -> None:
     line = report.as_json(verdict(*broken))
 
     assert "\n" not in line
-    told = json.loads(line)
-    assert told["holds"] is not bool(broken)
-    assert told["plan"]["seed"] == 7
-    assert told["deeds"]["cuts"] == 421
-    assert told["promises"][1] == {
+    data = json.loads(line)
+    assert data["holds"] is not bool(broken)
+    assert data["plan"]["seed"] == 7
+    assert data["faults"]["cuts"] == 421
+    assert data["promises"][1] == {
         "text": "all is done",
         "checked": 124906,
         "broken": len(broken),

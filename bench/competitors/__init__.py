@@ -1,0 +1,1 @@
+"""The competitors: each server with its settings and its protocol, a module each."""

@@ -1,0 +1,41 @@
+"""chatd with a log that breaks a promise: `python -m tests.torture.faulty_daemon FAULT [OPTIONS]`.
+
+`FAULT` is one of `FAULTY_LOGS`, the options are those of chatd.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import uvloop
+
+from chatd.clock import Clock
+from chatd.config import Config
+from chatd.log.port import Log
+from chatd.log.retention import Retention
+from chatd.server import Server
+from chatd.sources import load
+from tests.torture.faulty_log import FAULTY_LOGS
+
+
+def main(fault: str, *options: str) -> None:
+    """Serve with chatd's `options` until a signal ends it."""
+    uvloop.run(serve(fault, options))
+
+
+async def serve(fault: str, options: Sequence[str]) -> None:
+    """Run the server with the log that has this `fault`."""
+    log_type = FAULTY_LOGS[fault]
+
+    def make_log(config: Config, clock: Clock) -> Log[Any]:
+        retention = Retention(config.keep_messages)
+        return log_type(config.data, config.durability, retention, clock.wall_ns)
+
+    config = load(options, os.environ)
+    config.data.mkdir(parents=True, exist_ok=True)
+    await Server(config, make_log).run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,62 @@
+"""The logs that break a promise break that one, and nothing else."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chatd.log.retention import Retention
+from tests.chatd.log.harness import (
+    BOB,
+    Reported,
+    SqliteHarness,
+    each,
+    fill,
+    ids,
+    new_message,
+    open_sqlite,
+    replayed,
+)
+from tests.chatd.stand_ins import EPOCH_NS
+from tests.torture import faulty_log
+from tests.torture.faulty_log import AckBeforeCommit, ForgetRefs
+
+
+async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path: Path) -> None:
+    reported: list[Reported] = []
+    log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
+    await log.open(lambda results: reported.extend(each(results)))
+    log.append([new_message(ref="r")], "ann")
+    log.append([new_message(ref="s")], "ann")
+    await asyncio.sleep(0)
+    assert [(one.kind, one.entry.id) for one in reported] == [("stored", 1), ("stored", 2)]
+    await log.close()
+    async with open_sqlite(tmp_path) as killed:
+        assert killed.log.last == 0
+
+
+async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faulty_log, "COMMIT_DELAY", 0.0)
+    bench = SqliteHarness(tmp_path, Retention())
+    bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
+    await bench.log.open(bench.note)
+    bench.log.append([new_message()], "ann")
+    await asyncio.sleep(0.001)  # later than a timer of no time at all
+    await bench.log.flush()
+    assert ids(await replayed(bench, BOB, 0, 1)) == [1]
+    await bench.log.close()
+
+
+async def test_a_ref_that_was_forgotten_is_no_duplicate(tmp_path: Path) -> None:
+    bench = SqliteHarness(tmp_path, Retention())
+    bench.log = ForgetRefs(tmp_path, "process", Retention(), lambda: EPOCH_NS)
+    await bench.log.open(bench.note)
+    await fill(bench, new_message(ref="r"), new_message(ref="r"))
+    assert [(one.kind, one.entry.id, one.entry.message.ref) for one in bench.reported] == [
+        ("stored", 1, "r"),
+        ("stored", 2, "r"),
+    ]
+    assert [one.sender for one in bench.reported] == ["sender 0", "sender 1"]
+    await bench.log.close()
