@@ -72,8 +72,8 @@ class FeedHarness:
         return self.streams[-1]
 
 
-class FakeClient:
-    """One connection without a socket: subscribes, and hears what its send queue holds."""
+class FakeSubscriber:
+    """One connection without a socket: subscribes, and reads what its send queue holds."""
 
     local_host = "192.0.2.254"
 

@@ -9,7 +9,7 @@ from chatd.session import Session
 
 
 class DetachedTransport:
-    """Carries a session that has no connection."""
+    """The transport of a session that has no connection."""
 
     local_host = "?"
 

@@ -17,8 +17,8 @@ SEED: Final = 7
 DELAY: Final = (1.0, 5.0)
 
 
-class FakeClient:
-    """One connection without a socket: says lines, hears lines."""
+class FakeRequester:
+    """One connection without a socket: sends lines, reads lines."""
 
     local_host = "192.0.2.254"
 

@@ -1,7 +1,7 @@
-"""The services in a harness: real services, a fake clock, and a loop iteration that a test ends.
+"""Real services with a fake clock and a scheduler that a test runs.
 
 A test lets clients say hello, has them say things, and looks at what each was sent. What is said
-before anyone is heard happens in one loop iteration, and so is one batch of the log.
+before anything is received happens in one loop iteration, and so is one batch of the log.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class ServiceHarness:
 
 
 class FakeClient:
-    """One connection, its transport included: says things, and hears what it is sent."""
+    """One connection, its transport included: sends messages, and reads what it is sent."""
 
     local_host = "192.0.2.254"
 
@@ -158,7 +158,7 @@ class FakeClient:
         return answer
 
     async def broadcast(self, *contents: str) -> None:
-        """Say each of `contents` to everyone and run what was scheduled, not hearing what comes."""
+        """Send each of `contents` to everyone, and run what was scheduled without reading it."""
         for content in contents:
             await self.send("outgoing_broadcast", content=content)
         self._harness.scheduler.run()

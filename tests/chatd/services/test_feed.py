@@ -7,7 +7,7 @@ import pytest
 from chatd.services.feed import BURST, MAX_CATCH_UP, PHASES
 from common.messages.base import Refusal
 from common.messages.feed import Block
-from tests.chatd.feeding import FakeClient, FeedHarness
+from tests.chatd.feeding import FakeSubscriber, FeedHarness
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def harness() -> FeedHarness:
 
 
 @pytest.fixture
-def ann(harness: FeedHarness) -> FakeClient:
-    return FakeClient(harness)
+def ann(harness: FeedHarness) -> FakeSubscriber:
+    return FakeSubscriber(harness)
 
 
 async def test_users_and_arrays_take_turns_and_say_when_they_were_sent(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=100, size=3)
     start = harness.time.now
@@ -36,7 +36,7 @@ async def test_users_and_arrays_take_turns_and_say_when_they_were_sent(
 
 
 async def test_message_n_is_due_n_intervals_after_the_start(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=10)
     began = harness.time.now
@@ -52,7 +52,7 @@ async def test_message_n_is_due_n_intervals_after_the_start(
 
 
 async def test_a_ref_is_answered_before_the_first_message(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=1, ref="a")
     harness.time.advance(0.02)
@@ -62,7 +62,7 @@ async def test_a_ref_is_answered_before_the_first_message(
 
 
 async def test_without_a_ref_nothing_comes_before_its_time(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=3_600_000)
     harness.time.advance(3_599.9)
@@ -75,7 +75,7 @@ async def test_without_a_ref_nothing_comes_before_its_time(
 async def test_feeds_are_spread_over_the_phases_however_they_begin(
     harness: FeedHarness, apart_ms: int
 ) -> None:
-    clients = [FakeClient(harness) for _ in range(100)]
+    clients = [FakeSubscriber(harness) for _ in range(100)]
     for client in clients:
         await client.subscribe(interval_ms=10)
         harness.time.advance(apart_ms / 1_000)
@@ -91,7 +91,7 @@ async def test_feeds_are_spread_over_the_phases_however_they_begin(
 
 
 async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_schedule_stays(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=10)
     harness.time.advance(0.035)
@@ -105,7 +105,7 @@ async def test_what_a_busy_loop_left_over_is_sent_at_once_and_the_schedule_stays
 
 
 async def test_of_a_long_stall_only_a_few_messages_are_made_up_for(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=1)
     harness.time.stall(60.0)
@@ -115,7 +115,7 @@ async def test_of_a_long_stall_only_a_few_messages_are_made_up_for(
 
 
 async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_lost(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=10)
     harness.time.advance(0.1)
@@ -129,7 +129,7 @@ async def test_while_a_subscriber_does_not_read_its_feed_waits_and_no_number_is_
 
 
 async def test_a_periodic_feed_never_queues_much_more_than_a_burst(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(topics=("array",), interval_ms=1, size=1_000, high=10**15)
     harness.time.advance(10.0)
@@ -137,7 +137,7 @@ async def test_a_periodic_feed_never_queues_much_more_than_a_burst(
 
 
 async def test_another_subscribe_takes_the_place_of_the_first(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=0)
     ann.write()
@@ -150,7 +150,7 @@ async def test_another_subscribe_takes_the_place_of_the_first(
 
 
 async def test_unsubscribe_ends_a_feed_and_leaves_nothing_behind(harness: FeedHarness) -> None:
-    paced, eager = FakeClient(harness), FakeClient(harness)
+    paced, eager = FakeSubscriber(harness), FakeSubscriber(harness)
     await paced.subscribe(interval_ms=10)
     await eager.subscribe(interval_ms=0)
     for client in (paced, eager):
@@ -161,13 +161,13 @@ async def test_unsubscribe_ends_a_feed_and_leaves_nothing_behind(harness: FeedHa
     assert len(harness.wheel) == 0
 
 
-def test_unsubscribe_without_a_feed_is_nothing(ann: FakeClient) -> None:
+def test_unsubscribe_without_a_feed_is_nothing(ann: FakeSubscriber) -> None:
     ann.unsubscribe()
     assert ann.received() == []
 
 
 async def test_a_session_that_ends_takes_its_feed_with_it(harness: FeedHarness) -> None:
-    paced, eager = FakeClient(harness), FakeClient(harness)
+    paced, eager = FakeSubscriber(harness), FakeSubscriber(harness)
     await paced.subscribe(interval_ms=10)
     await eager.subscribe(interval_ms=0)
     for client in (paced, eager):
@@ -178,7 +178,7 @@ async def test_a_session_that_ends_takes_its_feed_with_it(harness: FeedHarness) 
 
 
 async def test_a_session_that_ended_while_items_were_generated_gets_no_feed(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     harness.while_opening = lambda: ann.session.close("connection lost")
     await ann.subscribe(interval_ms=10, ref="a")
@@ -187,7 +187,7 @@ async def test_a_session_that_ended_while_items_were_generated_gets_no_feed(
 
 
 async def test_without_what_makes_items_the_refusal_says_how_to_install_it(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     def fail() -> None:
         raise ModuleNotFoundError("No module named 'faker'")
@@ -203,7 +203,7 @@ async def test_without_what_makes_items_the_refusal_says_how_to_install_it(
 @pytest.mark.parametrize(("is_interrupted", "mark"), [(False, ""), (True, ", interrupted")])
 def test_the_timing_of_a_block_is_logged(
     harness: FeedHarness,
-    ann: FakeClient,
+    ann: FakeSubscriber,
     caplog: pytest.LogCaptureFixture,
     *,
     is_interrupted: bool,

@@ -3,7 +3,7 @@
 import pytest
 
 from chatd.services.feed import BURST
-from tests.chatd.feeding import FakeClient, FeedHarness
+from tests.chatd.feeding import FakeSubscriber, FeedHarness
 
 
 @pytest.fixture
@@ -12,11 +12,13 @@ def harness() -> FeedHarness:
 
 
 @pytest.fixture
-def ann(harness: FeedHarness) -> FakeClient:
-    return FakeClient(harness)
+def ann(harness: FeedHarness) -> FakeSubscriber:
+    return FakeSubscriber(harness)
 
 
-async def test_interval_0_sends_a_burst_whenever_the_last_one_is_written(ann: FakeClient) -> None:
+async def test_interval_0_sends_a_burst_whenever_the_last_one_is_written(
+    ann: FakeSubscriber,
+) -> None:
     await ann.subscribe(interval_ms=0)
     expected = 1
     for _ in range(5):
@@ -27,7 +29,7 @@ async def test_interval_0_sends_a_burst_whenever_the_last_one_is_written(ann: Fa
 
 
 async def test_interval_0_waits_for_a_subscriber_that_does_not_read(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=0)
     queued = ann.send_queue.size
@@ -36,7 +38,7 @@ async def test_interval_0_waits_for_a_subscriber_that_does_not_read(
 
 
 async def test_interval_0_goes_on_when_more_is_generated(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     harness.available = 3
     await ann.subscribe(interval_ms=0)
@@ -46,7 +48,7 @@ async def test_interval_0_goes_on_when_more_is_generated(
 
 
 async def test_what_is_generated_for_a_full_send_queue_waits_in_the_stream(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=0)
     taken = harness.streams[0].taken
@@ -58,7 +60,7 @@ async def test_what_is_generated_for_a_full_send_queue_waits_in_the_stream(
 
 
 async def test_items_generated_for_a_feed_that_is_over_disturb_nobody(
-    harness: FeedHarness, ann: FakeClient
+    harness: FeedHarness, ann: FakeSubscriber
 ) -> None:
     await ann.subscribe(interval_ms=0)
     ann.unsubscribe()

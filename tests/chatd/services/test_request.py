@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from common.messages.request import BareRequest, Request
-from tests.chatd.requesting import DELAY, SEED, FakeClient, RequestHarness
+from tests.chatd.requesting import DELAY, SEED, FakeRequester, RequestHarness
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 LEGACY: Final = (
@@ -22,12 +22,12 @@ def harness() -> RequestHarness:
 
 
 @pytest.fixture
-def ann(harness: RequestHarness) -> FakeClient:
-    return FakeClient(harness)
+def ann(harness: RequestHarness) -> FakeRequester:
+    return FakeRequester(harness)
 
 
 def test_the_example_of_the_specification_gets_exactly_its_answer(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     ann.send(f'{{"request_id":"01","data":"{HUB}"}}')
     harness.time.advance(5.0)
@@ -35,7 +35,7 @@ def test_the_example_of_the_specification_gets_exactly_its_answer(
 
 
 def test_a_request_with_a_code_gets_an_answer_with_one(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     ann.send(f'{{"code":"request","request_id":"01","data":"{HUB}"}}')
     harness.time.advance(5.0)
@@ -44,7 +44,7 @@ def test_a_request_with_a_code_gets_an_answer_with_one(
 
 @pytest.mark.parametrize("request_id", [7, "7", "", "ünï", -(2**63), 2**64 - 1, "x" * 256])
 def test_an_id_comes_back_as_it_was_sent(
-    harness: RequestHarness, ann: FakeClient, request_id: str | int
+    harness: RequestHarness, ann: FakeRequester, request_id: str | int
 ) -> None:
     ann.ask(request_id)
     harness.time.advance(5.0)
@@ -54,7 +54,7 @@ def test_an_id_comes_back_as_it_was_sent(
 
 
 def test_the_number_7_and_the_string_7_are_two_ids(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     ann.ask(7)
     ann.ask("7")
@@ -62,7 +62,9 @@ def test_the_number_7_and_the_string_7_are_two_ids(
     assert set(ann.received_ids()) == {7, "7"}
 
 
-def test_each_request_waits_for_a_draw_of_its_own(harness: RequestHarness, ann: FakeClient) -> None:
+def test_each_request_waits_for_a_draw_of_its_own(
+    harness: RequestHarness, ann: FakeRequester
+) -> None:
     began = harness.time.now
     draw = Random(SEED)
     due = {number: draw.uniform(*DELAY) for number in range(200)}
@@ -79,7 +81,7 @@ def test_each_request_waits_for_a_draw_of_its_own(harness: RequestHarness, ann: 
 
 
 def test_the_delays_spread_over_the_whole_range(
-    ann: FakeClient, caplog: pytest.LogCaptureFixture
+    ann: FakeRequester, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         for number in range(1_000):
@@ -90,7 +92,7 @@ def test_the_delays_spread_over_the_whole_range(
 
 
 def test_the_log_says_how_long_each_waits(
-    ann: FakeClient, caplog: pytest.LogCaptureFixture
+    ann: FakeRequester, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         ann.ask("01")
@@ -100,7 +102,7 @@ def test_the_log_says_how_long_each_waits(
 
 def test_without_a_delay_the_answer_comes_at_once_and_nothing_is_pending() -> None:
     harness = RequestHarness(delay=(0.0, 0.0))
-    ann = FakeClient(harness)
+    ann = FakeRequester(harness)
     for _ in range(2):  # the same id again: it is pending no more
         ann.ask("01")
         assert ann.received_ids() == ["01"]
@@ -108,7 +110,7 @@ def test_without_a_delay_the_answer_comes_at_once_and_nothing_is_pending() -> No
 
 
 def test_an_id_that_is_pending_is_refused_and_its_first_request_answered(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     ann.ask("01", "first&&a&&b")
     ann.ask("01", "second&&a&&b")
@@ -119,7 +121,7 @@ def test_an_id_that_is_pending_is_refused_and_its_first_request_answered(
 
 
 def test_an_id_that_was_answered_may_be_used_again(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     for _ in range(2):
         ann.ask("01")
@@ -128,9 +130,9 @@ def test_an_id_that_was_answered_may_be_used_again(
 
 
 def test_the_same_id_on_two_connections_is_two_requests(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
-    bob = FakeClient(harness)
+    bob = FakeRequester(harness)
     ann.ask("01", "ann&&a&&b")
     bob.ask("01", "bob&&a&&b")
     harness.time.advance(5.0)
@@ -142,7 +144,7 @@ def test_the_same_id_on_two_connections_is_two_requests(
 
 def test_more_requests_than_may_be_pending_are_refused_until_one_is_answered() -> None:
     harness = RequestHarness(max_pending=2)
-    ann, bob = FakeClient(harness), FakeClient(harness)
+    ann, bob = FakeRequester(harness), FakeRequester(harness)
     for number in (1, 2, 3):
         ann.ask(number)
     (error,) = ann.received()
@@ -158,7 +160,7 @@ def test_more_requests_than_may_be_pending_are_refused_until_one_is_answered() -
 
 def test_answers_of_more_bytes_than_may_be_pending_are_refused_until_one_is_sent() -> None:
     harness = RequestHarness(max_bytes=1_000)
-    ann = FakeClient(harness)
+    ann = FakeRequester(harness)
     ann.ask(1, f"a&&b&&{'c' * 600}")
     ann.ask(2, f"a&&b&&{'c' * 600}")
     ann.ask(3, "a&&b&&c")
@@ -172,7 +174,7 @@ def test_answers_of_more_bytes_than_may_be_pending_are_refused_until_one_is_sent
 
 
 def test_what_is_pending_keeps_a_connection_open_and_what_was_answered_does_not(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     for number in range(10):
         ann.ask(number)
@@ -187,7 +189,7 @@ def test_what_is_pending_keeps_a_connection_open_and_what_was_answered_does_not(
 
 def test_answers_that_are_due_together_go_out_together_in_the_order_of_their_requests() -> None:
     harness = RequestHarness(delay=(1.0, 1.0))
-    ann, bob = FakeClient(harness), FakeClient(harness)
+    ann, bob = FakeRequester(harness), FakeRequester(harness)
     for number in range(100):
         ann.ask(number)
         bob.ask(-number)
@@ -199,7 +201,7 @@ def test_answers_that_are_due_together_go_out_together_in_the_order_of_their_req
 
 def test_of_answers_that_are_due_together_a_disconnect_cancels_its_own() -> None:
     harness = RequestHarness(delay=(1.0, 1.0))
-    ann, bob = FakeClient(harness), FakeClient(harness)
+    ann, bob = FakeRequester(harness), FakeRequester(harness)
     for number in range(3):
         ann.ask(number)
         bob.ask(number)
@@ -211,7 +213,7 @@ def test_of_answers_that_are_due_together_a_disconnect_cancels_its_own() -> None
 
 def test_a_moment_that_a_disconnect_left_empty_takes_requests_again() -> None:
     harness = RequestHarness(delay=(1.0, 1.0))
-    ann, bob = FakeClient(harness), FakeClient(harness)
+    ann, bob = FakeRequester(harness), FakeRequester(harness)
     ann.ask("01")
     ann.leave()
     assert len(harness.wheel) == 0
@@ -222,9 +224,9 @@ def test_a_moment_that_a_disconnect_left_empty_takes_requests_again() -> None:
 
 
 def test_a_disconnect_cancels_what_is_pending_for_it_alone(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
-    bob = FakeClient(harness)
+    bob = FakeRequester(harness)
     for number in range(1_000):
         ann.ask(number)
     bob.ask("bob")
@@ -238,10 +240,10 @@ def test_a_disconnect_cancels_what_is_pending_for_it_alone(
 
 
 def test_a_disconnect_with_nothing_pending_is_nothing_special(
-    harness: RequestHarness, ann: FakeClient
+    harness: RequestHarness, ann: FakeRequester
 ) -> None:
     ann.leave()
-    bob = FakeClient(harness)
+    bob = FakeRequester(harness)
     bob.ask("01")
     harness.time.advance(5.0)
     bob.leave()
@@ -251,7 +253,7 @@ def test_a_disconnect_with_nothing_pending_is_nothing_special(
 
 def test_a_refused_request_draws_no_delay_and_leaves_nothing_behind() -> None:
     harness = RequestHarness(max_pending=1)
-    ann = FakeClient(harness)
+    ann = FakeRequester(harness)
     for number in range(100):
         ann.ask(number)
     assert ann.session.pending_replies.count == len(harness.wheel) == 1
