@@ -35,11 +35,11 @@ _EMPTY: Final = hashlib.sha256().hexdigest()
 Sha256: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class BadManifestError(ValueError):
+class InvalidManifestError(ValueError):
     """A manifest that contradicts itself, or the limits; its text says in what."""
 
 
-class File(Struct, frozen=True, gc=False):
+class FileEntry(Struct, frozen=True, gc=False):
     """One file: its name as its owner says it (not to be trusted), bytes, and SHA-256 in hex."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
@@ -51,7 +51,7 @@ class Manifest(Struct, frozen=True):
     """What `owner` shares. `digests` are the SHA-256 of all pieces, 32 bytes each, joined."""
 
     owner: str
-    files: tuple[File, ...]
+    files: tuple[FileEntry, ...]
     digests: bytes
 
     @property
@@ -95,7 +95,7 @@ class Layout:
         return range(self._first[file], self._first[file + 1])
 
 
-class Bitfield:
+class PieceSet:
     """A set of pieces out of `length`, one bit each; piece 0 is the highest bit of the first byte.
 
     That order, and zeros to the end of the last byte, are as in BEP 3.
@@ -141,7 +141,7 @@ class Bitfield:
         return (index for index in range(self.length) if index in self)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Bitfield):
+        if not isinstance(other, PieceSet):
             return NotImplemented
         return self.length == other.length and self._bits == other._bits
 
@@ -162,7 +162,7 @@ class Bitfield:
 
 class _Header(Struct, frozen=True):
     owner: str
-    files: Annotated[tuple[File, ...], Meta(max_length=MAX_FILES)]
+    files: Annotated[tuple[FileEntry, ...], Meta(max_length=MAX_FILES)]
 
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -193,35 +193,35 @@ def digest(encoded: bytes) -> str:
 def decode(encoded: bytes, max_size: int) -> Manifest:
     """Return the manifest that crossed the wire as `encoded`.
 
-    Raises BadManifestError when it says that its files have more than `max_size` bytes together,
+    Raises InvalidManifestError when it says that its files have more than `max_size` bytes together,
     when it is not one that `encode` makes, or contradicts itself. Allocates nothing by what it
     says. For 10 GB it takes some ms, besides `digest` (5 MB at the speed of SHA-256).
     """
     end = encoded.find(b"\n", 0, _MAX_HEADER + 1)
     if end < 0:
-        raise BadManifestError(f"its first line has no end within {_MAX_HEADER} bytes")
+        raise InvalidManifestError(f"its first line has no end within {_MAX_HEADER} bytes")
     try:
         header = _DECODER.decode(memoryview(encoded)[:end])
         check_id(header.owner)
-    except (ValueError, RecursionError) as fault:  # as those of msgspec are
-        raise BadManifestError(str(fault)) from None
+    except (ValueError, RecursionError) as error:  # as those of msgspec are
+        raise InvalidManifestError(str(error)) from None
     manifest = Manifest(header.owner, header.files, encoded[end + 1 :])
     check(manifest, max_size)
     return manifest
 
 
 def check(manifest: Manifest, max_size: int) -> None:
-    """Raise BadManifestError unless sizes and counts fit each other and the limit (bytes)."""
+    """Raise InvalidManifestError unless sizes and counts fit each other and the limit (bytes)."""
     if manifest.size > max_size:
-        raise BadManifestError(
+        raise InvalidManifestError(
             f"its files have {manifest.size} bytes, more than the {max_size} that are allowed"
         )
     pieces = sum(count_pieces(file.size) for file in manifest.files)
     if len(manifest.digests) != pieces * DIGEST:
-        raise BadManifestError(
+        raise InvalidManifestError(
             f"files of these sizes have {pieces} pieces, "
             f"but there are {len(manifest.digests) / DIGEST:g} digests"
         )
     for file in manifest.files:
         if not file.size and file.digest != _EMPTY:
-            raise BadManifestError(f"{file.name!r} is empty, but has not the digest of nothing")
+            raise InvalidManifestError(f"{file.name!r} is empty, but has not the digest of nothing")

@@ -10,10 +10,10 @@ from chatctl.sharing.owners import Owners
 from chatctl.sharing.partner import Partner
 from chatctl.sharing.store import Store
 from chatctl.sharing.wire import WireError
-from common.messages.introduction import Decline, Describe, Description
-from common.pieces import BadManifestError, Bitfield, Layout, Manifest
+from common.messages.introduction import RejectFiles, GetManifest, ManifestHeader
+from common.pieces import InvalidManifestError, PieceSet, Layout, Manifest
 
-Know: TypeAlias = Callable[[str, Layout, Bitfield], object]
+Know: TypeAlias = Callable[[str, Layout, PieceSet], object]
 """Hears whose files are known from now on, how they are cut, and which pieces are here."""
 
 _LONGEST: Final = 1_000
@@ -50,7 +50,7 @@ class Describing:
     def ask(self, partners: Mapping[str, Partner]) -> None:
         """Ask for the manifests that somebody among `partners` has and that are not here."""
         for peer, owner in self._owners.questions():
-            partners[peer].link.send(Describe(owner))
+            partners[peer].link.send(GetManifest(owner))
 
     def answer(self, partner: Partner, owner: str) -> None:
         """Send a manifest to a partner, once; raises WireError."""
@@ -58,7 +58,7 @@ class Describing:
         if encoded is None or owner in partner.described:
             raise WireError(f"asks for the manifest of {owner} again, or for one that is not here")
         partner.described.add(owner)
-        partner.link.send(Description(owner, len(encoded)), encoded)
+        partner.link.send(ManifestHeader(owner, len(encoded)), encoded)
 
     def take(self, partner: Partner, owner: str, raw: bytearray | None) -> None:
         """Take a manifest, or its header, from a partner; raises WireError."""
@@ -68,7 +68,7 @@ class Describing:
             return
         try:
             manifest = self._owners.take(owner, bytes(raw))
-        except BadManifestError as fault:
+        except InvalidManifestError as fault:
             self._decline(partner, owner, str(fault))
         except ValueError as fault:
             raise WireError(str(fault)) from None
@@ -87,7 +87,7 @@ class Describing:
         layout = self._files.add(manifest)
         try:
             held = await self._store.add(manifest)
-        except BadManifestError as fault:
+        except InvalidManifestError as fault:
             self._files.forget(owner)
             self._owners.refuse(owner, str(fault))
             self._decline(partner, owner, str(fault))
@@ -100,4 +100,4 @@ class Describing:
     def _decline(self, partner: Partner, owner: str, why: str) -> None:
         self._tell(events.NotTaken(owner, why))
         if owner == partner.id:
-            partner.link.send(Decline(why[:_LONGEST]))
+            partner.link.send(RejectFiles(why[:_LONGEST]))

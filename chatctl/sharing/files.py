@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from common.pieces import Bitfield, Layout, Manifest
+from common.pieces import PieceSet, Layout, Manifest
 
 
 class FileProgress(Struct):
@@ -31,7 +31,7 @@ class Files:
 
     def __init__(self) -> None:
         self._layouts: dict[str, Layout] = {}
-        self._held: dict[str, Bitfield] = {}
+        self._held: dict[str, PieceSet] = {}
         self._files: dict[str, list[FileProgress]] = {}
         self._unsettled = 0
 
@@ -53,7 +53,7 @@ class Files:
         owner = manifest.owner
         layout = Layout(file.size for file in manifest.files)
         self._layouts[owner] = layout
-        self._held[owner] = Bitfield(len(layout))
+        self._held[owner] = PieceSet(len(layout))
         self._files[owner] = [
             FileProgress(owner, file.name, file.size, len(layout.pieces(number)))
             for number, file in enumerate(manifest.files)
@@ -66,7 +66,7 @@ class Files:
         files = self._files.pop(owner)
         self._unsettled -= sum(file.path is None and not file.fault for file in files)
 
-    def find(self, owner: str, held: Bitfield) -> None:
+    def find(self, owner: str, held: PieceSet) -> None:
         """Note what an earlier run left."""
         for index in held:
             self.gain(owner, index)

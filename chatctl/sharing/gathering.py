@@ -19,13 +19,13 @@ from common.addresses import Address
 from common.exchange import check_id
 from common.messages.base import Error, Message
 from common.messages.introduction import (
-    MAX_ACQUAINTANCES,
-    Acquaintance,
-    Acquaintances,
-    Alive,
-    Farewell,
+    MAX_EXCHANGED,
+    PeerAddress,
+    PeerExchange,
+    KeepAlive,
+    Goodbye,
 )
-from common.messages.peers import Peer
+from common.messages.peers import PeerEntry
 
 GOODBYE: Final = 2.0
 """How long (s) the others have to say goodbye, too."""
@@ -49,7 +49,7 @@ class Gathering:
         """When the first of the others was met (s, monotonic)."""
         self.met: set[str] = set()
         """The ids of all who have been here."""
-        self.farewells: dict[str, Farewell] = {}
+        self.farewells: dict[str, Goodbye] = {}
         """What those who left told of themselves."""
         self.uploads = Meter(time.monotonic())
         self.downloads = Meter(time.monotonic())
@@ -85,11 +85,11 @@ class Gathering:
         if self.began_at is None:
             self.began_at = time.monotonic()
         partner = Partner(link, card, self._pieces, swap.unreadable, dialled=dialled)
-        linked = islice(swap.partners.values(), MAX_ACQUAINTANCES)
-        others = [Acquaintance(each.id, *each.listens_at) for each in linked]
+        linked = islice(swap.partners.values(), MAX_EXCHANGED)
+        others = [PeerAddress(each.id, *each.listens_at) for each in linked]
         swap.join(partner)
         if others:
-            partner.link.send(Acquaintances(others))
+            partner.link.send(PeerExchange(others))
 
     def refuse(self, address: Address, why: str) -> None:
         """Note who was not let in; the door calls this."""
@@ -98,14 +98,14 @@ class Gathering:
     def converse(self, partner: Partner, message: Message) -> None:
         """Take what a partner says about anything but files."""
         match message:
-            case Acquaintances(peers):
+            case PeerExchange(peers):
                 self.hear_of(partner.link.address.host, peers)
-            case Farewell():
+            case Goodbye():
                 self.farewells[partner.id] = partner.farewell = message
                 self.contacts.forget(partner.id)
                 partner.link.send(self._farewell())
 
-    def hear_of(self, teller: str, peers: Iterable[Peer | Acquaintance]) -> None:
+    def hear_of(self, teller: str, peers: Iterable[PeerEntry | PeerAddress]) -> None:
         """Note where peers listen, as the host `teller` sees them."""
         now = time.monotonic()
         for peer in peers:
@@ -135,7 +135,7 @@ class Gathering:
             elif link.stuck_for(now) > self._silence:
                 link.lose_with(f"took nothing for {self._silence:g} s")
             elif now - link.said_at > ALIVE:
-                partner.link.send(Alive())
+                partner.link.send(KeepAlive())
         self._measure(now)
 
     async def part(self) -> None:
@@ -177,9 +177,9 @@ class Gathering:
         self.uploads.sample(now, sum(each.sent for each in traffic))
         self.downloads.sample(now, sum(each.received for each in traffic))
 
-    def _farewell(self) -> Farewell:
+    def _farewell(self) -> Goodbye:
         self._measure(time.monotonic())
-        return Farewell(self.uploads.best, self.downloads.best)
+        return Goodbye(self.uploads.best, self.downloads.best)
 
     def _tell_once(self, event: events.Event) -> None:
         if event not in self._told and len(self._told) < _MOST_TOLD:

@@ -15,14 +15,14 @@ from msgspec import Struct
 
 from common.exchange import check_id
 from common.messages.base import Error, Message, Reason
-from common.messages.introduction import VERSION, Admission, Challenge, Knock
+from common.messages.introduction import VERSION, PeerAuth, Challenge, PeerHello
 
 _DIALER: Final = "dialer"
 _LISTENER: Final = "listener"
 
 
 class Card(Struct, frozen=True):
-    """Who a peer is: see `common.messages.introduction.Knock`."""
+    """Who a peer is: see `common.messages.introduction.PeerHello`."""
 
     id: str
     run: str
@@ -63,12 +63,12 @@ def stretch(key: str, group: str) -> bytes:
     return hashlib.scrypt(key.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
 
 
-def secret(ticket: str, stretched: bytes) -> bytes:
+def secret(group_secret: str, stretched: bytes) -> bytes:
     """Return what the peers of a group have in common, 32 bytes; either part may be empty.
 
-    HKDF-Extract (RFC 5869, 2.2) of the stretched key, with the server's `ticket` as salt.
+    HKDF-Extract (RFC 5869, 2.2) of the stretched key, with the server's `group_secret` as salt.
     """
-    return hmac.digest(ticket.encode(), stretched, "sha256")
+    return hmac.digest(group_secret.encode(), stretched, "sha256")
 
 
 class Dialing:
@@ -77,7 +77,7 @@ class Dialing:
     def __init__(self, own: Card, group: str, shared: bytes, nonce: str) -> None:
         self.peer: Card | None = None
         self._own = own
-        self._knock = Knock(VERSION, group, own.id, own.run, own.port, own.digest, nonce)
+        self._knock = PeerHello(VERSION, group, own.id, own.run, own.port, own.digest, nonce)
         self._secret = shared
 
     def begin(self) -> Message | None:
@@ -91,7 +91,7 @@ class Dialing:
         peer = _meet(self._own, message)
         _check(message.proof, _proof(self._secret, _LISTENER, self._knock, message))
         self.peer = peer
-        return Admission(_proof(self._secret, _DIALER, self._knock, message))
+        return PeerAuth(_proof(self._secret, _DIALER, self._knock, message))
 
 
 class Listening:
@@ -112,15 +112,15 @@ class Listening:
     def take(self, message: Message) -> Message | None:
         """Answer the knock, then check the proof of who knocked."""
         match message, self._expected:
-            case Knock(), None:
+            case PeerHello(), None:
                 return self._challenge(message)
-            case Admission(proof=proof), (card, expected) if self.peer is None:
+            case PeerAuth(proof=proof), (card, expected) if self.peer is None:
                 _check(proof, expected)
                 self.peer = card
                 return None
         raise _out_of_place(message)
 
-    def _challenge(self, knock: Knock) -> Challenge:
+    def _challenge(self, knock: PeerHello) -> Challenge:
         if knock.version != VERSION:
             detail = f"this peer speaks version {VERSION}, not {knock.version}"
             raise HandshakeError("unsupported", detail, f"it speaks version {knock.version}")
@@ -133,7 +133,7 @@ class Listening:
         return Challenge(own.id, own.run, own.port, own.digest, self._nonce, proof)
 
 
-def _meet(own: Card, other: Knock | Challenge) -> Card:
+def _meet(own: Card, other: PeerHello | Challenge) -> Card:
     if other.run == own.run:
         raise HandshakeError("name_taken", "this is yourself", "it is this peer itself")
     if other.id == own.id:
@@ -146,7 +146,7 @@ def _meet(own: Card, other: Knock | Challenge) -> Card:
     return Card(other.id, other.run, other.port, other.digest)
 
 
-def _proof(shared: bytes, role: str, knock: Knock, challenge: Challenge) -> str:
+def _proof(shared: bytes, role: str, knock: PeerHello, challenge: Challenge) -> str:
     said = [role, *msgspec.structs.astuple(knock), *msgspec.structs.astuple(challenge)[:-1]]
     return hmac.new(shared, msgspec.json.encode(said), "sha256").hexdigest()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Self, TypeVar
 
 from chatctl.sharing.reading import Readable
-from common.pieces import Bitfield, Layout, Manifest
+from common.pieces import PieceSet, Layout, Manifest
 
 _File_co = TypeVar("_File_co", bound=Readable, covariant=True)
 
@@ -16,14 +16,14 @@ class Holding(Generic[_File_co]):
         self.manifest = manifest
         self.files = files
         self.layout = Layout(file.size for file in manifest.files)
-        self.held = Bitfield(len(self.layout))
+        self.held = PieceSet(len(self.layout))
         self._missing = [len(self.layout.pieces(number)) for number in range(len(files))]
 
     @classmethod
     def full(cls, manifest: Manifest, files: Sequence[_File_co]) -> Self:
         """Return a holding with all pieces."""
         holding = cls(manifest, files)
-        holding.held = Bitfield.full(len(holding.layout))
+        holding.held = PieceSet.full(len(holding.layout))
         holding._missing = [0] * len(files)
         return holding
 

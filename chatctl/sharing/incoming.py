@@ -20,7 +20,7 @@ from msgspec import Struct
 from chatctl.errors import PartialError
 from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import Handle, Handles, Location
-from common.pieces import DIGEST, PIECE, Bitfield, File
+from common.pieces import DIGEST, PIECE, PieceSet, FileEntry
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
@@ -51,7 +51,7 @@ class _Title(Struct, frozen=True):
     piece: int = PIECE
 
 
-def title(file: File) -> bytes:
+def title(file: FileEntry) -> bytes:
     """Return the line with which the bitmap of `file` begins."""
     return msgspec.json.encode(_Title(file.size, file.digest)) + b"\n"
 
@@ -63,12 +63,12 @@ class Incoming:
     """
 
     def __init__(
-        self, places: Places, file: File, digests: memoryview, handles: Handles, stop: Event
+        self, places: Places, file: FileEntry, digests: memoryview, handles: Handles, stop: Event
     ) -> None:
         self.file = file
         self.path = places.part
         """Where its bytes are now."""
-        self.written = Bitfield(len(digests) // DIGEST)
+        self.written = PieceSet(len(digests) // DIGEST)
         """The pieces that were verified and written."""
         self._places = places
         self._digests = digests
@@ -112,13 +112,13 @@ class Incoming:
         os.truncate(self._part().fileno(), self.file.size)
         octets = self._places.bitmap.read_bytes()[len(self._title) :]
         with suppress(ValueError):  # it is torn
-            self.written = Bitfield.decode(self.written.length, octets)
+            self.written = PieceSet.decode(self.written.length, octets)
         self.forget(self._spoilt())
 
     def adopt(self) -> None:
         """Take the file that has the final name, which is known to be this one."""
         self.path = self._places.final
-        self.written = Bitfield.full(self.written.length)
+        self.written = PieceSet.full(self.written.length)
 
     def write(self, number: int, piece: bytes | bytearray | memoryview) -> bool:
         """Verify a piece, and write it if it is the right one; return whether it is.

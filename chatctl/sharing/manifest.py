@@ -15,7 +15,7 @@ from chatctl.errors import UsageError, why
 from chatctl.sharing import disk
 from chatctl.sharing.handles import Handle
 from chatctl.sharing.own import FLAGS, Source
-from common.pieces import MAX_FILES, PIECE, File, Manifest
+from common.pieces import MAX_FILES, PIECE, FileEntry, Manifest
 
 
 class Collection(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Collection(Struct, frozen=True):
 
 
 class _Hashed(NamedTuple):
-    file: File
+    file: FileEntry
     digests: bytes
     source: Source
 
@@ -67,7 +67,7 @@ def _hash(path: Path, stop: Event) -> _Hashed:
         raise UsageError(f"{path} was changed while it was read; share it when it is finished")
     # A name need not be UTF-8.
     name = os.fsencode(path.name).decode(errors="replace")
-    return _Hashed(File(name, before.st_size, whole), digests, Source.of(path, before))
+    return _Hashed(FileEntry(name, before.st_size, whole), digests, Source.of(path, before))
 
 
 def _digests(file: Handle, size: int, stop: Event) -> tuple[str | None, bytes]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from common import pieces
-from common.pieces import BadManifestError, Manifest
+from common.pieces import InvalidManifestError, Manifest
 
 
 class Question(NamedTuple):
@@ -81,7 +81,7 @@ class Owners:
     def take(self, owner: str, encoded: bytes) -> Manifest:
         """Return the manifest that came as `encoded`, and keep it.
 
-        Raises ValueError when it is not the one that was asked for, BadManifestError when nobody
+        Raises ValueError when it is not the one that was asked for, InvalidManifestError when nobody
         can use it; the files of that owner are then refused.
         """
         self._asked.pop(owner, None)
@@ -90,8 +90,8 @@ class Owners:
         try:
             manifest = pieces.decode(encoded, self._max_size)
             if manifest.owner != owner:
-                raise BadManifestError(f"it says that its owner is {manifest.owner!r}")
-        except BadManifestError as fault:
+                raise InvalidManifestError(f"it says that its owner is {manifest.owner!r}")
+        except InvalidManifestError as fault:
             self.refused[owner] = str(fault)
             raise
         self._encoded[owner] = encoded

@@ -13,7 +13,7 @@ from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.pagecache import is_cached
 from common.addresses import Address
 from common.messages.base import Message
-from common.messages.introduction import Farewell
+from common.messages.introduction import Goodbye
 from common.messages.swarm import Piece
 
 
@@ -46,7 +46,7 @@ class Partner:
         self.link = link
         self.card = card
         self.is_dialled = dialled
-        self.farewell: Farewell | None = None
+        self.farewell: Goodbye | None = None
         self.traffic = Traffic()
         """What goes to it and comes from it."""
         self.has_our_manifest = False

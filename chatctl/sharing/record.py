@@ -17,16 +17,16 @@ import msgspec
 
 from chatctl.sharing import disk
 from chatctl.sharing.store import Store
-from common.pieces import File, Manifest
+from common.pieces import FileEntry, Manifest
 
-_Owners: TypeAlias = dict[str, tuple[File, ...]]
+_Owners: TypeAlias = dict[str, tuple[FileEntry, ...]]
 _DECODER: Final = msgspec.json.Decoder(_Owners)
 
 
 class Found(NamedTuple):
     """A file of another peer that is here, whole, and where."""
 
-    file: File
+    file: FileEntry
     path: Path
 
 
@@ -45,7 +45,7 @@ class Record:
         self._path = directory / f".share-{key}"  # no file of another peer begins with a dot
         self._owners: _Owners = {}
 
-    def load(self) -> Mapping[str, tuple[File, ...]]:
+    def load(self) -> Mapping[str, tuple[FileEntry, ...]]:
         """Return the files of each owner that an earlier run knew; nothing if there was none."""
         with suppress(OSError, ValueError):
             self._owners = _DECODER.decode(self._path.read_bytes())
@@ -65,7 +65,7 @@ class Record:
             self._path.unlink()
 
 
-async def recover(owners: Mapping[str, tuple[File, ...]], store: Store) -> Recovered:
+async def recover(owners: Mapping[str, tuple[FileEntry, ...]], store: Store) -> Recovered:
     """Return the files of all `owners`, or nothing if one is not whole.
 
     Files that have all their pieces are given their names. Raises DiskError, DiskFullError.

@@ -134,8 +134,8 @@ class Run:
     def hear(self, news: News, server: str) -> None:
         """Take what the server, at the host `server`, tells of the group."""
         match news:
-            case PeerList(peers=peers, ticket=ticket):
-                self._door.shared = secret(ticket or "", self._stretched)
+            case PeerList(peers=peers, group_secret=group_secret):
+                self._door.shared = secret(group_secret or "", self._stretched)
                 known = peers
             case PeerLeft(id=identity):
                 self.gathering.contacts.forget(identity)

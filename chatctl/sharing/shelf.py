@@ -18,7 +18,7 @@ from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import Handle, Handles
 from chatctl.sharing.incoming import Incoming, Places, title
 from common import names
-from common.pieces import DIGEST, Bitfield, File, Layout, Manifest, count_pieces
+from common.pieces import DIGEST, PieceSet, FileEntry, Layout, Manifest, count_pieces
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
@@ -52,7 +52,7 @@ class Shelf:
         self._taken = taken
         return placed
 
-    def find(self, owner: str, files: Sequence[File]) -> list[Path] | None:
+    def find(self, owner: str, files: Sequence[FileEntry]) -> list[Path] | None:
         """Return where files of `owner` are, None if one is not whole.
 
         Those that have all their pieces are given their names. Raises DiskError, Stopped.
@@ -71,7 +71,7 @@ class Shelf:
         fcntl.flock(self._lock.fileno(), fcntl.LOCK_UN)
 
     def _place(
-        self, file: File, digests: memoryview, candidates: Iterator[str], taken: set[str]
+        self, file: FileEntry, digests: memoryview, candidates: Iterator[str], taken: set[str]
     ) -> Incoming:
         for name in candidates:
             key = names.key(name)  # some disks know no more of a name
@@ -105,7 +105,7 @@ class Shelf:
             return False
         return True
 
-    def _find(self, name: str, file: File, taken: set[str]) -> Path | None:
+    def _find(self, name: str, file: FileEntry, taken: set[str]) -> Path | None:
         for candidate in filenames.variants(name):
             key, places = names.key(candidate), Places.of(self._directory, candidate)
             with disk.explained(places.final):
@@ -121,7 +121,7 @@ class Shelf:
                     return None
         raise AssertionError("names never end")
 
-    def _is_whole(self, path: Path, file: File) -> bool:
+    def _is_whole(self, path: Path, file: FileEntry) -> bool:
         if not _is_file(path) or path.lstat().st_size != file.size:
             return False
         try:
@@ -158,13 +158,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _has_all_pieces(places: Places, file: File) -> bool:
+def _has_all_pieces(places: Places, file: FileEntry) -> bool:
     """Return whether the bitmap says that nothing of `file` is missing."""
     line = title(file)
     if not _begins(places.bitmap, line) or not _is_file(places.part):
         return False
     octets = places.bitmap.read_bytes()[len(line) :]
-    full = Bitfield.full(count_pieces(file.size))
+    full = PieceSet.full(count_pieces(file.size))
     return places.part.stat().st_size == file.size and octets == full.encode()
 
 

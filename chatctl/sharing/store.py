@@ -22,7 +22,7 @@ from chatctl.sharing.own import OwnFile
 from chatctl.sharing.reading import ChangedFileError, Readable, read_piece
 from chatctl.sharing.shelf import Shelf
 from common import pieces
-from common.pieces import BadManifestError, Bitfield, File, Manifest
+from common.pieces import InvalidManifestError, PieceSet, FileEntry, Manifest
 
 __all__ = ["Arrived", "ChangedFileError", "Failed", "Location", "News", "Spoilt", "Store"]
 
@@ -113,23 +113,23 @@ class Store:
         files = [OwnFile(source, self._handles) for source in collection.sources]
         self._holdings[manifest.owner] = Holding.full(manifest, files)
 
-    async def find(self, owner: str, files: Sequence[File]) -> list[Path] | None:
+    async def find(self, owner: str, files: Sequence[FileEntry]) -> list[Path] | None:
         """Return where files of `owner` are that an earlier run has fetched, None if one is not.
 
         Those that have all their pieces are given their names. Raises DiskError, DiskFullError.
         """
         return await self._opening.submit(partial(self._shelf.find, owner, files))
 
-    async def add(self, manifest: Manifest) -> Bitfield:
+    async def add(self, manifest: Manifest) -> PieceSet:
         """Make room for the files of a peer; return the pieces that are there, as `held` does.
 
         What an earlier run left is hashed first. Files that are whole are told of (`Arrived`).
-        Raises BadManifestError when they have more than `max_size` bytes, or this peer had others
+        Raises InvalidManifestError when they have more than `max_size` bytes, or this peer had others
         before, and DiskError, DiskFullError. May be cancelled, and called again for the same.
         """
         return await asyncio.shield(self._add(manifest))
 
-    def held(self, owner: str) -> Bitfield:
+    def held(self, owner: str) -> PieceSet:
         """Return the pieces of `owner` that were verified and can be read, now and later on.
 
         Raises KeyError when the files of `owner` are not known. It is not to be changed.
@@ -173,12 +173,14 @@ class Store:
         span = holding.layout.span(index)
         return holding.files[span.file].locate(span.offset, span.length)
 
-    async def _add(self, manifest: Manifest) -> Bitfield:
+    async def _add(self, manifest: Manifest) -> PieceSet:
         owner = manifest.owner
         async with self._placing:
             if known := self._holdings.get(owner):
                 if known.manifest != manifest:
-                    raise BadManifestError(f"{owner} had other files when it was first heard of")
+                    raise InvalidManifestError(
+                        f"{owner} had other files when it was first heard of"
+                    )
                 return known.held
             pieces.check(manifest, self._max_size)
             holding = await self._opening.submit(partial(self._place, manifest))

@@ -23,9 +23,9 @@ from common import pieces
 from common.catalogue import Catalogue
 from common.messages import introduction, swarm
 from common.messages.base import Error, Message
-from common.messages.introduction import Decline, Describe, Description
-from common.messages.swarm import Knows, Piece
-from common.pieces import PIECE, Bitfield, Layout
+from common.messages.introduction import RejectFiles, GetManifest, ManifestHeader
+from common.messages.swarm import HasManifest, Piece
+from common.pieces import PIECE, PieceSet, Layout
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
@@ -79,7 +79,7 @@ class Swap:
         self._id = manifest.owner
         self._tell = tell
         self._limits: dict[type[Message], int] = {
-            Description: pieces.max_encoded(max_size),
+            ManifestHeader: pieces.max_encoded(max_size),
             Piece: PIECE,
         }
         self._barred: set[str] = set()
@@ -191,17 +191,17 @@ class Swap:
                         self.planner.receive(partner.id, message, now)
                     elif self.planner.arrived(partner.id, message.owner, message.index, now):
                         self._landing.take(partner, message, raw)
-                case Describe(owner):
+                case GetManifest(owner):
                     self._describing.answer(partner, owner)
-                case Description(owner):
+                case ManifestHeader(owner):
                     self._describing.take(partner, owner, raw)
                 case Error(detail=detail):
                     partner.link.lose_with(f"says: {detail}")
-                case Decline(why=why):
+                case RejectFiles(why=why):
                     partner.has_our_manifest = True
                     self._tell(events.Declined(partner.id, why))
                 case _ if type(message) in _SWARM:
-                    if isinstance(message, Knows) and message.owner == self._id:
+                    if isinstance(message, HasManifest) and message.owner == self._id:
                         partner.has_our_manifest = True
                     self.planner.receive(partner.id, message, now)
                 case _:
@@ -233,7 +233,7 @@ class Swap:
             self.planner.lost(owner, index, now)
         self._plan_soon()
 
-    def _know(self, owner: str, layout: Layout, held: Bitfield) -> None:
+    def _know(self, owner: str, layout: Layout, held: PieceSet) -> None:
         digest = self.owners.digest_of(owner)
         self.planner.know(owner, digest, layout, held, time.monotonic())
         self._plan_soon()

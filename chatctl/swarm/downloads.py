@@ -8,9 +8,9 @@ from chatctl.swarm.ledger import ARRIVED, ASKED, BIT, LACKING, Ledger, Owner, se
 from chatctl.swarm.neighbour import MAX_OPEN, Neighbour
 from chatctl.swarm.orders import SwarmFault
 from chatctl.swarm.takeover import find_move
-from common.messages.swarm import Cancel, Get, New
+from common.messages.swarm import Cancel, RequestPiece, RequestAny
 
-_NEW: Final = New()
+_NEW: Final = RequestAny()
 _PACE_WEIGHT: Final = 0.25
 _REVIEW: Final = 0.25
 _PATIENCE: Final = 5.0
@@ -198,7 +198,7 @@ class Downloads:
             piece = move.piece
             self._cancel(move.slower, piece)
         asked.pieces[piece] = now
-        neighbour.say(Get(*self._ledger.name(piece)))
+        neighbour.say(RequestPiece(*self._ledger.name(piece)))
         return True
 
     def _may_ask_new(self, neighbour: Neighbour) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 from chatctl.swarm.ledger import Ledger, Owner
 from chatctl.swarm.neighbour import Neighbour
 from chatctl.swarm.uploads import Uploads
-from common.messages.swarm import MAX_BITS, MAX_NAMED, Have, Holding
+from common.messages.swarm import MAX_BITFIELD, MAX_HAVE, Have, Bitfield
 
 _LEAST: Final = 0.03
 _PER_PEER: Final = 0.01
@@ -34,10 +34,10 @@ class Gossip:
         """Tell all that is held of an owner, whose manifest the neighbour knows."""
         start = owner.base // 8
         bits = self._ledger.held[start : start + (owner.count + 7) // 8]
-        for first in range(0, len(bits), MAX_BITS):
-            part = bytes(bits[first : first + MAX_BITS])
+        for first in range(0, len(bits), MAX_BITFIELD):
+            part = bytes(bits[first : first + MAX_BITFIELD])
             if any(part):
-                neighbour.say(Holding(owner.id, 8 * first, part))
+                neighbour.say(Bitfield(owner.id, 8 * first, part))
 
     def gained(self, now: float) -> None:
         """Take note that a piece more is held."""
@@ -69,7 +69,7 @@ class Gossip:
                 continue
             named.setdefault(owner.id, []).append(piece - owner.base)
             count += 1
-            if count == MAX_NAMED:
+            if count == MAX_HAVE:
                 neighbour.say(Have(named))
                 named, count = {}, 0
         if named:

@@ -14,15 +14,15 @@ from chatctl.swarm.uploads import Uploads
 from common.messages.base import Message
 from common.messages.swarm import (
     Cancel,
-    Get,
+    RequestPiece,
     Have,
-    Holding,
-    Knows,
-    Lost,
-    New,
-    NoPiece,
+    Bitfield,
+    HasManifest,
+    DontHave,
+    RequestAny,
+    Reject,
     Piece,
-    State,
+    Status,
 )
 
 _MAX_OWNERS: Final = 1_000
@@ -44,20 +44,20 @@ class Hearing:
     def take(self, neighbour: Neighbour, message: Message, now: float) -> None:
         """Take a message; the most frequent come first."""
         match message:
-            case State():
+            case Status():
                 self._take_state(neighbour, message, now)
-            case Get() | Piece() | Cancel() | Lost():
+            case RequestPiece() | Piece() | Cancel() | DontHave():
                 self._take_named(neighbour, message)
-            case New():
+            case RequestAny():
                 self._uploads.want_new(neighbour)
             case Have(pieces):
                 for owner, indexes in pieces.items():
                     self._take_have(neighbour, owner, indexes)
-            case NoPiece():
+            case Reject():
                 self._take_none(neighbour, message, now)
-            case Holding(owner, first, bits):
+            case Bitfield(owner, first, bits):
                 self._take_have(neighbour, owner, set_bits(bits, first))
-            case Knows(owner, digest):
+            case HasManifest(owner, digest):
                 self._take_knows(neighbour, owner, digest)
             case _:
                 raise TypeError(f"{type(message).__name__} is not for the planner")
@@ -88,24 +88,26 @@ class Hearing:
         for index in indexes:
             self._downloads.offer(neighbour, self._number(neighbour, owner, index))
 
-    def _take_state(self, neighbour: Neighbour, state: State, now: float) -> None:
+    def _take_state(self, neighbour: Neighbour, state: Status, now: float) -> None:
         self._uploads.acknowledge(neighbour, state.got, now)
-        neighbour.backlog = state.backlog
+        neighbour.backlog = state.upload_backlog
         neighbour.is_complete = state.complete
-        if neighbour.has_fresh != state.fresh:
-            neighbour.has_fresh = state.fresh
+        if neighbour.has_fresh != state.unsent_own:
+            neighbour.has_fresh = state.unsent_own
             self._downloads.look_at(neighbour)
 
-    def _take_named(self, neighbour: Neighbour, message: Get | Piece | Cancel | Lost) -> None:
+    def _take_named(
+        self, neighbour: Neighbour, message: RequestPiece | Piece | Cancel | DontHave
+    ) -> None:
         piece = self._number(neighbour, message.owner, message.index)
         match message:
-            case Get():
+            case RequestPiece():
                 self._uploads.want(neighbour, piece)
             case Piece():
                 self._take_header(neighbour, piece, message)
             case Cancel():
                 self._uploads.cancel(neighbour, piece)
-            case Lost(owner, index):
+            case DontHave(owner, index):
                 self._downloads.retract(neighbour, piece)
                 if self._ledger.state[piece] == HELD and not self._ledger.owners[owner].is_own:
                     neighbour.say(Have({owner: [index]}))
@@ -119,7 +121,7 @@ class Hearing:
             )
         self._downloads.announced(neighbour, piece)
 
-    def _take_none(self, neighbour: Neighbour, message: NoPiece, now: float) -> None:
+    def _take_none(self, neighbour: Neighbour, message: Reject, now: float) -> None:
         if message.owner is UNSET or message.index is UNSET:
             self._downloads.denied_new(neighbour, now)
         else:

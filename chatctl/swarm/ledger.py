@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from chatctl.swarm.orders import SwarmFault
-from common.pieces import Bitfield, Layout
+from common.pieces import PieceSet, Layout
 
 LACKING: Final = 0
 """Not here, and asked of nobody."""
@@ -18,7 +18,7 @@ HELD: Final = 3
 """Here, verified, and readable."""
 
 BIT: Final = (0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01)
-"""The bit of each of the 8 pieces of a byte, as in `common.pieces.Bitfield`."""
+"""The bit of each of the 8 pieces of a byte, as in `common.pieces.PieceSet`."""
 
 _PLACES: Final = tuple(
     tuple(place for place in range(8) if byte & BIT[place]) for byte in range(256)
@@ -81,7 +81,7 @@ class Ledger:
         return not self._not_held
 
     def add(
-        self, name: str, digest: str, layout: Layout, held: Bitfield, *, is_own: bool = False
+        self, name: str, digest: str, layout: Layout, held: PieceSet, *, is_own: bool = False
     ) -> Owner:
         """Give numbers to the pieces of one owner more, of which `held` are HELD."""
         owner = Owner(name, digest, layout, len(self.state), is_own=is_own)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from chatctl.swarm.ledger import BIT
 from chatctl.swarm.window import Window
 from common.messages.base import Message
-from common.messages.swarm import State
+from common.messages.swarm import Status
 
 MAX_OPEN: Final = 64
 """Requests that may be unanswered on a link, each way; those that were cancelled count, too."""
@@ -129,7 +129,7 @@ class Neighbour:
         self._speakers = speakers
         self.told = 0
         """How much of `Ledger.gained` it was told."""
-        self.told_state: State | None = None
+        self.told_state: Status | None = None
         """What it was told last of this side."""
 
     def say(self, message: Message) -> None:

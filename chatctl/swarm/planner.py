@@ -20,8 +20,8 @@ from chatctl.swarm.orders import Drop, Order
 from chatctl.swarm.post import Post
 from chatctl.swarm.uploads import Uploads
 from common.messages.base import Message
-from common.messages.swarm import Knows, Lost
-from common.pieces import Bitfield, Layout
+from common.messages.swarm import HasManifest, DontHave
+from common.pieces import PieceSet, Layout
 
 
 class Progress(NamedTuple):
@@ -44,7 +44,7 @@ class Planner:
 
     def __init__(self, own: str, digest: str, layout: Layout, *, random: Random) -> None:
         self._ledger = Ledger()
-        self._own = self._ledger.add(own, digest, layout, Bitfield.full(len(layout)), is_own=True)
+        self._own = self._ledger.add(own, digest, layout, PieceSet.full(len(layout)), is_own=True)
         self._neighbours: dict[str, Neighbour] = {}
         self._downloads = Downloads(self._ledger, self._neighbours, random)
         self._uploads = Uploads(self._ledger, self._own, self._neighbours)
@@ -56,7 +56,7 @@ class Planner:
 
     # What the shell tells
 
-    def know(self, owner: str, digest: str, layout: Layout, held: Bitfield, now: float) -> None:
+    def know(self, owner: str, digest: str, layout: Layout, held: PieceSet, now: float) -> None:
         """Count the files of `owner` in: its manifest is known, and the pieces `held` are here.
 
         To be called once for each other owner, whether it is linked, comes later, or is gone; only
@@ -67,7 +67,7 @@ class Planner:
         entry = self._ledger.add(owner, digest, layout, held)
         for neighbour in self._neighbours.values():
             neighbour.holds += bytes(len(self._ledger.held) - len(neighbour.holds))
-            neighbour.say(Knows(owner, digest))
+            neighbour.say(HasManifest(owner, digest))
             self._hearing.agree(neighbour, owner)
         if entry.held:
             self._gossip.gained(now)
@@ -86,7 +86,7 @@ class Planner:
         self._neighbours[peer] = neighbour
         self._gossip.join(neighbour)
         for owner in self._ledger.owners.values():
-            neighbour.say(Knows(owner.id, owner.digest))
+            neighbour.say(HasManifest(owner.id, owner.digest))
         self._progressed_at = now
 
     def leave(self, peer: str, now: float) -> None:
@@ -141,7 +141,7 @@ class Planner:
             if state == HELD:
                 for neighbour in self._neighbours.values():
                     if owner in neighbour.agreed:
-                        neighbour.say(Lost(owner, index))
+                        neighbour.say(DontHave(owner, index))
 
     def unreadable(self, peer: str, owner: str, index: int, now: float) -> None:
         """Note that a piece ordered for `peer` was not sent, because it could not be read.

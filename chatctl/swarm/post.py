@@ -7,7 +7,7 @@ from chatctl.swarm.ledger import Ledger
 from chatctl.swarm.neighbour import Neighbour
 from chatctl.swarm.orders import Send
 from chatctl.swarm.uploads import Uploads
-from common.messages.swarm import State
+from common.messages.swarm import Status
 
 _MAX_BACKLOG: Final = 1e6
 
@@ -41,7 +41,7 @@ class Post:
         backlog = round(min(self._uploads.backlog, _MAX_BACKLOG), 3)
         for neighbour in list(self.speakers):
             self._gossip.tell(neighbour)
-            state = State(neighbour.asked.got, backlog, *now_all)
+            state = Status(neighbour.asked.got, backlog, *now_all)
             if state != neighbour.told_state:
                 neighbour.told_state = state
                 letters.append(Send(neighbour.id, state))

@@ -7,9 +7,9 @@ from chatctl.swarm.fresh import Fresh
 from chatctl.swarm.ledger import HELD, Ledger, Owner
 from chatctl.swarm.neighbour import MAX_OPEN, Neighbour, Sent
 from chatctl.swarm.orders import SwarmFault
-from common.messages.swarm import NoPiece, Piece
+from common.messages.swarm import Reject, Piece
 
-_NO_NEW: Final = NoPiece()
+_NO_NEW: Final = Reject()
 _PACE_WEIGHT: Final = 0.125
 
 
@@ -207,7 +207,7 @@ class Uploads:
             raise SwarmFault(f"it has more than {MAX_OPEN} requests open")
 
     def _deny(self, neighbour: Neighbour, piece: int) -> None:
-        neighbour.say(NoPiece(*self._ledger.name(piece)))
+        neighbour.say(Reject(*self._ledger.name(piece)))
 
 
 def _may_get_new(neighbour: Neighbour) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from common.pieces import Bitfield
+from common.pieces import PieceSet
 from tests.e2e.actors import acting, opened
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import Begin, Sharer, make
@@ -40,7 +40,7 @@ def write_the_rest(directory: Path, content: bytes) -> None:
     part.write_bytes(content)
     bitmap = part.with_name(f"{part.name}.map")
     title = bitmap.read_bytes().partition(b"\n")[0]
-    bitmap.write_bytes(title + b"\n" + Bitfield.full(30).encode())
+    bitmap.write_bytes(title + b"\n" + PieceSet.full(30).encode())
 
 
 async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_misses_nobody(

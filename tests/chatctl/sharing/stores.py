@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from chatctl.sharing.store import News, Store
-from common.pieces import PIECE, File, Layout, Manifest
+from common.pieces import PIECE, FileEntry, Layout, Manifest
 
 MB: Final = 2**20
 
@@ -29,7 +29,7 @@ class Peer:
         self.manifest = Manifest(
             owner,
             tuple(
-                File(name, len(content), hashlib.sha256(content).hexdigest())
+                FileEntry(name, len(content), hashlib.sha256(content).hexdigest())
                 for name, content in files
             ),
             b"".join(hashlib.sha256(piece).digest() for piece in cut),

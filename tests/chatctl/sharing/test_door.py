@@ -14,7 +14,7 @@ from chatctl.sharing.link import Link
 from chatctl.sharing.swap import CATALOGUE
 from chatctl.sharing.wire import Frame
 from common.addresses import Address
-from common.messages.introduction import Alive
+from common.messages.introduction import KeepAlive
 from tests.chatctl.sharing.links import PATIENCE
 
 SECRET: Final = secret("the ticket", b"")
@@ -81,8 +81,8 @@ async def test_two_of_a_group_meet_and_know_who_dialled(build: Callable[..., Hou
     assert (card.id, card.port, dialled) == ("b", bob.address.port, True)
     link, card, dialled = await bob.inside.get()
     assert (card.id, card.port, dialled) == ("a", ann.address.port, False)
-    link.send(Alive())
-    assert await ann.heard.get() == Frame(Alive(), None)
+    link.send(KeepAlive())
+    assert await ann.heard.get() == Frame(KeepAlive(), None)
 
 
 async def test_what_is_said_right_behind_the_introduction_is_not_lost(
@@ -90,9 +90,9 @@ async def test_what_is_said_right_behind_the_introduction_is_not_lost(
 ) -> None:
     ann, bob = build("a"), build("b")
     await ann.door.dial(bob.address)
-    ann.links[0].send(Alive())
+    ann.links[0].send(KeepAlive())
     async with asyncio.timeout(PATIENCE):
-        assert await bob.heard.get() == Frame(Alive(), None)
+        assert await bob.heard.get() == Frame(KeepAlive(), None)
 
 
 @pytest.mark.parametrize(

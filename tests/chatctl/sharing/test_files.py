@@ -4,13 +4,13 @@ import hashlib
 from pathlib import Path
 
 from chatctl.sharing.files import FileProgress, Files
-from common.pieces import PIECE, Bitfield, File, Manifest
+from common.pieces import PIECE, PieceSet, FileEntry, Manifest
 
 NOTHING = hashlib.sha256().hexdigest()
 
 
 def manifest(owner: str, *sizes: int) -> Manifest:
-    files = tuple(File(f"{number}.bin", size, NOTHING) for number, size in enumerate(sizes))
+    files = tuple(FileEntry(f"{number}.bin", size, NOTHING) for number, size in enumerate(sizes))
     return Manifest(owner, files, b"")
 
 
@@ -31,7 +31,7 @@ def test_pieces_count_for_the_file_they_are_of_and_once_each() -> None:
 def test_what_an_earlier_run_left_is_counted() -> None:
     files = Files()
     files.add(manifest("1", 3 * PIECE))
-    files.find("1", Bitfield.full(3))
+    files.find("1", PieceSet.full(3))
     assert [file.held for file in files] == [3]
 
 

@@ -16,10 +16,10 @@ from chatctl.sharing.swap import Swap
 from common.addresses import Address
 from common.messages.base import Error, Message
 from common.messages.introduction import (
-    Acquaintance,
-    Acquaintances,
-    Alive,
-    Farewell,
+    PeerAddress,
+    PeerExchange,
+    KeepAlive,
+    Goodbye,
 )
 from tests.chatctl.sharing.links import End, pair
 
@@ -74,9 +74,9 @@ def hears(kind: type[Message]) -> Callable[[End], bool]:
 async def test_who_comes_is_told_of_those_who_are_there(group: Group) -> None:
     group.admit("1")
     two = group.admit("2")
-    await two.until(hears(Acquaintances))
-    told = next(message for message in said(two) if isinstance(message, Acquaintances))
-    assert told.peers == [Acquaintance("1", "127.0.0.1", 4001)]
+    await two.until(hears(PeerExchange))
+    told = next(message for message in said(two) if isinstance(message, PeerExchange))
+    assert told.peers == [PeerAddress("1", "127.0.0.1", 4001)]
     assert group.gathering.met == {"1", "2"}
 
 
@@ -128,24 +128,24 @@ async def test_who_was_dropped_does_not_come_in_again_but_a_new_run_does(group: 
 async def test_what_is_the_tellers_own_machine_is_the_teller_to_others(
     group: Group, told: str, teller: str, dialled: str
 ) -> None:
-    group.gathering.hear_of(teller, [Acquaintance("9", told, 4000)])
+    group.gathering.hear_of(teller, [PeerAddress("9", told, 4000)])
     (contact,) = group.gathering.contacts.take_due(time.monotonic(), ())
     assert contact.address == Address(dialled, 4000)
 
 
 async def test_an_id_that_is_none_is_not_dialled(group: Group) -> None:
-    group.gathering.hear_of("192.0.2.1", [Acquaintance("../9", "192.0.2.1", 4000)])
+    group.gathering.hear_of("192.0.2.1", [PeerAddress("../9", "192.0.2.1", 4000)])
     assert group.gathering.contacts.take_due(time.monotonic() + 9, ()) == []
 
 
 async def test_who_leaves_is_answered_with_our_own_rates_and_not_dialled_again(
     group: Group,
 ) -> None:
-    group.gathering.hear_of("127.0.0.1", [Acquaintance("9", "127.0.0.1", 1)])
+    group.gathering.hear_of("127.0.0.1", [PeerAddress("9", "127.0.0.1", 1)])
     nine = group.admit("9")
-    nine.link.send(Farewell(3.0, 4.0))
-    await nine.until(hears(Farewell))
-    assert group.gathering.farewells["9"] == Farewell(3.0, 4.0)
+    nine.link.send(Goodbye(3.0, 4.0))
+    await nine.until(hears(Goodbye))
+    assert group.gathering.farewells["9"] == Goodbye(3.0, 4.0)
     assert group.gathering.contacts.take_due(time.monotonic() + 9, ()) == []
 
 
@@ -153,7 +153,7 @@ async def test_it_is_said_that_we_are_still_here(group: Group) -> None:
     one = group.admit("1")
     await one.until(lambda end: bool(end.heard))
     group.gathering.look_after(time.monotonic() + SILENCE / 2)
-    await one.until(hears(Alive))
+    await one.until(hears(KeepAlive))
 
 
 async def test_who_says_nothing_for_long_is_let_go(group: Group) -> None:
@@ -169,7 +169,7 @@ async def test_who_takes_nothing_for_long_is_let_go(group: Group) -> None:
     one = group.admit("1")
     one.link.pause()
     partner = group.swap.partners["1"]
-    partner.link.send(Alive(), bytes(20 * 2**20))
+    partner.link.send(KeepAlive(), bytes(20 * 2**20))
     await one.until(lambda _end: bool(partner.link.stuck_for(time.monotonic() + 9)))
     partner.link.heard_at = time.monotonic() + 20
     group.gathering.look_after(time.monotonic() + 11)

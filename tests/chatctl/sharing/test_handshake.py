@@ -16,7 +16,7 @@ from chatctl.sharing.handshake import (
     stretch,
 )
 from common.messages.base import Error, Message
-from common.messages.introduction import Admission, Alive, Challenge, Knock
+from common.messages.introduction import PeerAuth, KeepAlive, Challenge, PeerHello
 
 ANN: Final = Card("ann", "a" * 32, 4001, "digest of ann's files")
 BOB: Final = Card("bob", "b" * 32, 4002, "digest of bob's files")
@@ -52,12 +52,12 @@ def test_it_takes_three_messages_and_who_listens_says_nothing_first() -> None:
     ann, bob = dialing(), listening()
     assert bob.begin() is None
     knock = ann.begin()
-    assert isinstance(knock, Knock)
+    assert isinstance(knock, PeerHello)
     challenge = bob.take(knock)
     assert isinstance(challenge, Challenge)
     assert bob.peer is None
     admission = ann.take(challenge)
-    assert isinstance(admission, Admission)
+    assert isinstance(admission, PeerAuth)
     assert bob.take(admission) is None
 
 
@@ -91,17 +91,17 @@ def test_the_same_key_is_another_secret_in_another_group() -> None:
     assert stretch("key", "run") != stretch("key", "another")
 
 
-def forged(admission: Admission) -> Admission:
-    return Admission("0" * 64)
+def forged(admission: PeerAuth) -> PeerAuth:
+    return PeerAuth("0" * 64)
 
 
-def unchanged(admission: Admission) -> Admission:
+def unchanged(admission: PeerAuth) -> PeerAuth:
     return admission
 
 
 @pytest.mark.parametrize("forge", [forged, unchanged])
 def test_who_listens_lets_in_only_who_proves_itself_to_this_very_challenge(
-    forge: Callable[[Admission], Admission],
+    forge: Callable[[PeerAuth], PeerAuth],
 ) -> None:
     ann, earlier = dialing(), listening()
     knock = ann.begin()
@@ -109,7 +109,7 @@ def test_who_listens_lets_in_only_who_proves_itself_to_this_very_challenge(
     challenge = earlier.take(knock)
     assert challenge is not None
     admission = ann.take(challenge)
-    assert isinstance(admission, Admission)
+    assert isinstance(admission, PeerAuth)
     later = Listening(BOB, "run", SECRET, "3" * 32)
     later.take(knock)
     with pytest.raises(HandshakeError, match="see --key"):
@@ -124,7 +124,7 @@ def test_the_proof_of_who_listens_does_not_serve_who_dials() -> None:
     challenge = bob.take(knock)
     assert isinstance(challenge, Challenge)
     with pytest.raises(HandshakeError):
-        bob.take(Admission(challenge.proof))
+        bob.take(PeerAuth(challenge.proof))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_another_version_is_named() -> None:
 
 KNOCK: Final = dialing().begin()
 CHALLENGE: Final = Challenge("bob", "b" * 32, 4002, "", "2" * 32, "0" * 64)
-ADMISSION: Final = Admission("0" * 64)
+ADMISSION: Final = PeerAuth("0" * 64)
 REFUSAL: Final = Error("unauthorized", "go away")
 
 
@@ -192,9 +192,9 @@ REFUSAL: Final = Error("unauthorized", "go away")
     [
         (listening, [ADMISSION], "admission is not what comes now"),
         (listening, [CHALLENGE], "challenge is not what comes now"),
-        (listening, [KNOCK, KNOCK], "knock is not what comes now"),
-        (listening, [Alive()], "alive is not what comes now"),
-        (dialing, [KNOCK], "knock is not what comes now"),
+        (listening, [KNOCK, KNOCK], "peer_hello is not what comes now"),
+        (listening, [KeepAlive()], "alive is not what comes now"),
+        (dialing, [KNOCK], "peer_hello is not what comes now"),
         (dialing, [ADMISSION], "admission is not what comes now"),
         (dialing, [REFUSAL], "it refused: go away"),
         (listening, [KNOCK, REFUSAL], "it refused: go away"),

@@ -6,7 +6,7 @@ import pytest
 
 from chatctl.sharing.owners import Owners, Question
 from common import pieces
-from common.pieces import PIECE, BadManifestError, File, Manifest
+from common.pieces import PIECE, InvalidManifestError, FileEntry, Manifest
 
 OWN = Manifest("1", (), b"")
 
@@ -14,7 +14,7 @@ OWN = Manifest("1", (), b"")
 def manifest(owner: str, size: int = 0) -> Manifest:
     digest = hashlib.sha256(bytes(size)).hexdigest()
     digests = hashlib.sha256(bytes(PIECE)).digest() * pieces.count_pieces(size)
-    return Manifest(owner, (File("a.bin", size, digest),), digests)
+    return Manifest(owner, (FileEntry("a.bin", size, digest),), digests)
 
 
 ENCODED = pieces.encode(manifest("2"))
@@ -98,7 +98,7 @@ def test_a_manifest_that_cannot_be_used_is_refused_and_not_asked_for_again(
 ) -> None:
     encoded = pieces.encode(offered)
     owners.trust("2", pieces.digest(encoded))
-    with pytest.raises(BadManifestError, match=why):
+    with pytest.raises(InvalidManifestError, match=why):
         owners.take("2", encoded)
     assert why in owners.refused["2"]
     assert not owners.is_awaited("2")

@@ -7,7 +7,7 @@ import pytest
 
 from chatctl.sharing.incoming import title
 from chatctl.sharing.record import Found, Record, recover
-from common.pieces import PIECE, Bitfield, count_pieces
+from common.pieces import PIECE, PieceSet, count_pieces
 from tests.chatctl.sharing.stores import Peer, listing, noise, running
 
 BOB = Peer("bob", ("large", noise(3 * PIECE + 1)), ("empty", b""))
@@ -28,7 +28,7 @@ async def leave(directory: Path, *peers: Peer) -> None:
             if file.size:
                 path = directory / f"{peer.manifest.owner}_{file.name}"
                 path.rename(f"{path}.part")
-                bits = Bitfield.full(count_pieces(file.size)).encode()
+                bits = PieceSet.full(count_pieces(file.size)).encode()
                 path.with_name(f"{path.name}.part.map").write_bytes(title(file) + bits)
 
 

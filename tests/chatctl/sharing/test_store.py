@@ -11,7 +11,7 @@ from chatctl.errors import UsageError
 from chatctl.sharing.incoming import FalseDigestError
 from chatctl.sharing.reading import ChangedFileError
 from chatctl.sharing.store import Arrived, Failed, Spoilt
-from common.pieces import PIECE, BadManifestError, Bitfield, File, Manifest
+from common.pieces import PIECE, InvalidManifestError, PieceSet, FileEntry, Manifest
 from tests.chatctl.sharing.stores import Peer, listing, noise, running
 
 ANN = Peer("ann", ("a.txt", noise(3 * PIECE + 7)), ("empty", b""), ("b.bin", noise(PIECE, 2)))
@@ -19,7 +19,7 @@ ANN = Peer("ann", ("a.txt", noise(3 * PIECE + 7)), ("empty", b""), ("b.bin", noi
 
 async def test_pieces_in_any_order_become_the_files(tmp_path: Path) -> None:
     async with running(tmp_path / "made" / "here") as run:
-        assert await run.store.add(ANN.manifest) == Bitfield(5)
+        assert await run.store.add(ANN.manifest) == PieceSet(5)
         assert await run.told.get() == Arrived("ann", 1, tmp_path / "made" / "here" / "ann_empty")
         assert await run.give(ANN, [4, 2, 0, 3, 1]) == [True] * 5
         told = [await run.told.get(), await run.told.get()]
@@ -146,7 +146,7 @@ async def test_what_somebody_did_to_an_unfinished_file_is_found_and_fetched_agai
 
 async def test_a_file_whose_digest_is_a_lie_is_never_finished(tmp_path: Path) -> None:
     digests = hashlib.sha256(b"truth").digest()
-    manifest = Manifest("eve", (File("a", 5, "0" * 64),), digests)
+    manifest = Manifest("eve", (FileEntry("a", 5, "0" * 64),), digests)
     async with running(tmp_path) as run:
         await run.store.add(manifest)
         assert await run.store.write("eve", 0, b"truth")
@@ -158,9 +158,11 @@ async def test_a_file_whose_digest_is_a_lie_is_never_finished(tmp_path: Path) ->
 
 
 async def test_a_size_bomb_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    bomb = Manifest("eve", (File("a", 10**9, "0" * 64), File("b", 2, "0" * 64)), b"")
+    bomb = Manifest("eve", (FileEntry("a", 10**9, "0" * 64), FileEntry("b", 2, "0" * 64)), b"")
     async with running(tmp_path, max_size=10**9 + 1) as run:
-        with pytest.raises(BadManifestError, match="1000000002 bytes, more than the 1000000001"):
+        with pytest.raises(
+            InvalidManifestError, match="1000000002 bytes, more than the 1000000001"
+        ):
             await run.store.add(bomb)
         with pytest.raises(KeyError):
             run.store.held("eve")
@@ -170,9 +172,9 @@ async def test_a_size_bomb_is_refused_before_anything_is_made(tmp_path: Path) ->
 async def test_files_take_no_room_before_their_pieces_come(tmp_path: Path) -> None:
     size = 2**33
     pieces = -(-size // PIECE)
-    huge = Manifest("1", (File("a", size, "0" * 64),), bytes(32 * pieces))
+    huge = Manifest("1", (FileEntry("a", size, "0" * 64),), bytes(32 * pieces))
     async with running(tmp_path) as run:
-        assert await run.store.add(huge) == Bitfield(pieces)
+        assert await run.store.add(huge) == PieceSet(pieces)
     part = (tmp_path / "1_a.part").stat()
     assert part.st_size == size
     assert part.st_blocks * 512 < 10**6
@@ -184,7 +186,7 @@ async def test_the_same_manifest_may_come_from_several_peers_at_once(tmp_path: P
         add = run.store.add
         one, other = await asyncio.gather(add(peer.manifest), add(peer.manifest))
         assert one is other
-        with pytest.raises(BadManifestError, match="1 had other files when it was first heard"):
+        with pytest.raises(InvalidManifestError, match="1 had other files when it was first heard"):
             await add(Peer("1", ("a", b"other")).manifest)
     assert set(listing(tmp_path)) == {"1_a.part", "1_a.part.map"}
 

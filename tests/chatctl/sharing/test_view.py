@@ -10,14 +10,14 @@ import pytest
 from chatctl.sharing import events
 from chatctl.sharing.files import Files
 from chatctl.sharing.view import MOST_BARS, Bars, chosen
-from common.pieces import PIECE, File, Manifest
+from common.pieces import PIECE, FileEntry, Manifest
 
 NOTHING = hashlib.sha256().hexdigest()
 
 
 def of(owner: str, *names: str) -> Files:
     files = Files()
-    files.add(Manifest(owner, tuple(File(name, 2 * PIECE, NOTHING) for name in names), b""))
+    files.add(Manifest(owner, tuple(FileEntry(name, 2 * PIECE, NOTHING) for name in names), b""))
     return files
 
 

@@ -16,7 +16,7 @@ from chatctl.swarm.orders import Drop, Send
 from chatctl.swarm.planner import Planner
 from common.messages.base import Message
 from common.messages.swarm import Piece
-from common.pieces import PIECE, Bitfield, Layout
+from common.pieces import PIECE, PieceSet, Layout
 
 LATENCY: Final = 0.005
 """How long (s) anything takes to arrive, besides its turn on the uplink."""
@@ -83,7 +83,7 @@ class Simulation:
         for peer, member in zip(everyone, members, strict=True):
             for other in everyone:
                 if other is not peer:
-                    nothing = Bitfield(len(other.layout))
+                    nothing = PieceSet(len(other.layout))
                     peer.planner.know(other.name, _digest(other.name), other.layout, nothing, 0.0)
             self.at(member.comes, partial(self._join, peer))
 

@@ -9,17 +9,17 @@ from chatctl.swarm.planner import Planner
 from common.messages.base import Message
 from common.messages.swarm import (
     Cancel,
-    Get,
+    RequestPiece,
     Have,
-    Holding,
-    Knows,
-    Lost,
-    New,
-    NoPiece,
+    Bitfield,
+    HasManifest,
+    DontHave,
+    RequestAny,
+    Reject,
     Piece,
-    State,
+    Status,
 )
-from common.pieces import PIECE, Bitfield, Layout
+from common.pieces import PIECE, PieceSet, Layout
 
 DIGEST = {name: f"{name:0>64}" for name in "1234"}
 LAYOUT = Layout([4 * PIECE])
@@ -32,7 +32,7 @@ class Desk:
         self.now = 0.0
         self.planner = Planner("1", DIGEST["1"], LAYOUT, random=Random(1))
         for other in others:
-            here = Bitfield(len(LAYOUT))
+            here = PieceSet(len(LAYOUT))
             for index in range(held):
                 here.add(index)
             self.planner.know(other, DIGEST[other], LAYOUT, here, 0.0)
@@ -45,7 +45,7 @@ class Desk:
 
     def agree(self, peer: str, *owners: str, fresh: bool = False) -> None:
         """Have a peer know our files, and those of others, and say how it fares."""
-        self.tell(peer, *(Knows(owner, DIGEST[owner]) for owner in ("1", *owners)))
+        self.tell(peer, *(HasManifest(owner, DIGEST[owner]) for owner in ("1", *owners)))
         self.tell(peer, state(fresh=fresh))
 
     def take(self) -> dict[str, list[Message]]:
@@ -69,8 +69,8 @@ class Desk:
         return said
 
 
-def state(got: int = 0, *, fresh: bool = False, complete: bool = False) -> State:
-    return State(got, 0.0, fresh, complete)
+def state(got: int = 0, *, fresh: bool = False, complete: bool = False) -> Status:
+    return Status(got, 0.0, fresh, complete)
 
 
 def of(kind: type[Message], messages: list[Message]) -> list[Message]:
@@ -79,7 +79,7 @@ def of(kind: type[Message], messages: list[Message]) -> list[Message]:
 
 def test_a_manifest_that_only_the_other_side_knows_is_to_be_learnt() -> None:
     desk = Desk("2")
-    desk.tell("2", Knows("3", DIGEST["3"]))
+    desk.tell("2", HasManifest("3", DIGEST["3"]))
     assert desk.planner.take_orders(0.0) == [Learn("2", "3", DIGEST["3"])]
 
 
@@ -87,43 +87,43 @@ def test_while_an_owner_has_fresh_pieces_it_chooses_which_to_send() -> None:
     desk = Desk("2")
     desk.agree("2", "2", fresh=True)
     asked = desk.take()["2"]
-    assert of(New, asked) == [New()] * 4
-    assert of(Get, asked) == []
+    assert of(RequestAny, asked) == [RequestAny()] * 4
+    assert of(RequestPiece, asked) == []
 
 
 def test_an_owner_without_fresh_pieces_is_asked_for_each_once() -> None:
     desk = Desk("2")
     desk.agree("2", "2")
-    gets = of(Get, desk.take()["2"])
-    assert sorted(get.index for get in gets if isinstance(get, Get)) == [0, 1, 2, 3]
+    gets = of(RequestPiece, desk.take()["2"])
+    assert sorted(get.index for get in gets if isinstance(get, RequestPiece)) == [0, 1, 2, 3]
 
 
 def test_an_owner_is_told_what_is_held_of_its_pieces_before_it_is_asked_for_new_ones() -> None:
     desk = Desk("2", held=2)
     desk.agree("2", "2", fresh=True)
     said = desk.take()["2"]
-    (holding,) = of(Holding, said)
-    assert holding == Holding("2", 0, b"\xc0")
-    assert said.index(holding) < said.index(New())
-    assert of(New, said) == [New()] * 2
+    (holding,) = of(Bitfield, said)
+    assert holding == Bitfield("2", 0, b"\xc0")
+    assert said.index(holding) < said.index(RequestAny())
+    assert of(RequestAny, said) == [RequestAny()] * 2
 
 
 def test_what_others_hold_from_before_is_not_fresh() -> None:
     desk = Desk("2")
     desk.agree("2")
-    desk.tell("2", Holding("1", 0, b"\xe0"), New(), New())
+    desk.tell("2", Bitfield("1", 0, b"\xe0"), RequestAny(), RequestAny())
     said = desk.take()["2"]
     assert of(Piece, said) == [Piece("1", 3, PIECE)]
-    assert of(NoPiece, said) == [NoPiece()]
+    assert of(Reject, said) == [Reject()]
 
 
 def test_a_fresh_piece_goes_to_one_and_a_second_copy_only_once_the_first_has_spread() -> None:
     desk = Desk("2", "3")
     for peer in "23":
         desk.agree(peer)
-    desk.tell("2", Holding("1", 0, b"\xe0"), New())
+    desk.tell("2", Bitfield("1", 0, b"\xe0"), RequestAny())
     assert of(Piece, desk.take()["2"]) == [Piece("1", 3, PIECE)]
-    desk.tell("3", Get("1", 3))
+    desk.tell("3", RequestPiece("1", 3))
     assert of(Piece, desk.pass_time(5.0).get("3", [])) == []
     desk.tell("2", state(got=1))
     assert of(Piece, desk.pass_time(0.1).get("3", [])) == []
@@ -134,9 +134,9 @@ def test_a_fresh_piece_that_did_not_arrive_goes_to_who_asked_for_a_copy() -> Non
     desk = Desk("2", "3")
     for peer in "23":
         desk.agree(peer)
-    desk.tell("2", Holding("1", 0, b"\xe0"), New())
+    desk.tell("2", Bitfield("1", 0, b"\xe0"), RequestAny())
     desk.take()
-    desk.tell("3", Get("1", 3))
+    desk.tell("3", RequestPiece("1", 3))
     desk.planner.leave("2", 0.0)
     assert of(Piece, desk.take()["3"]) == [Piece("1", 3, PIECE)]
 
@@ -145,11 +145,11 @@ def test_a_get_for_a_copy_can_be_taken_back() -> None:
     desk = Desk("2", "3")
     for peer in "23":
         desk.agree(peer)
-    desk.tell("2", New())
+    desk.tell("2", RequestAny())
     (sent,) = of(Piece, desk.take()["2"])
     assert isinstance(sent, Piece)
-    desk.tell("3", Get("1", sent.index), Cancel("1", sent.index))
-    assert of(NoPiece, desk.take()["3"]) == [NoPiece("1", sent.index)]
+    desk.tell("3", RequestPiece("1", sent.index), Cancel("1", sent.index))
+    assert of(Reject, desk.take()["3"]) == [Reject("1", sent.index)]
     desk.tell("2", state(got=1))
     assert "3" not in desk.pass_time(5.0)
 
@@ -159,7 +159,7 @@ def test_what_is_gained_is_told_once_no_fresh_pieces_are_asked_for() -> None:
     desk.agree("2", "2")
     desk.agree("3", "2")
     desk.take()
-    desk.tell("3", *[New()] * 3)
+    desk.tell("3", *[RequestAny()] * 3)
     desk.take()
     desk.tell("2", Piece("2", 0, PIECE))
     assert desk.planner.arrived("2", "2", 0, desk.now)
@@ -181,7 +181,7 @@ def test_what_is_expected_late_from_one_is_taken_over_by_another() -> None:
     desk.tell("3", Have({"2": [0, 1, 2, 3]}))
     said = desk.take()
     assert of(Cancel, said["2"])
-    assert len(of(Get, said["3"])) == len(of(Cancel, said["2"]))
+    assert len(of(RequestPiece, said["3"])) == len(of(Cancel, said["2"]))
 
 
 def test_who_leaves_is_asked_no_more_and_others_are_instead() -> None:
@@ -190,10 +190,10 @@ def test_who_leaves_is_asked_no_more_and_others_are_instead() -> None:
     desk.agree("3", "2")
     desk.tell("3", Have({"2": [0, 1, 2, 3]}))
     before = desk.take()
-    assert of(Get, before["2"])
+    assert of(RequestPiece, before["2"])
     desk.planner.leave("2", 0.0)
-    gets = of(Get, [*before.get("3", []), *desk.take()["3"]])
-    assert sorted(get.index for get in gets if isinstance(get, Get)) == [0, 1, 2, 3]
+    gets = of(RequestPiece, [*before.get("3", []), *desk.take()["3"]])
+    assert sorted(get.index for get in gets if isinstance(get, RequestPiece)) == [0, 1, 2, 3]
 
 
 def test_a_piece_that_is_spoilt_is_told_and_asked_for_again() -> None:
@@ -203,35 +203,38 @@ def test_a_piece_that_is_spoilt_is_told_and_asked_for_again() -> None:
     desk.take()
     desk.planner.lost("2", 1, 0.0)
     said = desk.take()
-    assert Lost("2", 1) in said["3"]
-    assert Get("2", 1) in said["2"]
+    assert DontHave("2", 1) in said["3"]
+    assert RequestPiece("2", 1) in said["2"]
 
 
 def test_a_piece_that_cannot_be_read_is_denied_and_not_sent_to_others() -> None:
     desk = Desk("2", "3")
     for peer in "23":
         desk.agree(peer)
-    desk.tell("2", Holding("1", 0, b"\xf0"), Get("1", 0))
+    desk.tell("2", Bitfield("1", 0, b"\xf0"), RequestPiece("1", 0))
     assert of(Piece, desk.take()["2"]) == [Piece("1", 0, PIECE)]
     desk.planner.unreadable("2", "1", 0, 0.0)
-    desk.tell("3", Get("1", 0))
+    desk.tell("3", RequestPiece("1", 0))
     said = desk.take()
-    assert NoPiece("1", 0) in said["2"]
-    assert NoPiece("1", 0) in said["3"]
+    assert Reject("1", 0) in said["2"]
+    assert Reject("1", 0) in said["3"]
 
 
 @pytest.mark.parametrize(
     ("messages", "fault"),
     [
-        ([Get("3", 0)], "whom not both sides know"),
-        ([Knows("2", DIGEST["2"]), Get("2", 4)], "who has 4 pieces"),
-        ([Knows("2", DIGEST["2"]), Knows("2", DIGEST["2"])], "says again"),
-        ([Knows("2", DIGEST["2"]), Piece("2", 0, 1)], "should have 65536"),
-        ([Knows("1", DIGEST["1"]), Piece("1", 0, PIECE)], "not asked for"),
-        ([NoPiece()], "not asked for"),
+        ([RequestPiece("3", 0)], "whom not both sides know"),
+        ([HasManifest("2", DIGEST["2"]), RequestPiece("2", 4)], "who has 4 pieces"),
+        ([HasManifest("2", DIGEST["2"]), HasManifest("2", DIGEST["2"])], "says again"),
+        ([HasManifest("2", DIGEST["2"]), Piece("2", 0, 1)], "should have 65536"),
+        ([HasManifest("1", DIGEST["1"]), Piece("1", 0, PIECE)], "not asked for"),
+        ([Reject()], "not asked for"),
         ([state(got=1)], "acknowledges 1 pieces"),
-        ([Knows("1", DIGEST["1"]), *[New()] * 65], "more than 64 requests"),
-        ([Knows("1", DIGEST["1"]), Get("1", 0), Get("1", 0)], "again before the first answer"),
+        ([HasManifest("1", DIGEST["1"]), *[RequestAny()] * 65], "more than 64 requests"),
+        (
+            [HasManifest("1", DIGEST["1"]), RequestPiece("1", 0), RequestPiece("1", 0)],
+            "again before the first answer",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_a_fault(messages: list[Message], fault: str) -> None:
