@@ -193,9 +193,9 @@ def digest(encoded: bytes) -> str:
 def decode(encoded: bytes, max_size: int) -> Manifest:
     """Return the manifest that crossed the wire as `encoded`.
 
-    Raises InvalidManifestError when it says that its files have more than `max_size` bytes together,
-    when it is not one that `encode` makes, or contradicts itself. Allocates nothing by what it
-    says. For 10 GB it takes some ms, besides `digest` (5 MB at the speed of SHA-256).
+    Raises InvalidManifestError when it says that its files have more than `max_size` bytes
+    together, when it is not one that `encode` makes, or contradicts itself. Allocates nothing by
+    what it says. For 10 GB it takes some ms, besides `digest` (5 MB at the speed of SHA-256).
     """
     end = encoded.find(b"\n", 0, _MAX_HEADER + 1)
     if end < 0:

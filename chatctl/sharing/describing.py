@@ -10,8 +10,8 @@ from chatctl.sharing.owners import Owners
 from chatctl.sharing.partner import Partner
 from chatctl.sharing.store import Store
 from chatctl.sharing.wire import WireError
-from common.messages.introduction import RejectFiles, GetManifest, ManifestHeader
-from common.pieces import InvalidManifestError, PieceSet, Layout, Manifest
+from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
+from common.pieces import InvalidManifestError, Layout, Manifest, PieceSet
 
 Know: TypeAlias = Callable[[str, Layout, PieceSet], object]
 """Hears whose files are known from now on, how they are cut, and which pieces are here."""

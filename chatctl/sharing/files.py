@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from common.pieces import PieceSet, Layout, Manifest
+from common.pieces import Layout, Manifest, PieceSet
 
 
 class FileProgress(Struct):

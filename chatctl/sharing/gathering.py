@@ -20,10 +20,10 @@ from common.exchange import check_id
 from common.messages.base import Error, Message
 from common.messages.introduction import (
     MAX_EXCHANGED,
+    Goodbye,
+    KeepAlive,
     PeerAddress,
     PeerExchange,
-    KeepAlive,
-    Goodbye,
 )
 from common.messages.peers import PeerEntry
 

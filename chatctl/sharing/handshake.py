@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from common.exchange import check_id
 from common.messages.base import Error, Message, Reason
-from common.messages.introduction import VERSION, PeerAuth, Challenge, PeerHello
+from common.messages.introduction import VERSION, Challenge, PeerAuth, PeerHello
 
 _DIALER: Final = "dialer"
 _LISTENER: Final = "listener"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Self, TypeVar
 
 from chatctl.sharing.reading import Readable
-from common.pieces import PieceSet, Layout, Manifest
+from common.pieces import Layout, Manifest, PieceSet
 
 _File_co = TypeVar("_File_co", bound=Readable, covariant=True)
 

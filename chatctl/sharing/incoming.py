@@ -20,7 +20,7 @@ from msgspec import Struct
 from chatctl.errors import PartialError
 from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import Handle, Handles, Location
-from common.pieces import DIGEST, PIECE, PieceSet, FileEntry
+from common.pieces import DIGEST, PIECE, FileEntry, PieceSet
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW

@@ -81,8 +81,8 @@ class Owners:
     def take(self, owner: str, encoded: bytes) -> Manifest:
         """Return the manifest that came as `encoded`, and keep it.
 
-        Raises ValueError when it is not the one that was asked for, InvalidManifestError when nobody
-        can use it; the files of that owner are then refused.
+        Raises ValueError when it is not the one that was asked for, InvalidManifestError when
+        nobody can use it; the files of that owner are then refused.
         """
         self._asked.pop(owner, None)
         if pieces.digest(encoded) != self._digests[owner]:

@@ -185,13 +185,13 @@ class Run:
             is_needed=swap.completed_at is not None and (swap.is_needed or bool(swap.missed)),
             is_stranded=self._look_for_holders(now),
             changed_at=max(swap.changed_at, self._began_at),
-            moved_at=max(swap.planner.progressed_at, self._began_at),
+            moved_at=max(swap.planner.last_progress_at, self._began_at),
         )
 
     def _look_for_holders(self, now: float) -> bool:
         """Tell whether nobody linked has what is missing; looks seldom, for it takes long."""
         planner = self.swap.planner
-        if planner.is_complete or now - max(planner.progressed_at, self.swap.changed_at) < _CALM:
+        if planner.is_complete or now - max(planner.last_progress_at, self.swap.changed_at) < _CALM:
             self._is_stranded = False
         elif now - self._looked_at >= _CALM:
             self._looked_at = now

@@ -18,7 +18,7 @@ from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import Handle, Handles
 from chatctl.sharing.incoming import Incoming, Places, title
 from common import names
-from common.pieces import DIGEST, PieceSet, FileEntry, Layout, Manifest, count_pieces
+from common.pieces import DIGEST, FileEntry, Layout, Manifest, PieceSet, count_pieces
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 

@@ -22,7 +22,7 @@ from chatctl.sharing.own import OwnFile
 from chatctl.sharing.reading import ChangedFileError, Readable, read_piece
 from chatctl.sharing.shelf import Shelf
 from common import pieces
-from common.pieces import InvalidManifestError, PieceSet, FileEntry, Manifest
+from common.pieces import FileEntry, InvalidManifestError, Manifest, PieceSet
 
 __all__ = ["Arrived", "ChangedFileError", "Failed", "Location", "News", "Spoilt", "Store"]
 
@@ -124,8 +124,9 @@ class Store:
         """Make room for the files of a peer; return the pieces that are there, as `held` does.
 
         What an earlier run left is hashed first. Files that are whole are told of (`Arrived`).
-        Raises InvalidManifestError when they have more than `max_size` bytes, or this peer had others
-        before, and DiskError, DiskFullError. May be cancelled, and called again for the same.
+        Raises InvalidManifestError when they have more than `max_size` bytes, or this peer had
+        others before, and DiskError, DiskFullError. May be cancelled, and called again for the
+        same.
         """
         return await asyncio.shield(self._add(manifest))
 

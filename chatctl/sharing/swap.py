@@ -17,15 +17,15 @@ from chatctl.sharing.owners import Owners
 from chatctl.sharing.partner import Partner
 from chatctl.sharing.store import Arrived, Failed, News, Spoilt, Store
 from chatctl.sharing.wire import Frame, WireError
-from chatctl.swarm.orders import Drop, Learn, Order, Send, SwarmFault
+from chatctl.swarm.orders import Action, Drop, FetchManifest, ProtocolViolationError, Send
 from chatctl.swarm.planner import Planner
 from common import pieces
 from common.catalogue import Catalogue
 from common.messages import introduction, swarm
 from common.messages.base import Error, Message
-from common.messages.introduction import RejectFiles, GetManifest, ManifestHeader
+from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
 from common.messages.swarm import HasManifest, Piece
-from common.pieces import PIECE, PieceSet, Layout
+from common.pieces import PIECE, Layout, PieceSet
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
@@ -126,7 +126,7 @@ class Swap:
         partner.traffic = self.traffic.setdefault(partner.id, Traffic())
         self.owners.trust(partner.id, partner.card.digest)
         self.changed_at = time.monotonic()
-        self.planner.join(partner.id, self.changed_at, link.round_trip)
+        self.planner.add_peer(partner.id, self.changed_at, link.round_trip)
         self._tell(events.Met(partner.id, str(partner.listens_at)))
         self._plan_soon()
 
@@ -137,7 +137,7 @@ class Swap:
             return
         del self.partners[partner.id]
         self.changed_at = time.monotonic()
-        self.planner.leave(partner.id, self.changed_at)
+        self.planner.remove_peer(partner.id, self.changed_at)
         self.owners.leave(partner.id)
         self._plan_soon()
 
@@ -164,12 +164,12 @@ class Swap:
                 now = time.monotonic()
                 for index in indexes:
                     self.files.lose(owner, index)
-                    self.planner.lost(owner, index, now)
+                    self.planner.piece_lost(owner, index, now)
         self._plan_soon()
 
     def unreadable(self, partner: Partner, piece: Piece) -> None:
         """Note that a piece could not be read for a partner."""
-        self.planner.unreadable(partner.id, piece.owner, piece.index, time.monotonic())
+        self.planner.piece_unreadable(partner.id, piece.owner, piece.index, time.monotonic())
         self._plan_soon()
 
     def close(self) -> None:
@@ -189,7 +189,7 @@ class Swap:
                 case Piece():
                     if raw is None:
                         self.planner.receive(partner.id, message, now)
-                    elif self.planner.arrived(partner.id, message.owner, message.index, now):
+                    elif self.planner.piece_received(partner.id, message.owner, message.index, now):
                         self._landing.take(partner, message, raw)
                 case GetManifest(owner):
                     self._describing.answer(partner, owner)
@@ -206,7 +206,7 @@ class Swap:
                     self.planner.receive(partner.id, message, now)
                 case _:
                     self.converse(partner, message)
-        except SwarmFault as fault:
+        except ProtocolViolationError as fault:
             raise WireError(str(fault).removeprefix("it ")) from None
         self._plan_soon()
 
@@ -216,7 +216,7 @@ class Swap:
             return
         if partner.farewell is not None:
             self.gone.add(partner.id)
-        elif self.planner.lacks(partner.id):
+        elif self.planner.is_peer_incomplete(partner.id):
             self.missed.add(partner.id)
         self.let_go(partner)
         how = self.fates[partner.id] = "left" if partner.farewell else str(fault)
@@ -227,15 +227,15 @@ class Swap:
         if is_right:
             partner.traffic.received += piece.size
             self.files.gain(owner, index)
-            self.planner.verified(owner, index, now)
+            self.planner.piece_verified(owner, index, now)
         else:
             self.drop(partner, f"sent a piece of {owner} that {owner} never announced")
-            self.planner.lost(owner, index, now)
+            self.planner.piece_lost(owner, index, now)
         self._plan_soon()
 
     def _know(self, owner: str, layout: Layout, held: PieceSet) -> None:
         digest = self.owners.digest_of(owner)
-        self.planner.know(owner, digest, layout, held, time.monotonic())
+        self.planner.add_owner(owner, digest, layout, held, time.monotonic())
         self._plan_soon()
 
     def _plan_soon(self) -> None:
@@ -248,13 +248,13 @@ class Swap:
         if self._is_closed:
             return
         self._is_planning = False
-        for order in self.planner.take_orders(time.monotonic()):
+        for order in self.planner.take_actions(time.monotonic()):
             self._carry_out(order)
         self._describing.ask(self.partners)
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if (deadline := self.planner.deadline) is not None:
+        if (deadline := self.planner.next_deadline) is not None:
             self._alarm = self._loop.call_later(deadline - time.monotonic(), self._wake)
         self._look_for_the_end()
 
@@ -272,12 +272,12 @@ class Swap:
             self.satisfied_at = now
             self.stirred.set()
 
-    def _carry_out(self, order: Order) -> None:
+    def _carry_out(self, order: Action) -> None:
         match order:
             case Send(peer, message):
                 if (partner := self.partners.get(peer)) is not None:
                     partner.send(message)
-            case Learn(peer, owner, digest):
+            case FetchManifest(peer, owner, digest):
                 self.owners.learn(peer, owner, digest)
             case Drop(peer, why):
                 if (partner := self.partners.get(peer)) is not None:
@@ -285,7 +285,7 @@ class Swap:
 
     def _wake(self) -> None:
         self._alarm = None
-        self.planner.wake(time.monotonic())
+        self.planner.on_timer(time.monotonic())
         self._plan_soon()
 
     def _fail(self, fault: BaseException) -> None:

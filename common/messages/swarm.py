@@ -67,8 +67,9 @@ class Status(
     """How the sender fares, told when it speaks anyhow.
 
     `got` counts the pieces that came from the reader on this link, so that the reader knows what is
-    still on its way. `upload_backlog` is how long (s) the sender will be uploading what was asked of it.
-    `unsent_own` while it has pieces of its own that it never sent; `complete` while it lacks nothing.
+    still on its way. `upload_backlog` is how long (s) the sender will be uploading what was asked
+    of it. `unsent_own` while it has pieces of its own that it never sent; `complete` while it lacks
+    nothing.
     """
 
     got: Annotated[int, Meta(ge=0, le=SAFE)]

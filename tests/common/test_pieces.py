@@ -12,11 +12,11 @@ from common import pieces
 from common.pieces import (
     DIGEST,
     PIECE,
-    InvalidManifestError,
-    PieceSet,
     FileEntry,
+    InvalidManifestError,
     Layout,
     Manifest,
+    PieceSet,
     Span,
 )
 

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from chatctl.sharing.files import FileProgress, Files
-from common.pieces import PIECE, PieceSet, FileEntry, Manifest
+from common.pieces import PIECE, FileEntry, Manifest, PieceSet
 
 NOTHING = hashlib.sha256().hexdigest()
 

@@ -16,10 +16,10 @@ from chatctl.sharing.swap import Swap
 from common.addresses import Address
 from common.messages.base import Error, Message
 from common.messages.introduction import (
+    Goodbye,
+    KeepAlive,
     PeerAddress,
     PeerExchange,
-    KeepAlive,
-    Goodbye,
 )
 from tests.chatctl.sharing.links import End, pair
 

@@ -16,7 +16,7 @@ from chatctl.sharing.handshake import (
     stretch,
 )
 from common.messages.base import Error, Message
-from common.messages.introduction import PeerAuth, KeepAlive, Challenge, PeerHello
+from common.messages.introduction import Challenge, KeepAlive, PeerAuth, PeerHello
 
 ANN: Final = Card("ann", "a" * 32, 4001, "digest of ann's files")
 BOB: Final = Card("bob", "b" * 32, 4002, "digest of bob's files")

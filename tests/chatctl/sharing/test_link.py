@@ -15,7 +15,7 @@ from chatctl.sharing.link import MAX_LINES, LinkLostError
 from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.wire import Frame, WireError
 from common.messages.introduction import KeepAlive, ManifestHeader
-from common.messages.swarm import RequestPiece, Piece
+from common.messages.swarm import Piece, RequestPiece
 from tests.chatctl.sharing.links import End, pair
 
 SIZE: Final = 3_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from chatctl.sharing.owners import Owners, Question
 from common import pieces
-from common.pieces import PIECE, InvalidManifestError, FileEntry, Manifest
+from common.pieces import PIECE, FileEntry, InvalidManifestError, Manifest
 
 OWN = Manifest("1", (), b"")
 

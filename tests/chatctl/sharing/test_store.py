@@ -11,7 +11,7 @@ from chatctl.errors import UsageError
 from chatctl.sharing.incoming import FalseDigestError
 from chatctl.sharing.reading import ChangedFileError
 from chatctl.sharing.store import Arrived, Failed, Spoilt
-from common.pieces import PIECE, InvalidManifestError, PieceSet, FileEntry, Manifest
+from common.pieces import PIECE, FileEntry, InvalidManifestError, Manifest, PieceSet
 from tests.chatctl.sharing.stores import Peer, listing, noise, running
 
 ANN = Peer("ann", ("a.txt", noise(3 * PIECE + 7)), ("empty", b""), ("b.bin", noise(PIECE, 2)))

@@ -12,7 +12,7 @@ from chatctl.sharing.wire import MAX_LINE, Frame, Reader, WireError
 from common.codec import encode
 from common.messages.base import Message
 from common.messages.introduction import KeepAlive, ManifestHeader
-from common.messages.swarm import RequestAny, Piece
+from common.messages.swarm import Piece, RequestAny
 
 LIMITS: Final[Mapping[type[Message], int]] = {Piece: 100, ManifestHeader: 50}
 MESSAGES: Final = st.lists(
