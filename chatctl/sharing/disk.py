@@ -27,22 +27,22 @@ class DiskFullError(DiskError):
     """There is no room for a file; what was written before is still there."""
 
 
-class Stopped(Exception):
+class StorageCancelledError(Exception):
     """What takes long was left unfinished, since the program ends."""
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def os_errors_explained(path: Path) -> Iterator[None]:
     """Raise DiskFullError or DiskError, which name `path`, for every OSError within."""
     try:
         yield
-    except OSError as fault:
-        if fault.errno in _FULL:
+    except OSError as error:
+        if error.errno in _FULL:
             raise DiskFullError(
-                f"no room for {path} ({why(fault)}); what has come is kept: "
+                f"no room for {path} ({why(error)}); what has come is kept: "
                 "make room, and share again"
-            ) from fault
-        raise DiskError(f"cannot use {path}: {why(fault)}") from fault
+            ) from error
+        raise DiskError(f"cannot use {path}: {why(error)}") from error
 
 
 def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int) -> None:
@@ -62,7 +62,7 @@ def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(min(size, _CHUNK)))
     for offset in range(0, size, _CHUNK):
         if stop.is_set():
-            raise Stopped
+            raise StorageCancelledError
         chunk, got = buffer[: size - offset], 0
         while got < len(chunk) and (more := os.preadv(file.fileno(), [chunk[got:]], offset + got)):
             got += more
@@ -89,8 +89,8 @@ def publish(path: Path, candidates: Iterable[Path]) -> Path:
         with suppress(FileExistsError):
             try:
                 os.link(path, candidate, follow_symlinks=False)
-            except OSError as fault:
-                if fault.errno not in _NO_LINKS:
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
                     raise
                 candidate.touch(exist_ok=False)  # holds the name until it is replaced
                 path.replace(candidate)

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple, Self
 
-LIMIT: Final = 128
+MAX_OPEN_FILES: Final = 128
 """Files that are kept open; a process may often have 1,024, sockets among them."""
 
 
@@ -37,10 +37,10 @@ class Location(NamedTuple):
     length: int
 
 
-class Handles:
+class FileHandleCache:
     """The files used last, open, for any thread."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
         self._limit = limit
         self._handles: OrderedDict[Path, Handle] = OrderedDict()
         self._lock = Lock()
@@ -57,7 +57,7 @@ class Handles:
                 self._handles.move_to_end(path)
             return handle
 
-    def forget(self, *paths: Path) -> None:
+    def evict(self, *paths: Path) -> None:
         """Let go of files; who has one in use keeps it."""
         with self._lock:
             for path in paths:

@@ -9,7 +9,7 @@ from common.pieces import Layout, Manifest, PieceSet
 _File_co = TypeVar("_File_co", bound=Readable, covariant=True)
 
 
-class Holding(Generic[_File_co]):
+class FileSet(Generic[_File_co]):
     """The files of one owner, in the order of its manifest, and which pieces can be read."""
 
     def __init__(self, manifest: Manifest, files: Sequence[_File_co]) -> None:
@@ -22,10 +22,10 @@ class Holding(Generic[_File_co]):
     @classmethod
     def full(cls, manifest: Manifest, files: Sequence[_File_co]) -> Self:
         """Return a holding with all pieces."""
-        holding = cls(manifest, files)
-        holding.held = PieceSet.full(len(holding.layout))
-        holding._missing = [0] * len(files)
-        return holding
+        file_set = cls(manifest, files)
+        file_set.held = PieceSet.full(len(file_set.layout))
+        file_set._missing = [0] * len(files)
+        return file_set
 
     def is_whole(self, number: int) -> bool:
         """Return whether all pieces of file `number` are held."""

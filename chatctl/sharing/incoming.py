@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from chatctl.errors import PartialError
 from chatctl.sharing import disk, filenames
-from chatctl.sharing.handles import Handle, Handles, Location
+from chatctl.sharing.handles import FileHandleCache, Handle, Location
 from common.pieces import DIGEST, PIECE, FileEntry, PieceSet
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
@@ -27,11 +27,11 @@ _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
 
-class FalseDigestError(PartialError):
+class FileDigestError(PartialError):
     """Every piece is what the owner announced, and the file is not: the manifest was false."""
 
 
-class Places(NamedTuple):
+class FilePaths(NamedTuple):
     """Where a file is, whole and unfinished."""
 
     final: Path
@@ -39,42 +39,47 @@ class Places(NamedTuple):
     bitmap: Path
 
     @classmethod
-    def of(cls, directory: Path, name: str) -> "Places":
+    def of(cls, directory: Path, name: str) -> "FilePaths":
         """Return the places of the file `name` in `directory`."""
         part, bitmap = f"{name}{filenames.PART}", f"{name}{filenames.BITMAP}"
         return cls(directory / name, directory / part, directory / bitmap)
 
 
-class _Title(Struct, frozen=True):
+class _BitmapHeader(Struct, frozen=True):
     size: int
     digest: str
     piece: int = PIECE
 
 
-def title(file: FileEntry) -> bytes:
+def header(file: FileEntry) -> bytes:
     """Return the line with which the bitmap of `file` begins."""
-    return msgspec.json.encode(_Title(file.size, file.digest)) + b"\n"
+    return msgspec.json.encode(_BitmapHeader(file.size, file.digest)) + b"\n"
 
 
-class Incoming:
+class PartialFile:
     """One file; all that it does blocks. One thread writes, and another finishes what is whole.
 
     Its pieces are counted from 0.
     """
 
     def __init__(
-        self, places: Places, file: FileEntry, digests: memoryview, handles: Handles, stop: Event
+        self,
+        paths: FilePaths,
+        file: FileEntry,
+        digests: memoryview,
+        handles: FileHandleCache,
+        stop: Event,
     ) -> None:
         self.file = file
-        self.path = places.part
+        self.path = paths.part
         """Where its bytes are now."""
         self.written = PieceSet(len(digests) // DIGEST)
         """The pieces that were verified and written."""
-        self._places = places
+        self._paths = paths
         self._digests = digests
         self._handles = handles
         self._stop = stop
-        self._title = title(file)
+        self._header = header(file)
         self._renaming = Lock()
 
     @property
@@ -85,7 +90,7 @@ class Incoming:
     @property
     def is_finished(self) -> bool:
         """Whether it has its final name."""
-        return self.path != self._places.part
+        return self.path != self._paths.part
 
     def create(self) -> None:
         """Begin the file, sparse; raises FileExistsError when something is in its place, OSError.
@@ -94,13 +99,13 @@ class Incoming:
         """
         made = []
         try:
-            for path in (self._places.bitmap, self._places.part):
+            for path in (self._paths.bitmap, self._paths.part):
                 Handle.open(path, _NEW)
                 made.append(path)
-            disk.write_all(self._bitmap(), self._title + self.written.encode(), 0)
+            disk.write_all(self._bitmap(), self._header + self.written.encode(), 0)
             os.truncate(self._part().fileno(), self.file.size)
         except OSError:
-            self._handles.forget(*made)
+            self._handles.evict(*made)
             for path in made:
                 path.unlink()
             raise
@@ -108,16 +113,16 @@ class Incoming:
     def resume(self) -> None:
         """Go on with what an earlier run left, as far as it is right; raises OSError, Stopped."""
         with suppress(FileExistsError):
-            Handle.open(self._places.part, _NEW)
+            Handle.open(self._paths.part, _NEW)
         os.truncate(self._part().fileno(), self.file.size)
-        octets = self._places.bitmap.read_bytes()[len(self._title) :]
+        octets = self._paths.bitmap.read_bytes()[len(self._header) :]
         with suppress(ValueError):  # it is torn
             self.written = PieceSet.decode(self.written.length, octets)
-        self.forget(self._spoilt())
+        self.unmark(self._find_corrupt())
 
     def adopt(self) -> None:
         """Take the file that has the final name, which is known to be this one."""
-        self.path = self._places.final
+        self.path = self._paths.final
         self.written = PieceSet.full(self.written.length)
 
     def write(self, number: int, piece: bytes | bytearray | memoryview) -> bool:
@@ -128,37 +133,37 @@ class Incoming:
         if hashlib.sha256(piece).digest() != self._digest(number):
             return False
         if number not in self.written:
-            with disk.explained(self.path):
+            with disk.os_errors_explained(self.path):
                 disk.write_all(self._part(), piece, number * PIECE)
                 self.written.add(number)
                 octet = self.written.octet(number)
-                disk.write_all(self._bitmap(), octet, len(self._title) + number // 8)
+                disk.write_all(self._bitmap(), octet, len(self._header) + number // 8)
         return True
 
-    def forget(self, numbers: list[int]) -> None:
+    def unmark(self, numbers: list[int]) -> None:
         """Take pieces as not written; raises OSError."""
         for number in numbers:
             self.written.discard(number)
-        disk.write_all(self._bitmap(), self.written.encode(), len(self._title))
+        disk.write_all(self._bitmap(), self.written.encode(), len(self._header))
 
     def finish(self) -> list[int]:
         """Check the whole file, and give it its final name, for good.
 
         Returns the pieces that are not what was written; then it is not finished. Raises
-        FalseDigestError, DiskError, DiskFullError, Stopped.
+        FileDigestError, DiskError, DiskFullError, Stopped.
         """
-        with disk.explained(self.path):
-            if self.seal():
+        with disk.os_errors_explained(self.path):
+            if self.verify_and_publish():
                 return []
-            spoilt = self._spoilt()
-        if not spoilt:
-            raise FalseDigestError(
+            corrupt = self._find_corrupt()
+        if not corrupt:
+            raise FileDigestError(
                 f"all pieces of {self.path} are as its owner announced them, but the whole has "
                 f"not the SHA-256 {self.file.digest}, which it announced too: the owner is wrong"
             )
-        return spoilt
+        return corrupt
 
-    def seal(self) -> bool:
+    def verify_and_publish(self) -> bool:
         """Give the file its final name, for good, if it is right as a whole; return whether it is.
 
         Raises OSError, Stopped.
@@ -190,32 +195,32 @@ class Incoming:
         return self._handles.get(self.path, _READ) if self.is_finished else self._part()
 
     def _part(self) -> Handle:
-        return self._handles.get(self._places.part, _WRITE)
+        return self._handles.get(self._paths.part, _WRITE)
 
     def _bitmap(self) -> Handle:
-        return self._handles.get(self._places.bitmap, _WRITE)
+        return self._handles.get(self._paths.bitmap, _WRITE)
 
     def _digest(self, number: int) -> bytes:
         return bytes(self._digests[number * DIGEST : (number + 1) * DIGEST])
 
-    def _spoilt(self) -> list[int]:
+    def _find_corrupt(self) -> list[int]:
         """Return the pieces that are marked as written, but are not what they should be."""
-        spoilt, part = [], self._part()
+        corrupt, part = [], self._part()
         for number in self.written:
             if self._stop.is_set():
-                raise disk.Stopped
+                raise disk.StorageCancelledError
             length = min(PIECE, self.file.size - number * PIECE)
             piece = os.pread(part.fileno(), length, number * PIECE)
             if hashlib.sha256(piece).digest() != self._digest(number):
-                spoilt.append(number)
-        return spoilt
+                corrupt.append(number)
+        return corrupt
 
     def _publish(self) -> None:
-        final, part, bitmap = self._places
+        final, part, bitmap = self._paths
         candidates = map(final.with_name, filenames.variants(final.name))
         with self._renaming:
             self.path = disk.publish(part, candidates)
         disk.sync_directory(final.parent)
-        self._handles.forget(part, bitmap)
+        self._handles.evict(part, bitmap)
         part.unlink(missing_ok=True)
         bitmap.unlink()

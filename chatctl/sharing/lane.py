@@ -19,13 +19,13 @@ class _Work(NamedTuple):
     future: "Future[Any]"
 
 
-class _Outcome(NamedTuple):
+class _Result(NamedTuple):
     future: "Future[Any]"
     result: Any
-    fault: Exception | None
+    error: Exception | None
 
 
-class Lane:
+class WorkerThread:
     """A thread. What is waiting for it is done in one go, and the loop is woken once for all.
 
     Of the CPU time for verifying and writing pieces that spares about a quarter.
@@ -58,25 +58,25 @@ class Lane:
             with suppress(Empty):
                 while len(waiting) < self._batch:
                     waiting.append(self._queue.get_nowait())
-            outcomes = [_attempt(work) for work in waiting]
+            results = [_attempt(work) for work in waiting]
             try:
-                self._loop.call_soon_threadsafe(_settle, outcomes)
+                self._loop.call_soon_threadsafe(_settle, results)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
 
 
-def _attempt(work: _Work) -> _Outcome:
+def _attempt(work: _Work) -> _Result:
     try:
-        return _Outcome(work.future, work.run(), None)
-    except Exception as fault:  # it is for whoever waits for the future
-        return _Outcome(work.future, None, fault)
+        return _Result(work.future, work.run(), None)
+    except Exception as error:  # it is for whoever waits for the future
+        return _Result(work.future, None, error)
 
 
-def _settle(outcomes: list[_Outcome]) -> None:
-    for future, result, fault in outcomes:
+def _settle(results: list[_Result]) -> None:
+    for future, result, error in results:
         if future.done():  # cancelled: nobody waits for it any more
             continue
-        if fault is None:
+        if error is None:
             future.set_result(result)
         else:
-            future.set_exception(fault)
+            future.set_exception(error)

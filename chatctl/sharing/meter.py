@@ -7,7 +7,7 @@ WINDOW: Final = 1.0
 """Seconds (s) over which a rate is taken."""
 
 
-class Meter:
+class RateMeter:
     """The rates of a counter, in units a second, over windows of 1 s.
 
     As long as it has moved for less than that, the rate is that of the time in which it moved.

@@ -35,8 +35,8 @@ def read_piece(file: Readable, span: Span, digest: bytes) -> bytes:
     """
     try:
         piece = os.pread(file.open().fileno(), span.length, span.offset)
-    except OSError as fault:
-        raise ChangedFileError(f"cannot read {file.path} any more: {why(fault)}") from fault
+    except OSError as error:
+        raise ChangedFileError(f"cannot read {file.path} any more: {why(error)}") from error
     if hashlib.sha256(piece).digest() != digest:
         raise ChangedFileError(
             f"{file.path} has been changed since it is shared; share it again to let others have it"

@@ -23,18 +23,18 @@ _Owners: TypeAlias = dict[str, tuple[FileEntry, ...]]
 _DECODER: Final = msgspec.json.Decoder(_Owners)
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A file of another peer that is here, whole, and where."""
 
     file: FileEntry
     path: Path
 
 
-Recovered: TypeAlias = Mapping[str, tuple[Found, ...]]
+RecoveredFiles: TypeAlias = Mapping[str, tuple[FoundFile, ...]]
 """The files of other peers by the id of their owner."""
 
 
-class Record:
+class ResumeData:
     """The record in `directory` of a peer of `group` whose own manifest has this `digest`.
 
     The directory is locked by a run. All that it does blocks.
@@ -51,28 +51,28 @@ class Record:
             self._owners = _DECODER.decode(self._path.read_bytes())
         return self._owners
 
-    def note(self, manifest: Manifest) -> None:
+    def add(self, manifest: Manifest) -> None:
         """Note the files of another peer; raises DiskError, DiskFullError."""
         self._owners[manifest.owner] = manifest.files
         new = self._path.with_suffix(".new")
-        with disk.explained(self._path):
+        with disk.os_errors_explained(self._path):
             new.write_bytes(msgspec.json.encode(self._owners))
             new.replace(self._path)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Remove it, since all that it speaks of is here."""
         with suppress(OSError):
             self._path.unlink()
 
 
-async def recover(owners: Mapping[str, tuple[FileEntry, ...]], store: Store) -> Recovered:
-    """Return the files of all `owners`, or nothing if one is not whole.
+async def recover(catalog: Mapping[str, tuple[FileEntry, ...]], store: Store) -> RecoveredFiles:
+    """Return the files of all `catalog`, or nothing if one is not whole.
 
     Files that have all their pieces are given their names. Raises DiskError, DiskFullError.
     """
     recovered = {}
-    for owner, files in owners.items():
+    for owner, files in catalog.items():
         if (paths := await store.find(owner, files)) is None:
             return {}
-        recovered[owner] = tuple(map(Found, files, paths))
+        recovered[owner] = tuple(map(FoundFile, files, paths))
     return recovered

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatctl.sharing.swap import CATALOGUE
-from chatctl.sharing.wire import MAX_LINE, Frame, Reader, WireError
+from chatctl.sharing.wire import MAX_LINE, Frame, FrameDecoder, PeerProtocolError
 from common.codec import encode
 from common.messages.base import Message
 from common.messages.introduction import KeepAlive, ManifestHeader
@@ -25,14 +25,14 @@ MESSAGES: Final = st.lists(
 )
 
 
-def reading() -> Reader:
-    reader = Reader(CATALOGUE)
-    reader.limits = LIMITS
-    return reader
+def reading() -> FrameDecoder:
+    decoder = FrameDecoder(CATALOGUE)
+    decoder.limits = LIMITS
+    return decoder
 
 
-def fed(reader: Reader, chunk: bytes) -> list[Frame]:
-    return list(reader.feed(chunk, len(chunk)))
+def fed(decoder: FrameDecoder, chunk: bytes) -> list[Frame]:
+    return list(decoder.feed(chunk, len(chunk)))
 
 
 @given(MESSAGES, st.lists(st.integers(1, 40), min_size=1))
@@ -45,10 +45,10 @@ def test_what_comes_out_does_not_depend_on_how_it_was_cut(
         expected.append(Frame(message, None))
         if raw is not None:
             expected.append(Frame(message, bytearray(raw)))
-    reader, heard = reading(), list[Frame]()
+    decoder, heard = reading(), list[Frame]()
     while stream:
         for size in sizes:
-            heard += fed(reader, stream[:size])
+            heard += fed(decoder, stream[:size])
             stream = stream[size:]
     assert heard == expected
 
@@ -60,9 +60,9 @@ def test_raw_bytes_may_look_like_lines() -> None:
 
 
 def test_the_header_comes_before_its_bytes_are_there() -> None:
-    reader = reading()
-    assert fed(reader, encode(Piece("1", 0, 3)) + b"ab") == [Frame(Piece("1", 0, 3), None)]
-    assert fed(reader, b"c") == [Frame(Piece("1", 0, 3), bytearray(b"abc"))]
+    decoder = reading()
+    assert fed(decoder, encode(Piece("1", 0, 3)) + b"ab") == [Frame(Piece("1", 0, 3), None)]
+    assert fed(decoder, b"c") == [Frame(Piece("1", 0, 3), bytearray(b"abc"))]
 
 
 def test_no_more_than_the_buffer_is_said_to_hold_is_read() -> None:
@@ -87,10 +87,10 @@ def test_blank_lines_and_carriage_returns_are_ignored() -> None:
     ],
 )
 def test_what_is_not_the_protocol_is_said_to_be_so(stream: bytes, text: str) -> None:
-    with pytest.raises(WireError, match=text):
+    with pytest.raises(PeerProtocolError, match=text):
         fed(reading(), stream)
 
 
-def test_before_the_introduction_nobody_may_announce_anything() -> None:
-    with pytest.raises(WireError, match="0 are the most here"):
-        fed(Reader(CATALOGUE), encode(ManifestHeader("1", 1)))
+def test_before_the_handshake_nobody_may_announce_anything() -> None:
+    with pytest.raises(PeerProtocolError, match="0 are the most here"):
+        fed(FrameDecoder(CATALOGUE), encode(ManifestHeader("1", 1)))

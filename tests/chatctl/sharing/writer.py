@@ -10,14 +10,14 @@ from random import Random
 from typing import Final
 
 from common.pieces import PIECE
-from tests.chatctl.sharing.stores import Peer, noise, running
+from tests.chatctl.sharing.stores import PeerFiles, noise, open_store
 
 BURST: Final = 8
 
 
-def written_peer() -> Peer:
+def written_peer() -> PeerFiles:
     """Return the peer whose files are written."""
-    return Peer("1", ("big.bin", noise(300 * PIECE + 1)), ("small.txt", noise(PIECE, 2)))
+    return PeerFiles("1", ("big.bin", noise(300 * PIECE + 1)), ("small.txt", noise(PIECE, 2)))
 
 
 async def write(directory: Path) -> None:
@@ -25,11 +25,11 @@ async def write(directory: Path) -> None:
     peer = written_peer()
     order = list(range(len(peer.pieces) - 1))
     Random(1).shuffle(order)
-    async with running(directory) as run:
-        await run.store.add(peer.manifest)
+    async with open_store(directory) as harness:
+        await harness.store.add(peer.manifest)
         for start in range(0, len(order), BURST):
             burst = order[start : start + BURST]
-            await run.give(peer, burst)
+            await harness.write_pieces(peer, burst)
             print(*burst, flush=True)  # noqa: T201
         await asyncio.Event().wait()
 

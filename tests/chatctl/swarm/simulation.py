@@ -1,4 +1,4 @@
-"""Swarms in virtual time: real planners on links of given rates, with no socket and no clock.
+"""Swarms in virtual time: real planners on connections of given rates, with no socket and no clock.
 
 What a peer sends shares its uplink among all to whom it sends, a chunk in turn; a message waits for
 the piece that has begun before it. Downlinks are no limit. All that is sent arrives.
@@ -32,7 +32,7 @@ class MemberSpec(NamedTuple):
     joins_at: float = 0.0
 
 
-class SendLane:
+class SendQueue:
     """What goes to one peer: pieces in their order, and what else there is to say before them."""
 
     def __init__(self) -> None:
@@ -48,14 +48,14 @@ class SendLane:
 
 
 class SimulatedPeer:
-    """A planner, and the lanes to those with whom it is linked."""
+    """A planner, and the send queues to those with whom it is connected."""
 
     def __init__(self, name: str, member: MemberSpec, random: Random) -> None:
         self.name = name
         self.uplink = member.uplink
         self.layout = Layout([member.size])
         self.planner = Planner(name, _digest(name), self.layout, random=random)
-        self.lanes: dict[str, SendLane] = {}
+        self.send_queues: dict[str, SendQueue] = {}
         self.turns: deque[str] = deque()
         self.is_sending = False
         self.timer_at: float | None = None
@@ -114,14 +114,14 @@ class Simulation:
         """Let a peer go without a word."""
         del self.peers[name]
         for other in self.peers.values():
-            other.lanes.pop(name)
+            other.send_queues.pop(name)
             other.planner.remove_peer(name, self.now)
             self._execute(other)
 
     def _join(self, peer: SimulatedPeer) -> None:
         for other in self.peers.values():
             for one, two in ((peer, other), (other, peer)):
-                one.lanes[two.name] = SendLane()
+                one.send_queues[two.name] = SendQueue()
                 one.planner.add_peer(two.name, self.now, 2 * LATENCY)
             self._execute(other)
         self.peers[peer.name] = peer
@@ -147,34 +147,34 @@ class Simulation:
             self._execute(peer)
 
     def _queue(self, peer: SimulatedPeer, to: str, message: Message) -> None:
-        lane = peer.lanes[to]
+        send_queue = peer.send_queues[to]
         if not isinstance(message, Piece):
-            lane.queued.append(message)
+            send_queue.queued.append(message)
             return
         peer.sent += 1
-        lane.pieces.append(message)
-        if len(lane.pieces) == 1:
+        send_queue.pieces.append(message)
+        if len(send_queue.pieces) == 1:
             peer.turns.append(to)
 
     def _transmit(self, peer: SimulatedPeer) -> None:
         """Send what is said, and a chunk of the piece whose turn it is."""
-        for to, lane in peer.lanes.items():
-            if lane.queued and not lane.left:
-                self._deliver_soon(peer.name, to, lane.take_queued())
+        for to, send_queue in peer.send_queues.items():
+            if send_queue.queued and not send_queue.left:
+                self._deliver_soon(peer.name, to, send_queue.take_queued())
         while not peer.is_sending and peer.turns:
             to = peer.turns.popleft()
-            if (each := peer.lanes.get(to)) is not None:
+            if (each := peer.send_queues.get(to)) is not None:
                 each.left = each.left or each.pieces[0].size
                 chunk = min(each.left, _CHUNK)
                 peer.is_sending = True
                 self.at(self.now + chunk / peer.uplink, partial(self._sent, peer, to, each, chunk))
 
-    def _sent(self, peer: SimulatedPeer, to: str, lane: SendLane, chunk: int) -> None:
+    def _sent(self, peer: SimulatedPeer, to: str, send_queue: SendQueue, chunk: int) -> None:
         peer.is_sending = False
-        lane.left -= chunk
-        if not lane.left:
-            self._deliver_soon(peer.name, to, [lane.pieces.popleft()])
-        if lane.pieces:
+        send_queue.left -= chunk
+        if not send_queue.left:
+            self._deliver_soon(peer.name, to, [send_queue.pieces.popleft()])
+        if send_queue.pieces:
             peer.turns.append(to)
         self._transmit(peer)
 

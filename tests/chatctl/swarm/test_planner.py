@@ -26,7 +26,7 @@ LAYOUT = Layout([4 * PIECE])
 
 
 class PlannerHarness:
-    """A planner for peer "1", whose connected peers the test plays; time stands still unless told."""
+    """A planner for peer "1"; the test plays the other peers, and moves the time."""
 
     def __init__(self, *others: str, held: int = 0) -> None:
         self.now = 0.0

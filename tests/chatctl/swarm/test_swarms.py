@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chatctl.sharing.bound import Endowment, least_time
+from chatctl.sharing.bound import PeerCapacity, lower_bound
 from common.pieces import PIECE
 from tests.chatctl.swarm.simulation import MemberSpec, Simulation, equal
 
@@ -13,7 +13,7 @@ MBIT = 1e6 / 8
 
 def ratio(members: list[MemberSpec]) -> float:
     """Return how many times the least time a swarm takes."""
-    least = least_time([Endowment(each.size, each.uplink, float("inf")) for each in members])
+    least = lower_bound([PeerCapacity(each.size, each.uplink, float("inf")) for each in members])
     assert least
     return Simulation(members).run() / least
 
