@@ -9,11 +9,12 @@ digests of all pieces: 32 bytes for each, 5 MB for 10 GB.
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate
-from typing import Annotated, Final, NamedTuple, Self, TypeAlias
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
+from bitarray import bitarray
 from msgspec import Meta, Struct
 
 from common.exchange import check_id
@@ -95,71 +96,6 @@ class Layout:
         return range(self._first[file], self._first[file + 1])
 
 
-class PieceSet:
-    """A set of pieces out of `length`, one bit each; piece 0 is the highest bit of the first byte.
-
-    That order, and zeros to the end of the last byte, are as in BEP 3.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self._bits = bytearray((length + 7) // 8)
-
-    @classmethod
-    def full(cls, length: int) -> Self:
-        """Return the set of all pieces."""
-        bitfield = cls(length)
-        bitfield._bits[:] = b"\xff" * len(bitfield._bits)
-        if length % 8:
-            bitfield._bits[-1] = 0xFF << (8 - length % 8) & 0xFF
-        return bitfield
-
-    @classmethod
-    def decode(cls, length: int, encoded: bytes) -> Self:
-        """Return what `encode` gave; raises ValueError when it is not a set of `length` pieces."""
-        bitfield = cls(length)
-        expected = len(bitfield._bits)
-        if len(encoded) != expected:
-            raise ValueError(f"{length} pieces are {expected} bytes, these are {len(encoded)}")
-        if length % 8 and encoded[-1] & (0xFF >> length % 8):
-            raise ValueError(f"there are only {length} pieces, and bits beyond them are set")
-        bitfield._bits[:] = encoded
-        return bitfield
-
-    def encode(self) -> bytes:
-        """Return the bits, as they cross the wire."""
-        return bytes(self._bits)
-
-    def __len__(self) -> int:
-        """Return how many pieces are in the set."""
-        return int.from_bytes(self._bits, "big").bit_count()
-
-    def __contains__(self, index: int) -> bool:
-        return bool(self._bits[index >> 3] & (0x80 >> (index & 7)))
-
-    def __iter__(self) -> Iterator[int]:
-        return (index for index in range(self.length) if index in self)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PieceSet):
-            return NotImplemented
-        return self.length == other.length and self._bits == other._bits
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def octet(self, index: int) -> bytes:
-        """Return the encoded byte, number ``index // 8``, that holds the bit of piece `index`."""
-        return bytes(self._bits[index >> 3 : (index >> 3) + 1])
-
-    def add(self, index: int) -> None:
-        """Put piece `index` into the set."""
-        self._bits[index >> 3] |= 0x80 >> (index & 7)
-
-    def discard(self, index: int) -> None:
-        """Take piece `index` out of the set, if it is there."""
-        self._bits[index >> 3] &= ~(0x80 >> (index & 7))
-
-
 class _Header(Struct, frozen=True):
     owner: str
     files: Annotated[tuple[FileEntry, ...], Meta(max_length=MAX_FILES)]
@@ -167,6 +103,23 @@ class _Header(Struct, frozen=True):
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Header)
+
+
+def decode_bits(length: int, encoded: bytes) -> bitarray:
+    """Return the set of `length` pieces that `encoded` holds; raises ValueError when it does not.
+
+    One bit each, as in BEP 3: piece 0 is the highest bit of the first byte, and the last byte ends
+    with zeros. `bitarray.tobytes` is the other direction.
+    """
+    expected = (length + 7) // 8
+    if len(encoded) != expected:
+        raise ValueError(f"{length} pieces are {expected} bytes, these are {len(encoded)}")
+    bits = bitarray()
+    bits.frombytes(encoded)
+    if bits[length:].any():
+        raise ValueError(f"there are only {length} pieces, and bits beyond them are set")
+    del bits[length:]
+    return bits
 
 
 def count_pieces(size: int) -> int:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from bitarray import bitarray
+
 from chatctl.sharing import events
 from chatctl.sharing.files import DownloadProgress
 from chatctl.sharing.owners import ManifestCatalog
@@ -11,9 +13,9 @@ from chatctl.sharing.partner import Peer
 from chatctl.sharing.store import Store
 from chatctl.sharing.wire import PeerProtocolError
 from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
-from common.pieces import InvalidManifestError, Layout, Manifest, PieceSet
+from common.pieces import InvalidManifestError, Layout, Manifest
 
-OnManifest: TypeAlias = Callable[[str, Layout, PieceSet], object]
+OnManifest: TypeAlias = Callable[[str, Layout, bitarray], object]
 """Hears whose files are known from now on, how they are cut, and which pieces are here."""
 
 _MAX_REASON: Final = 1_000

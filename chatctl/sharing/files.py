@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from bitarray import bitarray
 from msgspec import Struct
 
-from common.pieces import Layout, Manifest, PieceSet
+from common.pieces import Layout, Manifest
 
 
 class FileProgress(Struct):
@@ -31,7 +32,7 @@ class DownloadProgress:
 
     def __init__(self) -> None:
         self._layouts: dict[str, Layout] = {}
-        self._held: dict[str, PieceSet] = {}
+        self._held: dict[str, bitarray] = {}
         self._files: dict[str, list[FileProgress]] = {}
         self._unfinished = 0
 
@@ -53,7 +54,7 @@ class DownloadProgress:
         owner = manifest.owner
         layout = Layout(file.size for file in manifest.files)
         self._layouts[owner] = layout
-        self._held[owner] = PieceSet(len(layout))
+        self._held[owner] = bitarray(len(layout))
         self._files[owner] = [
             FileProgress(owner, file.name, file.size, len(layout.pieces(number)))
             for number, file in enumerate(manifest.files)
@@ -66,20 +67,20 @@ class DownloadProgress:
         files = self._files.pop(owner)
         self._unfinished -= sum(file.path is None and not file.error for file in files)
 
-    def restore(self, owner: str, held: PieceSet) -> None:
+    def restore(self, owner: str, held: bitarray) -> None:
         """Note what an earlier run left."""
-        for index in held:
+        for index in held.search(1):
             self.add_piece(owner, index)
 
     def add_piece(self, owner: str, index: int) -> None:
         """Note that a piece is here; it may come twice."""
-        if index not in self._held[owner]:
-            self._held[owner].add(index)
+        if not self._held[owner][index]:
+            self._held[owner][index] = True
             self._of_piece(owner, index).held += 1
 
     def remove_piece(self, owner: str, index: int) -> None:
         """Note that a piece that was here is not."""
-        self._held[owner].discard(index)
+        self._held[owner][index] = False
         self._of_piece(owner, index).held -= 1
 
     def finish(

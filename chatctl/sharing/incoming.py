@@ -15,12 +15,13 @@ from threading import Event, Lock
 from typing import Final, NamedTuple
 
 import msgspec
+from bitarray import bitarray
 from msgspec import Struct
 
 from chatctl.errors import PartialError
 from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import FileHandleCache, Handle, Location
-from common.pieces import DIGEST, PIECE, FileEntry, PieceSet
+from common.pieces import DIGEST, PIECE, FileEntry, decode_bits
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
@@ -73,7 +74,7 @@ class PartialFile:
         self.file = file
         self.path = paths.part
         """Where its bytes are now."""
-        self.written = PieceSet(len(digests) // DIGEST)
+        self.written = bitarray(len(digests) // DIGEST)
         """The pieces that were verified and written."""
         self._paths = paths
         self._digests = digests
@@ -85,7 +86,7 @@ class PartialFile:
     @property
     def is_whole(self) -> bool:
         """Whether all pieces are there; it may still have to be finished."""
-        return len(self.written) == self.written.length
+        return self.written.all()
 
     @property
     def is_finished(self) -> bool:
@@ -102,7 +103,7 @@ class PartialFile:
             for path in (self._paths.bitmap, self._paths.part):
                 Handle.open(path, _NEW)
                 made.append(path)
-            disk.write_all(self._bitmap(), self._header + self.written.encode(), 0)
+            disk.write_all(self._bitmap(), self._header + self.written.tobytes(), 0)
             os.truncate(self._part().fileno(), self.file.size)
         except OSError:
             self._handles.evict(*made)
@@ -117,13 +118,13 @@ class PartialFile:
         os.truncate(self._part().fileno(), self.file.size)
         octets = self._paths.bitmap.read_bytes()[len(self._header) :]
         with suppress(ValueError):  # it is torn
-            self.written = PieceSet.decode(self.written.length, octets)
+            self.written = decode_bits(len(self.written), octets)
         self.unmark(self._find_corrupt())
 
     def adopt(self) -> None:
         """Take the file that has the final name, which is known to be this one."""
         self.path = self._paths.final
-        self.written = PieceSet.full(self.written.length)
+        self.written = ~bitarray(len(self.written))
 
     def write(self, number: int, piece: bytes | bytearray | memoryview) -> bool:
         """Verify a piece, and write it if it is the right one; return whether it is.
@@ -132,19 +133,20 @@ class PartialFile:
         """
         if hashlib.sha256(piece).digest() != self._digest(number):
             return False
-        if number not in self.written:
+        if not self.written[number]:
             with disk.os_errors_explained(self.path):
                 disk.write_all(self._part(), piece, number * PIECE)
-                self.written.add(number)
-                octet = self.written.octet(number)
+                self.written[number] = True
+                first = number - number % 8
+                octet = self.written[first : first + 8].tobytes()
                 disk.write_all(self._bitmap(), octet, len(self._header) + number // 8)
         return True
 
     def unmark(self, numbers: list[int]) -> None:
         """Take pieces as not written; raises OSError."""
         for number in numbers:
-            self.written.discard(number)
-        disk.write_all(self._bitmap(), self.written.encode(), len(self._header))
+            self.written[number] = False
+        disk.write_all(self._bitmap(), self.written.tobytes(), len(self._header))
 
     def finish(self) -> list[int]:
         """Check the whole file, and give it its final name, for good.
@@ -206,7 +208,7 @@ class PartialFile:
     def _find_corrupt(self) -> list[int]:
         """Return the pieces that are marked as written, but are not what they should be."""
         corrupt, part = [], self._part()
-        for number in self.written:
+        for number in self.written.search(1):
             if self._stop.is_set():
                 raise disk.StorageCancelledError
             length = min(PIECE, self.file.size - number * PIECE)

@@ -13,12 +13,14 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from bitarray import bitarray
+
 from chatctl.errors import UsageError, why
 from chatctl.sharing import disk, filenames
 from chatctl.sharing.handles import FileHandleCache, Handle
 from chatctl.sharing.incoming import FilePaths, PartialFile, header
 from common import names
-from common.pieces import DIGEST, FileEntry, Layout, Manifest, PieceSet, count_pieces
+from common.pieces import DIGEST, FileEntry, Layout, Manifest, count_pieces
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
@@ -164,8 +166,8 @@ def _has_all_pieces(paths: FilePaths, file: FileEntry) -> bool:
     if not _starts_with(paths.bitmap, header_line) or not _is_file(paths.part):
         return False
     octets = paths.bitmap.read_bytes()[len(header_line) :]
-    full = PieceSet.full(count_pieces(file.size))
-    return paths.part.stat().st_size == file.size and octets == full.encode()
+    full = ~bitarray(count_pieces(file.size))
+    return paths.part.stat().st_size == file.size and octets == full.tobytes()
 
 
 def _starts_with(path: Path, header_line: bytes) -> bool:

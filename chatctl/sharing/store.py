@@ -9,6 +9,7 @@ from threading import Event
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from bitarray import bitarray
 from msgspec import Struct
 
 from chatctl.errors import PartialError
@@ -22,7 +23,7 @@ from chatctl.sharing.own import SourceFile
 from chatctl.sharing.reading import ChangedFileError, Readable, read_piece
 from chatctl.sharing.shelf import DownloadDirectory
 from common import pieces
-from common.pieces import FileEntry, InvalidManifestError, Manifest, PieceSet
+from common.pieces import FileEntry, InvalidManifestError, Manifest
 
 __all__ = [
     "ChangedFileError",
@@ -136,7 +137,7 @@ class Store:
         """
         return await self._open_thread.submit(partial(self._download_directory.find, owner, files))
 
-    async def add(self, manifest: Manifest) -> PieceSet:
+    async def add(self, manifest: Manifest) -> bitarray:
         """Make room for the files of a peer; return the pieces that are there, as `held` does.
 
         What an earlier run left is hashed first. Files that are whole are told of (`FileComplete`).
@@ -146,7 +147,7 @@ class Store:
         """
         return await asyncio.shield(self._add(manifest))
 
-    def held(self, owner: str) -> PieceSet:
+    def held(self, owner: str) -> bitarray:
         """Return the pieces of `owner` that were verified and can be read, now and later on.
 
         Raises KeyError when the files of `owner` are not known. It is not to be changed.
@@ -192,7 +193,7 @@ class Store:
         span = file_set.layout.span(index)
         return file_set.files[span.file].locate(span.offset, span.length)
 
-    async def _add(self, manifest: Manifest) -> PieceSet:
+    async def _add(self, manifest: Manifest) -> bitarray:
         owner = manifest.owner
         async with self._adding:
             if known := self._file_sets.get(owner):
@@ -217,7 +218,7 @@ class Store:
         file_set = FileSet(manifest, files)
         for number, file in enumerate(files):
             first = file_set.layout.pieces(number).start
-            for piece in file.written:
+            for piece in file.written.search(1):
                 file_set.add(first + piece)
         return file_set
 

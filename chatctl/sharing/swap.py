@@ -7,6 +7,8 @@ from functools import partial
 from random import Random
 from typing import Any, Final, TypeAlias
 
+from bitarray import bitarray
+
 from chatctl.sharing import events
 from chatctl.sharing.describing import ManifestExchange
 from chatctl.sharing.files import DownloadProgress
@@ -25,7 +27,7 @@ from common.messages import introduction, swarm
 from common.messages.base import Error, Message
 from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
 from common.messages.swarm import HasManifest, Piece
-from common.pieces import PIECE, Layout, PieceSet
+from common.pieces import PIECE, Layout
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
@@ -240,7 +242,7 @@ class Swarm:
             self.planner.piece_lost(owner, index, now)
         self._plan_soon()
 
-    def _on_manifest(self, owner: str, layout: Layout, held: PieceSet) -> None:
+    def _on_manifest(self, owner: str, layout: Layout, held: bitarray) -> None:
         digest = self.catalog.digest_of(owner)
         self.planner.add_owner(owner, digest, layout, held, time.monotonic())
         self._plan_soon()

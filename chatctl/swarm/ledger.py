@@ -5,8 +5,10 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
+from bitarray import bitarray
+
 from chatctl.swarm.orders import ProtocolViolationError
-from common.pieces import Layout, PieceSet
+from common.pieces import Layout
 
 MISSING: Final = 0
 """Not here, and asked of nobody."""
@@ -18,7 +20,7 @@ HAVE: Final = 3
 """Here, verified, and readable."""
 
 BIT: Final = (0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01)
-"""The bit of each of the 8 pieces of a byte, as in `common.pieces.PieceSet`."""
+"""The bit of each of the 8 pieces of a byte, as in `common.pieces.decode_bits`."""
 
 _BIT_POSITIONS: Final = tuple(
     tuple(place for place in range(8) if byte & BIT[place]) for byte in range(256)
@@ -81,11 +83,11 @@ class PieceTable:
         return not self._not_held
 
     def add(
-        self, name: str, digest: str, layout: Layout, held: PieceSet, *, is_own: bool = False
+        self, name: str, digest: str, layout: Layout, held: bitarray, *, is_own: bool = False
     ) -> Owner:
         """Give numbers to the pieces of one owner more, of which `held` are HAVE."""
         owner = Owner(name, digest, layout, len(self.state), is_own=is_own)
-        bits = held.encode()
+        bits = held.tobytes()
         self.owners[name] = owner
         self._bases.append(owner.base)
         self._in_order.append(owner)
@@ -94,7 +96,7 @@ class PieceTable:
         self.holders.extend(bytes(8 * len(bits)))
         for piece in set_bits(bits, owner.base):
             self.state[piece] = HAVE
-        owner.held = len(held)
+        owner.held = held.count()
         owner.missing -= owner.held
         self._not_held += owner.missing
         return owner

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
+from bitarray import bitarray
 from msgspec import Struct
 
 from chatctl.swarm.downloads import Downloads
@@ -21,7 +22,7 @@ from chatctl.swarm.post import OutgoingBatch
 from chatctl.swarm.uploads import Uploads
 from common.messages.base import Message
 from common.messages.swarm import DontHave, HasManifest
-from common.pieces import Layout, PieceSet
+from common.pieces import Layout
 
 
 class DownloadStatus(NamedTuple):
@@ -44,7 +45,7 @@ class Planner:
 
     def __init__(self, own: str, digest: str, layout: Layout, *, random: Random) -> None:
         self._table = PieceTable()
-        self._own = self._table.add(own, digest, layout, PieceSet.full(len(layout)), is_own=True)
+        self._own = self._table.add(own, digest, layout, ~bitarray(len(layout)), is_own=True)
         self._peers: dict[str, PeerState] = {}
         self._downloads = Downloads(self._table, self._peers, random)
         self._uploads = Uploads(self._table, self._own, self._peers)
@@ -57,7 +58,7 @@ class Planner:
     # What the shell tells
 
     def add_owner(
-        self, owner: str, digest: str, layout: Layout, held: PieceSet, now: float
+        self, owner: str, digest: str, layout: Layout, held: bitarray, now: float
     ) -> None:
         """Count the files of `owner` in: its manifest is known, and the pieces `held` are here.
 

@@ -36,8 +36,8 @@ class HasManifest(Message, frozen=True, tag="knows"):
 class Bitfield(Message, frozen=True, tag="holding"):
     """Pieces of `owner` that the sender has, from number `first` on (a multiple of 8).
 
-    One bit each, as in `common.pieces.PieceSet`; what is left out at the end it has not. An owner
-    has all of its own, and says nothing.
+    One bit each, as in `common.pieces.decode_bits`; what is left out at the end it has not. An
+    owner has all of its own, and says nothing.
     """
 
     owner: PeerId

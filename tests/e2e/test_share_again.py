@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from bitarray import bitarray
 
-from common.pieces import PieceSet
 from tests.e2e.actors import opened, running_fake_peer
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import ShareProcess, StartShare, make
@@ -42,7 +42,7 @@ def write_the_rest(directory: Path, content: bytes) -> None:
     part.write_bytes(content)
     bitmap = part.with_name(f"{part.name}.map")
     title = bitmap.read_bytes().partition(b"\n")[0]
-    bitmap.write_bytes(title + b"\n" + PieceSet.full(30).encode())
+    bitmap.write_bytes(title + b"\n" + (~bitarray(30)).tobytes())
 
 
 async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_misses_nobody(

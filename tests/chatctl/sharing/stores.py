@@ -51,7 +51,7 @@ class StoreHarness:
         owner = peer.manifest.owner
         if indexes is None:
             held = self.store.held(owner)
-            indexes = [index for index in range(len(peer.pieces)) if index not in held]
+            indexes = [index for index in range(len(peer.pieces)) if not held[index]]
         writes = (self.store.write(owner, index, peer.pieces[index]) for index in indexes)
         return await asyncio.gather(*writes)
 

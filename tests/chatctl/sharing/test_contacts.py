@@ -83,9 +83,7 @@ def test_who_left_is_dialled_no_more() -> None:
     assert dial_queue.take_due(9.0, ()) == []
 
 
-def test_who_was_disconnected_is_dialled_again_each_time_later_but_within_seconds() -> (
-    None
-):
+def test_who_was_disconnected_is_dialled_again_each_time_later_but_within_seconds() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     for now in range(0, 100, 10):

@@ -3,8 +3,10 @@
 import hashlib
 from pathlib import Path
 
+from bitarray import bitarray
+
 from chatctl.sharing.files import DownloadProgress, FileProgress
-from common.pieces import PIECE, FileEntry, Manifest, PieceSet
+from common.pieces import PIECE, FileEntry, Manifest
 
 NOTHING = hashlib.sha256().hexdigest()
 
@@ -31,7 +33,7 @@ def test_pieces_count_for_the_file_they_are_of_and_once_each() -> None:
 def test_what_an_earlier_run_left_is_counted() -> None:
     files = DownloadProgress()
     files.add(manifest("1", 3 * PIECE))
-    files.restore("1", PieceSet.full(3))
+    files.restore("1", ~bitarray(3))
     assert [file.held for file in files] == [3]
 
 

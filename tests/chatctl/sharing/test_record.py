@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from bitarray import bitarray
 
 from chatctl.sharing.incoming import header
 from chatctl.sharing.record import FoundFile, ResumeData, recover
-from common.pieces import PIECE, PieceSet, count_pieces
+from common.pieces import PIECE, count_pieces
 from tests.chatctl.sharing.stores import PeerFiles, listing, noise, open_store
 
 BOB = PeerFiles("bob", ("large", noise(3 * PIECE + 1)), ("empty", b""))
@@ -28,7 +29,7 @@ async def leave(directory: Path, *peers: PeerFiles) -> None:
             if file.size:
                 path = directory / f"{peer.manifest.owner}_{file.name}"
                 path.rename(f"{path}.part")
-                bits = PieceSet.full(count_pieces(file.size)).encode()
+                bits = (~bitarray(count_pieces(file.size))).tobytes()
                 path.with_name(f"{path.name}.part.map").write_bytes(header(file) + bits)
 
 

@@ -12,11 +12,13 @@ from itertools import count
 from random import Random
 from typing import Final, NamedTuple
 
+from bitarray import bitarray
+
 from chatctl.swarm.orders import Drop, Send
 from chatctl.swarm.planner import Planner
 from common.messages.base import Message
 from common.messages.swarm import Piece
-from common.pieces import PIECE, Layout, PieceSet
+from common.pieces import PIECE, Layout
 
 LATENCY: Final = 0.005
 """How long (s) anything takes to arrive, besides its turn on the uplink."""
@@ -83,7 +85,7 @@ class Simulation:
         for peer, member in zip(everyone, members, strict=True):
             for other in everyone:
                 if other is not peer:
-                    nothing = PieceSet(len(other.layout))
+                    nothing = bitarray(len(other.layout))
                     peer.planner.add_owner(
                         other.name, _digest(other.name), other.layout, nothing, 0.0
                     )

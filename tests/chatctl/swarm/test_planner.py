@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from bitarray import bitarray
 
 from chatctl.swarm.orders import FetchManifest, ProtocolViolationError, Send
 from chatctl.swarm.planner import Planner
@@ -19,7 +20,7 @@ from common.messages.swarm import (
     RequestPiece,
     Status,
 )
-from common.pieces import PIECE, Layout, PieceSet
+from common.pieces import PIECE, Layout
 
 DIGEST = {name: f"{name:0>64}" for name in "1234"}
 LAYOUT = Layout([4 * PIECE])
@@ -32,9 +33,9 @@ class PlannerHarness:
         self.now = 0.0
         self.planner = Planner("1", DIGEST["1"], LAYOUT, random=Random(1))
         for other in others:
-            here = PieceSet(len(LAYOUT))
+            here = bitarray(len(LAYOUT))
             for index in range(held):
-                here.add(index)
+                here[index] = True
             self.planner.add_owner(other, DIGEST[other], LAYOUT, here, 0.0)
             self.planner.add_peer(other, 0.0)
         self.take()
