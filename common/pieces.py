@@ -19,13 +19,13 @@ from msgspec import Meta, Struct
 
 from common.exchange import check_id
 
-PIECE: Final = 64 * 2**10
+PIECE_SIZE: Final = 64 * 2**10
 """Bytes of a piece."""
 MAX_FILES: Final = 4096
 """Files of one owner."""
 MAX_NAME: Final = 255
 """Characters of a file name, as its owner says it."""
-DIGEST: Final = 32
+DIGEST_SIZE: Final = 32
 """Bytes of a SHA-256."""
 
 _MAX_HEADER: Final = MAX_FILES * 2048
@@ -62,7 +62,7 @@ class Manifest(Struct, frozen=True):
 
     def digest_of(self, index: int) -> bytes:
         """Return the SHA-256 (32 bytes) that piece `index` must have."""
-        return self.digests[index * DIGEST : (index + 1) * DIGEST]
+        return self.digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE]
 
 
 class Span(NamedTuple):
@@ -88,8 +88,8 @@ class Layout:
         if not 0 <= index < len(self):
             raise IndexError(f"there is no piece {index}, they are numbered 0 to {len(self) - 1}")
         file = bisect_right(self._first, index) - 1  # empty files begin where the next one does
-        offset = (index - self._first[file]) * PIECE
-        return Span(file, offset, min(PIECE, self._sizes[file] - offset))
+        offset = (index - self._first[file]) * PIECE_SIZE
+        return Span(file, offset, min(PIECE_SIZE, self._sizes[file] - offset))
 
     def pieces(self, file: int) -> range:
         """Return the numbers of the pieces of file number `file`."""
@@ -124,12 +124,12 @@ def decode_bits(length: int, encoded: bytes) -> bitarray:
 
 def count_pieces(size: int) -> int:
     """Return into how many pieces a file of `size` bytes is cut."""
-    return -(-size // PIECE)
+    return -(-size // PIECE_SIZE)
 
 
 def max_encoded(max_size: int) -> int:
     """Return how many bytes a manifest of files of together `max_size` bytes may be encoded in."""
-    return _MAX_HEADER + 1 + (max_size // PIECE + MAX_FILES) * DIGEST
+    return _MAX_HEADER + 1 + (max_size // PIECE_SIZE + MAX_FILES) * DIGEST_SIZE
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -170,10 +170,10 @@ def check(manifest: Manifest, max_size: int) -> None:
             f"its files have {manifest.size} bytes, more than the {max_size} that are allowed"
         )
     pieces = sum(count_pieces(file.size) for file in manifest.files)
-    if len(manifest.digests) != pieces * DIGEST:
+    if len(manifest.digests) != pieces * DIGEST_SIZE:
         raise InvalidManifestError(
             f"files of these sizes have {pieces} pieces, "
-            f"but there are {len(manifest.digests) / DIGEST:g} digests"
+            f"but there are {len(manifest.digests) / DIGEST_SIZE:g} digests"
         )
     for file in manifest.files:
         if not file.size and file.digest != _EMPTY:

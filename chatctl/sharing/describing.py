@@ -36,7 +36,7 @@ class ManifestExchange:
         *,
         on_manifest: OnManifest,
         on_error: Callable[[Exception], object],
-        emit: Callable[[events.Event], object],
+        emit: Callable[[events.ShareEvent], object],
     ) -> None:
         self._catalog = catalog
         self._files = files

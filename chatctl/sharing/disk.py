@@ -10,10 +10,10 @@ from threading import Event
 from typing import Final
 
 from chatctl.errors import PartialError, why
-from chatctl.sharing.handles import Handle
-from common.pieces import PIECE
+from chatctl.sharing.handles import FileHandle
+from common.pieces import PIECE_SIZE
 
-_CHUNK: Final = 16 * PIECE
+_CHUNK: Final = 16 * PIECE_SIZE
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # FAT says the first, other filesystems without hard links one of the others.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -32,7 +32,7 @@ class StorageCancelledError(Exception):
 
 
 @contextmanager
-def os_errors_explained(path: Path) -> Iterator[None]:
+def explain_os_errors(path: Path) -> Iterator[None]:
     """Raise DiskFullError or DiskError, which name `path`, for every OSError within."""
     try:
         yield
@@ -45,7 +45,7 @@ def os_errors_explained(path: Path) -> Iterator[None]:
         raise DiskError(f"cannot use {path}: {why(error)}") from error
 
 
-def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int) -> None:
+def write_all(file: FileHandle, content: bytes | bytearray | memoryview, offset: int) -> None:
     """Write all of `content` at `offset` (bytes); raises OSError."""
     rest = memoryview(content)
     while rest:
@@ -53,7 +53,7 @@ def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int
         rest, offset = rest[written:], offset + written
 
 
-def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
+def chunks(file: FileHandle, size: int, stop: Event) -> Iterator[memoryview]:
     """Yield the first `size` bytes of a file, a MiB at a time, all in one buffer.
 
     Every chunk but the last is a MiB; they end early if the file does. Raises
@@ -71,7 +71,7 @@ def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
             return
 
 
-def sha256(file: Handle, size: int, stop: Event) -> str:
+def sha256(file: FileHandle, size: int, stop: Event) -> str:
     """Return the SHA-256, in hex, of the first `size` bytes of a file; raises as `chunks` does."""
     whole = hashlib.sha256()
     for chunk in chunks(file, size, stop):

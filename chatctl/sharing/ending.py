@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-STALL: Final = 30.0
+STALL_TIMEOUT: Final = 30.0
 """After how long (s) without a piece moving nothing is expected any more."""
 
 
@@ -20,7 +20,7 @@ class StopPolicy(Struct, frozen=True):
     peers: int | None
     wait: float
     seed_after: float = 0.0
-    stall: float = STALL
+    stall: float = STALL_TIMEOUT
 
 
 class SwarmStatus(Struct):

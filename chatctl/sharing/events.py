@@ -8,7 +8,7 @@ from common.text import visible
 from common.units import format_duration
 
 
-class Event(Struct, frozen=True, tag_field="code"):
+class ShareEvent(Struct, frozen=True, tag_field="code"):
     """One line of ``--json``; its text is for people."""
 
     template: ClassVar[str] = ""
@@ -18,7 +18,7 @@ class Event(Struct, frozen=True, tag_field="code"):
         return self.template.format(**{name: visible(text) for name, text in fields.items()})
 
 
-class ListeningStarted(Event, frozen=True, tag="listening"):
+class ListeningStarted(ShareEvent, frozen=True, tag="listening"):
     """Other peers can reach us."""
 
     template = "listening on {host}:{port}"
@@ -27,7 +27,7 @@ class ListeningStarted(Event, frozen=True, tag="listening"):
     port: int
 
 
-class EarlierRunComplete(Event, frozen=True, tag="recovered"):
+class EarlierRunComplete(ShareEvent, frozen=True, tag="recovered"):
     """An earlier run has fetched all that these peers shared, and was killed."""
 
     peers: tuple[str, ...]
@@ -37,7 +37,7 @@ class EarlierRunComplete(Event, frozen=True, tag="recovered"):
         return f"an earlier run has all files of {names}; they count for who does not come again"
 
 
-class WaitingForPeers(Event, frozen=True, tag="awaiting"):
+class WaitingForPeers(ShareEvent, frozen=True, tag="awaiting"):
     """It is waited, `seconds` at most, for so many others, None for whoever comes."""
 
     peers: int | None
@@ -49,7 +49,7 @@ class WaitingForPeers(Event, frozen=True, tag="awaiting"):
         return f"waiting up to {format_duration(self.seconds)} for {whom}"
 
 
-class PeerConnected(Event, frozen=True, tag="met"):
+class PeerConnected(ShareEvent, frozen=True, tag="met"):
     """There is a connection to a peer of the group."""
 
     template = "peer {id} is here ({address})"
@@ -58,7 +58,7 @@ class PeerConnected(Event, frozen=True, tag="met"):
     address: str
 
 
-class AllPeersConnected(Event, frozen=True, tag="introduced"):
+class AllPeersConnected(ShareEvent, frozen=True, tag="introduced"):
     """All peers that were expected have been met."""
 
     template = "all {peers} peers are here"
@@ -66,7 +66,7 @@ class AllPeersConnected(Event, frozen=True, tag="introduced"):
     peers: int
 
 
-class PeerDisconnected(Event, frozen=True, tag="parted"):
+class PeerDisconnected(ShareEvent, frozen=True, tag="parted"):
     """The connection to a peer is gone."""
 
     template = "peer {id} {why}"
@@ -75,7 +75,7 @@ class PeerDisconnected(Event, frozen=True, tag="parted"):
     why: str
 
 
-class PeerDropped(Event, frozen=True, tag="dropped"):
+class PeerDropped(ShareEvent, frozen=True, tag="dropped"):
     """A peer is dealt with no more."""
 
     template = "peer {id} is dropped: it {why}"
@@ -84,7 +84,7 @@ class PeerDropped(Event, frozen=True, tag="dropped"):
     why: str
 
 
-class PeerUnreachable(Event, frozen=True, tag="out_of_reach"):
+class PeerUnreachable(ShareEvent, frozen=True, tag="out_of_reach"):
     """A peer is known of, and cannot be dialled."""
 
     template = "{who} cannot be reached from here at {address}: {why}; files only go directly"
@@ -94,7 +94,7 @@ class PeerUnreachable(Event, frozen=True, tag="out_of_reach"):
     why: str
 
 
-class ConnectionRejected(Event, frozen=True, tag="turned_away"):
+class ConnectionRejected(ShareEvent, frozen=True, tag="turned_away"):
     """Somebody dialled and was rejected."""
 
     template = "{address} was not let in: {why}"
@@ -103,7 +103,7 @@ class ConnectionRejected(Event, frozen=True, tag="turned_away"):
     why: str
 
 
-class FilesSkipped(Event, frozen=True, tag="not_taken"):
+class FilesSkipped(ShareEvent, frozen=True, tag="not_taken"):
     """The files of a peer are not fetched."""
 
     template = "the files of {owner} are not taken: {why}"
@@ -112,7 +112,7 @@ class FilesSkipped(Event, frozen=True, tag="not_taken"):
     why: str
 
 
-class FilesRejected(Event, frozen=True, tag="declined"):
+class FilesRejected(ShareEvent, frozen=True, tag="declined"):
     """A peer does not fetch our files."""
 
     template = "peer {id} does not take our files: {why}"
@@ -121,7 +121,7 @@ class FilesRejected(Event, frozen=True, tag="declined"):
     why: str
 
 
-class FileReceived(Event, frozen=True, tag="received"):
+class FileReceived(ShareEvent, frozen=True, tag="received"):
     """A file is whole, checked, and on disk."""
 
     template = "{path} ({size} bytes of {owner})"
@@ -132,7 +132,7 @@ class FileReceived(Event, frozen=True, tag="received"):
     size: int
 
 
-class FileNotSaved(Event, frozen=True, tag="not_kept"):
+class FileNotSaved(ShareEvent, frozen=True, tag="not_kept"):
     """A file came whole and cannot be kept."""
 
     template = "{name} of {owner} cannot be kept: {why}"
@@ -142,7 +142,7 @@ class FileNotSaved(Event, frozen=True, tag="not_kept"):
     why: str
 
 
-class DownloadComplete(Event, frozen=True, tag="complete"):
+class DownloadComplete(ShareEvent, frozen=True, tag="complete"):
     """Every file of every peer that was met is here."""
 
     template = "all is here after {seconds} s"

@@ -62,7 +62,7 @@ class Membership:
         self._silence_timeout = max(silence_timeout, MIN_SILENCE_TIMEOUT)
         self._emit = emit
         self._connected: set[str] = set()
-        self._reported: set[events.Event] = set()
+        self._reported: set[events.ShareEvent] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -185,7 +185,7 @@ class Membership:
         self._measure(time.monotonic())
         return Goodbye(self.upload_meter.best, self.download_meter.best)
 
-    def _emit_once(self, event: events.Event) -> None:
+    def _emit_once(self, event: events.ShareEvent) -> None:
         if event not in self._reported and len(self._reported) < _MAX_REPORTED:
             self._reported.add(event)
             self._emit(event)

@@ -148,8 +148,8 @@ def _identify(own: PeerInfo, other: PeerHello | Challenge) -> PeerInfo:
 
 
 def _proof(secret_key: bytes, role: str, hello: PeerHello, challenge: Challenge) -> str:
-    said = [role, *msgspec.structs.astuple(hello), *msgspec.structs.astuple(challenge)[:-1]]
-    return hmac.new(secret_key, msgspec.json.encode(said), "sha256").hexdigest()
+    signed = [role, *msgspec.structs.astuple(hello), *msgspec.structs.astuple(challenge)[:-1]]
+    return hmac.new(secret_key, msgspec.json.encode(signed), "sha256").hexdigest()
 
 
 def _check(proof: str, expected: str) -> None:

@@ -20,8 +20,8 @@ from msgspec import Struct
 
 from chatctl.errors import PartialError
 from chatctl.sharing import disk, filenames
-from chatctl.sharing.handles import FileHandleCache, Handle, Location
-from common.pieces import DIGEST, PIECE, FileEntry, decode_bits
+from chatctl.sharing.handles import FileHandle, FileHandleCache, Location
+from common.pieces import DIGEST_SIZE, PIECE_SIZE, FileEntry, decode_bits
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
@@ -49,7 +49,7 @@ class FilePaths(NamedTuple):
 class _BitmapHeader(Struct, frozen=True):
     size: int
     digest: str
-    piece: int = PIECE
+    piece: int = PIECE_SIZE
 
 
 def header(file: FileEntry) -> bytes:
@@ -74,7 +74,7 @@ class PartialFile:
         self.file = file
         self.path = paths.part
         """Where its bytes are now."""
-        self.written = bitarray(len(digests) // DIGEST)
+        self.written = bitarray(len(digests) // DIGEST_SIZE)
         """The pieces that were verified and written."""
         self._paths = paths
         self._digests = digests
@@ -101,7 +101,7 @@ class PartialFile:
         made = []
         try:
             for path in (self._paths.bitmap, self._paths.part):
-                Handle.open(path, _NEW)
+                FileHandle.open(path, _NEW)
                 made.append(path)
             disk.write_all(self._bitmap(), self._header + self.written.tobytes(), 0)
             os.truncate(self._part().fileno(), self.file.size)
@@ -114,14 +114,14 @@ class PartialFile:
     def resume(self) -> None:
         """Go on with what an earlier run left, as far as it is right; raises OSError, Stopped."""
         with suppress(FileExistsError):
-            Handle.open(self._paths.part, _NEW)
+            FileHandle.open(self._paths.part, _NEW)
         os.truncate(self._part().fileno(), self.file.size)
         octets = self._paths.bitmap.read_bytes()[len(self._header) :]
         with suppress(ValueError):  # it is torn
             self.written = decode_bits(len(self.written), octets)
         self.unmark(self._find_corrupt())
 
-    def adopt(self) -> None:
+    def use_existing(self) -> None:
         """Take the file that has the final name, which is known to be this one."""
         self.path = self._paths.final
         self.written = ~bitarray(len(self.written))
@@ -134,8 +134,8 @@ class PartialFile:
         if hashlib.sha256(piece).digest() != self._digest(number):
             return False
         if not self.written[number]:
-            with disk.os_errors_explained(self.path):
-                disk.write_all(self._part(), piece, number * PIECE)
+            with disk.explain_os_errors(self.path):
+                disk.write_all(self._part(), piece, number * PIECE_SIZE)
                 self.written[number] = True
                 first = number - number % 8
                 octet = self.written[first : first + 8].tobytes()
@@ -154,7 +154,7 @@ class PartialFile:
         Returns the pieces that are not what was written; then it is not finished. Raises
         FileDigestError, DiskError, DiskFullError, Stopped.
         """
-        with disk.os_errors_explained(self.path):
+        with disk.explain_os_errors(self.path):
             if self.verify_and_publish():
                 return []
             corrupt = self._find_corrupt()
@@ -178,7 +178,7 @@ class PartialFile:
         self._publish()
         return True
 
-    def open(self) -> Handle:
+    def open(self) -> FileHandle:
         """Return it open, for reading; raises OSError."""
         try:
             return self._open()
@@ -193,17 +193,17 @@ class PartialFile:
         except OSError:
             return None
 
-    def _open(self) -> Handle:
+    def _open(self) -> FileHandle:
         return self._handles.get(self.path, _READ) if self.is_finished else self._part()
 
-    def _part(self) -> Handle:
+    def _part(self) -> FileHandle:
         return self._handles.get(self._paths.part, _WRITE)
 
-    def _bitmap(self) -> Handle:
+    def _bitmap(self) -> FileHandle:
         return self._handles.get(self._paths.bitmap, _WRITE)
 
     def _digest(self, number: int) -> bytes:
-        return bytes(self._digests[number * DIGEST : (number + 1) * DIGEST])
+        return bytes(self._digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE])
 
     def _find_corrupt(self) -> list[int]:
         """Return the pieces that are marked as written, but are not what they should be."""
@@ -211,15 +211,15 @@ class PartialFile:
         for number in self.written.search(1):
             if self._stop.is_set():
                 raise disk.StorageCancelledError
-            length = min(PIECE, self.file.size - number * PIECE)
-            piece = os.pread(part.fileno(), length, number * PIECE)
+            length = min(PIECE_SIZE, self.file.size - number * PIECE_SIZE)
+            piece = os.pread(part.fileno(), length, number * PIECE_SIZE)
             if hashlib.sha256(piece).digest() != self._digest(number):
                 corrupt.append(number)
         return corrupt
 
     def _publish(self) -> None:
         final, part, bitmap = self._paths
-        candidates = map(final.with_name, filenames.variants(final.name))
+        candidates = map(final.with_name, filenames.numbered_names(final.name))
         with self._renaming:
             self.path = disk.publish(part, candidates)
         disk.sync_directory(final.parent)

@@ -29,7 +29,7 @@ class PieceWriter:
         on_error: Callable[[BaseException], object],
     ) -> None:
         self._store = store
-        self._partners = peers
+        self._peers = peers
         self._on_written = on_written
         self._on_error = on_error
         self._waiting = 0
@@ -40,13 +40,13 @@ class PieceWriter:
         written.add_done_callback(partial(self._written, peer, piece))
         self._waiting += 1
         if self._waiting == MAX_UNWRITTEN:
-            for each in self._partners.values():
+            for each in self._peers.values():
                 each.connection.pause()
 
     def _written(self, peer: Peer, piece: Piece, written: "Future[bool]") -> None:
         self._waiting -= 1
         if self._waiting == MAX_UNWRITTEN // 2:
-            for each in self._partners.values():
+            for each in self._peers.values():
                 each.connection.resume()
         if written.cancelled():
             return

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 
-BATCH: Final = 32
+MAX_BATCH: Final = 32
 """Results that go back to the loop together at most: of pieces, 2 to 5 ms of work."""
 
 
@@ -31,7 +31,7 @@ class WorkerThread:
     Of the CPU time for verifying and writing pieces that spares about a quarter.
     """
 
-    def __init__(self, name: str, batch: int = BATCH) -> None:
+    def __init__(self, name: str, batch: int = MAX_BATCH) -> None:
         self._loop = asyncio.get_running_loop()
         self._batch = batch
         self._queue: SimpleQueue[_Work] = SimpleQueue()
@@ -60,7 +60,7 @@ class WorkerThread:
                     waiting.append(self._queue.get_nowait())
             results = [_attempt(work) for work in waiting]
             try:
-                self._loop.call_soon_threadsafe(_settle, results)
+                self._loop.call_soon_threadsafe(_set_results, results)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
 
@@ -72,7 +72,7 @@ def _attempt(work: _Work) -> _Result:
         return _Result(work.future, None, error)
 
 
-def _settle(results: list[_Result]) -> None:
+def _set_results(results: list[_Result]) -> None:
     for future, result, error in results:
         if future.done():  # cancelled: nobody waits for it any more
             continue

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from chatctl.errors import UsageError, why
 from chatctl.sharing import disk
-from chatctl.sharing.handles import Handle
+from chatctl.sharing.handles import FileHandle
 from chatctl.sharing.own import OPEN_FLAGS, FileIdentity
-from common.pieces import MAX_FILES, PIECE, FileEntry, Manifest
+from common.pieces import MAX_FILES, PIECE_SIZE, FileEntry, Manifest
 
 
 class SharedFiles(Struct, frozen=True):
@@ -52,7 +52,7 @@ async def hash_files(owner: str, paths: Sequence[Path]) -> SharedFiles:
 
 def _hash(path: Path, stop: Event) -> _Hashed:
     try:
-        file = Handle.open(path, OPEN_FLAGS)
+        file = FileHandle.open(path, OPEN_FLAGS)
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             kind = "a directory" if stat.S_ISDIR(before.st_mode) else "no file"
@@ -70,12 +70,12 @@ def _hash(path: Path, stop: Event) -> _Hashed:
     return _Hashed(FileEntry(name, before.st_size, whole), digests, FileIdentity.of(path, before))
 
 
-def _digests(file: Handle, size: int, stop: Event) -> tuple[str | None, bytes]:
+def _digests(file: FileHandle, size: int, stop: Event) -> tuple[str | None, bytes]:
     """Return the SHA-256 of a file, None if it ends before `size` bytes, and of its pieces."""
     whole, digests, length = hashlib.sha256(), bytearray(), 0
     for chunk in disk.chunks(file, size, stop):
         whole.update(chunk)
-        for start in range(0, len(chunk), PIECE):
-            digests += hashlib.sha256(chunk[start : start + PIECE]).digest()
+        for start in range(0, len(chunk), PIECE_SIZE):
+            digests += hashlib.sha256(chunk[start : start + PIECE_SIZE]).digest()
         length += len(chunk)
     return whole.hexdigest() if length == size else None, bytes(digests)

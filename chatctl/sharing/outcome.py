@@ -9,7 +9,7 @@ from chatctl.sharing.files import FileProgress
 from chatctl.sharing.gathering import Membership
 from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.record import FoundFile, RecoveredFiles
-from chatctl.sharing.report import PeerFigures, ShareReport, swarm_lower_bound
+from chatctl.sharing.report import PeerReport, ShareReport, swarm_lower_bound
 from chatctl.sharing.swap import Swarm
 
 _MAX_LISTED: Final = 10
@@ -35,8 +35,8 @@ def make_report(
     done after `all_seconds`. `expected` is how many peers were to come, this one
     included.
     """
-    peers = [_peer_figures(peer, swarm, membership) for peer in sorted(membership.seen)]
-    peers += [_recovered_figures(peer, recovered[peer]) for peer in sorted(recovered)]
+    peers = [_peer_report(peer, swarm, membership) for peer in sorted(membership.seen)]
+    peers += [_recovered_peer_report(peer, recovered[peer]) for peer in sorted(recovered)]
     is_met = expected is None or len(peers) + 1 >= expected
     shortfalls = list(_shortfalls(swarm, membership, len(recovered), expected))
     is_whole = seconds is not None and is_met and not shortfalls
@@ -61,11 +61,11 @@ def make_report(
     )
 
 
-def _peer_figures(peer: str, swarm: Swarm, membership: Membership) -> PeerFigures:
+def _peer_report(peer: str, swarm: Swarm, membership: Membership) -> PeerReport:
     files = swarm.files.of(peer)
     traffic = swarm.traffic.get(peer, Traffic())
     goodbye = membership.goodbyes.get(peer)
-    return PeerFigures(
+    return PeerReport(
         id=peer,
         files=len(files),
         size=sum(file.size for file in files),
@@ -78,9 +78,9 @@ def _peer_figures(peer: str, swarm: Swarm, membership: Membership) -> PeerFigure
     )
 
 
-def _recovered_figures(peer: str, found: Sequence[FoundFile]) -> PeerFigures:
+def _recovered_peer_report(peer: str, found: Sequence[FoundFile]) -> PeerReport:
     size = sum(file.size for file, _ in found)
-    return PeerFigures(peer, len(found), size, size, 0, 0, None, None, "was not needed")
+    return PeerReport(peer, len(found), size, size, 0, 0, None, None, "was not needed")
 
 
 def _shortfalls(

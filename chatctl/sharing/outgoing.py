@@ -34,10 +34,10 @@ class SendBuffer:
     what is asked and acknowledged would else wait for pieces, and uplinks would idle meanwhile.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self.lines = 0
         """Bytes of lines that wait."""
-        self._socket = connected
+        self._socket = sock
         self._lines = bytearray()
         self._payloads: deque[_Payload] = deque()
         self._head = bytearray()

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from chatctl.sharing.handles import FileHandleCache, Handle, Location
+from chatctl.sharing.handles import FileHandle, FileHandleCache, Location
 
 OPEN_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
 """Opens what may be no file without waiting, for instance for who writes to a pipe."""
@@ -39,7 +39,7 @@ class SourceFile:
         """Where it is."""
         return self._identity.path
 
-    def open(self) -> Handle:
+    def open(self) -> FileHandle:
         """Return it open; raises OSError."""
         return self._handles.get(self.path, OPEN_FLAGS)
 

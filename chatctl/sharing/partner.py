@@ -73,11 +73,11 @@ class Peer:
         """Say something about pieces; the bytes of one follow by themselves."""
         if isinstance(message, Piece):
             self._waiting.append(message)
-            self._pump()
+            self._send_waiting()
         else:
             self.connection.send(message)
 
-    def _pump(self) -> None:
+    def _send_waiting(self) -> None:
         while self._waiting and self._reading is None:
             piece = self._waiting.popleft()
             location = self._pieces.locate(piece.owner, piece.index)
@@ -95,4 +95,4 @@ class Peer:
             self.connection.send(piece, done.result(), self.traffic)
         else:
             self._on_unreadable(self, piece)
-        self._pump()
+        self._send_waiting()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chatctl.errors import PartialError, why
-from chatctl.sharing.handles import Handle, Location
+from chatctl.sharing.handles import FileHandle, Location
 from common.pieces import Span
 
 
@@ -21,7 +21,7 @@ class Readable(Protocol):
     def path(self) -> Path:
         """Where it is."""
 
-    def open(self) -> Handle:
+    def open(self) -> FileHandle:
         """Return it open; raises OSError."""
 
     def locate(self, offset: int, length: int) -> Location | None:

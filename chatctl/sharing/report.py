@@ -11,7 +11,7 @@ from common.units import format_duration
 _MB: float = 1e6
 
 
-class PeerFigures(Struct, frozen=True):
+class PeerReport(Struct, frozen=True):
     """One peer as seen from here; sizes in bytes, rates in B/s, None where it never told them.
 
     `size` is that of its own files, of which `held` bytes are here. `sent` went from here to it,
@@ -52,12 +52,12 @@ class ShareReport(Struct, frozen=True, tag_field="code", tag="report"):
     received: int
     upload_rate: float
     download_rate: float
-    peers: Sequence[PeerFigures]
+    peers: Sequence[PeerReport]
     shortfalls: Sequence[str]
     is_interrupted: bool
 
 
-def swarm_lower_bound(size: int, upload_rate: float, peers: Sequence[PeerFigures]) -> float | None:
+def swarm_lower_bound(size: int, upload_rate: float, peers: Sequence[PeerReport]) -> float | None:
     """Return the least time (s) for this peer and its `peers`; None where an uplink is unknown."""
     capacities = [PeerCapacity(size, upload_rate, float("inf"))]
     for peer in peers:
@@ -70,7 +70,7 @@ def swarm_lower_bound(size: int, upload_rate: float, peers: Sequence[PeerFigures
 def render(report: ShareReport) -> str:
     """Return the report for people: a table of peers, and lines below it."""
     table = [*_table(report), ""] if report.peers else []
-    return "\n".join([*table, *_below(report)])
+    return "\n".join([*table, *_summary_lines(report)])
 
 
 def _table(report: ShareReport) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _table(report: ShareReport) -> Iterator[str]:
         yield "  ".join((name.ljust(widths[0]), *aligned, fate)).rstrip()
 
 
-def _row(peer: PeerFigures) -> tuple[str, ...]:
+def _row(peer: PeerReport) -> tuple[str, ...]:
     here = 100 * peer.held // peer.size if peer.size else 100
     return (
         visible(peer.id),
@@ -97,7 +97,7 @@ def _row(peer: PeerFigures) -> tuple[str, ...]:
     )
 
 
-def _below(report: ShareReport) -> Iterator[str]:
+def _summary_lines(report: ShareReport) -> Iterator[str]:
     rates = f", at best {_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
     has_moved = report.sent or report.received
     yield (

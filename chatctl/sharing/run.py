@@ -28,7 +28,7 @@ from chatctl.sharing.view import ShareView
 from chatctl.sharing.wish import ShareOptions
 from common import pieces
 
-TICK: Final = 0.1
+POLL_INTERVAL: Final = 0.1
 """How often (s) it is looked at who is silent, whom to dial, and whether this is the end."""
 
 _STRANDED_CHECK_INTERVAL: Final = 1.0
@@ -177,7 +177,7 @@ class ShareSession:
             if decision is Decision.CONTINUE:
                 # Not wait_for, which before Python 3.12 loses a Ctrl-C that comes with the event.
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK):
+                    async with asyncio.timeout(POLL_INTERVAL):
                         await swarm.changed.wait()
 
     def _status(self, now: float) -> SwarmStatus:

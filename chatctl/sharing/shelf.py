@@ -17,10 +17,10 @@ from bitarray import bitarray
 
 from chatctl.errors import UsageError, why
 from chatctl.sharing import disk, filenames
-from chatctl.sharing.handles import FileHandleCache, Handle
+from chatctl.sharing.handles import FileHandle, FileHandleCache
 from chatctl.sharing.incoming import FilePaths, PartialFile, header
 from common import names
-from common.pieces import DIGEST, FileEntry, Layout, Manifest, count_pieces
+from common.pieces import DIGEST_SIZE, FileEntry, Layout, Manifest, count_pieces
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
@@ -43,13 +43,13 @@ class DownloadDirectory:
         layout = Layout(file.size for file in manifest.files)
         digests = memoryview(manifest.digests)
         taken = self._taken.copy()  # in vain if the disk is full: then it may be tried again
-        variants: dict[str, Iterator[str]] = {}
+        candidates_by_name: dict[str, Iterator[str]] = {}
         allocated = []
         for number, file in enumerate(manifest.files):
             name = filenames.local_name(manifest.owner, file.name)
-            candidates = variants.setdefault(name, filenames.variants(name))
+            candidates = candidates_by_name.setdefault(name, filenames.numbered_names(name))
             pieces = layout.pieces(number)
-            own_digests = digests[pieces.start * DIGEST : pieces.stop * DIGEST]
+            own_digests = digests[pieces.start * DIGEST_SIZE : pieces.stop * DIGEST_SIZE]
             allocated.append(self._allocate(file, own_digests, candidates, taken))
         self._taken = taken
         return allocated
@@ -81,7 +81,7 @@ class DownloadDirectory:
                 continue
             paths = FilePaths.of(self._directory, name)
             partial = PartialFile(paths, file, digests, self._handles, self._stop)
-            with disk.os_errors_explained(paths.final):
+            with disk.explain_os_errors(paths.final):
                 if self._claim(partial, paths):
                     taken.add(key)
                     return partial
@@ -91,7 +91,7 @@ class DownloadDirectory:
         """Begin the file, or go on with it, at these places, unless something else is there."""
         is_begun = _starts_with(paths.bitmap, header(partial.file))
         if self._is_whole(paths.final, partial.file):
-            partial.adopt()
+            partial.use_existing()
             if is_begun:
                 paths.part.unlink(missing_ok=True)
                 paths.bitmap.unlink()
@@ -108,9 +108,9 @@ class DownloadDirectory:
         return True
 
     def _find(self, name: str, file: FileEntry, taken: set[str]) -> Path | None:
-        for candidate in filenames.variants(name):
+        for candidate in filenames.numbered_names(name):
             key, paths = names.key(candidate), FilePaths.of(self._directory, candidate)
-            with disk.os_errors_explained(paths.final):
+            with disk.explain_os_errors(paths.final):
                 if key in taken:
                     continue
                 taken.add(key)
@@ -127,15 +127,15 @@ class DownloadDirectory:
         if not _is_file(path) or path.lstat().st_size != file.size:
             return False
         try:
-            return disk.sha256(Handle.open(path, _READ), file.size, self._stop) == file.digest
+            return disk.sha256(FileHandle.open(path, _READ), file.size, self._stop) == file.digest
         except PermissionError:
             return False
 
 
-def _lock(directory: Path) -> Handle:
+def _lock(directory: Path) -> FileHandle:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        handle = Handle.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        handle = FileHandle.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise UsageError(f"cannot use {directory}: {why(error)}; choose another --out") from None
     if not os.access(directory, os.W_OK | os.X_OK):

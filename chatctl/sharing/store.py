@@ -85,9 +85,9 @@ class Store:
         self._stop = Event()
         self._handles = FileHandleCache()
         self._file_sets: dict[str, FileSet[Readable]] = {}
-        self._incoming: dict[str, FileSet[PartialFile]] = {}
+        self._partial_sets: dict[str, FileSet[PartialFile]] = {}
         self._adding = asyncio.Lock()
-        self._finishes: set[asyncio.Task[None]] = set()
+        self._finish_tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Make the directory, and lock it.
@@ -118,7 +118,7 @@ class Store:
         self._stop.set()
         await self._open_thread.close()
         await self._finish_thread.close()
-        await asyncio.gather(*self._finishes)
+        await asyncio.gather(*self._finish_tasks)
         await self._write_thread.close()
         await self._read_thread.close()
         self._handles.clear()
@@ -163,9 +163,9 @@ class Store:
         not to be trusted. The result raises DiskError, or DiskFullError: nothing is corrupt, and
         the piece may be written another time. Raises KeyError, IndexError.
         """
-        file_set = self._incoming[owner]
+        file_set = self._partial_sets[owner]
         file, offset, _ = file_set.layout.span(index)
-        write = partial(file_set.files[file].write, offset // pieces.PIECE, piece)
+        write = partial(file_set.files[file].write, offset // pieces.PIECE_SIZE, piece)
         future = self._write_thread.submit(write)
         future.add_done_callback(partial(self._written, file_set, index))
         return asyncio.shield(future)  # who cancels does not keep it from being written
@@ -204,7 +204,7 @@ class Store:
                 return known.held
             pieces.check(manifest, self._max_size)
             file_set = await self._open_thread.submit(partial(self._allocate, manifest))
-            self._incoming[owner] = self._file_sets[owner] = file_set
+            self._partial_sets[owner] = self._file_sets[owner] = file_set
         for number, file in enumerate(file_set.files):
             if file.is_finished:
                 self._emit(FileComplete(owner, number, file.path))
@@ -229,8 +229,8 @@ class Store:
     def _finish_soon(self, file_set: FileSet[PartialFile], number: int) -> None:
         if not self._stop.is_set():
             task = asyncio.create_task(self._finish(file_set, number))
-            self._finishes.add(task)
-            task.add_done_callback(self._finishes.discard)
+            self._finish_tasks.add(task)
+            task.add_done_callback(self._finish_tasks.discard)
 
     async def _finish(self, file_set: FileSet[PartialFile], number: int) -> None:
         owner, file = file_set.manifest.owner, file_set.files[number]

@@ -27,14 +27,14 @@ from common.messages import introduction, swarm
 from common.messages.base import Error, Message
 from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
 from common.messages.swarm import HasManifest, Piece
-from common.pieces import PIECE, Layout
+from common.pieces import PIECE_SIZE, Layout
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
 
 _PLANNER_MESSAGES: Final = frozenset(swarm.FROM_PEER)
 
-Emit: TypeAlias = Callable[[events.Event], object]
+Emit: TypeAlias = Callable[[events.ShareEvent], object]
 HandleMessage: TypeAlias = Callable[[Peer, Message], object]
 
 
@@ -82,7 +82,7 @@ class Swarm:
         self._emit = emit
         self._limits: dict[type[Message], int] = {
             ManifestHeader: pieces.max_encoded(max_size),
-            Piece: PIECE,
+            Piece: PIECE_SIZE,
         }
         self._banned: set[str] = set()
         self._piece_writer = PieceWriter(

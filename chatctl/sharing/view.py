@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatctl.output import print_json, say
-from chatctl.sharing.events import Event
+from chatctl.sharing.events import ShareEvent
 from chatctl.sharing.files import DownloadProgress, FileProgress
 from chatctl.streams import OutputError
 from common.text import visible
@@ -25,7 +25,7 @@ MAX_BARS: Final = 20
 class ShareView(Protocol):
     """Who is told of an exchange; what comes of it ends the run only where it is shown."""
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Tell what happened."""
 
     def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
@@ -38,7 +38,7 @@ class ShareView(Protocol):
 class ShareLines:
     """Sentences on stderr."""
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Say it."""
         say(str(event))
 
@@ -52,7 +52,7 @@ class ShareRecords:
     def __init__(self) -> None:
         self._error: OutputError | BrokenPipeError | None = None
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Print it."""
         if self._error is None:
             try:
@@ -75,7 +75,7 @@ class Bars:
         self._bars: dict[tuple[str, str], TaskID] = {}
         self._shown_at = 0.0
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Print it above the bars."""
         self._progress.console.print(f"chatctl: {event}", markup=False, soft_wrap=True)
 

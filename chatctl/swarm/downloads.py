@@ -99,11 +99,11 @@ class Downloads:
         requested = peer.requested
         requested.arriving = None
         requested.got += 1
-        took = now - requested.last_answer_at
+        elapsed = now - requested.last_answer_at
         requested.answer_interval += (
-            (took - requested.answer_interval) * _INTERVAL_WEIGHT
+            (elapsed - requested.answer_interval) * _INTERVAL_WEIGHT
             if requested.answer_interval
-            else took
+            else elapsed
         )
         peer.mark_dirty()
         self._note_answer(peer, now)

@@ -53,7 +53,7 @@ class Requested:
         return len(self.pieces) + len(self.any_requests)
 
 
-class Sent(NamedTuple):
+class SentPiece(NamedTuple):
     """A piece on its way: when it was sent, and whether in answer to a `RequestAny`."""
 
     piece: int
@@ -73,7 +73,7 @@ class Requesting:
         """Each `RequestPiece` of a piece whose first copy is still on its way to another peer."""
         self.any_requests = 0
         """How many `RequestAny` wait to be answered."""
-        self.sent: deque[Sent] = deque()
+        self.sent: deque[SentPiece] = deque()
         """What it has not yet acknowledged; the oldest first."""
         self.acknowledged = 0
         """Pieces that it got on this connection."""

@@ -32,7 +32,7 @@ class DownloadStatus(NamedTuple):
     total: int
 
 
-class Missing(Struct, frozen=True):
+class MissingPiece(Struct, frozen=True):
     """A piece that is not held, and the connected peers that have it (none: nobody here has it)."""
 
     owner: str
@@ -215,7 +215,7 @@ class Planner:
             if not owner.is_own
         }
 
-    def missing(self) -> Iterator[Missing]:
+    def missing(self) -> Iterator[MissingPiece]:
         """Yield the pieces that are not held. Takes time linear in the pieces of their owners."""
         for owner in self._table.owners.values():
             if owner.held == owner.count:
@@ -224,4 +224,4 @@ class Planner:
                 piece = owner.base + index
                 if self._table.state[piece] != HAVE:
                     holders = (each.id for each in self._peers.values() if each.has(piece))
-                    yield Missing(owner.id, index, tuple(holders))
+                    yield MissingPiece(owner.id, index, tuple(holders))

@@ -5,7 +5,7 @@ from typing import Final
 from chatctl.swarm.budget import SendWindow
 from chatctl.swarm.fresh import SuperSeeding
 from chatctl.swarm.ledger import HAVE, Owner, PieceTable
-from chatctl.swarm.neighbour import MAX_OPEN_REQUESTS, PeerState, Sent
+from chatctl.swarm.neighbour import MAX_OPEN_REQUESTS, PeerState, SentPiece
 from chatctl.swarm.orders import ProtocolViolationError
 from common.messages.swarm import Piece, Reject
 
@@ -109,9 +109,9 @@ class Uploads:
             if last.is_first_copy:
                 self._super_seeding.on_delivered(last.piece, now)
             self._send_window.on_acknowledged(now - last.at - peer.round_trip)
-        took = (now - max(self._acknowledged_at, last.at)) / more
+        elapsed = (now - max(self._acknowledged_at, last.at)) / more
         self._piece_interval += (
-            (took - self._piece_interval) * _INTERVAL_WEIGHT if self._piece_interval else took
+            (elapsed - self._piece_interval) * _INTERVAL_WEIGHT if self._piece_interval else elapsed
         )
         self._acknowledged_at = now
 
@@ -188,7 +188,7 @@ class Uploads:
         owner = self._table.owner_of(piece)
         index = piece - owner.base
         peer.send(Piece(owner.id, index, owner.length(index)))
-        peer.requesting.sent.append(Sent(piece, now, is_first_copy))
+        peer.requesting.sent.append(SentPiece(piece, now, is_first_copy))
         self._send_window.in_flight += 1
 
     def _resume_deferred(self, piece: int) -> None:

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from common.messages.base import SAFE, Message
 from common.messages.peers import Digest, PeerId
-from common.pieces import PIECE
+from common.pieces import PIECE_SIZE
 
 MAX_HAVE: Final = 200
 """Pieces that one `have` names at most; they fit in a line whatever their owners are called."""
@@ -101,7 +101,7 @@ class Piece(Message, frozen=True):
 
     owner: PeerId
     index: Index
-    size: Annotated[int, Meta(ge=1, le=PIECE)]
+    size: Annotated[int, Meta(ge=1, le=PIECE_SIZE)]
 
 
 class Reject(Message, frozen=True, tag="none"):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from common import pieces
 from common.pieces import (
-    DIGEST,
-    PIECE,
+    DIGEST_SIZE,
+    PIECE_SIZE,
     FileEntry,
     InvalidManifestError,
     Layout,
@@ -23,10 +23,13 @@ from common.pieces import (
 
 GB = 10**9
 SIZES = st.lists(
-    st.one_of(st.integers(0, 5 * PIECE), st.sampled_from([0, 1, PIECE - 1, PIECE, PIECE + 1])),
+    st.one_of(
+        st.integers(0, 5 * PIECE_SIZE),
+        st.sampled_from([0, 1, PIECE_SIZE - 1, PIECE_SIZE, PIECE_SIZE + 1]),
+    ),
     max_size=8,
 )
-DIGESTS = st.binary(min_size=DIGEST, max_size=DIGEST).map(bytes.hex)
+DIGESTS = st.binary(min_size=DIGEST_SIZE, max_size=DIGEST_SIZE).map(bytes.hex)
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -35,14 +38,14 @@ def manifests(draw: st.DrawFn) -> Manifest:
     sizes = draw(SIZES)
     names = st.text(min_size=1, max_size=pieces.MAX_NAME)
     files = tuple(FileEntry(draw(names), size, draw(DIGESTS) if size else EMPTY) for size in sizes)
-    length = len(Layout(sizes)) * DIGEST
+    length = len(Layout(sizes)) * DIGEST_SIZE
     owner = draw(st.sampled_from(["1", "ann", "host.4711", "Zoë"]))
     return Manifest(owner, files, draw(st.binary(min_size=length, max_size=length)))
 
 
 def manifest_of(*sizes: int) -> Manifest:
     files = tuple(FileEntry(f"{n}.txt", size, EMPTY) for n, size in enumerate(sizes))
-    return Manifest("1", files, bytes(DIGEST * len(Layout(sizes))))
+    return Manifest("1", files, bytes(DIGEST_SIZE * len(Layout(sizes))))
 
 
 @given(sizes=SIZES)
@@ -52,17 +55,17 @@ def test_the_pieces_of_a_file_follow_each_other_and_are_all_of_it(sizes: list[in
     for number, size in enumerate(sizes):
         own = [spans[index] for index in layout.pieces(number)]
         assert own == [span for span in spans if span.file == number]
-        assert [span.offset for span in own] == list(range(0, size, PIECE))
+        assert [span.offset for span in own] == list(range(0, size, PIECE_SIZE))
         assert sum(span.length for span in own) == size
-        assert all(span.length == PIECE for span in own[:-1])
+        assert all(span.length == PIECE_SIZE for span in own[:-1])
 
 
 def test_empty_files_have_no_pieces() -> None:
-    layout = Layout([0, 1, 0, 0, PIECE + 1, 0])
+    layout = Layout([0, 1, 0, 0, PIECE_SIZE + 1, 0])
     assert [layout.span(index) for index in range(len(layout))] == [
         Span(1, 0, 1),
-        Span(4, 0, PIECE),
-        Span(4, PIECE, 1),
+        Span(4, 0, PIECE_SIZE),
+        Span(4, PIECE_SIZE, 1),
     ]
     assert layout.pieces(0) == range(0)
     assert layout.pieces(5) == range(3, 3)
@@ -71,7 +74,7 @@ def test_empty_files_have_no_pieces() -> None:
 @pytest.mark.parametrize("index", [-1, 3, 2**70])
 def test_a_piece_that_does_not_exist_is_refused(index: int) -> None:
     with pytest.raises(IndexError, match="they are numbered 0 to 2"):
-        Layout([1, PIECE + 1]).span(index)
+        Layout([1, PIECE_SIZE + 1]).span(index)
 
 
 @given(st.lists(st.booleans(), max_size=40))
@@ -113,7 +116,7 @@ def test_whatever_bytes_come_they_are_a_manifest_or_refused(encoded: bytes) -> N
         pieces.decode(encoded, GB)
 
 
-@given(manifest=manifests(), cut=st.integers(1, 3 * DIGEST))
+@given(manifest=manifests(), cut=st.integers(1, 3 * DIGEST_SIZE))
 def test_a_manifest_that_was_cut_off_or_goes_on_is_refused(manifest: Manifest, cut: int) -> None:
     encoded = pieces.encode(manifest)
     for torn in (encoded[:-cut], encoded + bytes(cut)):
@@ -122,9 +125,11 @@ def test_a_manifest_that_was_cut_off_or_goes_on_is_refused(manifest: Manifest, c
 
 
 def test_each_piece_has_a_digest_of_its_own() -> None:
-    manifest = Manifest("1", (FileEntry("a", 2 * PIECE, EMPTY),), b"a" * DIGEST + b"b" * DIGEST)
-    assert manifest.digest_of(0) == b"a" * DIGEST
-    assert manifest.digest_of(1) == b"b" * DIGEST
+    manifest = Manifest(
+        "1", (FileEntry("a", 2 * PIECE_SIZE, EMPTY),), b"a" * DIGEST_SIZE + b"b" * DIGEST_SIZE
+    )
+    assert manifest.digest_of(0) == b"a" * DIGEST_SIZE
+    assert manifest.digest_of(1) == b"b" * DIGEST_SIZE
 
 
 def header(files: object, owner: object = "1") -> bytes:
@@ -195,7 +200,7 @@ def test_what_a_manifest_claims_costs_nothing_before_it_is_checked() -> None:
 @given(size=st.integers(0, 2**50))
 def test_the_longest_encoding_leaves_room_for_every_digest(size: int) -> None:
     most = pieces.count_pieces(size) + pieces.MAX_FILES - 1
-    assert pieces.max_encoded(size) >= most * DIGEST
+    assert pieces.max_encoded(size) >= most * DIGEST_SIZE
 
 
 def test_a_manifest_of_ten_gigabytes_is_five_megabytes() -> None:

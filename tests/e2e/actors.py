@@ -15,7 +15,7 @@ from msgspec import structs
 
 from chatctl.client import Client
 from chatctl.sharing.ending import StopPolicy
-from chatctl.sharing.events import Event
+from chatctl.sharing.events import ShareEvent
 from chatctl.sharing.files import DownloadProgress
 from chatctl.sharing.handles import Location
 from chatctl.sharing.introduced import follow_group
@@ -76,11 +76,11 @@ class FakePeer:
     def __init__(self, session: ShareSession, store: StagedStore) -> None:
         self.session = session
         self.store = store
-        self.events: list[Event] = []
+        self.events: list[ShareEvent] = []
         self.running = asyncio.create_task(session.run())
         self.address = f"{LOCAL}:{session.info.port}"
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Note what happens."""
         self.events.append(event)
 
@@ -115,7 +115,7 @@ class FakePeer:
                 await asyncio.sleep(0.01)
 
 
-def forever(peers: int | None = None) -> StopPolicy:
+def never_stopping(peers: int | None = None) -> StopPolicy:
     """Return terms under which a peer stays until it is told to go."""
     return StopPolicy(peers=peers, wait=1e6, seed_after=1e6, stall=1e6)
 
@@ -149,7 +149,7 @@ async def running_fake_peer(
         out=directory / f"of {identity}",
         max_size=2**30,
         port=0,
-        stop_policy=forever(),
+        stop_policy=never_stopping(),
     )
     fake_peers: list[FakePeer] = []
 
@@ -159,7 +159,7 @@ async def running_fake_peer(
     class EventForwarder:
         """Hands on what there is to see."""
 
-        def emit(self, event: Event) -> None:
+        def emit(self, event: ShareEvent) -> None:
             if fake_peers:
                 fake_peers[0].emit(event)
 

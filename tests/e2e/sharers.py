@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
-from common.pieces import PIECE
+from common.pieces import PIECE_SIZE
 from tests.e2e.daemon import Daemon
 
 PATIENCE: Final = 40.0
@@ -116,8 +116,8 @@ StartShare = Callable[..., Awaitable[ShareProcess]]
 """Starts a peer: its id, options, and files by their names."""
 
 
-def make(directory: Path, name: str, pieces: float) -> Path:
+def make_file(directory: Path, name: str, pieces: float) -> Path:
     """Write a file of so many pieces of random bytes."""
     path = directory / name
-    path.write_bytes(os.urandom(round(pieces * PIECE)))
+    path.write_bytes(os.urandom(round(pieces * PIECE_SIZE)))
     return path

@@ -11,11 +11,11 @@ from typing import Final
 
 import pytest
 
-from common.pieces import PIECE
+from common.pieces import PIECE_SIZE
 from tests.chatctl import running
 from tests.e2e.actors import never_writing, opened, running_fake_peer
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import LOCAL, PATIENCE, StartShare, make
+from tests.e2e.sharers import LOCAL, PATIENCE, StartShare, make_file
 from tests.e2e.wire import Wire
 
 SECRET: Final = ("--key", "sesame")
@@ -24,7 +24,7 @@ SECRET: Final = ("--key", "sesame")
 async def test_three_peers_swap_unequal_files_of_the_same_name_and_empty_ones(
     daemon: Daemon, start_share: StartShare
 ) -> None:
-    files = {"1": os.urandom(7 * PIECE + 1), "2": os.urandom(300), "3": b""}
+    files = {"1": os.urandom(7 * PIECE_SIZE + 1), "2": os.urandom(300), "3": b""}
     peers = [
         await start_share(identity, "--peers", "3", daemon=daemon, data=content)
         for identity, content in files.items()
@@ -93,7 +93,7 @@ async def test_the_server_may_stop_once_it_has_introduced_them(
     start: Callable[..., Daemon], start_share: StartShare, tmp_path: Path
 ) -> None:
     daemon = start()
-    held_back = make(tmp_path, "held_back", 10)
+    held_back = make_file(tmp_path, "held_back", 10)
     async with running_fake_peer(
         tmp_path, "3", held_back, daemon=daemon, prepare=opened(2)
     ) as fake_peer:
@@ -110,7 +110,7 @@ async def test_the_server_may_stop_once_it_has_introduced_them(
 async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_twice(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
+    file = make_file(tmp_path, "large", 30)
     async with running_fake_peer(
         tmp_path, "9", file, key="sesame", prepare=opened(20)
     ) as fake_peer:
@@ -127,7 +127,7 @@ async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_tw
         assert await after.end() == 0, await after.stderr()
         assert after.received() == {"9_large": file.read_bytes()}
         assert had.isdisjoint(fake_peer.store.asked)
-        assert after.report["received"] == 10 * PIECE
+        assert after.report["received"] == 10 * PIECE_SIZE
 
 
 async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
@@ -148,7 +148,7 @@ async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
 async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
+    file = make_file(tmp_path, "large", 30)
     async with running_fake_peer(
         tmp_path, "9", file, key="sesame", prepare=opened(20)
     ) as fake_peer:
@@ -166,7 +166,7 @@ async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
 async def test_what_who_left_had_given_to_others_is_still_had_from_them(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 10)
+    file = make_file(tmp_path, "large", 10)
     async with running_fake_peer(tmp_path, "9", file, key="sesame") as owner:
         helper_meets = [owner.address]
         async with running_fake_peer(tmp_path, "8", key="sesame", meets=helper_meets) as helper:
@@ -188,7 +188,7 @@ async def test_what_who_left_had_given_to_others_is_still_had_from_them(
 async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
+    file = make_file(tmp_path, "large", 30)
     async with running_fake_peer(
         tmp_path, "9", file, key="sesame", prepare=opened(20)
     ) as fake_peer:

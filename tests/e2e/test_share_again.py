@@ -9,7 +9,7 @@ from bitarray import bitarray
 
 from tests.e2e.actors import opened, running_fake_peer
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import ShareProcess, StartShare, make
+from tests.e2e.sharers import ShareProcess, StartShare, make_file
 
 WANTED: Final = ("--peers", "2", "--key", "sesame")
 LONG: Final = ("--wait", "1h")
@@ -26,7 +26,7 @@ async def killed(start_share: StartShare, address: str) -> ShareProcess:
 
 async def left_alone(start_share: StartShare, tmp_path: Path) -> tuple[bytes, str]:
     """Have a peer killed when it has all of a file; return that, and where its owner was."""
-    file = make(tmp_path, "large", 30)
+    file = make_file(tmp_path, "large", 30)
     async with running_fake_peer(
         tmp_path, "9", file, key="sesame", prepare=opened(20)
     ) as fake_peer:
@@ -96,7 +96,7 @@ async def test_it_takes_part_in_another_round_that_begins_while_it_waits(
 async def test_who_is_still_there_is_served_first(
     daemon: Daemon, start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
+    file = make_file(tmp_path, "large", 30)
     async with running_fake_peer(
         tmp_path, "9", file, key="sesame", prepare=opened(20)
     ) as fake_peer:

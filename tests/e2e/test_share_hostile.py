@@ -11,7 +11,7 @@ from chatctl.sharing.events import ConnectionRejected
 from chatctl.sharing.manifest import SharedFiles
 from tests.e2e.actors import lying, renamed, running_fake_peer
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import StartShare, make
+from tests.e2e.sharers import StartShare, make_file
 from tests.e2e.wire import Wire
 
 SECRET: Final = ("--key", "sesame")
@@ -20,7 +20,7 @@ SECRET: Final = ("--key", "sesame")
 async def test_who_sends_bad_pieces_is_dropped_by_name_and_the_rest_comes_from_others(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 20)
+    file = make_file(tmp_path, "large", 20)
     async with (
         running_fake_peer(tmp_path, "9", file, key="sesame") as owner,
         running_fake_peer(
@@ -43,7 +43,7 @@ async def test_who_sends_bad_pieces_is_dropped_by_name_and_the_rest_comes_from_o
 async def test_a_lying_owner_cannot_pass_off_another_file(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 3)
+    file = make_file(tmp_path, "large", 3)
     async with running_fake_peer(tmp_path, "9", file, key="sesame", prepare=lying) as liar:
         wanted = ("--peers", "2", "--wait", "0.5s", *SECRET, "--peer", liar.address)
         one = await start_share("1", *wanted)
@@ -64,7 +64,7 @@ async def test_a_lying_owner_cannot_pass_off_another_file(
 async def test_a_name_that_leads_elsewhere_leads_nowhere(
     start_share: StartShare, tmp_path: Path, name: str, kept_as: str
 ) -> None:
-    file = make(tmp_path, "innocent", 1)
+    file = make_file(tmp_path, "innocent", 1)
     async with running_fake_peer(tmp_path, "9", file, key="sesame", change=renamed(name)) as eve:
         one = await start_share("1", "--peers", "2", *SECRET, "--peer", eve.address)
         assert await one.end() == 0, await one.stderr()
@@ -78,7 +78,7 @@ async def test_a_name_that_leads_elsewhere_leads_nowhere(
 async def test_a_file_that_is_too_large_is_rejected_before_room_is_made_for_it(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "innocent", 1)
+    file = make_file(tmp_path, "innocent", 1)
     async with running_fake_peer(tmp_path, "9", file, key="sesame", change=enormous) as eve:
         wanted = ("--peers", "2", "--max-size", "1MiB", *SECRET, "--peer", eve.address)
         one = await start_share("1", *wanted, mine=b"1")
@@ -98,7 +98,7 @@ async def test_a_file_that_is_too_large_is_rejected_before_room_is_made_for_it(
 async def test_without_the_key_nobody_is_served(
     start_share: StartShare, tmp_path: Path, own: tuple[str, ...], other: str
 ) -> None:
-    file = make(tmp_path, "secret", 1)
+    file = make_file(tmp_path, "secret", 1)
     async with running_fake_peer(tmp_path, "9", file, key=other) as fake_peer:
         one = await start_share(
             "1", "--peers", "2", "--wait", "0.5s", *own, "--peer", fake_peer.address
@@ -114,7 +114,7 @@ async def test_without_the_key_nobody_is_served(
 async def test_without_the_secret_of_the_server_nobody_is_served(
     daemon: Daemon, start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "secret", 1)
+    file = make_file(tmp_path, "secret", 1)
     async with running_fake_peer(tmp_path, "9", file) as outsider:
         one = await start_share("1", "--peers", "2", daemon=daemon, mine=b"1")
         port = (await one.wait_for("listening"))["port"]
@@ -142,7 +142,7 @@ async def test_the_server_cannot_join_a_group_that_has_a_key(
 async def test_a_peer_that_falls_silent_is_disconnected_and_the_rest_comes_from_others(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 20)
+    file = make_file(tmp_path, "large", 20)
     async with (
         running_fake_peer(tmp_path, "9", file, key="sesame") as owner,
         running_fake_peer(tmp_path, "8", key="sesame", meets=[owner.address]) as mute,

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from chatctl.sharing.store import StorageEvent, Store
-from common.pieces import PIECE, FileEntry, Layout, Manifest
+from common.pieces import PIECE_SIZE, FileEntry, Layout, Manifest
 
 MB: Final = 2**20
 
@@ -21,9 +21,9 @@ class PeerFiles:
     def __init__(self, owner: str, *files: tuple[str, bytes]) -> None:
         self.contents = [content for _, content in files]
         cut = [
-            content[start : start + PIECE]
+            content[start : start + PIECE_SIZE]
             for content in self.contents
-            for start in range(0, len(content), PIECE)
+            for start in range(0, len(content), PIECE_SIZE)
         ]
         self.pieces = cut
         self.manifest = Manifest(
@@ -70,7 +70,7 @@ async def open_store(directory: Path, max_size: int = 2**40) -> AsyncIterator[St
     assert harness.events.empty(), harness.events.get_nowait()
 
 
-def noise(size: int, seed: int = 1) -> bytes:
+def random_bytes(size: int, seed: int = 1) -> bytes:
     return Random(seed).randbytes(size)
 
 
@@ -80,7 +80,7 @@ def listing(directory: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def no_room_beyond(size: int) -> Iterator[None]:
+def limited_file_size(size: int) -> Iterator[None]:
     """Let no file of this process grow beyond `size` bytes, as if the disk were full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

@@ -11,14 +11,14 @@ import pytest
 
 from chatctl.errors import UsageError
 from chatctl.sharing import disk
-from chatctl.sharing.handles import Handle, Location
+from chatctl.sharing.handles import FileHandle, Location
 from chatctl.sharing.manifest import hash_files
 from chatctl.sharing.reading import ChangedFileError
 from common import pieces
-from common.pieces import MAX_FILES, PIECE
-from tests.chatctl.sharing.stores import MB, PeerFiles, StoreHarness, noise, open_store
+from common.pieces import MAX_FILES, PIECE_SIZE
+from tests.chatctl.sharing.stores import MB, PeerFiles, StoreHarness, open_store, random_bytes
 
-CONTENT = noise(2 * PIECE + 9)
+CONTENT = random_bytes(2 * PIECE_SIZE + 9)
 
 
 @pytest.fixture
@@ -41,9 +41,13 @@ async def sharing(harness: StoreHarness, *paths: Path) -> None:
     harness.store.add_own(await hash_files("me", paths))
 
 
-@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, MB - 1, MB, 2 * MB + PIECE + 1])
+@pytest.mark.parametrize(
+    "size", [0, 1, PIECE_SIZE, PIECE_SIZE + 1, MB - 1, MB, 2 * MB + PIECE_SIZE + 1]
+)
 async def test_a_manifest_says_what_the_files_are(tmp_path: Path, size: int) -> None:
-    expected = PeerFiles("1", ("a", noise(size)), ("b", noise(size, 2)), ("a", b"third"))
+    expected = PeerFiles(
+        "1", ("a", random_bytes(size)), ("b", random_bytes(size, 2)), ("a", b"third")
+    )
     for folder, content in zip(("x", "y", "z"), expected.contents, strict=True):
         (tmp_path / folder).mkdir()
         name = "b" if folder == "y" else "a"
@@ -70,7 +74,7 @@ async def test_a_name_that_is_not_utf_8_can_be_told(tmp_path: Path) -> None:
 async def test_one_may_share_through_a_link(tmp_path: Path, path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     manifest = (await hash_files("1", [tmp_path / "link"])).manifest
-    assert (manifest.files[0].name, manifest.size) == ("link", 2 * PIECE + 9)
+    assert (manifest.files[0].name, manifest.size) == ("link", 2 * PIECE_SIZE + 9)
 
 
 @pytest.mark.parametrize(
@@ -109,14 +113,14 @@ def overwrite(path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    os.truncate(path, PIECE)
+    os.truncate(path, PIECE_SIZE)
 
 
 def changed_while_read(monkeypatch: pytest.MonkeyPatch, path: Path, change: Change) -> None:
     """Have `change` done to the file at `path` as soon as it is being read."""
     chunks = disk.chunks
 
-    def meddled(file: Handle, *rest: object) -> object:
+    def meddled(file: FileHandle, *rest: object) -> object:
         os.utime(path, ns=(0, 0))  # lest all happens within one tick of the clock of the disk
         change(path)
         return chunks(file, *rest)  # type: ignore[arg-type]
@@ -163,8 +167,8 @@ async def test_ones_own_files_are_sent_from_where_they_are(tmp_path: Path, path:
     async with open_store(tmp_path / "out") as harness:
         await sharing(harness, path)
         assert harness.store.held("me").count() == 3
-        for index, length in enumerate((PIECE, PIECE, 9)):
-            expected = CONTENT[index * PIECE :][:length]
+        for index, length in enumerate((PIECE_SIZE, PIECE_SIZE, 9)):
+            expected = CONTENT[index * PIECE_SIZE :][:length]
             assert await harness.store.read("me", index) == expected
             location = harness.store.locate("me", index)
             assert location
@@ -181,7 +185,9 @@ async def test_a_file_that_has_grown_is_still_sent_as_it_was_but_verified(
         append(path)
         for index in range(3):
             assert harness.store.locate("me", index) is None
-            assert await harness.store.read("me", index) == CONTENT[index * PIECE :][:PIECE]
+            assert (
+                await harness.store.read("me", index) == CONTENT[index * PIECE_SIZE :][:PIECE_SIZE]
+            )
 
 
 async def test_a_piece_that_has_changed_is_not_sent_and_the_others_are(
@@ -196,11 +202,11 @@ async def test_a_piece_that_has_changed_is_not_sent_and_the_others_are(
             ChangedFileError, match=r"mine\.txt has been changed since it is shared"
         ):
             await harness.store.read("me", 0)
-        assert len(await harness.store.read("me", 1)) == PIECE
+        assert len(await harness.store.read("me", 1)) == PIECE_SIZE
 
 
 def replace(path: Path) -> None:
-    (path.parent / "new").write_bytes(bytes(2 * PIECE + 9))
+    (path.parent / "new").write_bytes(bytes(2 * PIECE_SIZE + 9))
     (path.parent / "new").replace(path)
 
 
@@ -233,4 +239,4 @@ async def test_nobody_can_write_to_ones_own_files(tmp_path: Path, path: Path) ->
     async with open_store(tmp_path / "out") as harness:
         await sharing(harness, path)
         with pytest.raises(KeyError):
-            harness.store.write("me", 0, CONTENT[:PIECE])
+            harness.store.write("me", 0, CONTENT[:PIECE_SIZE])

@@ -4,9 +4,9 @@ import pytest
 
 from chatctl.sharing.events import (
     EarlierRunComplete,
-    Event,
     PeerConnected,
     PeerUnreachable,
+    ShareEvent,
     WaitingForPeers,
 )
 
@@ -29,5 +29,5 @@ from chatctl.sharing.events import (
         (PeerConnected("2\x1b[2J", "192.0.2.1:9"), "peer 2\\x1b[2J is here (192.0.2.1:9)"),
     ],
 )
-def test_an_event_is_a_sentence(event: Event, text: str) -> None:
+def test_an_event_is_a_sentence(event: ShareEvent, text: str) -> None:
     assert str(event) == text

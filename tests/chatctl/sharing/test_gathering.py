@@ -21,7 +21,7 @@ from common.messages.introduction import (
     PeerAddress,
     PeerExchange,
 )
-from tests.chatctl.sharing.links import RecordingConnection, pair
+from tests.chatctl.sharing.links import RecordingConnection, socket_pair
 
 OWN: Final = "5"
 
@@ -31,7 +31,7 @@ class MembershipHarness:
 
     def __init__(self, swarm: Swarm, store: Store) -> None:
         self.swarm = swarm
-        self.emitted: list[events.Event] = []
+        self.emitted: list[events.ShareEvent] = []
         self.membership = Membership(
             PeerInfo(OWN, OWN * 32, 4000, swarm.catalog.digest),
             swarm,
@@ -43,7 +43,7 @@ class MembershipHarness:
 
     def accept(self, identity: str, *, run: str = "", dialled: bool = False) -> RecordingConnection:
         """Have a peer accepted, and return the far end of the connection to it."""
-        near, far = pair()
+        near, far = socket_pair()
         info = PeerInfo(identity, run or identity * 32, 4000 + int(identity), "digest")
         self.ends.append(RecordingConnection(far))
         self.membership.accept(RecordingConnection(near).connection, info, dialled)
@@ -67,12 +67,12 @@ async def group(tmp_path: Path) -> AsyncIterator[MembershipHarness]:
             end.connection.close()
 
 
-def emitted(end: RecordingConnection) -> list[Message]:
+def messages_of(end: RecordingConnection) -> list[Message]:
     return [frame.message for frame in end.frames]
 
 
-def hears(kind: type[Message]) -> Callable[[RecordingConnection], bool]:
-    return lambda end: any(isinstance(message, kind) for message in emitted(end))
+def has_received(kind: type[Message]) -> Callable[[RecordingConnection], bool]:
+    return lambda end: any(isinstance(message, kind) for message in messages_of(end))
 
 
 async def test_who_comes_gets_the_addresses_of_those_who_are_there(
@@ -80,8 +80,8 @@ async def test_who_comes_gets_the_addresses_of_those_who_are_there(
 ) -> None:
     group.accept("1")
     two = group.accept("2")
-    await two.until(hears(PeerExchange))
-    told = next(message for message in emitted(two) if isinstance(message, PeerExchange))
+    await two.until(has_received(PeerExchange))
+    told = next(message for message in messages_of(two) if isinstance(message, PeerExchange))
     assert told.peers == [PeerAddress("1", "127.0.0.1", 4001)]
     assert group.membership.seen == {"1", "2"}
 
@@ -109,8 +109,8 @@ async def test_of_two_connections_that_one_side_dialled_the_newer_stays(
 
 async def test_another_run_with_an_id_that_is_here_is_rejected(group: MembershipHarness) -> None:
     first, other = group.accept("1"), group.accept("1", run="x" * 32)
-    await other.until(hears(Error))
-    (error,) = (message for message in emitted(other) if isinstance(message, Error))
+    await other.until(has_received(Error))
+    (error,) = (message for message in messages_of(other) if isinstance(message, Error))
     assert (error.reason, error.name) == ("name_taken", "1")
     assert group.is_connected(first)
 
@@ -121,7 +121,7 @@ async def test_who_was_dropped_does_not_come_in_again_but_a_new_run_does(
     group.accept("1")
     group.swarm.drop(group.swarm.peers["1"], "lies")
     again = group.accept("1")
-    await again.until(hears(Error))
+    await again.until(has_received(Error))
     assert group.swarm.peers == {}
     group.accept("1", run="x" * 32)
     assert list(group.swarm.peers) == ["1"]
@@ -156,7 +156,7 @@ async def test_who_leaves_is_answered_with_our_own_rates_and_not_dialled_again(
     group.membership.add_peers("127.0.0.1", [PeerAddress("9", "127.0.0.1", 1)])
     nine = group.accept("9")
     nine.connection.send(Goodbye(3.0, 4.0))
-    await nine.until(hears(Goodbye))
+    await nine.until(has_received(Goodbye))
     assert group.membership.goodbyes["9"] == Goodbye(3.0, 4.0)
     assert group.membership.dial_queue.take_due(time.monotonic() + 9, ()) == []
 
@@ -165,7 +165,7 @@ async def test_it_is_said_that_we_are_still_here(group: MembershipHarness) -> No
     one = group.accept("1")
     await one.until(lambda end: bool(end.frames))
     group.membership.check_peers(time.monotonic() + MIN_SILENCE_TIMEOUT / 2)
-    await one.until(hears(KeepAlive))
+    await one.until(has_received(KeepAlive))
 
 
 async def test_who_says_nothing_for_long_is_disconnected(group: MembershipHarness) -> None:

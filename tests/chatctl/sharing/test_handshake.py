@@ -183,19 +183,19 @@ def test_another_version_is_named() -> None:
 
 HELLO: Final = initiator().first_message()
 CHALLENGE: Final = Challenge("bob", "b" * 32, 4002, "", "2" * 32, "0" * 64)
-ADMISSION: Final = PeerAuth("0" * 64)
+PEER_AUTH: Final = PeerAuth("0" * 64)
 REFUSED: Final = Error("unauthorized", "go away")
 
 
 @pytest.mark.parametrize(
     ("make", "messages", "text"),
     [
-        (responder, [ADMISSION], "admission is not what comes now"),
+        (responder, [PEER_AUTH], "admission is not what comes now"),
         (responder, [CHALLENGE], "challenge is not what comes now"),
         (responder, [HELLO, HELLO], "peer_hello is not what comes now"),
         (responder, [KeepAlive()], "alive is not what comes now"),
         (initiator, [HELLO], "peer_hello is not what comes now"),
-        (initiator, [ADMISSION], "admission is not what comes now"),
+        (initiator, [PEER_AUTH], "admission is not what comes now"),
         (initiator, [REFUSED], "it refused: go away"),
         (responder, [HELLO, REFUSED], "it refused: go away"),
     ],

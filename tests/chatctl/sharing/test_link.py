@@ -10,20 +10,20 @@ from typing import Final
 
 import pytest
 
-from chatctl.sharing.handles import Handle, Location
+from chatctl.sharing.handles import FileHandle, Location
 from chatctl.sharing.link import MAX_QUEUED_LINES, PeerConnectionLostError
 from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.wire import Frame, PeerProtocolError
 from common.messages.introduction import KeepAlive, ManifestHeader
 from common.messages.swarm import Piece, RequestPiece
-from tests.chatctl.sharing.links import RecordingConnection, pair
+from tests.chatctl.sharing.links import RecordingConnection, socket_pair
 
 SIZE: Final = 3_000_000
 
 
 @pytest.fixture
 async def ends() -> AsyncIterator[tuple[RecordingConnection, RecordingConnection]]:
-    one, other = map(RecordingConnection, pair())
+    one, other = map(RecordingConnection, socket_pair())
     for end in (one, other):
         end.connection.decoder.limits = {Piece: SIZE, ManifestHeader: SIZE}
     yield one, other
@@ -41,7 +41,7 @@ async def test_bytes_and_parts_of_files_come_in_their_order_and_lines_before_the
     one, other = ends
     content = os.urandom(SIZE)
     (tmp_path / "file").write_bytes(b"before" + content)
-    file = Handle.open(tmp_path / "file", os.O_RDONLY)
+    file = FileHandle.open(tmp_path / "file", os.O_RDONLY)
     traffic = Traffic()
     piece, description = Piece("1", 0, 60_000), ManifestHeader("1", SIZE)
     for start in range(0, SIZE, 60_000):
@@ -179,7 +179,7 @@ async def test_a_file_that_shrank_meanwhile_ends_it(
 ) -> None:
     one, other = ends
     (tmp_path / "file").write_bytes(bytes(10))
-    file = Handle.open(tmp_path / "file", os.O_RDONLY)
+    file = FileHandle.open(tmp_path / "file", os.O_RDONLY)
     one.connection.send(Piece("1", 0, 20), Location(file, 0, 20))
     await one.until(is_lost)
     assert "now ends at byte 10" in str(one.close_error)

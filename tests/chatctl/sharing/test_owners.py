@@ -6,14 +6,14 @@ import pytest
 
 from chatctl.sharing.owners import ManifestCatalog, ManifestQuery
 from common import pieces
-from common.pieces import PIECE, FileEntry, InvalidManifestError, Manifest
+from common.pieces import PIECE_SIZE, FileEntry, InvalidManifestError, Manifest
 
 OWN = Manifest("1", (), b"")
 
 
 def manifest(owner: str, size: int = 0) -> Manifest:
     digest = hashlib.sha256(bytes(size)).hexdigest()
-    digests = hashlib.sha256(bytes(PIECE)).digest() * pieces.count_pieces(size)
+    digests = hashlib.sha256(bytes(PIECE_SIZE)).digest() * pieces.count_pieces(size)
     return Manifest(owner, (FileEntry("a.bin", size, digest),), digests)
 
 
@@ -23,7 +23,7 @@ DIGEST = pieces.digest(ENCODED)
 
 @pytest.fixture
 def catalog() -> ManifestCatalog:
-    return ManifestCatalog(OWN, max_size=PIECE)
+    return ManifestCatalog(OWN, max_size=PIECE_SIZE)
 
 
 def test_ones_own_manifest_is_there_for_others(catalog: ManifestCatalog) -> None:
@@ -89,7 +89,7 @@ def test_a_manifest_that_is_not_the_announced_one_is_a_lie(catalog: ManifestCata
 @pytest.mark.parametrize(
     ("offered", "why"),
     [
-        (manifest("2", size=PIECE + 1), "more than the 65536"),
+        (manifest("2", size=PIECE_SIZE + 1), "more than the 65536"),
         (manifest("3"), "its owner is '3'"),
     ],
 )

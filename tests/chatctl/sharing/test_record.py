@@ -8,11 +8,11 @@ from bitarray import bitarray
 
 from chatctl.sharing.incoming import header
 from chatctl.sharing.record import FoundFile, ResumeData, recover
-from common.pieces import PIECE, count_pieces
-from tests.chatctl.sharing.stores import PeerFiles, listing, noise, open_store
+from common.pieces import PIECE_SIZE, count_pieces
+from tests.chatctl.sharing.stores import PeerFiles, listing, open_store, random_bytes
 
-BOB = PeerFiles("bob", ("large", noise(3 * PIECE + 1)), ("empty", b""))
-CAROL = PeerFiles("carol", ("small", noise(10, seed=2)))
+BOB = PeerFiles("bob", ("large", random_bytes(3 * PIECE_SIZE + 1)), ("empty", b""))
+CAROL = PeerFiles("carol", ("small", random_bytes(10, seed=2)))
 
 
 async def leave(directory: Path, *peers: PeerFiles) -> None:
@@ -67,7 +67,7 @@ async def test_nothing_is_found_when_one_of_all_lacks_a_piece(tmp_path: Path) ->
     assert await recovered(tmp_path) == {}
 
 
-@pytest.mark.parametrize("damage", [b"", b"x", noise(3 * PIECE + 1, seed=3)])
+@pytest.mark.parametrize("damage", [b"", b"x", random_bytes(3 * PIECE_SIZE + 1, seed=3)])
 async def test_a_file_that_somebody_has_changed_is_not_named(tmp_path: Path, damage: bytes) -> None:
     await leave(tmp_path, BOB)
     (tmp_path / "bob_large.part").write_bytes(damage)

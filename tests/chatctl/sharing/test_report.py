@@ -5,9 +5,9 @@ from typing import Final
 import pytest
 from msgspec import structs
 
-from chatctl.sharing.report import PeerFigures, ShareReport, render, swarm_lower_bound
+from chatctl.sharing.report import PeerReport, ShareReport, render, swarm_lower_bound
 
-PEER: Final = PeerFigures(
+PEER: Final = PeerReport(
     id="2",
     files=1,
     size=8_000_000,

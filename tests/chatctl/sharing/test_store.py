@@ -12,10 +12,15 @@ from chatctl.errors import UsageError
 from chatctl.sharing.incoming import FileDigestError
 from chatctl.sharing.reading import ChangedFileError
 from chatctl.sharing.store import FileComplete, FileFailed, PiecesCorrupt
-from common.pieces import PIECE, FileEntry, InvalidManifestError, Manifest
-from tests.chatctl.sharing.stores import PeerFiles, listing, noise, open_store
+from common.pieces import PIECE_SIZE, FileEntry, InvalidManifestError, Manifest
+from tests.chatctl.sharing.stores import PeerFiles, listing, open_store, random_bytes
 
-ANN = PeerFiles("ann", ("a.txt", noise(3 * PIECE + 7)), ("empty", b""), ("b.bin", noise(PIECE, 2)))
+ANN = PeerFiles(
+    "ann",
+    ("a.txt", random_bytes(3 * PIECE_SIZE + 7)),
+    ("empty", b""),
+    ("b.bin", random_bytes(PIECE_SIZE, 2)),
+)
 
 
 async def test_pieces_in_any_order_become_the_files(tmp_path: Path) -> None:
@@ -58,7 +63,7 @@ async def test_a_piece_is_held_when_it_is_written_and_then_it_can_be_sent_on(
 async def test_a_piece_can_be_sent_on_while_and_after_its_file_gets_its_name(
     tmp_path: Path,
 ) -> None:
-    peer = PeerFiles("1", ("a", noise(4 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(4 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(peer.manifest)
         await harness.write_pieces(peer)
@@ -70,7 +75,7 @@ async def test_a_piece_can_be_sent_on_while_and_after_its_file_gets_its_name(
 
 
 @pytest.mark.parametrize(
-    "wrong", [b"", ANN.pieces[1], ANN.pieces[0][:-1], ANN.pieces[0] + b"x", bytes(PIECE)]
+    "wrong", [b"", ANN.pieces[1], ANN.pieces[0][:-1], ANN.pieces[0] + b"x", bytes(PIECE_SIZE)]
 )
 async def test_a_wrong_piece_is_not_written(tmp_path: Path, wrong: bytes) -> None:
     async with open_store(tmp_path) as harness:
@@ -85,7 +90,7 @@ async def test_a_wrong_piece_is_not_written(tmp_path: Path, wrong: bytes) -> Non
 
 
 async def test_a_piece_may_come_twice_and_from_any_kind_of_buffer(tmp_path: Path) -> None:
-    peer = PeerFiles("1", ("a", noise(2 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(2 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(peer.manifest)
         first = peer.pieces[0]
@@ -97,7 +102,7 @@ async def test_a_piece_may_come_twice_and_from_any_kind_of_buffer(tmp_path: Path
 
 
 async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
-    peer = PeerFiles("1", ("a", noise(2 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(2 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         held = await harness.store.add(peer.manifest)
         harness.store.write("1", 0, peer.pieces[0]).cancel()
@@ -107,7 +112,7 @@ async def test_a_cancelled_write_is_done_all_the_same(tmp_path: Path) -> None:
 
 
 async def test_pieces_that_wait_for_the_disk_at_the_end_are_written(tmp_path: Path) -> None:
-    peer = PeerFiles("1", ("a", noise(40 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(40 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(peer.manifest)
         for index in range(39):
@@ -117,7 +122,7 @@ async def test_pieces_that_wait_for_the_disk_at_the_end_are_written(tmp_path: Pa
 
 
 async def test_a_file_that_ended_unchecked_is_finished_by_the_next_run(tmp_path: Path) -> None:
-    peer = PeerFiles("1", ("a", noise(40 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(40 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(peer.manifest)
         writes = [harness.store.write("1", index, piece) for index, piece in enumerate(peer.pieces)]
@@ -131,13 +136,15 @@ async def test_a_file_that_ended_unchecked_is_finished_by_the_next_run(tmp_path:
 async def test_what_somebody_did_to_an_unfinished_file_is_found_and_fetched_again(
     tmp_path: Path,
 ) -> None:
-    peer = PeerFiles("1", ("first", noise(PIECE)), ("a", noise(4 * PIECE, 2)))
+    peer = PeerFiles(
+        "1", ("first", random_bytes(PIECE_SIZE)), ("a", random_bytes(4 * PIECE_SIZE, 2))
+    )
     async with open_store(tmp_path) as harness:
         held = await harness.store.add(peer.manifest)
         await harness.write_pieces(peer, [0, 1, 2, 3])
         assert isinstance(await harness.events.get(), FileComplete)
         with (tmp_path / "1_a.part").open("r+b") as part:
-            part.seek(PIECE + 5)
+            part.seek(PIECE_SIZE + 5)
             part.write(b"\0\0\0")
         await harness.write_pieces(peer, [4])
         assert await harness.events.get() == PiecesCorrupt("1", (2,))
@@ -174,7 +181,7 @@ async def test_a_size_bomb_is_refused_before_anything_is_made(tmp_path: Path) ->
 
 async def test_files_take_no_room_before_their_pieces_come(tmp_path: Path) -> None:
     size = 2**33
-    pieces = -(-size // PIECE)
+    pieces = -(-size // PIECE_SIZE)
     huge = Manifest("1", (FileEntry("a", size, "0" * 64),), bytes(32 * pieces))
     async with open_store(tmp_path) as harness:
         assert await harness.store.add(huge) == bitarray(pieces)
@@ -184,7 +191,7 @@ async def test_files_take_no_room_before_their_pieces_come(tmp_path: Path) -> No
 
 
 async def test_the_same_manifest_may_come_from_several_peers_at_once(tmp_path: Path) -> None:
-    peer = PeerFiles("1", ("a", noise(2 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(2 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         add = harness.store.add
         one, other = await asyncio.gather(add(peer.manifest), add(peer.manifest))
@@ -195,7 +202,7 @@ async def test_the_same_manifest_may_come_from_several_peers_at_once(tmp_path: P
 
 
 async def test_who_gives_up_waiting_may_add_the_same_later(tmp_path: Path) -> None:
-    peer = PeerFiles("1", ("a", noise(2 * PIECE)))
+    peer = PeerFiles("1", ("a", random_bytes(2 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         waiting = asyncio.ensure_future(harness.store.add(peer.manifest))
         await asyncio.sleep(0)
@@ -226,7 +233,7 @@ async def test_a_place_that_is_no_directory_is_refused_with_advice(tmp_path: Pat
 
 
 async def test_a_part_that_is_taken_away_is_an_error_that_names_it(tmp_path: Path) -> None:
-    peer = PeerFiles("1", *((f"{n}", noise(PIECE, n)) for n in range(200)))
+    peer = PeerFiles("1", *((f"{n}", random_bytes(PIECE_SIZE, n)) for n in range(200)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(peer.manifest)
         (tmp_path / "1_0.part").unlink()  # by now it is none of those that are kept open

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from chatctl.sharing.store import FileComplete
-from common.pieces import PIECE
-from tests.chatctl.sharing.stores import PeerFiles, listing, noise, open_store
+from common.pieces import PIECE_SIZE
+from tests.chatctl.sharing.stores import PeerFiles, listing, open_store, random_bytes
 
-ANN = PeerFiles("ann", ("a.txt", noise(2 * PIECE + 1)))
+ANN = PeerFiles("ann", ("a.txt", random_bytes(2 * PIECE_SIZE + 1)))
 CONTENT = ANN.contents[0]
 
 
@@ -94,7 +94,7 @@ async def test_a_name_that_is_taken_during_the_transfer_is_left_to_who_took_it(
 async def test_files_of_one_name_from_one_peer_all_arrive_and_all_are_found_again(
     tmp_path: Path,
 ) -> None:
-    same, other = noise(PIECE + 1, 2), noise(PIECE + 1, 3)
+    same, other = random_bytes(PIECE_SIZE + 1, 2), random_bytes(PIECE_SIZE + 1, 3)
     peer = PeerFiles("1", ("a.txt", same), ("a.txt", other), ("x/a.txt", same), ("A.TXT", same))
     expected = {"1_a.txt": same, "1_a-2.txt": other, "1_a-3.txt": same, "1_A-4.TXT": same}
     for _ in range(2):
@@ -120,7 +120,9 @@ async def test_peers_whose_names_become_one_do_not_meet(tmp_path: Path) -> None:
 
 async def test_a_name_like_that_of_a_part_is_not_mistaken_for_one(tmp_path: Path) -> None:
     names = ["a.part.map", "a.part", "a"]
-    peer = PeerFiles("1", *((name, noise(PIECE, seed)) for seed, name in enumerate(names)))
+    peer = PeerFiles(
+        "1", *((name, random_bytes(PIECE_SIZE, seed)) for seed, name in enumerate(names))
+    )
     for _ in range(2):
         async with open_store(tmp_path) as harness:
             await harness.fetch(peer)
@@ -137,7 +139,7 @@ async def test_hundreds_of_files_of_one_name_find_their_places(tmp_path: Path) -
 
 
 async def test_another_version_of_a_file_begins_anew_beside_the_old(tmp_path: Path) -> None:
-    newer = PeerFiles("ann", ("a.txt", noise(2 * PIECE + 1, 9)))
+    newer = PeerFiles("ann", ("a.txt", random_bytes(2 * PIECE_SIZE + 1, 9)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(ANN.manifest)
         await harness.write_pieces(ANN, [0])

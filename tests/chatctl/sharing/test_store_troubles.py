@@ -13,11 +13,17 @@ import pytest
 from chatctl.errors import Exit
 from chatctl.sharing.disk import DiskFullError
 from chatctl.sharing.store import FileComplete, FileFailed
-from common.pieces import PIECE
-from tests.chatctl.sharing.stores import PeerFiles, listing, no_room_beyond, noise, open_store
+from common.pieces import PIECE_SIZE
+from tests.chatctl.sharing.stores import (
+    PeerFiles,
+    limited_file_size,
+    listing,
+    open_store,
+    random_bytes,
+)
 from tests.chatctl.sharing.writer import written_peer
 
-PEER = PeerFiles("1", ("a", noise(4 * PIECE)))
+PEER = PeerFiles("1", ("a", random_bytes(4 * PIECE_SIZE)))
 
 
 @pytest.mark.parametrize("bursts", [0, 1, 12])
@@ -49,7 +55,7 @@ async def test_after_a_kill_nothing_that_was_written_is_fetched_again(
 
 def corrupt_a_piece(part: Path, bitmap: Path) -> None:
     with part.open("r+b") as file:
-        file.seek(PIECE)
+        file.seek(PIECE_SIZE)
         file.write(bytes(9))
 
 
@@ -60,11 +66,11 @@ def mark_a_piece_that_is_not_there(part: Path, bitmap: Path) -> None:
 
 
 def tear_the_part(part: Path, bitmap: Path) -> None:
-    os.truncate(part, PIECE + 1)
+    os.truncate(part, PIECE_SIZE + 1)
 
 
 def lengthen_the_part(part: Path, bitmap: Path) -> None:
-    os.truncate(part, 9 * PIECE)
+    os.truncate(part, 9 * PIECE_SIZE)
     corrupt_a_piece(part, bitmap)
 
 
@@ -123,7 +129,7 @@ async def test_a_kill_while_a_file_gets_its_name_leaves_nothing_behind(
 async def test_on_a_full_disk_pieces_are_refused_and_nothing_is_corrupt(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
         held = await harness.store.add(PEER.manifest)
-        with no_room_beyond(2 * PIECE + 100):
+        with limited_file_size(2 * PIECE_SIZE + 100):
             await harness.write_pieces(PEER, [0])
             for index in (3, 2):
                 with pytest.raises(DiskFullError, match=r"no room for .*1_a\.part.*: make room"):
@@ -140,7 +146,7 @@ async def test_on_a_full_disk_pieces_are_refused_and_nothing_is_corrupt(tmp_path
 async def test_when_there_is_room_again_the_same_run_goes_on(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
         await harness.store.add(PEER.manifest)
-        with no_room_beyond(PIECE), pytest.raises(DiskFullError) as failure:
+        with limited_file_size(PIECE_SIZE), pytest.raises(DiskFullError) as failure:
             await harness.write_pieces(PEER, [2])
         await harness.write_pieces(PEER)
         assert await harness.events.get() == FileComplete("1", 0, tmp_path / "1_a")
@@ -150,8 +156,8 @@ async def test_when_there_is_room_again_the_same_run_goes_on(tmp_path: Path) -> 
 
 async def test_files_that_cannot_even_begin_leave_nothing_behind(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
-        for room in (0, 20, PIECE):
-            with no_room_beyond(room), pytest.raises(DiskFullError):
+        for room in (0, 20, PIECE_SIZE):
+            with limited_file_size(room), pytest.raises(DiskFullError):
                 await harness.store.add(PEER.manifest)
             assert listing(tmp_path) == {}
         assert await harness.fetch(PEER) == [FileComplete("1", 0, tmp_path / "1_a")]

@@ -10,14 +10,16 @@ import pytest
 from chatctl.sharing import events
 from chatctl.sharing.files import DownloadProgress
 from chatctl.sharing.view import MAX_BARS, Bars, open_view
-from common.pieces import PIECE, FileEntry, Manifest
+from common.pieces import PIECE_SIZE, FileEntry, Manifest
 
 NOTHING = hashlib.sha256().hexdigest()
 
 
 def of(owner: str, *names: str) -> DownloadProgress:
     files = DownloadProgress()
-    files.add(Manifest(owner, tuple(FileEntry(name, 2 * PIECE, NOTHING) for name in names), b""))
+    files.add(
+        Manifest(owner, tuple(FileEntry(name, 2 * PIECE_SIZE, NOTHING) for name in names), b"")
+    )
     return files
 
 
@@ -74,10 +76,10 @@ def test_a_terminal_shows_a_bar_for_each_file_and_events_above_them() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [kind for kind in events.Event.__subclasses__() if kind.template],
+    [kind for kind in events.ShareEvent.__subclasses__() if kind.template],
     ids=lambda kind: kind.__name__,
 )
-def test_every_event_is_a_sentence(kind: type[events.Event]) -> None:
+def test_every_event_is_a_sentence(kind: type[events.ShareEvent]) -> None:
     fields = {name: f"<{name}>" for name in kind.__struct_fields__}
     sentence = str(kind(**fields))
     assert all(value in sentence for name, value in fields.items() if name != "name")

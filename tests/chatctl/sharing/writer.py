@@ -9,15 +9,19 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from common.pieces import PIECE
-from tests.chatctl.sharing.stores import PeerFiles, noise, open_store
+from common.pieces import PIECE_SIZE
+from tests.chatctl.sharing.stores import PeerFiles, open_store, random_bytes
 
 BURST: Final = 8
 
 
 def written_peer() -> PeerFiles:
     """Return the peer whose files are written."""
-    return PeerFiles("1", ("big.bin", noise(300 * PIECE + 1)), ("small.txt", noise(PIECE, 2)))
+    return PeerFiles(
+        "1",
+        ("big.bin", random_bytes(300 * PIECE_SIZE + 1)),
+        ("small.txt", random_bytes(PIECE_SIZE, 2)),
+    )
 
 
 async def write(directory: Path) -> None:

@@ -18,7 +18,7 @@ from chatctl.swarm.orders import Drop, Send
 from chatctl.swarm.planner import Planner
 from common.messages.base import Message
 from common.messages.swarm import Piece
-from common.pieces import PIECE, Layout
+from common.pieces import PIECE_SIZE, Layout
 
 LATENCY: Final = 0.005
 """How long (s) anything takes to arrive, besides its turn on the uplink."""
@@ -200,7 +200,7 @@ class Simulation:
 
 def equal(count: int, pieces: int, uplink: float = 1e6) -> list[MemberSpec]:
     """Return so many members that are all alike."""
-    return [MemberSpec(uplink, pieces * PIECE)] * count
+    return [MemberSpec(uplink, pieces * PIECE_SIZE)] * count
 
 
 def _digest(name: str) -> str:

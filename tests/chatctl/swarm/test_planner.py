@@ -20,10 +20,10 @@ from common.messages.swarm import (
     RequestPiece,
     Status,
 )
-from common.pieces import PIECE, Layout
+from common.pieces import PIECE_SIZE, Layout
 
 DIGEST = {name: f"{name:0>64}" for name in "1234"}
-LAYOUT = Layout([4 * PIECE])
+LAYOUT = Layout([4 * PIECE_SIZE])
 
 
 class PlannerHarness:
@@ -116,7 +116,7 @@ def test_what_others_have_from_before_is_not_unsent() -> None:
     harness.agree_on_owner("2")
     harness.receive("2", Bitfield("1", 0, b"\xe0"), RequestAny(), RequestAny())
     queued = harness.take()["2"]
-    assert of(Piece, queued) == [Piece("1", 3, PIECE)]
+    assert of(Piece, queued) == [Piece("1", 3, PIECE_SIZE)]
     assert of(Reject, queued) == [Reject()]
 
 
@@ -125,12 +125,12 @@ def test_an_unsent_piece_goes_to_one_and_a_second_copy_only_once_the_first_has_s
     for peer_id in "23":
         harness.agree_on_owner(peer_id)
     harness.receive("2", Bitfield("1", 0, b"\xe0"), RequestAny())
-    assert of(Piece, harness.take()["2"]) == [Piece("1", 3, PIECE)]
+    assert of(Piece, harness.take()["2"]) == [Piece("1", 3, PIECE_SIZE)]
     harness.receive("3", RequestPiece("1", 3))
     assert of(Piece, harness.pass_time(5.0).get("3", [])) == []
     harness.receive("2", status(got=1))
     assert of(Piece, harness.pass_time(0.1).get("3", [])) == []
-    assert of(Piece, harness.pass_time(0.2)["3"]) == [Piece("1", 3, PIECE)]
+    assert of(Piece, harness.pass_time(0.2)["3"]) == [Piece("1", 3, PIECE_SIZE)]
 
 
 def test_an_unsent_piece_that_did_not_arrive_goes_to_who_asked_for_a_copy() -> None:
@@ -141,7 +141,7 @@ def test_an_unsent_piece_that_did_not_arrive_goes_to_who_asked_for_a_copy() -> N
     harness.take()
     harness.receive("3", RequestPiece("1", 3))
     harness.planner.remove_peer("2", 0.0)
-    assert of(Piece, harness.take()["3"]) == [Piece("1", 3, PIECE)]
+    assert of(Piece, harness.take()["3"]) == [Piece("1", 3, PIECE_SIZE)]
 
 
 def test_a_request_for_a_copy_can_be_taken_back() -> None:
@@ -164,7 +164,7 @@ def test_what_is_acquired_is_announced_once_no_unsent_pieces_are_asked_for() -> 
     harness.take()
     harness.receive("3", *[RequestAny()] * 3)
     harness.take()
-    harness.receive("2", Piece("2", 0, PIECE))
+    harness.receive("2", Piece("2", 0, PIECE_SIZE))
     assert harness.planner.piece_received("2", "2", 0, harness.now)
     harness.planner.piece_verified("2", 0, harness.now)
     assert of(Have, harness.pass_time(1.0).get("3", [])) == []
@@ -217,7 +217,7 @@ def test_a_piece_that_cannot_be_read_is_rejected_and_not_sent_to_others() -> Non
     for peer_id in "23":
         harness.agree_on_owner(peer_id)
     harness.receive("2", Bitfield("1", 0, b"\xf0"), RequestPiece("1", 0))
-    assert of(Piece, harness.take()["2"]) == [Piece("1", 0, PIECE)]
+    assert of(Piece, harness.take()["2"]) == [Piece("1", 0, PIECE_SIZE)]
     harness.planner.piece_unreadable("2", "1", 0, 0.0)
     harness.receive("3", RequestPiece("1", 0))
     queued = harness.take()
@@ -232,7 +232,7 @@ def test_a_piece_that_cannot_be_read_is_rejected_and_not_sent_to_others() -> Non
         ([HasManifest("2", DIGEST["2"]), RequestPiece("2", 4)], "who has 4 pieces"),
         ([HasManifest("2", DIGEST["2"]), HasManifest("2", DIGEST["2"])], "says again"),
         ([HasManifest("2", DIGEST["2"]), Piece("2", 0, 1)], "should have 65536"),
-        ([HasManifest("1", DIGEST["1"]), Piece("1", 0, PIECE)], "not asked for"),
+        ([HasManifest("1", DIGEST["1"]), Piece("1", 0, PIECE_SIZE)], "not asked for"),
         ([Reject()], "not asked for"),
         ([status(got=1)], "acknowledges 1 pieces"),
         ([HasManifest("1", DIGEST["1"]), *[RequestAny()] * 65], "more than 64 requests"),
