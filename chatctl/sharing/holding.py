@@ -23,7 +23,7 @@ class FileSet(Generic[_File_co]):
 
     @classmethod
     def full(cls, manifest: Manifest, files: Sequence[_File_co]) -> Self:
-        """Return a holding with all pieces."""
+        """Return the set of all files, with all pieces."""
         file_set = cls(manifest, files)
         file_set.held = ~bitarray(len(file_set.layout))
         file_set._missing = [0] * len(files)

@@ -21,7 +21,7 @@ Proof: TypeAlias = Annotated[str, Meta(min_length=64, max_length=64)]
 
 
 class PeerHello(Message, frozen=True):
-    """The first word of who dials.
+    """The first message of who dials.
 
     `run` tells one run of a program from the next, `port` is where it listens, `digest` is of its
     manifest. `nonce` is never the same twice.
@@ -81,7 +81,7 @@ class PeerAddress(Struct, frozen=True, gc=False):
 
 
 class PeerExchange(Message, frozen=True, tag="acquaintances"):
-    """Peers that the sender is linked to, so that everyone finds everyone without a server."""
+    """Peers that the sender is connected to, so that everyone finds everyone without a server."""
 
     peers: Annotated[list[PeerAddress], Meta(max_length=MAX_EXCHANGED)]
 

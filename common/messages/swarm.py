@@ -1,4 +1,4 @@
-"""What linked peers say about pieces: who has which, who wants which, and the pieces themselves.
+"""What connected peers say about pieces: who has which, who wants which, and the pieces themselves.
 
 A piece is named by its owner and its number among that owner's pieces (`common.pieces`). Every
 `new` and `get` has one answer, a `piece` or a `none`, also when it was cancelled.
@@ -66,10 +66,10 @@ class Status(
 ):
     """How the sender fares, told when it speaks anyhow.
 
-    `got` counts the pieces that came from the reader on this link, so that the reader knows what is
-    still on its way. `upload_backlog` is how long (s) the sender will be uploading what was asked
-    of it. `unsent_own` while it has pieces of its own that it never sent; `complete` while it lacks
-    nothing.
+    `got` counts the pieces that came from the reader on this connection, so that the reader knows
+    what is still on its way. `upload_backlog` is how long (s) the sender will be uploading what was
+    asked of it. `unsent_own` while it has pieces of its own that it never sent; `complete` while it
+    lacks nothing.
     """
 
     got: Annotated[int, Meta(ge=0, le=SAFE)]
