@@ -89,7 +89,7 @@ from common.messages.chat import (
     Who,
 )
 from common.messages.feed import Array, User
-from common.messages.peers import Peer, PeerJoined, PeerLeft, PeerList
+from common.messages.peers import PeerEntry, PeerJoined, PeerLeft, PeerList
 
 __all__ = [
     "MAX_REQUESTS",
@@ -111,7 +111,7 @@ __all__ = [
     "Left",
     "LogStartedOver",
     "NameInUseError",
-    "Peer",
+    "PeerEntry",
     "PeerJoined",
     "PeerLeft",
     "PeerList",

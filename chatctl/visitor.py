@@ -23,7 +23,7 @@ from common.addresses import HOST, PORT
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import History, HistoryPage
 from common.messages.feed import TOPICS, Array, Block, Subscribe, Topic, User
-from common.messages.peers import Peer, PeerList, Peers, Share
+from common.messages.peers import PeerEntry, PeerList, Peers, Share
 from common.messages.request import Request, Response
 from common.timestamps import parse_time
 
@@ -202,13 +202,13 @@ class AnonymousClient:
 
         The others are told that something of `size` bytes and with `digest` is had at `port`, as
         long as the connection lasts. After a lost one the whole group comes again, maybe with
-        another ticket. Raises RefusedError: `name_taken` (see `suggestion`), `bad_field`,
+        another secret. Raises RefusedError: `name_taken` (see `suggestion`), `bad_field`,
         `too_many_requests`.
         """
         request = Share(group, identity, port, size, digest, presence=True, ref=next(self._refs))
         return self._group_subscription.updates(request, self._timeout)
 
-    async def peers(self, group: str) -> list[Peer]:
+    async def peers(self, group: str) -> list[PeerEntry]:
         """Return who is in a group, in the order in which they came."""
         ref = next(self._refs)
         answer, _ = await self._session.request(Peers(group, ref), ref, PeerList, self._timeout)

@@ -9,22 +9,23 @@ digests of all pieces: 32 bytes for each, 5 MB for 10 GB.
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate
-from typing import Annotated, Final, NamedTuple, Self, TypeAlias
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
+from bitarray import bitarray
 from msgspec import Meta, Struct
 
 from common.exchange import check_id
 
-PIECE: Final = 64 * 2**10
+PIECE_SIZE: Final = 64 * 2**10
 """Bytes of a piece."""
 MAX_FILES: Final = 4096
 """Files of one owner."""
 MAX_NAME: Final = 255
 """Characters of a file name, as its owner says it."""
-DIGEST: Final = 32
+DIGEST_SIZE: Final = 32
 """Bytes of a SHA-256."""
 
 _MAX_HEADER: Final = MAX_FILES * 2048
@@ -35,11 +36,11 @@ _EMPTY: Final = hashlib.sha256().hexdigest()
 Sha256: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class BadManifestError(ValueError):
+class InvalidManifestError(ValueError):
     """A manifest that contradicts itself, or the limits; its text says in what."""
 
 
-class File(Struct, frozen=True, gc=False):
+class FileEntry(Struct, frozen=True, gc=False):
     """One file: its name as its owner says it (not to be trusted), bytes, and SHA-256 in hex."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
@@ -51,7 +52,7 @@ class Manifest(Struct, frozen=True):
     """What `owner` shares. `digests` are the SHA-256 of all pieces, 32 bytes each, joined."""
 
     owner: str
-    files: tuple[File, ...]
+    files: tuple[FileEntry, ...]
     digests: bytes
 
     @property
@@ -61,7 +62,7 @@ class Manifest(Struct, frozen=True):
 
     def digest_of(self, index: int) -> bytes:
         """Return the SHA-256 (32 bytes) that piece `index` must have."""
-        return self.digests[index * DIGEST : (index + 1) * DIGEST]
+        return self.digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE]
 
 
 class Span(NamedTuple):
@@ -87,96 +88,48 @@ class Layout:
         if not 0 <= index < len(self):
             raise IndexError(f"there is no piece {index}, they are numbered 0 to {len(self) - 1}")
         file = bisect_right(self._first, index) - 1  # empty files begin where the next one does
-        offset = (index - self._first[file]) * PIECE
-        return Span(file, offset, min(PIECE, self._sizes[file] - offset))
+        offset = (index - self._first[file]) * PIECE_SIZE
+        return Span(file, offset, min(PIECE_SIZE, self._sizes[file] - offset))
 
     def pieces(self, file: int) -> range:
         """Return the numbers of the pieces of file number `file`."""
         return range(self._first[file], self._first[file + 1])
 
 
-class Bitfield:
-    """A set of pieces out of `length`, one bit each; piece 0 is the highest bit of the first byte.
-
-    That order, and zeros to the end of the last byte, are as in BEP 3.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self._bits = bytearray((length + 7) // 8)
-
-    @classmethod
-    def full(cls, length: int) -> Self:
-        """Return the set of all pieces."""
-        bitfield = cls(length)
-        bitfield._bits[:] = b"\xff" * len(bitfield._bits)
-        if length % 8:
-            bitfield._bits[-1] = 0xFF << (8 - length % 8) & 0xFF
-        return bitfield
-
-    @classmethod
-    def decode(cls, length: int, encoded: bytes) -> Self:
-        """Return what `encode` gave; raises ValueError when it is not a set of `length` pieces."""
-        bitfield = cls(length)
-        expected = len(bitfield._bits)
-        if len(encoded) != expected:
-            raise ValueError(f"{length} pieces are {expected} bytes, these are {len(encoded)}")
-        if length % 8 and encoded[-1] & (0xFF >> length % 8):
-            raise ValueError(f"there are only {length} pieces, and bits beyond them are set")
-        bitfield._bits[:] = encoded
-        return bitfield
-
-    def encode(self) -> bytes:
-        """Return the bits, as they cross the wire."""
-        return bytes(self._bits)
-
-    def __len__(self) -> int:
-        """Return how many pieces are in the set."""
-        return int.from_bytes(self._bits, "big").bit_count()
-
-    def __contains__(self, index: int) -> bool:
-        return bool(self._bits[index >> 3] & (0x80 >> (index & 7)))
-
-    def __iter__(self) -> Iterator[int]:
-        return (index for index in range(self.length) if index in self)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Bitfield):
-            return NotImplemented
-        return self.length == other.length and self._bits == other._bits
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def octet(self, index: int) -> bytes:
-        """Return the encoded byte, number ``index // 8``, that holds the bit of piece `index`."""
-        return bytes(self._bits[index >> 3 : (index >> 3) + 1])
-
-    def add(self, index: int) -> None:
-        """Put piece `index` into the set."""
-        self._bits[index >> 3] |= 0x80 >> (index & 7)
-
-    def discard(self, index: int) -> None:
-        """Take piece `index` out of the set, if it is there."""
-        self._bits[index >> 3] &= ~(0x80 >> (index & 7))
-
-
 class _Header(Struct, frozen=True):
     owner: str
-    files: Annotated[tuple[File, ...], Meta(max_length=MAX_FILES)]
+    files: Annotated[tuple[FileEntry, ...], Meta(max_length=MAX_FILES)]
 
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Header)
 
 
+def decode_bits(length: int, encoded: bytes) -> bitarray:
+    """Return the set of `length` pieces that `encoded` holds; raises ValueError when it does not.
+
+    One bit each, as in BEP 3: piece 0 is the highest bit of the first byte, and the last byte ends
+    with zeros. `bitarray.tobytes` is the other direction.
+    """
+    expected = (length + 7) // 8
+    if len(encoded) != expected:
+        raise ValueError(f"{length} pieces are {expected} bytes, these are {len(encoded)}")
+    bits = bitarray()
+    bits.frombytes(encoded)
+    if bits[length:].any():
+        raise ValueError(f"there are only {length} pieces, and bits beyond them are set")
+    del bits[length:]
+    return bits
+
+
 def count_pieces(size: int) -> int:
     """Return into how many pieces a file of `size` bytes is cut."""
-    return -(-size // PIECE)
+    return -(-size // PIECE_SIZE)
 
 
 def max_encoded(max_size: int) -> int:
     """Return how many bytes a manifest of files of together `max_size` bytes may be encoded in."""
-    return _MAX_HEADER + 1 + (max_size // PIECE + MAX_FILES) * DIGEST
+    return _MAX_HEADER + 1 + (max_size // PIECE_SIZE + MAX_FILES) * DIGEST_SIZE
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -193,35 +146,35 @@ def digest(encoded: bytes) -> str:
 def decode(encoded: bytes, max_size: int) -> Manifest:
     """Return the manifest that crossed the wire as `encoded`.
 
-    Raises BadManifestError when it says that its files have more than `max_size` bytes together,
-    when it is not one that `encode` makes, or contradicts itself. Allocates nothing by what it
-    says. For 10 GB it takes some ms, besides `digest` (5 MB at the speed of SHA-256).
+    Raises InvalidManifestError when it says that its files have more than `max_size` bytes
+    together, when it is not one that `encode` makes, or contradicts itself. Allocates nothing by
+    what it says. For 10 GB it takes some ms, besides `digest` (5 MB at the speed of SHA-256).
     """
     end = encoded.find(b"\n", 0, _MAX_HEADER + 1)
     if end < 0:
-        raise BadManifestError(f"its first line has no end within {_MAX_HEADER} bytes")
+        raise InvalidManifestError(f"its first line has no end within {_MAX_HEADER} bytes")
     try:
         header = _DECODER.decode(memoryview(encoded)[:end])
         check_id(header.owner)
-    except (ValueError, RecursionError) as fault:  # as those of msgspec are
-        raise BadManifestError(str(fault)) from None
+    except (ValueError, RecursionError) as error:  # as those of msgspec are
+        raise InvalidManifestError(str(error)) from None
     manifest = Manifest(header.owner, header.files, encoded[end + 1 :])
     check(manifest, max_size)
     return manifest
 
 
 def check(manifest: Manifest, max_size: int) -> None:
-    """Raise BadManifestError unless sizes and counts fit each other and the limit (bytes)."""
+    """Raise InvalidManifestError unless sizes and counts fit each other and the limit (bytes)."""
     if manifest.size > max_size:
-        raise BadManifestError(
+        raise InvalidManifestError(
             f"its files have {manifest.size} bytes, more than the {max_size} that are allowed"
         )
     pieces = sum(count_pieces(file.size) for file in manifest.files)
-    if len(manifest.digests) != pieces * DIGEST:
-        raise BadManifestError(
+    if len(manifest.digests) != pieces * DIGEST_SIZE:
+        raise InvalidManifestError(
             f"files of these sizes have {pieces} pieces, "
-            f"but there are {len(manifest.digests) / DIGEST:g} digests"
+            f"but there are {len(manifest.digests) / DIGEST_SIZE:g} digests"
         )
     for file in manifest.files:
         if not file.size and file.digest != _EMPTY:
-            raise BadManifestError(f"{file.name!r} is empty, but has not the digest of nothing")
+            raise InvalidManifestError(f"{file.name!r} is empty, but has not the digest of nothing")

@@ -32,15 +32,15 @@ def main() -> int:
     try:
         cases = _chosen("case", CASES, options.cases)
         candidates = _chosen("candidate", CANDIDATES, options.candidates)
-    except ValueError as fault:
-        say(str(fault))
+    except ValueError as error:
+        say(str(error))
         return 2
     try:
         require_network()
         return _bench(cases, candidates, options.size, options.runs, options.json)
-    except BenchError as failure:
-        say(str(failure))
-        return failure.exit_code
+    except BenchError as error:
+        say(str(error))
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
 
@@ -73,9 +73,9 @@ def _bench(
             try:
                 measured.append(measure(candidate, case, size))
                 say(f"{where}: {measured[-1].ratio:.2f} times the optimum")
-            except BenchError as failure:
-                say(f"{where}: {failure}")
-                exit_code = failure.exit_code
+            except BenchError as error:
+                say(f"{where}: {error}")
+                exit_code = error.exit_code
     results = [
         summarize(case, candidate.name, size, measured)
         for (case, candidate), measured in zip(pairs, runs, strict=True)
@@ -127,8 +127,8 @@ def _parser() -> argparse.ArgumentParser:
 def _size(text: str) -> int:
     try:
         size = parse_size(text)
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(str(fault)) from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     if size < _SMALLEST:
         raise argparse.ArgumentTypeError(f"{text} is too little to measure: write 64KiB or more")
     return size

@@ -32,25 +32,27 @@ class Chatctl:
 
     def start(self, swarm: Swarm) -> Start:
         """Start the server, all peers, and then the time."""
-        crew, hub, hosts = swarm.crew, swarm.network.hub, swarm.network.peers
+        processes, hub, hosts = swarm.processes, swarm.network.hub, swarm.network.peers
         chatd = [sys.executable, "-m", "chatd", "--host", hub.address, "--port", "0"]
         directory = swarm.directory / "chatd"
-        server = crew.start(hub, [*chatd, "--data", str(directory), "--log-level", "warning"])
-        port = self._port(str(crew.hear("text", [server])[0].event["line"]))
-        crew.signal(server, signal.SIGSTOP)
+        server = processes.start(hub, [*chatd, "--data", str(directory), "--log-level", "warning"])
+        port = self._port(str(processes.wait_for("text", [server])[0].event["line"]))
+        processes.signal(server, signal.SIGSTOP)
         chatctl = [sys.executable, "-m", "chatctl", "--server", f"{hub.address}:{port}"]
         share = [*chatctl, "--timeout", _PATIENCE, "share", "--group", _GROUP, "--json"]
         share += ["--peers", str(len(hosts)), "--wait", _PATIENCE]
         peers = [
-            crew.start(host, [*share, "--id", str(number), "--out", str(own.inbox), str(own.file)])
-            for number, (host, own) in enumerate(zip(hosts, swarm.belongings, strict=True))
+            processes.start(
+                host, [*share, "--id", str(number), "--out", str(own.inbox), str(own.file)]
+            )
+            for number, (host, own) in enumerate(zip(hosts, swarm.peer_files, strict=True))
         ]
         while _connections(hub, port) < len(peers):
-            crew.check()
+            processes.check()
             time.sleep(_LOOK_S)  # the kernel tells of connections only who asks
-        introduced = time.monotonic()
-        crew.signal(server, signal.SIGCONT)
-        return Start(introduced, peers)
+        connected_at = time.monotonic()
+        processes.signal(server, signal.SIGCONT)
+        return Start(connected_at, peers)
 
     def _port(self, line: str) -> int:
         if (match := re.fullmatch(r"listening on .*:(\d+)\s*", line)) is None:

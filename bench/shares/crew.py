@@ -16,7 +16,7 @@ from bench.errors import BenchError, BenchTimeoutError, WrongAnswerError
 from bench.shares.network import Host
 
 _STOP_S = 5.0
-_SAID = 500  # characters of a process's last words that are shown
+_MAX_STDERR = 500  # characters of a process's last words that are shown
 
 Event = dict[str, Any]
 """A line of JSON that a process said; its `code` tells what it is about.
@@ -25,29 +25,29 @@ Any other line is the `line` of an event with the code `text`.
 """
 
 
-class Heard(NamedTuple):
+class ProcessEvent(NamedTuple):
     """Which process said what at `at` (s, monotonic clock); its last event is empty."""
 
-    speaker: int
+    process: int
     at: float
     event: Event
 
 
-class Crew:
+class ProcessGroup:
     """Starts processes that print lines, most of them JSON, and ends them when it is left."""
 
     def __init__(self, directory: Path, deadline: float) -> None:
         self._directory = directory
         self._deadline = deadline  # s, monotonic clock: when waiting for them is given up
         self._processes: list[subprocess.Popen[str]] = []
-        self._heard = Queue[Heard]()
-        self._first: dict[tuple[int, str], Heard] = {}
+        self._events = Queue[ProcessEvent]()
+        self._first_events: dict[tuple[int, str], ProcessEvent] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         for process in self._processes:
             process.terminate()
@@ -58,8 +58,8 @@ class Crew:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if isinstance(fault, BenchError):
-            raise type(fault)(f"{fault}\n{self._last_words()}".rstrip()) from None
+        if isinstance(error, BenchError):
+            raise type(error)(f"{error}\n{self._stderr_ends()}".rstrip()) from None
 
     def start(self, host: Host, command: Sequence[str]) -> int:
         """Start `command` on `host`; return the number by which it is known, from 0 on."""
@@ -78,7 +78,7 @@ class Crew:
         Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
         return number
 
-    def tell(self, command: object) -> None:
+    def send_line(self, command: object) -> None:
         """Write `command` as a line of JSON to all."""
         line = msgspec.json.encode(command).decode() + "\n"
         for process in self._processes:
@@ -100,22 +100,30 @@ class Crew:
         if time.monotonic() > self._deadline:
             raise BenchTimeoutError("not all processes have started in time")
 
-    def hear(self, code: str, speakers: Sequence[int]) -> list[Heard]:
-        """Return the first event called `code` of each of `speakers`, once all have said it.
+    def wait_for(self, code: str, processes: Sequence[int]) -> list[ProcessEvent]:
+        """Return the first event called `code` of each of `processes`, once all have said it.
 
         Raises WrongAnswerError when one ends before, BenchTimeoutError at the deadline.
         """
-        while silent := [number for number in speakers if (number, code) not in self._first]:
+        while waiting := [
+            number for number in processes if (number, code) not in self._first_events
+        ]:
             try:
-                heard = self._heard.get(timeout=max(0.0, self._deadline - time.monotonic()))
+                process_event = self._events.get(
+                    timeout=max(0.0, self._deadline - time.monotonic())
+                )
             except Empty:
-                names = ", ".join(map(str, silent))
+                names = ", ".join(map(str, waiting))
                 raise BenchTimeoutError(f"no {code!r} in time from process {names}") from None
-            if heard.event:
-                self._first.setdefault((heard.speaker, str(heard.event.get("code"))), heard)
-            elif heard.speaker in silent:
-                raise WrongAnswerError(f"process {heard.speaker} ended and had not said {code!r}")
-        return [self._first[number, code] for number in speakers]
+            if process_event.event:
+                self._first_events.setdefault(
+                    (process_event.process, str(process_event.event.get("code"))), process_event
+                )
+            elif process_event.process in waiting:
+                raise WrongAnswerError(
+                    f"process {process_event.process} ended and had not said {code!r}"
+                )
+        return [self._first_events[number, code] for number in processes]
 
     def _listen(self, number: int, stdout: IO[str]) -> None:
         for line in stdout:
@@ -124,16 +132,16 @@ class Crew:
                 event = msgspec.json.decode(line, type=Event)
             except msgspec.MsgspecError:
                 event = {"code": "text", "line": line}
-            self._heard.put(Heard(number, at, event))
-        self._heard.put(Heard(number, time.monotonic(), {}))
+            self._events.put(ProcessEvent(number, at, event))
+        self._events.put(ProcessEvent(number, time.monotonic(), {}))
 
-    def _last_words(self) -> str:
-        said = (
-            f"process {number}: {text[-_SAID:]}"
+    def _stderr_ends(self) -> str:
+        stderr_ends = (
+            f"process {number}: {text[-_MAX_STDERR:]}"
             for number in range(len(self._processes))
             if (text := self._stderr(number).read_text().strip())
         )
-        return "\n".join(said)
+        return "\n".join(stderr_ends)
 
     def _stderr(self, number: int) -> Path:
         return self._directory / f"stderr-{number}"

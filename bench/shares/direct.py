@@ -20,7 +20,7 @@ class Direct:
     def start(self, swarm: Swarm) -> Start:
         """Start all peers."""
         module = [sys.executable, "-m", "bench.shares.direct_peer"]
-        hosts = zip(swarm.network.peers, swarm.belongings, strict=True)
+        hosts = zip(swarm.network.peers, swarm.peer_files, strict=True)
         return staged.start(
             swarm,
             [

@@ -19,8 +19,8 @@ def main() -> None:
     number, address, file, inbox = sys.argv[1:]
     listener = socket.create_server((address, 0), backlog=64)
     stage.say(stage.Listening(listener.getsockname()[1]))
-    cast = stage.await_cast()
-    others = [peer for index, peer in enumerate(cast) if index != int(number)]
+    addresses = stage.await_addresses()
+    others = [peer for index, peer in enumerate(addresses) if index != int(number)]
     outgoing = [socket.create_connection((host, port)) for host, port in others]
     incoming = [listener.accept()[0] for _ in others]
     stage.say(stage.Connected())

@@ -19,7 +19,7 @@ import msgspec
 
 from bench.errors import BenchError, WrongAnswerError
 from bench.shares import stage
-from bench.shares.files import Belongings, make
+from bench.shares.files import PeerFiles, make
 from common.units import parse_size
 
 _LOCAL: Final = "127.0.0.1"
@@ -29,18 +29,18 @@ _PATIENCE_S: Final = 60.0
 def main() -> int:
     """Measure in turn what the command line asks for; print MB/s."""
     options = _parser().parse_args()
-    rates: dict[str, list[float]] = {name: [] for name in _WAYS}
+    rates: dict[str, list[float]] = {name: [] for name in _METHODS}
     try:
         for _ in range(options.runs):
-            for name, copy in _WAYS.items():
+            for name, copy in _METHODS.items():
                 with tempfile.TemporaryDirectory(prefix="bench-loopback-") as directory:
                     sender, receiver = make(Path(directory), 2, options.size)
                     receiver.file.write_bytes(b"")
                     rates[name].append(options.size / copy(sender, receiver) / 1e6)
                     _check(sender, receiver)
-    except BenchError as failure:
-        print(f"bench: {failure}", file=sys.stderr)
-        return failure.exit_code
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
     print(f"one file of {options.size / 1e6:g} MB, runs: {options.runs}; MB/s")
     for name, each in rates.items():
         spread = f"({min(each):.0f} to {max(each):.0f})"
@@ -48,66 +48,66 @@ def main() -> int:
     return 0
 
 
-def _check(sender: Belongings, receiver: Belongings) -> None:
+def _check(sender: PeerFiles, receiver: PeerFiles) -> None:
     copies = [path for path in receiver.inbox.iterdir() if path.stat().st_size]
     if not any(filecmp.cmp(path, sender.file, shallow=False) for path in copies):
         raise WrongAnswerError("what was received is not what was sent")
 
 
-def _cp(sender: Belongings, receiver: Belongings) -> float:
-    begun = time.monotonic()
+def _cp(sender: PeerFiles, receiver: PeerFiles) -> float:
+    began = time.monotonic()
     subprocess.run(["cp", str(sender.file), str(receiver.inbox)], check=True)
-    return time.monotonic() - begun
+    return time.monotonic() - began
 
 
-def _sendfile(sender: Belongings, receiver: Belongings) -> float:
+def _sendfile(sender: PeerFiles, receiver: PeerFiles) -> float:
     """Have two processes do it: one calls sendfile, one reads and writes 64 KiB at a time."""
     peers = [
-        _begin("bench.shares.direct_peer", str(number), _LOCAL, str(own.file), str(own.inbox))
+        _start("bench.shares.direct_peer", str(number), _LOCAL, str(own.file), str(own.inbox))
         for number, own in enumerate((sender, receiver))
     ]
     try:
-        ports = [int(_hear(peer, "listening")["port"]) for peer in peers]
+        ports = [int(_wait_for(peer, "listening")["port"]) for peer in peers]
         for peer in peers:
-            _tell(peer, stage.Cast([(_LOCAL, port) for port in ports]))
+            _send_line(peer, stage.PeerAddresses([(_LOCAL, port) for port in ports]))
         for peer in peers:
-            _hear(peer, "connected")
-        begun = time.monotonic()
+            _wait_for(peer, "connected")
+        began = time.monotonic()
         for peer in peers:
-            _tell(peer, stage.Go())
+            _send_line(peer, stage.Go())
         for peer in peers:
-            _hear(peer, "complete")
-        return time.monotonic() - begun
+            _wait_for(peer, "complete")
+        return time.monotonic() - began
     finally:
         _end(*peers)
 
 
-def _chatctl(sender: Belongings, receiver: Belongings) -> float:
+def _chatctl(sender: PeerFiles, receiver: PeerFiles) -> float:
     share = ["chatctl", "share", "--group", "loopback", "--key", "k", "--peers", "2", "--json"]
-    peers = [_begin(*share, "--id", "0", "--peer", "none", "--out", *_paths(sender))]
+    peers = [_start(*share, "--id", "0", "--peer", "none", "--out", *_paths(sender))]
     try:
-        address = f"{_LOCAL}:{_hear(peers[0], 'listening')['port']}"
-        peers.append(_begin(*share, "--id", "1", "--peer", address, "--out", *_paths(receiver)))
-        _hear(peers[1], "met")
-        begun = time.monotonic()
-        _hear(peers[1], "complete")
-        return time.monotonic() - begun
+        address = f"{_LOCAL}:{_wait_for(peers[0], 'listening')['port']}"
+        peers.append(_start(*share, "--id", "1", "--peer", address, "--out", *_paths(receiver)))
+        _wait_for(peers[1], "met")
+        began = time.monotonic()
+        _wait_for(peers[1], "complete")
+        return time.monotonic() - began
     finally:
         _end(*peers)
 
 
-def _paths(own: Belongings) -> tuple[str, str]:
+def _paths(own: PeerFiles) -> tuple[str, str]:
     return str(own.inbox), str(own.file)
 
 
-_WAYS: Final[dict[str, Callable[[Belongings, Belongings], float]]] = {
+_METHODS: Final[dict[str, Callable[[PeerFiles, PeerFiles], float]]] = {
     "cp": _cp,
     "sendfile": _sendfile,
     "chatctl": _chatctl,
 }
 
 
-def _begin(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+def _start(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
@@ -115,7 +115,7 @@ def _begin(module: str, *arguments: str) -> "subprocess.Popen[bytes]":
     )
 
 
-def _hear(process: "subprocess.Popen[bytes]", code: str) -> dict[str, Any]:
+def _wait_for(process: "subprocess.Popen[bytes]", code: str) -> dict[str, Any]:
     """Return the next event that is called `code`; raises WrongAnswerError when there is none."""
     for line in _stream(process.stdout):
         event: dict[str, Any] = msgspec.json.decode(line)
@@ -124,7 +124,7 @@ def _hear(process: "subprocess.Popen[bytes]", code: str) -> dict[str, Any]:
     raise WrongAnswerError(f"{process.args!r} ended and had not said {code!r}")
 
 
-def _tell(process: "subprocess.Popen[bytes]", command: stage.Cast | stage.Go) -> None:
+def _send_line(process: "subprocess.Popen[bytes]", command: stage.PeerAddresses | stage.Go) -> None:
     stream = _stream(process.stdin)
     stream.write(msgspec.json.encode(command) + b"\n")
     stream.flush()

@@ -10,7 +10,7 @@ from msgspec import Struct
 from bench import host
 from bench.shares import files
 from bench.shares.cases import Case
-from bench.shares.crew import Crew
+from bench.shares.crew import ProcessGroup
 from bench.shares.network import network
 from bench.shares.swarm import Candidate, Swarm
 
@@ -45,19 +45,21 @@ def measure(candidate: Candidate, case: Case, size: int) -> Measurement:
         network(case.uplinks) as links,
     ):
         directory = Path(name)
-        belongings = files.make(directory, len(case.uplinks), size)
-        with Crew(directory, time.monotonic() + _SETUP_S + _PATIENCE * optimum) as crew:
+        peer_files = files.make(directory, len(case.uplinks), size)
+        with ProcessGroup(
+            directory, time.monotonic() + _SETUP_S + _PATIENCE * optimum
+        ) as processes:
             begun = time.monotonic()
-            start = candidate.start(Swarm(links, belongings, directory, crew))
+            start = candidate.start(Swarm(links, peer_files, directory, processes))
             sent, busy, watched = links.sent(), _busy_seconds(), time.monotonic()
-            complete = crew.hear("complete", start.peers)
+            complete = processes.wait_for("complete", start.peers)
             watched, busy = time.monotonic() - watched, _busy_seconds() - busy
             sent = links.sent() - sent
-        files.verify(belongings)
-    end = max(heard.at for heard in complete)
+        files.verify(peer_files)
+    end = max(process_event.at for process_event in complete)
     return Measurement(
-        seconds=end - start.introduced,
-        ratio=(end - start.introduced) / optimum,
+        seconds=end - start.connected_at,
+        ratio=(end - start.connected_at) / optimum,
         started=end - begun,
         sent=sent / (case.deliveries * size),
         idle=1 - busy / watched / _cores(),

@@ -61,8 +61,8 @@ def require_network() -> None:
     try:
         with network([1.0]):
             pass
-    except BenchError as failure:
-        raise UnfitMachineError(f"links cannot be shaped on this machine: {failure}") from None
+    except BenchError as error:
+        raise UnfitMachineError(f"links cannot be shaped on this machine: {error}") from None
 
 
 @contextmanager
@@ -129,6 +129,6 @@ def _run(*command: str) -> str:
         command, capture_output=True, text=True, check=False, start_new_session=True
     )
     if done.returncode:
-        said = done.stderr.strip() or f"exit code {done.returncode}"
-        raise BenchError(f"{' '.join(command)}: {said}")
+        error_text = done.stderr.strip() or f"exit code {done.returncode}"
+        raise BenchError(f"{' '.join(command)}: {error_text}")
     return done.stdout

@@ -1,6 +1,6 @@
 """What the benchmark and a peer of its own making say to each other, line by line.
 
-The peer says `Listening`, is told the `Cast`, says `Connected` when it is with everyone, is told
+The peer says `Listening`, gets `PeerAddresses`, says `Connected` when it is with everyone, gets
 `Go`, and says `Complete` once it has every file. Its stdin ends with the run, and it with that.
 """
 
@@ -25,7 +25,7 @@ class Complete(Struct, frozen=True, tag_field="code", tag="complete"):
     """Every file of everyone is here."""
 
 
-class Cast(Struct, frozen=True):
+class PeerAddresses(Struct, frozen=True):
     """The host and port of every peer, in the order of their numbers."""
 
     addresses: Sequence[tuple[str, int]]
@@ -40,9 +40,9 @@ def say(event: Listening | Connected | Complete) -> None:
     print(msgspec.json.encode(event).decode(), flush=True)
 
 
-def await_cast() -> Sequence[tuple[str, int]]:
+def await_addresses() -> Sequence[tuple[str, int]]:
     """Return the addresses of all."""
-    return msgspec.json.decode(sys.stdin.readline(), type=Cast).addresses
+    return msgspec.json.decode(sys.stdin.readline(), type=PeerAddresses).addresses
 
 
 def await_go() -> None:

@@ -6,27 +6,27 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from bench.shares.crew import Crew
-from bench.shares.files import Belongings
+from bench.shares.crew import ProcessGroup
+from bench.shares.files import PeerFiles
 from bench.shares.network import Network
 
 
 class Swarm(Struct, frozen=True):
-    """A network, the belongings of each of its peers, a directory for the rest, and a crew."""
+    """A network, the files of each of its peers, a directory for the rest, and the processes."""
 
     network: Network
-    belongings: Sequence[Belongings]
+    peer_files: Sequence[PeerFiles]
     directory: Path
-    crew: Crew
+    processes: ProcessGroup
 
 
 class Start(Struct, frozen=True):
     """A swarm that has begun.
 
-    The time counts from `introduced` (s, monotonic clock); `peers` are their numbers in the crew.
+    The time counts from `connected_at` (s, monotonic clock); `peers` are the numbers of processes.
     """
 
-    introduced: float
+    connected_at: float
     peers: Sequence[int]
 
 

@@ -37,8 +37,8 @@ def main() -> None:
     session = lt.session(settings)
     handles = _torrents(session, role)
     stage.say(stage.Listening(_PORT))
-    cast = stage.await_cast()
-    _connect(handles, cast, role.number)
+    addresses = stage.await_addresses()
+    _connect(handles, addresses, role.number)
     stage.say(stage.Connected())
     stage.await_go()
     for handle in handles:
@@ -66,12 +66,12 @@ def _torrents(session: lt.session, role: Role) -> list[lt.torrent_handle]:
 
 
 def _connect(
-    handles: Sequence[lt.torrent_handle], cast: Sequence[tuple[str, int]], number: int
+    handles: Sequence[lt.torrent_handle], addresses: Sequence[tuple[str, int]], number: int
 ) -> None:
     for handle in handles:
-        for host, port in cast[:number]:  # one of each pair calls the other
+        for host, port in addresses[:number]:  # one of each pair calls the other
             handle.connect_peer((host, port))
-    while any(handle.status().num_peers < len(cast) - 1 for handle in handles):
+    while any(handle.status().num_peers < len(addresses) - 1 for handle in handles):
         time.sleep(_POLL_S)  # the library's status is there for who asks
 
 

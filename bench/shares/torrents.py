@@ -60,9 +60,9 @@ class Libtorrent(Struct, frozen=True):
         """Start all peers; the torrents are made before the time runs."""
         torrents = swarm.directory / "torrents"
         torrents.mkdir()
-        for number, own in enumerate(swarm.belongings):
+        for number, own in enumerate(swarm.peer_files):
             _make_torrent(own.file, torrents / f"{number:03}.torrent")
-        hosts = zip(swarm.network.peers, swarm.belongings, strict=True)
+        hosts = zip(swarm.network.peers, swarm.peer_files, strict=True)
         roles = [
             Role(
                 number=number,

@@ -12,8 +12,8 @@ from chatctl.settings import Settings
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from chatctl.sharing.ending import Terms
-    from chatctl.sharing.wish import Wish
+    from chatctl.sharing.ending import StopPolicy
+    from chatctl.sharing.wish import ShareOptions
     from common.addresses import Address
 
 HELP: Final = "swap files with peers, so that all have the files of all"
@@ -22,9 +22,9 @@ EXAMPLE: Final = """\
 chatctl share --group run-42 --id 1 --peers 3 results.csv
          chatctl share --group run-42 --key s3cret --peer 10.0.0.7:4000 *.log"""
 
-_MOST_PEERS: Final = 1_000
-_GATHERING: Final = 10.0
-_EXPECTING: Final = 60.0
+_MAX_PEERS: Final = 1_000
+_WAIT_FOR_ANYONE: Final = 10.0
+_WAIT_FOR_EXPECTED: Final = 60.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def add_expectations(parser: ArgumentParser) -> None:
     """Add ``--peers`` and ``--wait``."""
     parser.add_argument(
         "--peers",
-        type=options.whole(2, _MOST_PEERS),
+        type=options.whole(2, _MAX_PEERS),
         metavar="N",
         help="how many are expected, this one included",
     )
@@ -101,18 +101,18 @@ async def run(args: Namespace, settings: Settings) -> int:
     if args.list:
         return await _list(args, settings)
 
-    return await swap(_wish(args), settings, as_json=args.json)
+    return await run_share(_share_options(args), settings, as_json=args.json)
 
 
-async def swap(wish: "Wish", settings: Settings, *, as_json: bool) -> int:
+async def run_share(share_options: "ShareOptions", settings: Settings, *, as_json: bool) -> int:
     """Swap as wished, and print what came of it; return the exit code, or raise PartialError."""
     from chatctl.output import print_json, print_line
     from chatctl.sharing.report import render
     from chatctl.sharing.run import share
-    from chatctl.sharing.view import chosen
+    from chatctl.sharing.view import open_view
 
-    with chosen(as_json=as_json) as view:
-        report = await share(wish, settings, view)
+    with open_view(as_json=as_json) as view:
+        report = await share(share_options, settings, view)
     if as_json:
         print_json(report)
     else:
@@ -124,37 +124,37 @@ async def swap(wish: "Wish", settings: Settings, *, as_json: bool) -> int:
     return Exit.OK
 
 
-def terms(args: Namespace, seed_after: float = 0.0) -> "Terms":
+def stop_policy(args: Namespace, seed_after: float = 0.0) -> "StopPolicy":
     """Return what `add_expectations` has read."""
-    from chatctl.sharing.ending import Terms
+    from chatctl.sharing.ending import StopPolicy
 
     wait = args.wait
     if wait is None:
-        wait = _GATHERING if args.peers is None else _EXPECTING
-    return Terms(args.peers, wait, seed_after)
+        wait = _WAIT_FOR_ANYONE if args.peers is None else _WAIT_FOR_EXPECTED
+    return StopPolicy(args.peers, wait, seed_after)
 
 
-def _wish(args: Namespace) -> "Wish":
+def _share_options(args: Namespace) -> "ShareOptions":
     import socket
 
     from chatctl.output import say
-    from chatctl.sharing.wish import Wish
+    from chatctl.sharing.wish import ShareOptions
 
-    wish = Wish(
+    share_options = ShareOptions(
         group=args.group,
         id=args.id or f"{socket.gethostname()[:50]}-{os.getpid()}",
         files=args.files,
-        terms=terms(args, args.seed_after),
-        asks_server=args.peer is None,
+        stop_policy=stop_policy(args, args.seed_after),
+        uses_server=args.peer is None,
         addresses=[address for address in args.peer or () if address is not None],
         key=args.key or os.environ.get("CHATCTL_KEY", ""),
         out=args.out,
         max_size=args.max_size,
         port=args.port,
     )
-    if not wish.asks_server and not wish.key:
+    if not share_options.uses_server and not share_options.key:
         say("anyone who knows the name of the group can join; --key keeps others out")
-    return wish
+    return share_options
 
 
 def _peer(text: str) -> "Address | None":

@@ -86,10 +86,10 @@ async def run(args: Namespace, settings: Settings) -> int:
     if report.is_interrupted:
         return Exit.INTERRUPTED
     if args.share and record.sent_ns:
-        from chatctl.sharing.wish import Wish as Sharing
+        from chatctl.sharing.wish import ShareOptions
 
-        sharing = Sharing(args.share, exchange.id, [file], share.terms(args))
-        await share.swap(sharing, settings, as_json=args.json)
+        share_options = ShareOptions(args.share, exchange.id, [file], share.stop_policy(args))
+        await share.run_share(share_options, settings, as_json=args.json)
     if shortfalls := list(report.shortfalls()):
         raise PartialError("; ".join(shortfalls))
     return Exit.OK

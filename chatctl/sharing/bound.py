@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 
-class Endowment(Struct, frozen=True):
+class PeerCapacity(Struct, frozen=True):
     """What a peer brings: the bytes of its files, and how many B/s it can send and receive."""
 
     size: int
@@ -13,7 +13,7 @@ class Endowment(Struct, frozen=True):
     download_rate: float
 
 
-def least_time(peers: Sequence[Endowment]) -> float | None:
+def lower_bound(peers: Sequence[PeerCapacity]) -> float | None:
     """Return T* in s: no way to have all files with all of at least two `peers` is faster.
 
     T* = max(max F_i / u_i, max (S - F_j) / d_j, (k - 1) S / sum u), with sizes F, their sum S,

@@ -10,10 +10,10 @@ from threading import Event
 from typing import Final
 
 from chatctl.errors import PartialError, why
-from chatctl.sharing.handles import Handle
-from common.pieces import PIECE
+from chatctl.sharing.handles import FileHandle
+from common.pieces import PIECE_SIZE
 
-_CHUNK: Final = 16 * PIECE
+_CHUNK: Final = 16 * PIECE_SIZE
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # FAT says the first, other filesystems without hard links one of the others.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
@@ -27,25 +27,25 @@ class DiskFullError(DiskError):
     """There is no room for a file; what was written before is still there."""
 
 
-class Stopped(Exception):
+class StorageCancelledError(Exception):
     """What takes long was left unfinished, since the program ends."""
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explain_os_errors(path: Path) -> Iterator[None]:
     """Raise DiskFullError or DiskError, which name `path`, for every OSError within."""
     try:
         yield
-    except OSError as fault:
-        if fault.errno in _FULL:
+    except OSError as error:
+        if error.errno in _FULL:
             raise DiskFullError(
-                f"no room for {path} ({why(fault)}); what has come is kept: "
+                f"no room for {path} ({why(error)}); what has come is kept: "
                 "make room, and share again"
-            ) from fault
-        raise DiskError(f"cannot use {path}: {why(fault)}") from fault
+            ) from error
+        raise DiskError(f"cannot use {path}: {why(error)}") from error
 
 
-def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int) -> None:
+def write_all(file: FileHandle, content: bytes | bytearray | memoryview, offset: int) -> None:
     """Write all of `content` at `offset` (bytes); raises OSError."""
     rest = memoryview(content)
     while rest:
@@ -53,7 +53,7 @@ def write_all(file: Handle, content: bytes | bytearray | memoryview, offset: int
         rest, offset = rest[written:], offset + written
 
 
-def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
+def chunks(file: FileHandle, size: int, stop: Event) -> Iterator[memoryview]:
     """Yield the first `size` bytes of a file, a MiB at a time, all in one buffer.
 
     Every chunk but the last is a MiB; they end early if the file does. Raises
@@ -62,7 +62,7 @@ def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
     buffer = memoryview(bytearray(min(size, _CHUNK)))
     for offset in range(0, size, _CHUNK):
         if stop.is_set():
-            raise Stopped
+            raise StorageCancelledError
         chunk, got = buffer[: size - offset], 0
         while got < len(chunk) and (more := os.preadv(file.fileno(), [chunk[got:]], offset + got)):
             got += more
@@ -71,7 +71,7 @@ def chunks(file: Handle, size: int, stop: Event) -> Iterator[memoryview]:
             return
 
 
-def sha256(file: Handle, size: int, stop: Event) -> str:
+def sha256(file: FileHandle, size: int, stop: Event) -> str:
     """Return the SHA-256, in hex, of the first `size` bytes of a file; raises as `chunks` does."""
     whole = hashlib.sha256()
     for chunk in chunks(file, size, stop):
@@ -89,8 +89,8 @@ def publish(path: Path, candidates: Iterable[Path]) -> Path:
         with suppress(FileExistsError):
             try:
                 os.link(path, candidate, follow_symlinks=False)
-            except OSError as fault:
-                if fault.errno not in _NO_LINKS:
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
                     raise
                 candidate.touch(exist_ok=False)  # holds the name until it is replaced
                 path.replace(candidate)

@@ -9,25 +9,25 @@ from typing import Any, Final, TypeAlias
 
 from chatctl.dialing import reason
 from chatctl.errors import UsageError
-from chatctl.sharing.handshake import Card, Dialing, Handshake, HandshakeError, Listening
-from chatctl.sharing.link import Link, seen_as
+from chatctl.sharing.handshake import Handshake, HandshakeError, Initiator, PeerInfo, Responder
+from chatctl.sharing.link import PeerConnection, remote_address
 from chatctl.sharing.wire import Frame
 from common.addresses import Address
 from common.catalogue import Catalogue
 
-MAX_STRANGERS: Final = 64
+MAX_HANDSHAKING: Final = 64
 """Connections at once that have not come to an introduction yet; more are closed."""
 
-_HEARING: Final = 1.0
+_REJECT_TIMEOUT: Final = 1.0
 """How long (s) who is not let in has to hear why."""
 
 _BACKLOG: Final = 128
 
-Admit: TypeAlias = Callable[[Link, Card, bool], object]
-"""Takes a link whose other side is known, and whether it was dialled from here."""
+OnAccepted: TypeAlias = Callable[[PeerConnection, PeerInfo, bool], object]
+"""Takes a connection whose other side is known, and whether it was dialled from here."""
 
 
-class NotMetError(Exception):
+class DialError(Exception):
     """Nobody of the group was met there; the text says why."""
 
 
@@ -39,165 +39,167 @@ def listen(host: str, port: int) -> socket.socket:
     is_dual = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if is_dual or ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server(
+        server_socket = socket.create_server(
             (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual
         )
-    except OSError as fault:
-        detail = f"cannot listen on port {port}: {reason(fault)}; choose another with --port"
+    except OSError as error:
+        detail = f"cannot listen on port {port}: {reason(error)}; choose another with --port"
         raise UsageError(detail) from None
-    listener.setblocking(False)
-    return listener
+    server_socket.setblocking(False)
+    return server_socket
 
 
-class Door:
-    """Accepts and dials, and hands those who prove to be of the `group` to `admit`.
+class Listener:
+    """Accepts and dials, and hands those who prove to be of the `group` to `on_accepted`.
 
     That happens in the very call that brings the proof, before the next frame is looked at.
-    `within` (s) is for a connection, and then for an introduction. `refuse` hears who knocked and
-    was not let in, and why.
+    `timeout` (s) is for a connection, and then for an introduction. `on_rejected` hears who dialled
+    and was rejected, and why.
     """
 
     def __init__(
         self,
-        listener: socket.socket,
+        server_socket: socket.socket,
         catalogue: Catalogue[Any],
         *,
-        own: Card,
+        own: PeerInfo,
         group: str,
-        shared: bytes,
-        within: float,
-        admit: Admit,
-        refuse: Callable[[Address, str], object],
+        secret: bytes,
+        timeout: float,
+        on_accepted: OnAccepted,
+        on_rejected: Callable[[Address, str], object],
     ) -> None:
-        self.shared = shared
+        self.secret = secret
         """The secret of the group, as it stands."""
         self._loop = asyncio.get_running_loop()
-        self._listener = listener
+        self._server_socket = server_socket
         self._catalogue = catalogue
         self._own = own
         self._group = group
-        self._within = within
-        self._admit = admit
-        self._refuse = refuse
-        self._strangers: set[Link] = set()
-        self._partings: set[asyncio.Task[None]] = set()
-        self._loop.add_reader(listener, self._accept)
+        self._timeout = timeout
+        self._on_accepted = on_accepted
+        self._on_rejected = on_rejected
+        self._handshaking: set[PeerConnection] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(server_socket, self._accept)
 
     async def dial(self, address: Address) -> None:
-        """Have the peer at `address` admitted; raises NotMetError."""
-        connected = await _connect(self._loop, address, self._within)
+        """Have the peer at `address` admitted; raises DialError."""
+        sock = await _connect(self._loop, address, self._timeout)
         outcome: asyncio.Future[str] = self._loop.create_future()
-        handshake = Dialing(self._own, self._group, self.shared, secrets.token_hex(16))
-        self._introduce(connected, handshake, outcome.set_result, dialled=True)
+        handshake = Initiator(self._own, self._group, self.secret, secrets.token_hex(16))
+        self._shake_hands(sock, handshake, outcome.set_result, dialled=True)
         if failure := await asyncio.shield(outcome):
-            raise NotMetError(failure)
+            raise DialError(failure)
 
     async def close(self) -> None:
         """Let nobody in any more; who is in stays."""
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
-        for link in list(self._strangers):
-            link.close()
-        await asyncio.gather(*self._partings)
+        self._loop.remove_reader(self._server_socket)
+        self._server_socket.close()
+        for connection in list(self._handshaking):
+            connection.close()
+        await asyncio.gather(*self._closing)
 
     def _accept(self) -> None:
         try:
-            connected, address = self._listener.accept()
+            sock, address = self._server_socket.accept()
         except OSError:  # it is gone again, or no descriptor is left
             return
-        if len(self._strangers) >= MAX_STRANGERS:
-            connected.close()
+        if len(self._handshaking) >= MAX_HANDSHAKING:
+            sock.close()
             return
 
-        def tell(failure: str) -> None:
+        def report(failure: str) -> None:
             if failure:
-                self._refuse(seen_as(*address[:2]), failure)
+                self._on_rejected(remote_address(*address[:2]), failure)
 
-        handshake = Listening(self._own, self._group, self.shared, secrets.token_hex(16))
-        self._introduce(connected, handshake, tell, dialled=False)
+        handshake = Responder(self._own, self._group, self.secret, secrets.token_hex(16))
+        self._shake_hands(sock, handshake, report, dialled=False)
 
-    def _introduce(
+    def _shake_hands(
         self,
-        connected: socket.socket,
+        sock: socket.socket,
         handshake: Handshake,
-        tell: Callable[[str], object],
+        report: Callable[[str], object],
         *,
         dialled: bool,
     ) -> None:
-        """Go through `handshake`; `tell` hears once how it ended, "" for well."""
+        """Go through `handshake`; `report` hears once how it ended, "" for well."""
 
-        def hear(frame: Frame) -> None:
+        def on_frame(frame: Frame) -> None:
             try:
-                answer = handshake.take(frame.message)
-            except HandshakeError as refusal:
-                link.send(refusal.error)
-                settle(str(refusal))
-                self._part(link)
+                answer = handshake.receive(frame.message)
+            except HandshakeError as error:
+                connection.send(error.reply)
+                finish(str(error))
+                self._close_after_error(connection)
                 return
             if answer is not None:
-                link.send(answer)
-            if handshake.peer is not None:
-                settle("")
-                self._admit(link, handshake.peer, dialled)
+                connection.send(answer)
+            if handshake.peer_info is not None:
+                finish("")
+                self._on_accepted(connection, handshake.peer_info, dialled)
 
-        def settle(failure: str) -> None:
+        def finish(failure: str) -> None:
             timer.cancel()
-            link.lose = lambda _fault: None
-            self._strangers.discard(link)
-            tell(failure)
+            connection.on_close = lambda _error: None
+            self._handshaking.discard(connection)
+            report(failure)
 
         def time_out() -> None:
-            settle(f"it did not introduce itself within {self._within:g} s")
-            link.close()
+            finish(f"it did not introduce itself within {self._timeout:g} s")
+            connection.close()
 
         try:
-            link = Link(connected, self._catalogue, hear, lambda fault: settle(f"it {fault}"))
-        except OSError as fault:  # it is gone already
-            connected.close()
-            tell(reason(fault))
+            connection = PeerConnection(
+                sock, self._catalogue, on_frame, lambda error: finish(f"it {error}")
+            )
+        except OSError as error:  # it is gone already
+            sock.close()
+            report(reason(error))
             return
-        timer = self._loop.call_later(self._within, time_out)
-        self._strangers.add(link)
-        if (first := handshake.begin()) is not None:
-            link.send(first)
+        timer = self._loop.call_later(self._timeout, time_out)
+        self._handshaking.add(connection)
+        if (first := handshake.first_message()) is not None:
+            connection.send(first)
 
-    def _part(self, link: Link) -> None:
-        link.hear = lambda _frame: None
-        task = self._loop.create_task(link.finish(_HEARING))
-        self._partings.add(task)
-        task.add_done_callback(self._partings.discard)
+    def _close_after_error(self, connection: PeerConnection) -> None:
+        connection.on_frame = lambda _frame: None
+        task = self._loop.create_task(connection.finish(_REJECT_TIMEOUT))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 async def _connect(
-    loop: asyncio.AbstractEventLoop, address: Address, within: float
+    loop: asyncio.AbstractEventLoop, address: Address, time_limit: float
 ) -> socket.socket:
     """Return a connection to the first of the addresses behind a name that takes one."""
     failures: list[str] = []
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(time_limit):
             found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
-            for family, kind, protocol, _, where in found:
+            for family, kind, protocol, _, sockaddr in found:
                 try:
-                    return await _open(loop, socket.socket(family, kind, protocol), where)
-                except OSError as fault:
-                    failures.append(reason(fault))
+                    return await _open(loop, socket.socket(family, kind, protocol), sockaddr)
+                except OSError as error:
+                    failures.append(reason(error))
     except TimeoutError:
-        failures.append(f"nothing answered within {within:g} s")
-    except OSError as fault:
-        failures.append(reason(fault))
-    raise NotMetError(" or ".join(dict.fromkeys(failures)))
+        failures.append(f"nothing answered within {time_limit:g} s")
+    except OSError as error:
+        failures.append(reason(error))
+    raise DialError(" or ".join(dict.fromkeys(failures)))
 
 
 async def _open(
-    loop: asyncio.AbstractEventLoop, opened: socket.socket, where: Any
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, sockaddr: Any
 ) -> socket.socket:
     try:
-        opened.setblocking(False)
-        await loop.sock_connect(opened, where)
-        if opened.getsockname() == opened.getpeername():
+        sock.setblocking(False)
+        await loop.sock_connect(sock, sockaddr)
+        if sock.getsockname() == sock.getpeername():
             # TCP connects a socket to its own port if nobody listens (RFC 9293, 3.5).
             raise OSError(errno.ECONNREFUSED, "")
     except BaseException:
-        opened.close()
+        sock.close()
         raise
-    return opened
+    return sock

@@ -5,11 +5,11 @@ from typing import Final
 
 from msgspec import Struct
 
-STALL: Final = 30.0
+STALL_TIMEOUT: Final = 30.0
 """After how long (s) without a piece moving nothing is expected any more."""
 
 
-class Terms(Struct, frozen=True):
+class StopPolicy(Struct, frozen=True):
     """What was asked for; times in s.
 
     `peers` are expected, this one included, None for whoever comes. `wait` is for those who are to
@@ -20,46 +20,50 @@ class Terms(Struct, frozen=True):
     peers: int | None
     wait: float
     seed_after: float = 0.0
-    stall: float = STALL
+    stall: float = STALL_TIMEOUT
 
 
-class Standing(Struct):
+class SwarmStatus(Struct):
     """How it stands. Times are moments (s), `completed_at` None while something is missing.
 
-    `members` have been met, this peer included; `awaited` manifests are still to come from those
-    who are linked. `is_needed` while a linked peer lacks pieces, `is_stranded` when no linked peer
-    has what is missing here.
+    `members` have been met, this peer included; `pending_manifests` manifests are still to come
+    from those who are connected. `is_needed` while a connected peer lacks pieces, `is_stranded`
+    when no connected peer has what is missing here.
     """
 
     began_at: float
     members: int
-    awaited: int
+    pending_manifests: int
     completed_at: float | None
     is_needed: bool
     is_stranded: bool
     changed_at: float
-    moved_at: float
+    last_progress_at: float
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """What is to be done."""
 
-    GO_ON = "go on"
+    CONTINUE = "go on"
     DONE = "done"
     GIVE_UP = "give up"
 
 
-def judge(terms: Terms, now: Standing, at: float) -> Verdict:
+def decide(policy: StopPolicy, status: SwarmStatus, at: float) -> Decision:
     """Return what is to be done at the moment `at`."""
-    has_waited = at - now.began_at >= terms.wait
-    is_whole = now.members >= terms.peers if terms.peers is not None else has_waited
-    if not is_whole and not has_waited:
-        return Verdict.GO_ON
-    is_still = at - max(now.moved_at, now.changed_at) >= terms.stall
-    if now.completed_at is not None and not now.awaited:
-        if now.is_needed and not is_still:
-            return Verdict.GO_ON
-        return Verdict.DONE if at - now.completed_at >= terms.seed_after else Verdict.GO_ON
-    if now.is_stranded and not now.awaited and at - now.changed_at >= terms.wait:
-        return Verdict.GIVE_UP
-    return Verdict.GIVE_UP if is_still else Verdict.GO_ON
+    has_waited = at - status.began_at >= policy.wait
+    has_everyone = status.members >= policy.peers if policy.peers is not None else has_waited
+    if not has_everyone and not has_waited:
+        return Decision.CONTINUE
+    is_stalled = at - max(status.last_progress_at, status.changed_at) >= policy.stall
+    if status.completed_at is not None and not status.pending_manifests:
+        if status.is_needed and not is_stalled:
+            return Decision.CONTINUE
+        return Decision.DONE if at - status.completed_at >= policy.seed_after else Decision.CONTINUE
+    if (
+        status.is_stranded
+        and not status.pending_manifests
+        and at - status.changed_at >= policy.wait
+    ):
+        return Decision.GIVE_UP
+    return Decision.GIVE_UP if is_stalled else Decision.CONTINUE

@@ -1,6 +1,5 @@
 """What happens while files are shared, as a program reads it and as a person does."""
 
-import re
 from typing import ClassVar
 
 from msgspec import Struct
@@ -9,31 +8,26 @@ from common.text import visible
 from common.units import format_duration
 
 
-class Event(
-    Struct,
-    frozen=True,
-    tag_field="code",
-    tag=lambda name: re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(),
-):
+class ShareEvent(Struct, frozen=True, tag_field="code"):
     """One line of ``--json``; its text is for people."""
 
-    words: ClassVar[str] = ""
+    template: ClassVar[str] = ""
 
     def __str__(self) -> str:
         fields = {name: str(getattr(self, name)) for name in self.__struct_fields__}
-        return self.words.format(**{name: visible(text) for name, text in fields.items()})
+        return self.template.format(**{name: visible(text) for name, text in fields.items()})
 
 
-class Listening(Event, frozen=True):
+class ListeningStarted(ShareEvent, frozen=True, tag="listening"):
     """Other peers can reach us."""
 
-    words = "listening on {host}:{port}"
+    template = "listening on {host}:{port}"
 
     host: str
     port: int
 
 
-class Recovered(Event, frozen=True):
+class EarlierRunComplete(ShareEvent, frozen=True, tag="recovered"):
     """An earlier run has fetched all that these peers shared, and was killed."""
 
     peers: tuple[str, ...]
@@ -43,7 +37,7 @@ class Recovered(Event, frozen=True):
         return f"an earlier run has all files of {names}; they count for who does not come again"
 
 
-class Awaiting(Event, frozen=True):
+class WaitingForPeers(ShareEvent, frozen=True, tag="awaiting"):
     """It is waited, `seconds` at most, for so many others, None for whoever comes."""
 
     peers: int | None
@@ -55,82 +49,82 @@ class Awaiting(Event, frozen=True):
         return f"waiting up to {format_duration(self.seconds)} for {whom}"
 
 
-class Met(Event, frozen=True):
-    """There is a link to a peer of the group."""
+class PeerConnected(ShareEvent, frozen=True, tag="met"):
+    """There is a connection to a peer of the group."""
 
-    words = "peer {id} is here ({address})"
+    template = "peer {id} is here ({address})"
 
     id: str
     address: str
 
 
-class Introduced(Event, frozen=True):
+class AllPeersConnected(ShareEvent, frozen=True, tag="introduced"):
     """All peers that were expected have been met."""
 
-    words = "all {peers} peers are here"
+    template = "all {peers} peers are here"
 
     peers: int
 
 
-class Parted(Event, frozen=True):
-    """The link to a peer is gone."""
+class PeerDisconnected(ShareEvent, frozen=True, tag="parted"):
+    """The connection to a peer is gone."""
 
-    words = "peer {id} {why}"
+    template = "peer {id} {why}"
 
     id: str
     why: str
 
 
-class Dropped(Event, frozen=True):
+class PeerDropped(ShareEvent, frozen=True, tag="dropped"):
     """A peer is dealt with no more."""
 
-    words = "peer {id} is dropped: it {why}"
+    template = "peer {id} is dropped: it {why}"
 
     id: str
     why: str
 
 
-class OutOfReach(Event, frozen=True):
+class PeerUnreachable(ShareEvent, frozen=True, tag="out_of_reach"):
     """A peer is known of, and cannot be dialled."""
 
-    words = "{who} cannot be reached from here at {address}: {why}; files only go directly"
+    template = "{who} cannot be reached from here at {address}: {why}; files only go directly"
 
     who: str
     address: str
     why: str
 
 
-class TurnedAway(Event, frozen=True):
-    """Somebody knocked and was not let in."""
+class ConnectionRejected(ShareEvent, frozen=True, tag="turned_away"):
+    """Somebody dialled and was rejected."""
 
-    words = "{address} was not let in: {why}"
+    template = "{address} was not let in: {why}"
 
     address: str
     why: str
 
 
-class NotTaken(Event, frozen=True):
+class FilesSkipped(ShareEvent, frozen=True, tag="not_taken"):
     """The files of a peer are not fetched."""
 
-    words = "the files of {owner} are not taken: {why}"
+    template = "the files of {owner} are not taken: {why}"
 
     owner: str
     why: str
 
 
-class Declined(Event, frozen=True):
+class FilesRejected(ShareEvent, frozen=True, tag="declined"):
     """A peer does not fetch our files."""
 
-    words = "peer {id} does not take our files: {why}"
+    template = "peer {id} does not take our files: {why}"
 
     id: str
     why: str
 
 
-class Received(Event, frozen=True):
+class FileReceived(ShareEvent, frozen=True, tag="received"):
     """A file is whole, checked, and on disk."""
 
-    words = "{path} ({size} bytes of {owner})"
+    template = "{path} ({size} bytes of {owner})"
 
     owner: str
     name: str
@@ -138,19 +132,19 @@ class Received(Event, frozen=True):
     size: int
 
 
-class NotKept(Event, frozen=True):
+class FileNotSaved(ShareEvent, frozen=True, tag="not_kept"):
     """A file came whole and cannot be kept."""
 
-    words = "{name} of {owner} cannot be kept: {why}"
+    template = "{name} of {owner} cannot be kept: {why}"
 
     owner: str
     name: str
     why: str
 
 
-class Complete(Event, frozen=True):
+class DownloadComplete(ShareEvent, frozen=True, tag="complete"):
     """Every file of every peer that was met is here."""
 
-    words = "all is here after {seconds} s"
+    template = "all is here after {seconds} s"
 
     seconds: float

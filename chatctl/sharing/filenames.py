@@ -37,7 +37,7 @@ def local_name(owner: str, name: str) -> str:
     return _cut(stem, _MAX_BYTES - len(suffix.encode())) + suffix
 
 
-def variants(name: str) -> Iterator[str]:
+def numbered_names(name: str) -> Iterator[str]:
     """Yield `name`, ``STEM-2.SUFFIX``, ``STEM-3.SUFFIX``, … without end, none too long."""
     yield name
     stem, suffix = _split(name)

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from bitarray import bitarray
 from msgspec import Struct
 
-from common.pieces import Bitfield, Layout, Manifest
+from common.pieces import Layout, Manifest
 
 
 class FileProgress(Struct):
@@ -17,7 +18,7 @@ class FileProgress(Struct):
     total: int
     held: int = 0
     path: Path | None = None
-    fault: str = ""
+    error: str = ""
     """Why it came and cannot be kept."""
 
     @property
@@ -26,23 +27,23 @@ class FileProgress(Struct):
         return self.size * self.held // self.total if self.total else self.size
 
 
-class Files:
+class DownloadProgress:
     """The files of all owners that are known."""
 
     def __init__(self) -> None:
         self._layouts: dict[str, Layout] = {}
-        self._held: dict[str, Bitfield] = {}
+        self._held: dict[str, bitarray] = {}
         self._files: dict[str, list[FileProgress]] = {}
-        self._unsettled = 0
+        self._unfinished = 0
 
     def __iter__(self) -> Iterator[FileProgress]:
         for files in self._files.values():
             yield from files
 
     @property
-    def are_settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether each has come and was kept, or cannot be kept."""
-        return not self._unsettled
+        return not self._unfinished
 
     def of(self, owner: str) -> list[FileProgress]:
         """Return the files of one owner."""
@@ -53,42 +54,42 @@ class Files:
         owner = manifest.owner
         layout = Layout(file.size for file in manifest.files)
         self._layouts[owner] = layout
-        self._held[owner] = Bitfield(len(layout))
+        self._held[owner] = bitarray(len(layout))
         self._files[owner] = [
             FileProgress(owner, file.name, file.size, len(layout.pieces(number)))
             for number, file in enumerate(manifest.files)
         ]
-        self._unsettled += len(manifest.files)
+        self._unfinished += len(manifest.files)
         return layout
 
-    def forget(self, owner: str) -> None:
+    def remove(self, owner: str) -> None:
         """Leave out the files of an owner."""
         files = self._files.pop(owner)
-        self._unsettled -= sum(file.path is None and not file.fault for file in files)
+        self._unfinished -= sum(file.path is None and not file.error for file in files)
 
-    def find(self, owner: str, held: Bitfield) -> None:
+    def restore(self, owner: str, held: bitarray) -> None:
         """Note what an earlier run left."""
-        for index in held:
-            self.gain(owner, index)
+        for index in held.search(1):
+            self.add_piece(owner, index)
 
-    def gain(self, owner: str, index: int) -> None:
+    def add_piece(self, owner: str, index: int) -> None:
         """Note that a piece is here; it may come twice."""
-        if index not in self._held[owner]:
-            self._held[owner].add(index)
+        if not self._held[owner][index]:
+            self._held[owner][index] = True
             self._of_piece(owner, index).held += 1
 
-    def lose(self, owner: str, index: int) -> None:
+    def remove_piece(self, owner: str, index: int) -> None:
         """Note that a piece that was here is not."""
-        self._held[owner].discard(index)
+        self._held[owner][index] = False
         self._of_piece(owner, index).held -= 1
 
-    def settle(
-        self, owner: str, number: int, path: Path | None = None, fault: str = ""
+    def finish(
+        self, owner: str, number: int, path: Path | None = None, error: str = ""
     ) -> FileProgress:
         """Note that a file is whole, and where, or that it cannot be kept, and why."""
         file = self._files[owner][number]
-        self._unsettled -= file.path is None and not file.fault
-        file.path, file.fault = path, fault
+        self._unfinished -= file.path is None and not file.error
+        file.path, file.error = path, error
         return file
 
     def _of_piece(self, owner: str, index: int) -> FileProgress:

@@ -8,188 +8,192 @@ from itertools import islice
 from typing import Final
 
 from chatctl.sharing import events
-from chatctl.sharing.contacts import Contact, Contacts
-from chatctl.sharing.door import Door, NotMetError
-from chatctl.sharing.handshake import Card
-from chatctl.sharing.link import Link
-from chatctl.sharing.meter import Meter
-from chatctl.sharing.partner import Partner, Pieces
-from chatctl.sharing.swap import Swap, Tell
+from chatctl.sharing.contacts import DialQueue, DialTarget
+from chatctl.sharing.door import DialError, Listener
+from chatctl.sharing.handshake import PeerInfo
+from chatctl.sharing.link import PeerConnection
+from chatctl.sharing.meter import RateMeter
+from chatctl.sharing.partner import Peer, PieceReader
+from chatctl.sharing.swap import Emit, Swarm
 from common.addresses import Address
 from common.exchange import check_id
 from common.messages.base import Error, Message
 from common.messages.introduction import (
-    MAX_ACQUAINTANCES,
-    Acquaintance,
-    Acquaintances,
-    Alive,
-    Farewell,
+    MAX_EXCHANGED,
+    Goodbye,
+    KeepAlive,
+    PeerAddress,
+    PeerExchange,
 )
-from common.messages.peers import Peer
+from common.messages.peers import PeerEntry
 
-GOODBYE: Final = 2.0
+GOODBYE_TIMEOUT: Final = 2.0
 """How long (s) the others have to say goodbye, too."""
 
-ALIVE: Final = 0.5
+KEEPALIVE_INTERVAL: Final = 0.5
 """After how long (s) without another word a peer says that it is still here."""
 
-SILENCE: Final = 2.0
+MIN_SILENCE_TIMEOUT: Final = 2.0
 """How long (s) every peer may say nothing, whatever shorter time was asked for."""
 
-_MOST_TOLD: Final = 100
-"""Failures of connections that are told of; strangers could go on for ever."""
+_MAX_REPORTED: Final = 100
+"""Failures of connections that are told of; others could go on for ever."""
 
 
-class Gathering:
-    """The group as the peer `own` sees it; `silence` (s) is how long another may say nothing."""
+class Membership:
+    """The group as the peer `own` sees it; another may say nothing for `silence_timeout` s."""
 
-    def __init__(self, own: Card, swap: Swap, pieces: Pieces, silence: float, tell: Tell) -> None:
-        self.contacts = Contacts(own.id)
+    def __init__(
+        self, own: PeerInfo, swarm: Swarm, pieces: PieceReader, silence_timeout: float, emit: Emit
+    ) -> None:
+        self.dial_queue = DialQueue(own.id)
         self.began_at: float | None = None
         """When the first of the others was met (s, monotonic)."""
-        self.met: set[str] = set()
+        self.seen: set[str] = set()
         """The ids of all who have been here."""
-        self.farewells: dict[str, Farewell] = {}
+        self.goodbyes: dict[str, Goodbye] = {}
         """What those who left told of themselves."""
-        self.uploads = Meter(time.monotonic())
-        self.downloads = Meter(time.monotonic())
+        self.upload_meter = RateMeter(time.monotonic())
+        self.download_meter = RateMeter(time.monotonic())
         self._own = own
-        self._swap = swap
-        swap.converse = self.converse
+        self._swarm = swarm
+        swarm.handle_message = self.handle_message
         self._pieces = pieces
-        self._silence = max(silence, SILENCE)
-        self._tell = tell
-        self._linked: set[str] = set()
-        self._told: set[events.Event] = set()
+        self._silence_timeout = max(silence_timeout, MIN_SILENCE_TIMEOUT)
+        self._emit = emit
+        self._connected: set[str] = set()
+        self._reported: set[events.ShareEvent] = set()
         self._dials: set[asyncio.Task[None]] = set()
-        self._partings: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
-    def admit(self, link: Link, card: Card, dialled: bool) -> None:
-        """Take in a peer that has proven itself; the door calls this."""
-        swap, old = self._swap, self._swap.partners.get(card.id)
-        if swap.is_barred(card.run):
-            self._turn_away(link, Error("unauthorized", "this peer deals with you no more"))
+    def accept(self, connection: PeerConnection, info: PeerInfo, dialled: bool) -> None:
+        """Take in a peer that has proven itself; the listener calls this."""
+        swarm, old = self._swarm, self._swarm.peers.get(info.id)
+        if swarm.is_banned(info.run):
+            self._reject(connection, Error("unauthorized", "this peer deals with you no more"))
             return
-        if old is not None and old.card.run != card.run:
-            detail = f"another peer with the id {card.id} is here; choose another with --id"
-            self._turn_away(link, Error("name_taken", detail, name=card.id))
+        if old is not None and old.info.run != info.run:
+            detail = f"another peer with the id {info.id} is here; choose another with --id"
+            self._reject(connection, Error("name_taken", detail, name=info.id))
             return
         if old is not None:
-            # Both have dialled; they are to agree on which of the two links stays.
-            is_preferred = dialled == (self._own.id < card.id)
+            # Both have dialled; they are to agree on which of the two connections stays.
+            is_preferred = dialled == (self._own.id < info.id)
             if not is_preferred and old.is_dialled != dialled:
-                link.close()
+                connection.close()
                 return
-            swap.let_go(old)
-        self.met.add(card.id)
+            swarm.disconnect(old)
+        self.seen.add(info.id)
         if self.began_at is None:
             self.began_at = time.monotonic()
-        partner = Partner(link, card, self._pieces, swap.unreadable, dialled=dialled)
-        linked = islice(swap.partners.values(), MAX_ACQUAINTANCES)
-        others = [Acquaintance(each.id, *each.listens_at) for each in linked]
-        swap.join(partner)
+        peer = Peer(connection, info, self._pieces, swarm.on_unreadable, dialled=dialled)
+        connected = islice(swarm.peers.values(), MAX_EXCHANGED)
+        others = [PeerAddress(each.id, *each.listen_address) for each in connected]
+        swarm.join(peer)
         if others:
-            partner.link.send(Acquaintances(others))
+            peer.connection.send(PeerExchange(others))
 
-    def refuse(self, address: Address, why: str) -> None:
-        """Note who was not let in; the door calls this."""
-        self._tell_once(events.TurnedAway(address.host, why))
+    def on_rejected(self, address: Address, why: str) -> None:
+        """Note who was not let in; the listener calls this."""
+        self._emit_once(events.ConnectionRejected(address.host, why))
 
-    def converse(self, partner: Partner, message: Message) -> None:
-        """Take what a partner says about anything but files."""
+    def handle_message(self, peer: Peer, message: Message) -> None:
+        """Take what a peer says about anything but files."""
         match message:
-            case Acquaintances(peers):
-                self.hear_of(partner.link.address.host, peers)
-            case Farewell():
-                self.farewells[partner.id] = partner.farewell = message
-                self.contacts.forget(partner.id)
-                partner.link.send(self._farewell())
+            case PeerExchange(peers):
+                self.add_peers(peer.connection.address.host, peers)
+            case Goodbye():
+                self.goodbyes[peer.id] = peer.goodbye = message
+                self.dial_queue.remove(peer.id)
+                peer.connection.send(self._make_goodbye())
 
-    def hear_of(self, teller: str, peers: Iterable[Peer | Acquaintance]) -> None:
-        """Note where peers listen, as the host `teller` sees them."""
+    def add_peers(self, reporter: str, peers: Iterable[PeerEntry | PeerAddress]) -> None:
+        """Note where peers listen, as the host `reporter` sees them."""
         now = time.monotonic()
         for peer in peers:
             try:
                 check_id(peer.id)
             except ValueError:
                 continue
-            self.contacts.hear_of(peer.id, Address(_as_seen(peer.host, teller), peer.port), now)
+            self.dial_queue.add(
+                peer.id, Address(_reachable_host(peer.host, reporter), peer.port), now
+            )
 
-    def dial(self, door: Door, now: float) -> None:
+    def dial(self, listener: Listener, now: float) -> None:
         """Dial those whose turn it is."""
-        swap = self._swap
-        for contact in self.contacts.take_due(now, {*swap.partners, *swap.gone}):
-            task = asyncio.create_task(self._dial(door, contact))
+        swarm = self._swarm
+        for target in self.dial_queue.take_due(now, {*swarm.peers, *swarm.departed}):
+            task = asyncio.create_task(self._dial(listener, target))
             self._dials.add(task)
             task.add_done_callback(self._dials.discard)
 
-    def look_after(self, now: float) -> None:
+    def check_peers(self, now: float) -> None:
         """Say that we are here, part with those who are silent, and measure."""
-        for identity in self._linked.difference(self._swap.partners):
-            self.contacts.lost(identity, now)
-        self._linked = set(self._swap.partners)
-        for partner in list(self._swap.partners.values()):
-            link = partner.link
-            if now - link.heard_at > self._silence:
-                link.lose_with(f"was silent for {self._silence:g} s")
-            elif link.stuck_for(now) > self._silence:
-                link.lose_with(f"took nothing for {self._silence:g} s")
-            elif now - link.said_at > ALIVE:
-                partner.link.send(Alive())
+        for identity in self._connected.difference(self._swarm.peers):
+            self.dial_queue.disconnected(identity, now)
+        self._connected = set(self._swarm.peers)
+        for peer in list(self._swarm.peers.values()):
+            connection = peer.connection
+            if now - connection.last_received_at > self._silence_timeout:
+                connection.abort(f"was silent for {self._silence_timeout:g} s")
+            elif connection.blocked_for(now) > self._silence_timeout:
+                connection.abort(f"took nothing for {self._silence_timeout:g} s")
+            elif now - connection.last_sent_at > KEEPALIVE_INTERVAL:
+                peer.connection.send(KeepAlive())
         self._measure(now)
 
-    async def part(self) -> None:
+    async def leave(self) -> None:
         """Say goodbye to everyone, and hear theirs."""
         for task in self._dials:
             task.cancel()
-        farewell = self._farewell()
-        partners = list(self._swap.partners.values())
-        for partner in partners:
-            partner.link.lose = lambda _fault: None  # that it goes is no news now
-            partner.link.send(farewell)
+        goodbye = self._make_goodbye()
+        peers = list(self._swarm.peers.values())
+        for peer in peers:
+            peer.connection.on_close = lambda _error: None  # that it goes is no news now
+            peer.connection.send(goodbye)
         await asyncio.gather(
-            *(partner.link.finish(GOODBYE) for partner in partners),
+            *(peer.connection.finish(GOODBYE_TIMEOUT) for peer in peers),
             *self._dials,
-            *self._partings,
+            *self._closing,
             return_exceptions=True,
         )
 
-    async def _dial(self, door: Door, contact: Contact) -> None:
+    async def _dial(self, listener: Listener, target: DialTarget) -> None:
         try:
-            await door.dial(contact.address)
-        except NotMetError as failure:
-            self.contacts.failed(contact, str(failure), time.monotonic())
-            if contact.id not in self._swap.partners:
-                event = events.OutOfReach(str(contact), str(contact.address), str(failure))
-                self._tell_once(event)
+            await listener.dial(target.address)
+        except DialError as error:
+            self.dial_queue.failed(target, str(error), time.monotonic())
+            if target.id not in self._swarm.peers:
+                event = events.PeerUnreachable(str(target), str(target.address), str(error))
+                self._emit_once(event)
         else:
-            self.contacts.reached(contact)
+            self.dial_queue.connected(target)
 
-    def _turn_away(self, link: Link, error: Error) -> None:
-        link.hear, link.lose = (lambda _frame: None), (lambda _fault: None)
-        link.send(error)
-        task = asyncio.create_task(link.finish(GOODBYE))
-        self._partings.add(task)
-        task.add_done_callback(self._partings.discard)
+    def _reject(self, connection: PeerConnection, error: Error) -> None:
+        connection.on_frame, connection.on_close = (lambda _frame: None), (lambda _error: None)
+        connection.send(error)
+        task = asyncio.create_task(connection.finish(GOODBYE_TIMEOUT))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _measure(self, now: float) -> None:
-        traffic = self._swap.traffic.values()
-        self.uploads.sample(now, sum(each.sent for each in traffic))
-        self.downloads.sample(now, sum(each.received for each in traffic))
+        traffic = self._swarm.traffic.values()
+        self.upload_meter.sample(now, sum(each.sent for each in traffic))
+        self.download_meter.sample(now, sum(each.received for each in traffic))
 
-    def _farewell(self) -> Farewell:
+    def _make_goodbye(self) -> Goodbye:
         self._measure(time.monotonic())
-        return Farewell(self.uploads.best, self.downloads.best)
+        return Goodbye(self.upload_meter.best, self.download_meter.best)
 
-    def _tell_once(self, event: events.Event) -> None:
-        if event not in self._told and len(self._told) < _MOST_TOLD:
-            self._told.add(event)
-            self._tell(event)
+    def _emit_once(self, event: events.ShareEvent) -> None:
+        if event not in self._reported and len(self._reported) < _MAX_REPORTED:
+            self._reported.add(event)
+            self._emit(event)
 
 
-def _as_seen(host: str, teller: str) -> str:
-    """Return where to reach `host`: what is the teller's own machine to it is another one to us."""
+def _reachable_host(host: str, reporter: str) -> str:
+    """Return where to reach `host`: the loopback address of `reporter` is another machine to us."""
     try:
-        return teller if ip_address(host).is_loopback else host
+        return reporter if ip_address(host).is_loopback else host
     except ValueError:
         return host

@@ -6,11 +6,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple, Self
 
-LIMIT: Final = 128
+MAX_OPEN_FILES: Final = 128
 """Files that are kept open; a process may often have 1,024, sockets among them."""
 
 
-class Handle:
+class FileHandle:
     """An open file, closed when nobody refers to it any more."""
 
     def __init__(self, descriptor: int) -> None:
@@ -32,32 +32,32 @@ class Handle:
 class Location(NamedTuple):
     """Bytes to send: `length` of them from `offset` of `file`. Keep it until they are sent."""
 
-    file: Handle
+    file: FileHandle
     offset: int
     length: int
 
 
-class Handles:
+class FileHandleCache:
     """The files used last, open, for any thread."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
         self._limit = limit
-        self._handles: OrderedDict[Path, Handle] = OrderedDict()
+        self._handles: OrderedDict[Path, FileHandle] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, path: Path, flags: int) -> Handle:
+    def get(self, path: Path, flags: int) -> FileHandle:
         """Return the file at `path`, opened with `flags` unless it is open; raises OSError."""
         with self._lock:
             handle = self._handles.get(path)
             if handle is None:
-                handle = self._handles[path] = Handle.open(path, flags)
+                handle = self._handles[path] = FileHandle.open(path, flags)
                 if len(self._handles) > self._limit:
                     self._handles.popitem(last=False)
             else:
                 self._handles.move_to_end(path)
             return handle
 
-    def forget(self, *paths: Path) -> None:
+    def evict(self, *paths: Path) -> None:
         """Let go of files; who has one in use keeps it."""
         with self._lock:
             for path in paths:

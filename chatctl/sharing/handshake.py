@@ -1,9 +1,10 @@
 """How two peers make sure of each other; no sockets.
 
-Three messages: who dials knocks, who listens answers with a proof, who dials proves itself, too. A
-proof is the HMAC-SHA256 (RFC 2104), keyed with the secret of the group, of all that both said and
-of the role of who made it, so that it serves neither twice nor for the other side. Both manifests'
-digests are among what is proven: who sits between two peers cannot pass off other files as theirs.
+Three messages: who dials says hello, who listens answers with a proof, who dials proves itself,
+too. A proof is the HMAC-SHA256 (RFC 2104), keyed with the secret of the group, of all that both
+said and of the role of who made it, so that it serves neither twice nor for the other side. Both
+manifests' digests are among what is proven: who sits between two peers cannot pass off other files
+as theirs.
 """
 
 import hashlib
@@ -15,14 +16,14 @@ from msgspec import Struct
 
 from common.exchange import check_id
 from common.messages.base import Error, Message, Reason
-from common.messages.introduction import VERSION, Admission, Challenge, Knock
+from common.messages.introduction import VERSION, Challenge, PeerAuth, PeerHello
 
 _DIALER: Final = "dialer"
 _LISTENER: Final = "listener"
 
 
-class Card(Struct, frozen=True):
-    """Who a peer is: see `common.messages.introduction.Knock`."""
+class PeerInfo(Struct, frozen=True):
+    """Who a peer is: see `common.messages.introduction.PeerHello`."""
 
     id: str
     run: str
@@ -31,27 +32,27 @@ class Card(Struct, frozen=True):
 
 
 class HandshakeError(Exception):
-    """The other side is not to be dealt with; it is told `error`, and the text is for us."""
+    """The other side is not to be dealt with; it is sent `reply`, and the text is for us."""
 
     def __init__(self, reason: Reason, detail: str, text: str) -> None:
         super().__init__(text)
-        self.error = Error(reason, detail)
+        self.reply = Error(reason, detail)
 
 
 class Handshake(Protocol):
     """One side of an introduction."""
 
-    peer: Card | None
+    peer_info: PeerInfo | None
     """The other side, once it has proven itself."""
 
-    def begin(self) -> Message | None:
+    def first_message(self) -> Message | None:
         """Return what to send before anything is heard."""
 
-    def take(self, message: Message) -> Message | None:
+    def receive(self, message: Message) -> Message | None:
         """Return what to send in answer; raises HandshakeError."""
 
 
-def stretch(key: str, group: str) -> bytes:
+def derive_key(key: str, group: str) -> bytes:
     """Return what a `key` that people chose comes to, 32 bytes; of no key, nothing.
 
     Whoever is sent a proof can try guessed keys on it at leisure; scrypt (RFC 7914, N = 2^14,
@@ -63,77 +64,77 @@ def stretch(key: str, group: str) -> bytes:
     return hashlib.scrypt(key.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
 
 
-def secret(ticket: str, stretched: bytes) -> bytes:
+def group_key(group_secret: str, derived_key: bytes) -> bytes:
     """Return what the peers of a group have in common, 32 bytes; either part may be empty.
 
-    HKDF-Extract (RFC 5869, 2.2) of the stretched key, with the server's `ticket` as salt.
+    HKDF-Extract (RFC 5869, 2.2) of the derived key, with the server's `group_secret` as salt.
     """
-    return hmac.digest(ticket.encode(), stretched, "sha256")
+    return hmac.digest(group_secret.encode(), derived_key, "sha256")
 
 
-class Dialing:
-    """The side that knocks; `nonce` is to be new each time."""
+class Initiator:
+    """The side that dials; `nonce` is to be new each time."""
 
-    def __init__(self, own: Card, group: str, shared: bytes, nonce: str) -> None:
-        self.peer: Card | None = None
+    def __init__(self, own: PeerInfo, group: str, secret_key: bytes, nonce: str) -> None:
+        self.peer_info: PeerInfo | None = None
         self._own = own
-        self._knock = Knock(VERSION, group, own.id, own.run, own.port, own.digest, nonce)
-        self._secret = shared
+        self._hello = PeerHello(VERSION, group, own.id, own.run, own.port, own.digest, nonce)
+        self._secret = secret_key
 
-    def begin(self) -> Message | None:
-        """Return the knock."""
-        return self._knock
+    def first_message(self) -> Message | None:
+        """Return the hello."""
+        return self._hello
 
-    def take(self, message: Message) -> Message | None:
+    def receive(self, message: Message) -> Message | None:
         """Check the challenge, and return our own proof."""
-        if not isinstance(message, Challenge) or self.peer is not None:
-            raise _out_of_place(message)
-        peer = _meet(self._own, message)
-        _check(message.proof, _proof(self._secret, _LISTENER, self._knock, message))
-        self.peer = peer
-        return Admission(_proof(self._secret, _DIALER, self._knock, message))
+        if not isinstance(message, Challenge) or self.peer_info is not None:
+            raise _unexpected(message)
+        peer_info = _identify(self._own, message)
+        _check(message.proof, _proof(self._secret, _LISTENER, self._hello, message))
+        self.peer_info = peer_info
+        return PeerAuth(_proof(self._secret, _DIALER, self._hello, message))
 
 
-class Listening:
-    """The side that is knocked at; `nonce` is to be new each time."""
+class Responder:
+    """The side that was dialled; `nonce` is to be new each time."""
 
-    def __init__(self, own: Card, group: str, shared: bytes, nonce: str) -> None:
-        self.peer: Card | None = None
+    def __init__(self, own: PeerInfo, group: str, secret_key: bytes, nonce: str) -> None:
+        self.peer_info: PeerInfo | None = None
         self._own = own
         self._group = group
-        self._secret = shared
+        self._secret = secret_key
         self._nonce = nonce
-        self._expected: tuple[Card, str] | None = None
+        self._expected: tuple[PeerInfo, str] | None = None
 
-    def begin(self) -> Message | None:
+    def first_message(self) -> Message | None:
         """Say nothing: who dials speaks first."""
         return None
 
-    def take(self, message: Message) -> Message | None:
-        """Answer the knock, then check the proof of who knocked."""
+    def receive(self, message: Message) -> Message | None:
+        """Answer the hello, then check the proof of who dialled."""
         match message, self._expected:
-            case Knock(), None:
+            case PeerHello(), None:
                 return self._challenge(message)
-            case Admission(proof=proof), (card, expected) if self.peer is None:
+            case PeerAuth(proof=proof), (info, expected) if self.peer_info is None:
                 _check(proof, expected)
-                self.peer = card
+                self.peer_info = info
                 return None
-        raise _out_of_place(message)
+        raise _unexpected(message)
 
-    def _challenge(self, knock: Knock) -> Challenge:
-        if knock.version != VERSION:
-            detail = f"this peer speaks version {VERSION}, not {knock.version}"
-            raise HandshakeError("unsupported", detail, f"it speaks version {knock.version}")
-        if knock.group != self._group:
+    def _challenge(self, hello: PeerHello) -> Challenge:
+        if hello.version != VERSION:
+            detail = f"this peer speaks version {VERSION}, not {hello.version}"
+            raise HandshakeError("unsupported", detail, f"it speaks version {hello.version}")
+        if hello.group != self._group:
             raise HandshakeError("unauthorized", "this is another group", "it is in another group")
-        card, own = _meet(self._own, knock), self._own
+        info, own = _identify(self._own, hello), self._own
         bare = Challenge(own.id, own.run, own.port, own.digest, self._nonce, "")
-        self._expected = card, _proof(self._secret, _DIALER, knock, bare)
-        proof = _proof(self._secret, _LISTENER, knock, bare)
+        self._expected = info, _proof(self._secret, _DIALER, hello, bare)
+        proof = _proof(self._secret, _LISTENER, hello, bare)
         return Challenge(own.id, own.run, own.port, own.digest, self._nonce, proof)
 
 
-def _meet(own: Card, other: Knock | Challenge) -> Card:
+def _identify(own: PeerInfo, other: PeerHello | Challenge) -> PeerInfo:
     if other.run == own.run:
         raise HandshakeError("name_taken", "this is yourself", "it is this peer itself")
     if other.id == own.id:
@@ -141,23 +142,23 @@ def _meet(own: Card, other: Knock | Challenge) -> Card:
         raise HandshakeError("name_taken", detail, "it has the same id; choose another with --id")
     try:
         check_id(other.id)
-    except ValueError as fault:
-        raise HandshakeError("bad_field", str(fault), str(fault)) from None
-    return Card(other.id, other.run, other.port, other.digest)
+    except ValueError as error:
+        raise HandshakeError("bad_field", str(error), str(error)) from None
+    return PeerInfo(other.id, other.run, other.port, other.digest)
 
 
-def _proof(shared: bytes, role: str, knock: Knock, challenge: Challenge) -> str:
-    said = [role, *msgspec.structs.astuple(knock), *msgspec.structs.astuple(challenge)[:-1]]
-    return hmac.new(shared, msgspec.json.encode(said), "sha256").hexdigest()
+def _proof(secret_key: bytes, role: str, hello: PeerHello, challenge: Challenge) -> str:
+    signed = [role, *msgspec.structs.astuple(hello), *msgspec.structs.astuple(challenge)[:-1]]
+    return hmac.new(secret_key, msgspec.json.encode(signed), "sha256").hexdigest()
 
 
 def _check(proof: str, expected: str) -> None:
     if not hmac.compare_digest(proof.encode(), expected.encode()):
-        detail = "the ticket or the key is not the one of this group; see --key"
-        raise HandshakeError("unauthorized", detail, "its ticket or key is another; see --key")
+        detail = "the secret or the key is not the one of this group; see --key"
+        raise HandshakeError("unauthorized", detail, "its secret or key is another; see --key")
 
 
-def _out_of_place(message: Message) -> HandshakeError:
+def _unexpected(message: Message) -> HandshakeError:
     if isinstance(message, Error):
         return HandshakeError("unauthorized", "as you wish", f"it refused: {message.detail}")
     detail = f"{message.__struct_config__.tag} is not what comes now in an introduction"

@@ -15,23 +15,24 @@ from threading import Event, Lock
 from typing import Final, NamedTuple
 
 import msgspec
+from bitarray import bitarray
 from msgspec import Struct
 
 from chatctl.errors import PartialError
 from chatctl.sharing import disk, filenames
-from chatctl.sharing.handles import Handle, Handles, Location
-from common.pieces import DIGEST, PIECE, Bitfield, File
+from chatctl.sharing.handles import FileHandle, FileHandleCache, Location
+from common.pieces import DIGEST_SIZE, PIECE_SIZE, FileEntry, decode_bits
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
 
-class FalseDigestError(PartialError):
+class FileDigestError(PartialError):
     """Every piece is what the owner announced, and the file is not: the manifest was false."""
 
 
-class Places(NamedTuple):
+class FilePaths(NamedTuple):
     """Where a file is, whole and unfinished."""
 
     final: Path
@@ -39,53 +40,58 @@ class Places(NamedTuple):
     bitmap: Path
 
     @classmethod
-    def of(cls, directory: Path, name: str) -> "Places":
+    def of(cls, directory: Path, name: str) -> "FilePaths":
         """Return the places of the file `name` in `directory`."""
         part, bitmap = f"{name}{filenames.PART}", f"{name}{filenames.BITMAP}"
         return cls(directory / name, directory / part, directory / bitmap)
 
 
-class _Title(Struct, frozen=True):
+class _BitmapHeader(Struct, frozen=True):
     size: int
     digest: str
-    piece: int = PIECE
+    piece: int = PIECE_SIZE
 
 
-def title(file: File) -> bytes:
+def header(file: FileEntry) -> bytes:
     """Return the line with which the bitmap of `file` begins."""
-    return msgspec.json.encode(_Title(file.size, file.digest)) + b"\n"
+    return msgspec.json.encode(_BitmapHeader(file.size, file.digest)) + b"\n"
 
 
-class Incoming:
+class PartialFile:
     """One file; all that it does blocks. One thread writes, and another finishes what is whole.
 
     Its pieces are counted from 0.
     """
 
     def __init__(
-        self, places: Places, file: File, digests: memoryview, handles: Handles, stop: Event
+        self,
+        paths: FilePaths,
+        file: FileEntry,
+        digests: memoryview,
+        handles: FileHandleCache,
+        stop: Event,
     ) -> None:
         self.file = file
-        self.path = places.part
+        self.path = paths.part
         """Where its bytes are now."""
-        self.written = Bitfield(len(digests) // DIGEST)
+        self.written = bitarray(len(digests) // DIGEST_SIZE)
         """The pieces that were verified and written."""
-        self._places = places
+        self._paths = paths
         self._digests = digests
         self._handles = handles
         self._stop = stop
-        self._title = title(file)
+        self._header = header(file)
         self._renaming = Lock()
 
     @property
     def is_whole(self) -> bool:
         """Whether all pieces are there; it may still have to be finished."""
-        return len(self.written) == self.written.length
+        return self.written.all()
 
     @property
     def is_finished(self) -> bool:
         """Whether it has its final name."""
-        return self.path != self._places.part
+        return self.path != self._paths.part
 
     def create(self) -> None:
         """Begin the file, sparse; raises FileExistsError when something is in its place, OSError.
@@ -94,13 +100,13 @@ class Incoming:
         """
         made = []
         try:
-            for path in (self._places.bitmap, self._places.part):
-                Handle.open(path, _NEW)
+            for path in (self._paths.bitmap, self._paths.part):
+                FileHandle.open(path, _NEW)
                 made.append(path)
-            disk.write_all(self._bitmap(), self._title + self.written.encode(), 0)
+            disk.write_all(self._bitmap(), self._header + self.written.tobytes(), 0)
             os.truncate(self._part().fileno(), self.file.size)
         except OSError:
-            self._handles.forget(*made)
+            self._handles.evict(*made)
             for path in made:
                 path.unlink()
             raise
@@ -108,17 +114,17 @@ class Incoming:
     def resume(self) -> None:
         """Go on with what an earlier run left, as far as it is right; raises OSError, Stopped."""
         with suppress(FileExistsError):
-            Handle.open(self._places.part, _NEW)
+            FileHandle.open(self._paths.part, _NEW)
         os.truncate(self._part().fileno(), self.file.size)
-        octets = self._places.bitmap.read_bytes()[len(self._title) :]
+        octets = self._paths.bitmap.read_bytes()[len(self._header) :]
         with suppress(ValueError):  # it is torn
-            self.written = Bitfield.decode(self.written.length, octets)
-        self.forget(self._spoilt())
+            self.written = decode_bits(len(self.written), octets)
+        self.unmark(self._find_corrupt())
 
-    def adopt(self) -> None:
+    def use_existing(self) -> None:
         """Take the file that has the final name, which is known to be this one."""
-        self.path = self._places.final
-        self.written = Bitfield.full(self.written.length)
+        self.path = self._paths.final
+        self.written = ~bitarray(len(self.written))
 
     def write(self, number: int, piece: bytes | bytearray | memoryview) -> bool:
         """Verify a piece, and write it if it is the right one; return whether it is.
@@ -127,38 +133,39 @@ class Incoming:
         """
         if hashlib.sha256(piece).digest() != self._digest(number):
             return False
-        if number not in self.written:
-            with disk.explained(self.path):
-                disk.write_all(self._part(), piece, number * PIECE)
-                self.written.add(number)
-                octet = self.written.octet(number)
-                disk.write_all(self._bitmap(), octet, len(self._title) + number // 8)
+        if not self.written[number]:
+            with disk.explain_os_errors(self.path):
+                disk.write_all(self._part(), piece, number * PIECE_SIZE)
+                self.written[number] = True
+                first = number - number % 8
+                octet = self.written[first : first + 8].tobytes()
+                disk.write_all(self._bitmap(), octet, len(self._header) + number // 8)
         return True
 
-    def forget(self, numbers: list[int]) -> None:
+    def unmark(self, numbers: list[int]) -> None:
         """Take pieces as not written; raises OSError."""
         for number in numbers:
-            self.written.discard(number)
-        disk.write_all(self._bitmap(), self.written.encode(), len(self._title))
+            self.written[number] = False
+        disk.write_all(self._bitmap(), self.written.tobytes(), len(self._header))
 
     def finish(self) -> list[int]:
         """Check the whole file, and give it its final name, for good.
 
         Returns the pieces that are not what was written; then it is not finished. Raises
-        FalseDigestError, DiskError, DiskFullError, Stopped.
+        FileDigestError, DiskError, DiskFullError, Stopped.
         """
-        with disk.explained(self.path):
-            if self.seal():
+        with disk.explain_os_errors(self.path):
+            if self.verify_and_publish():
                 return []
-            spoilt = self._spoilt()
-        if not spoilt:
-            raise FalseDigestError(
+            corrupt = self._find_corrupt()
+        if not corrupt:
+            raise FileDigestError(
                 f"all pieces of {self.path} are as its owner announced them, but the whole has "
                 f"not the SHA-256 {self.file.digest}, which it announced too: the owner is wrong"
             )
-        return spoilt
+        return corrupt
 
-    def seal(self) -> bool:
+    def verify_and_publish(self) -> bool:
         """Give the file its final name, for good, if it is right as a whole; return whether it is.
 
         Raises OSError, Stopped.
@@ -171,7 +178,7 @@ class Incoming:
         self._publish()
         return True
 
-    def open(self) -> Handle:
+    def open(self) -> FileHandle:
         """Return it open, for reading; raises OSError."""
         try:
             return self._open()
@@ -186,36 +193,36 @@ class Incoming:
         except OSError:
             return None
 
-    def _open(self) -> Handle:
+    def _open(self) -> FileHandle:
         return self._handles.get(self.path, _READ) if self.is_finished else self._part()
 
-    def _part(self) -> Handle:
-        return self._handles.get(self._places.part, _WRITE)
+    def _part(self) -> FileHandle:
+        return self._handles.get(self._paths.part, _WRITE)
 
-    def _bitmap(self) -> Handle:
-        return self._handles.get(self._places.bitmap, _WRITE)
+    def _bitmap(self) -> FileHandle:
+        return self._handles.get(self._paths.bitmap, _WRITE)
 
     def _digest(self, number: int) -> bytes:
-        return bytes(self._digests[number * DIGEST : (number + 1) * DIGEST])
+        return bytes(self._digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE])
 
-    def _spoilt(self) -> list[int]:
+    def _find_corrupt(self) -> list[int]:
         """Return the pieces that are marked as written, but are not what they should be."""
-        spoilt, part = [], self._part()
-        for number in self.written:
+        corrupt, part = [], self._part()
+        for number in self.written.search(1):
             if self._stop.is_set():
-                raise disk.Stopped
-            length = min(PIECE, self.file.size - number * PIECE)
-            piece = os.pread(part.fileno(), length, number * PIECE)
+                raise disk.StorageCancelledError
+            length = min(PIECE_SIZE, self.file.size - number * PIECE_SIZE)
+            piece = os.pread(part.fileno(), length, number * PIECE_SIZE)
             if hashlib.sha256(piece).digest() != self._digest(number):
-                spoilt.append(number)
-        return spoilt
+                corrupt.append(number)
+        return corrupt
 
     def _publish(self) -> None:
-        final, part, bitmap = self._places
-        candidates = map(final.with_name, filenames.variants(final.name))
+        final, part, bitmap = self._paths
+        candidates = map(final.with_name, filenames.numbered_names(final.name))
         with self._renaming:
             self.path = disk.publish(part, candidates)
         disk.sync_directory(final.parent)
-        self._handles.forget(part, bitmap)
+        self._handles.evict(part, bitmap)
         part.unlink(missing_ok=True)
         bitmap.unlink()

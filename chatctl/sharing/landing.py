@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from chatctl.sharing.partner import Partner
+from chatctl.sharing.partner import Peer
 from chatctl.sharing.store import Store
 from common.messages.swarm import Piece
 
@@ -13,44 +13,44 @@ MAX_UNWRITTEN: Final = 256
 """Pieces that may wait for the disk; beyond that nothing is read from anyone."""
 
 
-class Landing:
-    """Has pieces verified and written; pauses all `partners` while too many wait for that.
+class PieceWriter:
+    """Has pieces verified and written; pauses all `peers` while too many wait for that.
 
-    `land` hears of each whether it is what its owner announced, `fail` what keeps it from being
-    written.
+    `on_written` hears of each whether it is what its owner announced, `on_error` what keeps it from
+    being written.
     """
 
     def __init__(
         self,
         store: Store,
-        partners: Mapping[str, Partner],
+        peers: Mapping[str, Peer],
         *,
-        land: Callable[[Partner, Piece, bool], object],
-        fail: Callable[[BaseException], object],
+        on_written: Callable[[Peer, Piece, bool], object],
+        on_error: Callable[[BaseException], object],
     ) -> None:
         self._store = store
-        self._partners = partners
-        self._land = land
-        self._fail = fail
+        self._peers = peers
+        self._on_written = on_written
+        self._on_error = on_error
         self._waiting = 0
 
-    def take(self, partner: Partner, piece: Piece, raw: bytearray) -> None:
-        """Take the bytes of a piece that came from a partner; they may not change any more."""
+    def write(self, peer: Peer, piece: Piece, raw: bytearray) -> None:
+        """Take the bytes of a piece that came from a peer; they may not change any more."""
         written = self._store.write(piece.owner, piece.index, raw)
-        written.add_done_callback(partial(self._written, partner, piece))
+        written.add_done_callback(partial(self._written, peer, piece))
         self._waiting += 1
         if self._waiting == MAX_UNWRITTEN:
-            for each in self._partners.values():
-                each.link.pause()
+            for each in self._peers.values():
+                each.connection.pause()
 
-    def _written(self, partner: Partner, piece: Piece, written: "Future[bool]") -> None:
+    def _written(self, peer: Peer, piece: Piece, written: "Future[bool]") -> None:
         self._waiting -= 1
         if self._waiting == MAX_UNWRITTEN // 2:
-            for each in self._partners.values():
-                each.link.resume()
+            for each in self._peers.values():
+                each.connection.resume()
         if written.cancelled():
             return
-        if (fault := written.exception()) is not None:
-            self._fail(fault)
+        if (error := written.exception()) is not None:
+            self._on_error(error)
         else:
-            self._land(partner, piece, written.result())
+            self._on_written(peer, piece, written.result())

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 
-BATCH: Final = 32
+MAX_BATCH: Final = 32
 """Results that go back to the loop together at most: of pieces, 2 to 5 ms of work."""
 
 
@@ -19,19 +19,19 @@ class _Work(NamedTuple):
     future: "Future[Any]"
 
 
-class _Outcome(NamedTuple):
+class _Result(NamedTuple):
     future: "Future[Any]"
     result: Any
-    fault: Exception | None
+    error: Exception | None
 
 
-class Lane:
+class WorkerThread:
     """A thread. What is waiting for it is done in one go, and the loop is woken once for all.
 
     Of the CPU time for verifying and writing pieces that spares about a quarter.
     """
 
-    def __init__(self, name: str, batch: int = BATCH) -> None:
+    def __init__(self, name: str, batch: int = MAX_BATCH) -> None:
         self._loop = asyncio.get_running_loop()
         self._batch = batch
         self._queue: SimpleQueue[_Work] = SimpleQueue()
@@ -58,25 +58,25 @@ class Lane:
             with suppress(Empty):
                 while len(waiting) < self._batch:
                     waiting.append(self._queue.get_nowait())
-            outcomes = [_attempt(work) for work in waiting]
+            results = [_attempt(work) for work in waiting]
             try:
-                self._loop.call_soon_threadsafe(_settle, outcomes)
+                self._loop.call_soon_threadsafe(_set_results, results)
             except RuntimeError:  # the loop was closed: nobody waits any more
                 return
 
 
-def _attempt(work: _Work) -> _Outcome:
+def _attempt(work: _Work) -> _Result:
     try:
-        return _Outcome(work.future, work.run(), None)
-    except Exception as fault:  # it is for whoever waits for the future
-        return _Outcome(work.future, None, fault)
+        return _Result(work.future, work.run(), None)
+    except Exception as error:  # it is for whoever waits for the future
+        return _Result(work.future, None, error)
 
 
-def _settle(outcomes: list[_Outcome]) -> None:
-    for future, result, fault in outcomes:
+def _set_results(results: list[_Result]) -> None:
+    for future, result, error in results:
         if future.done():  # cancelled: nobody waits for it any more
             continue
-        if fault is None:
+        if error is None:
             future.set_result(result)
         else:
-            future.set_exception(fault)
+            future.set_exception(error)

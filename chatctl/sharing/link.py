@@ -14,18 +14,18 @@ from typing import Any, Final, TypeAlias
 
 from chatctl.dialing import reason
 from chatctl.sharing.handles import Location
-from chatctl.sharing.outgoing import Outgoing, Traffic
-from chatctl.sharing.thinning import Thinning
-from chatctl.sharing.wire import Frame, Reader, WireError
+from chatctl.sharing.outgoing import SendBuffer, Traffic
+from chatctl.sharing.thinning import ReadCoalescer
+from chatctl.sharing.wire import Frame, FrameDecoder, PeerProtocolError
 from common.addresses import Address
 from common.catalogue import Catalogue
 from common.codec import encode
 from common.messages.base import Message
 
-NOT_SENT: Final = 16 * 2**10
+NOTSENT_LOWAT: Final = 16 * 2**10
 """Bytes that the kernel keeps besides those under way; what waits here can still be cancelled."""
 
-MAX_LINES: Final = 4 * 2**20
+MAX_QUEUED_LINES: Final = 4 * 2**20
 """Bytes of lines that may wait for a peer; more is for one that asks and does not read."""
 
 _CHUNK: Final = 256 * 2**10
@@ -37,49 +37,50 @@ _MIN_RTT: Final = 148
 # What an IPv4 address looks like to a socket that takes both (RFC 4291, 2.5.5.2).
 _MAPPED: Final = "::ffff:"
 
-Hear: TypeAlias = Callable[[Frame], object]
-Lose: TypeAlias = Callable[[Exception], object]
+OnFrame: TypeAlias = Callable[[Frame], object]
+OnClose: TypeAlias = Callable[[Exception], object]
 
 
-def seen_as(host: str, port: int) -> Address:
+def remote_address(host: str, port: int) -> Address:
     """Return the address of the other side, as people write it, from what a socket tells."""
     return Address(host.removeprefix(_MAPPED), port)
 
 
-class LinkLostError(Exception):
+class PeerConnectionLostError(Exception):
     """The connection is gone; the text completes "it …"."""
 
 
-class Link:
-    """Calls `hear` for each frame, and `lose` once, with the error that ended it.
+class PeerConnection:
+    """Calls `on_frame` for each frame, and `on_close` once, with the error that ended it.
 
-    That is LinkLostError or WireError, which `hear` may raise, too. Times are monotonic, in s.
+    That is PeerConnectionLostError or PeerProtocolError, which `on_frame` may raise, too. Times are
+    monotonic, in s.
     """
 
     def __init__(
-        self, connected: socket.socket, catalogue: Catalogue[Any], hear: Hear, lose: Lose
+        self, sock: socket.socket, catalogue: Catalogue[Any], on_frame: OnFrame, on_close: OnClose
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.hear = hear
-        self.lose = lose
-        self.reader = Reader(catalogue)
-        self.address = seen_as(*connected.getpeername()[:2])
-        self.is_over = False
-        self.heard_at = self.said_at = time.monotonic()
+        self.on_frame = on_frame
+        self.on_close = on_close
+        self.decoder = FrameDecoder(catalogue)
+        self.address = remote_address(*sock.getpeername()[:2])
+        self.is_closed = False
+        self.last_received_at = self.last_sent_at = time.monotonic()
         """When bytes came last, and when something was last sent."""
-        self._moved_at = self.said_at
-        self._socket = connected
-        self._fd = connected.fileno()
+        self._last_progress_at = self.last_sent_at
+        self._socket = sock
+        self._fd = sock.fileno()
         self._buffer = bytearray(_CHUNK)
-        self._out = Outgoing(connected)
+        self._send_buffer = SendBuffer(sock)
         self._is_flushing = self._is_blocked = self._is_paused = False
-        self._thinning = Thinning()
+        self._coalescer = ReadCoalescer()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._emptied = asyncio.Event()
-        connected.setblocking(False)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if _TCP_NOTSENT_LOWAT is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOT_SENT)
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
         self._loop.add_reader(self._fd, self._read)
 
     @property
@@ -87,10 +88,10 @@ class Link:
         """The shortest time (s) in which the other side has acknowledged anything; 0 if unknown."""
         if _TCP_INFO is None:
             return 0.0
-        told = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MIN_RTT + 4)
-        if len(told) < _MIN_RTT + 4:
+        tcp_info = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MIN_RTT + 4)
+        if len(tcp_info) < _MIN_RTT + 4:
             return 0.0
-        return int.from_bytes(told[_MIN_RTT:], sys.byteorder) / 1e6
+        return int.from_bytes(tcp_info[_MIN_RTT:], sys.byteorder) / 1e6
 
     def send(
         self,
@@ -102,116 +103,116 @@ class Link:
 
         A message without any may overtake those with.
         """
-        if self.is_over:
+        if self.is_closed:
             return
-        self.said_at = time.monotonic()
-        if not self._out:
-            self._moved_at = self.said_at
+        self.last_sent_at = time.monotonic()
+        if not self._send_buffer:
+            self._last_progress_at = self.last_sent_at
             self._emptied.clear()
         if raw is None:
-            self._out.put(encode(message))
+            self._send_buffer.put_line(encode(message))
         else:
-            self._out.put_parcel(encode(message), raw, traffic)
-        if self._out.lines > MAX_LINES:
-            fault = WireError("does not read what it asks for")
-            self._loop.call_soon(self._end, fault)
+            self._send_buffer.put_payload(encode(message), raw, traffic)
+        if self._send_buffer.lines > MAX_QUEUED_LINES:
+            error = PeerProtocolError("does not read what it asks for")
+            self._loop.call_soon(self._close_with, error)
         elif not self._is_flushing and not self._is_blocked:
             self._is_flushing = True
             self._loop.call_soon(self._flush)
 
-    def stuck_for(self, now: float) -> float:
+    def blocked_for(self, now: float) -> float:
         """Return how long (s) nothing of what waits has gone to the kernel."""
-        return now - self._moved_at if self._out else 0.0
+        return now - self._last_progress_at if self._send_buffer else 0.0
 
-    def lose_with(self, how: str) -> None:
-        """Give the connection up; `how` completes "it …"."""
-        self._end(LinkLostError(how))
+    def abort(self, why: str) -> None:
+        """Give the connection up; `why` completes "it …"."""
+        self._close_with(PeerConnectionLostError(why))
 
     def pause(self) -> None:
         """Read no more for now, so that TCP slows the other side down."""
         self._is_paused = True
-        if not self.is_over:
+        if not self.is_closed:
             self._loop.remove_reader(self._fd)
 
     def resume(self) -> None:
         """Read on."""
         self._is_paused = False
-        self._listen()
+        self._resume_reading()
 
-    def _listen(self) -> None:
-        if not (self.is_over or self._is_paused):
+    def _resume_reading(self) -> None:
+        if not (self.is_closed or self._is_paused):
             self._loop.add_reader(self._fd, self._read)
 
     async def finish(self, within: float) -> None:
         """Write what waits, have the other side close, and close; all that within so many s."""
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(within):
-                while self._out and not self.is_over:
+                while self._send_buffer and not self.is_closed:
                     await self._emptied.wait()
-                if not self.is_over:
+                if not self.is_closed:
                     self._socket.shutdown(socket.SHUT_WR)
                     await self._ended
         self.close()
 
     def close(self) -> None:
         """Let go at once, and tell nobody."""
-        self.lose = lambda _fault: None
-        self._end(LinkLostError("was let go"))
+        self.on_close = lambda _error: None
+        self._close_with(PeerConnectionLostError("was let go"))
 
     def _read(self) -> None:
         try:
             size = self._socket.recv_into(self._buffer)
         except BlockingIOError:
             return
-        except OSError as fault:
-            self._end(LinkLostError(f"is gone: {reason(fault)}"))
+        except OSError as error:
+            self._close_with(PeerConnectionLostError(f"is gone: {reason(error)}"))
             return
         if not size:
-            self._end(LinkLostError("closed the connection"))
+            self._close_with(PeerConnectionLostError("closed the connection"))
             return
-        self.heard_at = time.monotonic()
+        self.last_received_at = time.monotonic()
         try:
-            for frame in self.reader.feed(self._buffer, size):
-                self.hear(frame)
-                if self.is_over:
+            for frame in self.decoder.feed(self._buffer, size):
+                self.on_frame(frame)
+                if self.is_closed:
                     return
-        except WireError as fault:
-            self._end(fault)
+        except PeerProtocolError as error:
+            self._close_with(error)
             return
-        if pause := self._thinning.pause(size, self.reader.lacking, self.heard_at):
+        if delay := self._coalescer.delay(size, self.decoder.missing, self.last_received_at):
             self._loop.remove_reader(self._fd)
-            self._loop.call_later(pause, self._listen)
+            self._loop.call_later(delay, self._resume_reading)
 
     def _flush(self) -> None:
         self._is_flushing = False
-        if self.is_over:
+        if self.is_closed:
             return
         try:
-            while self._out:
-                self._out.push()
-                self._moved_at = time.monotonic()
+            while self._send_buffer:
+                self._send_buffer.send_some()
+                self._last_progress_at = time.monotonic()
         except BlockingIOError:
             if not self._is_blocked:
                 self._is_blocked = True
                 self._loop.add_writer(self._fd, self._flush)
             return
-        except OSError as fault:
-            self._end(LinkLostError(f"is gone: {reason(fault)}"))
+        except OSError as error:
+            self._close_with(PeerConnectionLostError(f"is gone: {reason(error)}"))
             return
         if self._is_blocked:
             self._is_blocked = False
             self._loop.remove_writer(self._fd)
         self._emptied.set()
 
-    def _end(self, fault: Exception) -> None:
-        if self.is_over:
+    def _close_with(self, error: Exception) -> None:
+        if self.is_closed:
             return
-        self.is_over = True
+        self.is_closed = True
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         self._socket.close()
-        self._out.clear()
+        self._send_buffer.clear()
         self._emptied.set()
         if not self._ended.done():
             self._ended.set_result(None)
-        self.lose(fault)
+        self.on_close(error)

@@ -13,25 +13,25 @@ from msgspec import Struct
 
 from chatctl.errors import UsageError, why
 from chatctl.sharing import disk
-from chatctl.sharing.handles import Handle
-from chatctl.sharing.own import FLAGS, Source
-from common.pieces import MAX_FILES, PIECE, File, Manifest
+from chatctl.sharing.handles import FileHandle
+from chatctl.sharing.own import OPEN_FLAGS, FileIdentity
+from common.pieces import MAX_FILES, PIECE_SIZE, FileEntry, Manifest
 
 
-class Collection(Struct, frozen=True):
+class SharedFiles(Struct, frozen=True):
     """Files of one's own: what others are told of them, and where they are, in the same order."""
 
     manifest: Manifest
-    sources: tuple[Source, ...]
+    identities: tuple[FileIdentity, ...]
 
 
 class _Hashed(NamedTuple):
-    file: File
+    file: FileEntry
     digests: bytes
-    source: Source
+    identity: FileIdentity
 
 
-async def collect(owner: str, paths: Sequence[Path]) -> Collection:
+async def hash_files(owner: str, paths: Sequence[Path]) -> SharedFiles:
     """Hash the files at `paths`, in threads.
 
     Of a file that grows meanwhile, what it had at the beginning is taken. Raises UsageError for
@@ -47,35 +47,35 @@ async def collect(owner: str, paths: Sequence[Path]) -> Collection:
         stop.set()
     digests = b"".join(each.digests for each in hashed)
     manifest = Manifest(owner, tuple(each.file for each in hashed), digests)
-    return Collection(manifest, tuple(each.source for each in hashed))
+    return SharedFiles(manifest, tuple(each.identity for each in hashed))
 
 
 def _hash(path: Path, stop: Event) -> _Hashed:
     try:
-        file = Handle.open(path, FLAGS)
+        file = FileHandle.open(path, OPEN_FLAGS)
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
             kind = "a directory" if stat.S_ISDIR(before.st_mode) else "no file"
             raise UsageError(f"{path} is {kind}; name the files that are to be shared")
         whole, digests = _digests(file, before.st_size, stop)
         after = os.fstat(file.fileno())
-    except OSError as fault:
-        raise UsageError(f"cannot share {path}: {why(fault)}") from None
-    is_same = Source.of(path, after) == Source.of(path, before)
+    except OSError as error:
+        raise UsageError(f"cannot share {path}: {why(error)}") from None
+    is_same = FileIdentity.of(path, after) == FileIdentity.of(path, before)
     has_grown = after.st_size > before.st_size
     if whole is None or not (is_same or has_grown):
         raise UsageError(f"{path} was changed while it was read; share it when it is finished")
     # A name need not be UTF-8.
     name = os.fsencode(path.name).decode(errors="replace")
-    return _Hashed(File(name, before.st_size, whole), digests, Source.of(path, before))
+    return _Hashed(FileEntry(name, before.st_size, whole), digests, FileIdentity.of(path, before))
 
 
-def _digests(file: Handle, size: int, stop: Event) -> tuple[str | None, bytes]:
+def _digests(file: FileHandle, size: int, stop: Event) -> tuple[str | None, bytes]:
     """Return the SHA-256 of a file, None if it ends before `size` bytes, and of its pieces."""
     whole, digests, length = hashlib.sha256(), bytearray(), 0
     for chunk in disk.chunks(file, size, stop):
         whole.update(chunk)
-        for start in range(0, len(chunk), PIECE):
-            digests += hashlib.sha256(chunk[start : start + PIECE]).digest()
+        for start in range(0, len(chunk), PIECE_SIZE):
+            digests += hashlib.sha256(chunk[start : start + PIECE_SIZE]).digest()
         length += len(chunk)
     return whole.hexdigest() if length == size else None, bytes(digests)

@@ -3,11 +3,11 @@
 from collections import deque
 from typing import Final
 
-WINDOW: Final = 1.0
+RATE_WINDOW: Final = 1.0
 """Seconds (s) over which a rate is taken."""
 
 
-class Meter:
+class RateMeter:
     """The rates of a counter, in units a second, over windows of 1 s.
 
     As long as it has moved for less than that, the rate is that of the time in which it moved.
@@ -30,12 +30,12 @@ class Meter:
         samples = self._samples
         before = samples[-1][1]
         samples.append((now, count))
-        while len(samples) > 2 and (now - samples[1][0] >= WINDOW or not samples[1][1]):
+        while len(samples) > 2 and (now - samples[1][0] >= RATE_WINDOW or not samples[1][1]):
             samples.popleft()
         if count == before:
             return
-        if now - samples[0][0] < WINDOW and not self._has_window:
+        if now - samples[0][0] < RATE_WINDOW and not self._has_window:
             self.best = self.rate
-        elif now - samples[0][0] >= WINDOW:
+        elif now - samples[0][0] >= RATE_WINDOW:
             self.best = max(self.best, self.rate) if self._has_window else self.rate
             self._has_window = True

@@ -19,7 +19,7 @@ class Traffic(Struct):
     received: int = 0
 
 
-class _Parcel(Struct):
+class _Payload(Struct):
     """A line and the raw bytes behind it, in memory or of a file; they count in `traffic`."""
 
     header: bytes
@@ -27,79 +27,79 @@ class _Parcel(Struct):
     traffic: Traffic | None
 
 
-class Outgoing:
+class SendBuffer:
     """What goes to a socket; parts of files are not copied into this program.
 
     Lines keep their order, and so do parcels. But a line waits for no parcel that has not begun:
     what is asked and acknowledged would else wait for pieces, and uplinks would idle meanwhile.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self.lines = 0
         """Bytes of lines that wait."""
-        self._socket = connected
+        self._socket = sock
         self._lines = bytearray()
-        self._parcels: deque[_Parcel] = deque()
+        self._payloads: deque[_Payload] = deque()
         self._head = bytearray()
-        self._body: _Parcel | None = None
+        self._body: _Payload | None = None
 
     def __bool__(self) -> bool:
         """Tell whether anything waits."""
-        return bool(self._head or self._body or self._lines or self._parcels)
+        return bool(self._head or self._body or self._lines or self._payloads)
 
-    def put(self, line: bytes) -> None:
+    def put_line(self, line: bytes) -> None:
         """Queue a line; those that stand together leave together."""
         self.lines += len(line)
         self._lines += line
 
-    def put_parcel(self, header: bytes, raw: bytes | Location, traffic: Traffic | None) -> None:
+    def put_payload(self, header: bytes, raw: bytes | Location, traffic: Traffic | None) -> None:
         """Queue a line and the raw bytes that follow it."""
         self.lines += len(header)
         source = raw if isinstance(raw, Location) else memoryview(raw)
-        self._parcels.append(_Parcel(header, source, traffic))
+        self._payloads.append(_Payload(header, source, traffic))
 
     def clear(self) -> None:
         """Forget what waits."""
         self._lines.clear()
-        self._parcels.clear()
+        self._payloads.clear()
         self._head.clear()
         self._body = None
 
-    def push(self) -> None:
+    def send_some(self) -> None:
         """Hand the kernel what it takes of the first thing that waits.
 
         Raises BlockingIOError when it takes nothing now, OSError when it never will.
         """
         if not self._head and self._body is None:
             self._head, self._lines = self._lines, bytearray()
-            if self._parcels:
-                self._body = self._parcels.popleft()
+            if self._payloads:
+                self._body = self._payloads.popleft()
                 self._head += self._body.header
         if self._head:
             sent = self._socket.send(self._head, self._more)
             self.lines -= sent
             del self._head[:sent]
-        elif self._body is not None and self._push_body(self._body):
+        elif self._body is not None and self._send_body(self._body):
             self._body = None
 
-    def _push_body(self, parcel: _Parcel) -> bool:
-        source = parcel.source
+    def _send_body(self, payload: _Payload) -> bool:
+        source = payload.source
         if isinstance(source, Location):
             file, offset, length = source
             sent = os.sendfile(self._socket.fileno(), file.fileno(), offset, length)
             if not sent:
                 raise OSError(f"a file that it was to get now ends at byte {offset}")
-            parcel.source = Location(file, offset + sent, length - sent)
+            payload.source = Location(file, offset + sent, length - sent)
         else:
             length = len(source)
             sent = self._socket.send(source, self._more)
-            parcel.source = source[sent:]
-        if parcel.traffic is not None:
-            parcel.traffic.sent += sent
+            payload.source = source[sent:]
+        if payload.traffic is not None:
+            payload.traffic.sent += sent
         return sent == length
 
     @property
     def _more(self) -> int:
         """What tells the kernel that a packet need not leave yet, because more follows."""
-        follows = self._lines or self._parcels or (self._head and self._body)
+        follows = self._lines or self._payloads or (self._head and self._body)
         return _MSG_MORE if follows else 0

@@ -6,13 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from chatctl.sharing.handles import Handle, Handles, Location
+from chatctl.sharing.handles import FileHandle, FileHandleCache, Location
 
-FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
+OPEN_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK
 """Opens what may be no file without waiting, for instance for who writes to a pipe."""
 
 
-class Source(Struct, frozen=True):
+class FileIdentity(Struct, frozen=True):
     """Where a file is, and what it was when it was hashed."""
 
     path: Path
@@ -22,26 +22,26 @@ class Source(Struct, frozen=True):
     modified_ns: int
 
     @classmethod
-    def of(cls, path: Path, status: os.stat_result) -> "Source":
+    def of(cls, path: Path, status: os.stat_result) -> "FileIdentity":
         """Return the source at `path` that has `status`."""
         return cls(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-class OwnFile:
+class SourceFile:
     """A file at its own place, which others may write to meanwhile."""
 
-    def __init__(self, source: Source, handles: Handles) -> None:
-        self._source = source
+    def __init__(self, identity: FileIdentity, handles: FileHandleCache) -> None:
+        self._identity = identity
         self._handles = handles
 
     @property
     def path(self) -> Path:
         """Where it is."""
-        return self._source.path
+        return self._identity.path
 
-    def open(self) -> Handle:
+    def open(self) -> FileHandle:
         """Return it open; raises OSError."""
-        return self._handles.get(self.path, FLAGS)
+        return self._handles.get(self.path, OPEN_FLAGS)
 
     def locate(self, offset: int, length: int) -> Location | None:
         """Return where these bytes are, or None when the file is not quite what it was."""
@@ -50,6 +50,6 @@ class OwnFile:
             status = os.fstat(handle.fileno())
         except OSError:
             return None
-        if Source.of(self.path, status) != self._source:
+        if FileIdentity.of(self.path, status) != self._identity:
             return None
         return Location(handle, offset, length)

@@ -4,17 +4,17 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from common import pieces
-from common.pieces import BadManifestError, Manifest
+from common.pieces import InvalidManifestError, Manifest
 
 
-class Question(NamedTuple):
+class ManifestQuery(NamedTuple):
     """Whom to ask for the manifest of which owner."""
 
-    peer: str
+    peer_id: str
     owner: str
 
 
-class Owners:
+class ManifestCatalog:
     """The manifests that are here, and those that can be had.
 
     A manifest is taken from anyone who has it, but only where its digest is known from its owner,
@@ -25,13 +25,13 @@ class Owners:
         encoded = pieces.encode(own)
         self.digest = pieces.digest(encoded)
         """By which others know the files of this peer."""
-        self.refused: dict[str, str] = {}
+        self.rejected: dict[str, str] = {}
         """Whose files are not taken, and why."""
         self._max_size = max_size
         self._encoded = {own.owner: encoded}
         self._digests = {own.owner: self.digest}
-        self._tellers: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        self._asked: dict[str, str] = {}
+        self._announcers: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self._requested: dict[str, str] = {}
 
     def encoded(self, owner: str) -> bytes | None:
         """Return the manifest of `owner` as it crosses the wire, None when it is not here."""
@@ -41,63 +41,67 @@ class Owners:
         """Return by what the manifest of `owner` is known; raises KeyError."""
         return self._digests[owner]
 
-    def is_awaited(self, owner: str) -> bool:
+    def is_pending(self, owner: str) -> bool:
         """Tell whether the manifest of `owner` is neither here nor refused."""
-        return owner not in self._encoded and owner not in self.refused
+        return owner not in self._encoded and owner not in self.rejected
 
-    def trust(self, owner: str, digest: str) -> None:
+    def trust_digest(self, owner: str, digest: str) -> None:
         """Note the digest of the files of `owner`; that of a manifest that is here stays."""
-        if self.is_awaited(owner):
+        if self.is_pending(owner):
             self._digests[owner] = digest
 
-    def learn(self, peer: str, owner: str, digest: str) -> None:
-        """Note that a linked `peer` knows a manifest of `owner`."""
-        self._tellers[owner][peer] = digest
+    def add_announcer(self, peer_id: str, owner: str, digest: str) -> None:
+        """Note that a connected `peer_id` knows a manifest of `owner`."""
+        self._announcers[owner][peer_id] = digest
 
-    def leave(self, peer: str) -> None:
-        """Ask others for what `peer` was asked for."""
-        for tellers in self._tellers.values():
-            tellers.pop(peer, None)
-        for owner in [owner for owner, asked in self._asked.items() if asked == peer]:
-            del self._asked[owner]
+    def remove_peer(self, peer_id: str) -> None:
+        """Ask others for what `peer_id` was asked for."""
+        for announcers in self._announcers.values():
+            announcers.pop(peer_id, None)
+        for owner in [
+            owner for owner, requested in self._requested.items() if requested == peer_id
+        ]:
+            del self._requested[owner]
 
-    def questions(self) -> list[Question]:
+    def queries(self) -> list[ManifestQuery]:
         """Return what is to be asked now, and count it as asked."""
-        questions = []
-        for owner, tellers in self._tellers.items():
-            if owner in self._asked or not self.is_awaited(owner):
+        queries = []
+        for owner, announcers in self._announcers.items():
+            if owner in self._requested or not self.is_pending(owner):
                 continue
             digest = self._digests.get(owner)
-            able = [peer for peer, told in tellers.items() if told == digest]
-            if able:
-                self._asked[owner] = owner if owner in able else able[0]
-                questions.append(Question(self._asked[owner], owner))
-        return questions
+            candidates = [
+                peer_id for peer_id, announced in announcers.items() if announced == digest
+            ]
+            if candidates:
+                self._requested[owner] = owner if owner in candidates else candidates[0]
+                queries.append(ManifestQuery(self._requested[owner], owner))
+        return queries
 
-    def was_asked(self, peer: str, owner: str) -> bool:
-        """Tell whether `peer` owes the manifest of `owner`."""
-        return self._asked.get(owner) == peer
+    def is_requested(self, peer_id: str, owner: str) -> bool:
+        """Tell whether `peer_id` owes the manifest of `owner`."""
+        return self._requested.get(owner) == peer_id
 
-    def take(self, owner: str, encoded: bytes) -> Manifest:
+    def receive(self, owner: str, encoded: bytes) -> Manifest:
         """Return the manifest that came as `encoded`, and keep it.
 
-        Raises ValueError when it is not the one that was asked for, BadManifestError when nobody
-        can use it; the files of that owner are then refused.
+        Raises ValueError when it is not the one that was asked for, InvalidManifestError when
+        nobody can use it; the files of that owner are then refused.
         """
-        self._asked.pop(owner, None)
+        self._requested.pop(owner, None)
         if pieces.digest(encoded) != self._digests[owner]:
             raise ValueError(f"sent a manifest of {owner} that is not the one it announced")
         try:
             manifest = pieces.decode(encoded, self._max_size)
             if manifest.owner != owner:
-                raise BadManifestError(f"it says that its owner is {manifest.owner!r}")
-        except BadManifestError as fault:
-            self.refused[owner] = str(fault)
+                raise InvalidManifestError(f"it says that its owner is {manifest.owner!r}")
+        except InvalidManifestError as error:
+            self.rejected[owner] = str(error)
             raise
         self._encoded[owner] = encoded
         return manifest
 
-    def refuse(self, owner: str, why: str) -> None:
+    def reject(self, owner: str, why: str) -> None:
         """Take back a manifest whose files cannot be kept."""
         self._encoded.pop(owner, None)
-        self.refused[owner] = why
+        self.rejected[owner] = why

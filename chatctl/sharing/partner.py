@@ -1,4 +1,4 @@
-"""One peer that this one is linked to: what is said to it, and what is noted of it."""
+"""One peer that this one is connected to: what is said to it, and what is noted of it."""
 
 from asyncio import Future
 from collections import deque
@@ -7,17 +7,17 @@ from functools import partial
 from typing import Protocol
 
 from chatctl.sharing.handles import Location
-from chatctl.sharing.handshake import Card
-from chatctl.sharing.link import Link
+from chatctl.sharing.handshake import PeerInfo
+from chatctl.sharing.link import PeerConnection
 from chatctl.sharing.outgoing import Traffic
 from chatctl.sharing.pagecache import is_cached
 from common.addresses import Address
 from common.messages.base import Message
-from common.messages.introduction import Farewell
+from common.messages.introduction import Goodbye
 from common.messages.swarm import Piece
 
 
-class Pieces(Protocol):
+class PieceReader(Protocol):
     """Where pieces are read; see `chatctl.sharing.store.Store`."""
 
     def locate(self, owner: str, index: int) -> Location | None:
@@ -27,71 +27,72 @@ class Pieces(Protocol):
         """Read a piece."""
 
 
-class Partner:
-    """A link to a peer that has proven who it is, and the pieces that wait for it.
+class Peer:
+    """A connection to a peer that has proven who it is, and the pieces that wait for it.
 
     A piece that the system has in memory goes from there to the socket. For any other the disk is
-    asked in a thread, and those after it wait. `unreadable` hears of pieces that could not be read.
+    asked in a thread, and those after it wait. `on_unreadable` hears of pieces that could not be
+    read.
     """
 
     def __init__(
         self,
-        link: Link,
-        card: Card,
-        pieces: Pieces,
-        unreadable: Callable[["Partner", Piece], object],
+        connection: PeerConnection,
+        info: PeerInfo,
+        pieces: PieceReader,
+        on_unreadable: Callable[["Peer", Piece], object],
         *,
         dialled: bool,
     ) -> None:
-        self.link = link
-        self.card = card
+        self.connection = connection
+        self.info = info
         self.is_dialled = dialled
-        self.farewell: Farewell | None = None
+        self.goodbye: Goodbye | None = None
         self.traffic = Traffic()
         """What goes to it and comes from it."""
         self.has_our_manifest = False
         """Whether it knows what we have, or will not know; until then it may lack all of it."""
-        self.described: set[str] = set()
+        self.sent_manifests: set[str] = set()
         """Whose manifests it has been sent."""
         self._pieces = pieces
-        self._unreadable = unreadable
+        self._on_unreadable = on_unreadable
         self._waiting: deque[Piece] = deque()
         self._reading: Future[bytes] | None = None
 
     @property
     def id(self) -> str:
         """Its id."""
-        return self.card.id
+        return self.info.id
 
     @property
-    def listens_at(self) -> Address:
+    def listen_address(self) -> Address:
         """Where others can dial it, as far as can be told from here."""
-        return Address(self.link.address.host, self.card.port)
+        return Address(self.connection.address.host, self.info.port)
 
     def send(self, message: Message) -> None:
         """Say something about pieces; the bytes of one follow by themselves."""
         if isinstance(message, Piece):
             self._waiting.append(message)
-            self._pump()
+            self._send_waiting()
         else:
-            self.link.send(message)
+            self.connection.send(message)
 
-    def _pump(self) -> None:
+    def _send_waiting(self) -> None:
         while self._waiting and self._reading is None:
             piece = self._waiting.popleft()
             location = self._pieces.locate(piece.owner, piece.index)
             if location is not None and is_cached(location):
-                self.link.send(piece, location, self.traffic)
+                self.connection.send(piece, location, self.traffic)
                 continue
             self._reading = self._pieces.read(piece.owner, piece.index)
             self._reading.add_done_callback(partial(self._read, piece))
 
     def _read(self, piece: Piece, done: "Future[bytes]") -> None:
         self._reading = None
-        if self.link.is_over or done.cancelled():
+        if self.connection.is_closed or done.cancelled():
             return
         if done.exception() is None:
-            self.link.send(piece, done.result(), self.traffic)
+            self.connection.send(piece, done.result(), self.traffic)
         else:
-            self._unreadable(self, piece)
-        self._pump()
+            self._on_unreadable(self, piece)
+        self._send_waiting()

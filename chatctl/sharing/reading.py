@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chatctl.errors import PartialError, why
-from chatctl.sharing.handles import Handle, Location
+from chatctl.sharing.handles import FileHandle, Location
 from common.pieces import Span
 
 
@@ -21,7 +21,7 @@ class Readable(Protocol):
     def path(self) -> Path:
         """Where it is."""
 
-    def open(self) -> Handle:
+    def open(self) -> FileHandle:
         """Return it open; raises OSError."""
 
     def locate(self, offset: int, length: int) -> Location | None:
@@ -35,8 +35,8 @@ def read_piece(file: Readable, span: Span, digest: bytes) -> bytes:
     """
     try:
         piece = os.pread(file.open().fileno(), span.length, span.offset)
-    except OSError as fault:
-        raise ChangedFileError(f"cannot read {file.path} any more: {why(fault)}") from fault
+    except OSError as error:
+        raise ChangedFileError(f"cannot read {file.path} any more: {why(error)}") from error
     if hashlib.sha256(piece).digest() != digest:
         raise ChangedFileError(
             f"{file.path} has been changed since it is shared; share it again to let others have it"

@@ -17,24 +17,24 @@ import msgspec
 
 from chatctl.sharing import disk
 from chatctl.sharing.store import Store
-from common.pieces import File, Manifest
+from common.pieces import FileEntry, Manifest
 
-_Owners: TypeAlias = dict[str, tuple[File, ...]]
-_DECODER: Final = msgspec.json.Decoder(_Owners)
+_FilesByOwner: TypeAlias = dict[str, tuple[FileEntry, ...]]
+_DECODER: Final = msgspec.json.Decoder(_FilesByOwner)
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A file of another peer that is here, whole, and where."""
 
-    file: File
+    file: FileEntry
     path: Path
 
 
-Recovered: TypeAlias = Mapping[str, tuple[Found, ...]]
+RecoveredFiles: TypeAlias = Mapping[str, tuple[FoundFile, ...]]
 """The files of other peers by the id of their owner."""
 
 
-class Record:
+class ResumeData:
     """The record in `directory` of a peer of `group` whose own manifest has this `digest`.
 
     The directory is locked by a run. All that it does blocks.
@@ -43,36 +43,38 @@ class Record:
     def __init__(self, directory: Path, group: str, digest: str) -> None:
         key = hashlib.sha256(msgspec.json.encode((group, digest))).hexdigest()[:16]
         self._path = directory / f".share-{key}"  # no file of another peer begins with a dot
-        self._owners: _Owners = {}
+        self._files_by_owner: _FilesByOwner = {}
 
-    def load(self) -> Mapping[str, tuple[File, ...]]:
+    def load(self) -> Mapping[str, tuple[FileEntry, ...]]:
         """Return the files of each owner that an earlier run knew; nothing if there was none."""
         with suppress(OSError, ValueError):
-            self._owners = _DECODER.decode(self._path.read_bytes())
-        return self._owners
+            self._files_by_owner = _DECODER.decode(self._path.read_bytes())
+        return self._files_by_owner
 
-    def note(self, manifest: Manifest) -> None:
+    def add(self, manifest: Manifest) -> None:
         """Note the files of another peer; raises DiskError, DiskFullError."""
-        self._owners[manifest.owner] = manifest.files
+        self._files_by_owner[manifest.owner] = manifest.files
         new = self._path.with_suffix(".new")
-        with disk.explained(self._path):
-            new.write_bytes(msgspec.json.encode(self._owners))
+        with disk.explain_os_errors(self._path):
+            new.write_bytes(msgspec.json.encode(self._files_by_owner))
             new.replace(self._path)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Remove it, since all that it speaks of is here."""
         with suppress(OSError):
             self._path.unlink()
 
 
-async def recover(owners: Mapping[str, tuple[File, ...]], store: Store) -> Recovered:
-    """Return the files of all `owners`, or nothing if one is not whole.
+async def recover(
+    files_by_owner: Mapping[str, tuple[FileEntry, ...]], store: Store
+) -> RecoveredFiles:
+    """Return the files of all `files_by_owner`, or nothing if one is not whole.
 
     Files that have all their pieces are given their names. Raises DiskError, DiskFullError.
     """
     recovered = {}
-    for owner, files in owners.items():
+    for owner, files in files_by_owner.items():
         if (paths := await store.find(owner, files)) is None:
             return {}
-        recovered[owner] = tuple(map(Found, files, paths))
+        recovered[owner] = tuple(map(FoundFile, files, paths))
     return recovered

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from chatctl.sharing.bound import Endowment, least_time
+from chatctl.sharing.bound import PeerCapacity, lower_bound
 from common.text import visible
 from common.units import format_duration
 
 _MB: float = 1e6
 
 
-class PeerFigures(Struct, frozen=True):
+class PeerReport(Struct, frozen=True):
     """One peer as seen from here; sizes in bytes, rates in B/s, None where it never told them.
 
     `size` is that of its own files, of which `held` bytes are here. `sent` went from here to it,
@@ -29,16 +29,15 @@ class PeerFigures(Struct, frozen=True):
     fate: str
 
 
-class Report(Struct, frozen=True, tag_field="code", tag="report"):
+class ShareReport(Struct, frozen=True, tag_field="code", tag="report"):
     """One run, as peer `id` saw it; sizes in bytes, rates in B/s, times in s.
 
-    `seconds` is the time from the first link to the moment in which all was here, `all_seconds` to
-    that in which it was also with everyone who was linked, None when that never came. It is 0 when
-    an earlier run had fetched all, and nobody was met.
-    `least_seconds` is the bound of `chatctl.sharing.bound` for the uplinks that were measured: each
-    counts as fast as it ever was over a second of this run. An uplink that could have done more
-    makes the true bound lower than this one; downlinks are taken to be no limit.
-    `ratio` is `all_seconds` divided by it.
+    `seconds` is the time from the first connection to the moment in which all was here,
+    `all_seconds` to that in which it was also with everyone who was connected, None when that never
+    came. It is 0 when an earlier run had fetched all, and nobody was met. `least_seconds` is the
+    bound of `chatctl.sharing.bound` for the uplinks that were measured: each counts as fast as it
+    ever was over a second of this run. An uplink that could have done more makes the true bound
+    lower than this one; downlinks are taken to be no limit. `ratio` is `all_seconds` divided by it.
     """
 
     group: str
@@ -53,28 +52,28 @@ class Report(Struct, frozen=True, tag_field="code", tag="report"):
     received: int
     upload_rate: float
     download_rate: float
-    peers: Sequence[PeerFigures]
+    peers: Sequence[PeerReport]
     shortfalls: Sequence[str]
     is_interrupted: bool
 
 
-def bound(size: int, upload_rate: float, peers: Sequence[PeerFigures]) -> float | None:
+def swarm_lower_bound(size: int, upload_rate: float, peers: Sequence[PeerReport]) -> float | None:
     """Return the least time (s) for this peer and its `peers`; None where an uplink is unknown."""
-    endowments = [Endowment(size, upload_rate, float("inf"))]
+    capacities = [PeerCapacity(size, upload_rate, float("inf"))]
     for peer in peers:
         if peer.upload_rate is None:
             return None
-        endowments.append(Endowment(peer.size, peer.upload_rate, float("inf")))
-    return least_time(endowments)
+        capacities.append(PeerCapacity(peer.size, peer.upload_rate, float("inf")))
+    return lower_bound(capacities)
 
 
-def render(report: Report) -> str:
+def render(report: ShareReport) -> str:
     """Return the report for people: a table of peers, and lines below it."""
     table = [*_table(report), ""] if report.peers else []
-    return "\n".join([*table, *_below(report)])
+    return "\n".join([*table, *_summary_lines(report)])
 
 
-def _table(report: Report) -> Iterator[str]:
+def _table(report: ShareReport) -> Iterator[str]:
     head = ("peer", "files", "MB", "here", "sent MB", "got MB", "best up MB/s", "down MB/s", "")
     rows = [head, *map(_row, report.peers)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -83,7 +82,7 @@ def _table(report: Report) -> Iterator[str]:
         yield "  ".join((name.ljust(widths[0]), *aligned, fate)).rstrip()
 
 
-def _row(peer: PeerFigures) -> tuple[str, ...]:
+def _row(peer: PeerReport) -> tuple[str, ...]:
     here = 100 * peer.held // peer.size if peer.size else 100
     return (
         visible(peer.id),
@@ -98,7 +97,7 @@ def _row(peer: PeerFigures) -> tuple[str, ...]:
     )
 
 
-def _below(report: Report) -> Iterator[str]:
+def _summary_lines(report: ShareReport) -> Iterator[str]:
     rates = f", at best {_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
     has_moved = report.sent or report.received
     yield (
@@ -113,7 +112,7 @@ def _below(report: Report) -> Iterator[str]:
         yield "time          none: an earlier run had fetched everything"
     else:
         took = format_duration(round(report.seconds, 3))
-        yield f"time          {took} from the first link to the last file"
+        yield f"time          {took} from the first connection to the last file"
     if report.all_seconds is not None:
         took = format_duration(round(report.all_seconds, 3))
         yield f"              {took} until everyone had all"

@@ -13,110 +13,113 @@ from chatctl.introductions import GroupUpdate
 from chatctl.oneshot import connect
 from chatctl.settings import Settings
 from chatctl.sharing import events
-from chatctl.sharing.door import Door, listen
-from chatctl.sharing.ending import Standing, Verdict, judge
-from chatctl.sharing.gathering import Gathering
-from chatctl.sharing.handshake import Card, secret, stretch
-from chatctl.sharing.introduced import introduced
-from chatctl.sharing.manifest import Collection, collect
-from chatctl.sharing.outcome import conclude
-from chatctl.sharing.record import Record, Recovered, recover
-from chatctl.sharing.report import Report
-from chatctl.sharing.store import News as FileNews
-from chatctl.sharing.store import Store
-from chatctl.sharing.swap import CATALOGUE, Swap
-from chatctl.sharing.view import View
-from chatctl.sharing.wish import Wish
+from chatctl.sharing.door import Listener, listen
+from chatctl.sharing.ending import Decision, SwarmStatus, decide
+from chatctl.sharing.gathering import Membership
+from chatctl.sharing.handshake import PeerInfo, derive_key, group_key
+from chatctl.sharing.introduced import follow_group
+from chatctl.sharing.manifest import SharedFiles, hash_files
+from chatctl.sharing.outcome import make_report
+from chatctl.sharing.record import RecoveredFiles, ResumeData, recover
+from chatctl.sharing.report import ShareReport
+from chatctl.sharing.store import StorageEvent, Store
+from chatctl.sharing.swap import CATALOGUE, Swarm
+from chatctl.sharing.view import ShareView
+from chatctl.sharing.wish import ShareOptions
 from common import pieces
 
-TICK: Final = 0.1
+POLL_INTERVAL: Final = 0.1
 """How often (s) it is looked at who is silent, whom to dial, and whether this is the end."""
 
-_CALM: Final = 1.0
+_STRANDED_CHECK_INTERVAL: Final = 1.0
 """After how long (s) without a piece moving it is looked for who has what is missing."""
 
 
-async def share(wish: Wish, settings: Settings, view: View) -> Report:
-    """Share as wished, until there is no more to do, and tell of it; to cancel it ends it well.
+async def share(options: ShareOptions, settings: Settings, view: ShareView) -> ShareReport:
+    """Share as asked, until there is no more to do, and tell of it; to cancel it ends it well.
 
     Raises UsageError (files, directory, port), CannotConnectError, RefusedError,
     AnswerTimeoutError before anything was exchanged.
     """
-    own = await collect(wish.id, wish.files)
+    own = await hash_files(options.id, options.files)
     async with AsyncExitStack() as stack:
 
-        def hear(news: FileNews) -> None:
-            run.swap.hear_news(news)
+        def on_storage_event(event: StorageEvent) -> None:
+            session.swarm.on_storage_event(event)
 
         digest = pieces.digest(pieces.encode(own.manifest))
-        record = Record(wish.out, wish.group, digest)
-        store = Store(wish.out, max_size=wish.max_size, tell=hear, note=record.note)
+        resume_data = ResumeData(options.out, options.group, digest)
+        store = Store(
+            options.out, max_size=options.max_size, emit=on_storage_event, on_added=resume_data.add
+        )
         await stack.enter_async_context(store)
-        recovered = await recover(await asyncio.to_thread(record.load), store)
-        host, within = "", settings.timeout
-        if wish.asks_server:
+        recovered = await recover(await asyncio.to_thread(resume_data.load), store)
+        host, timeout = "", settings.timeout
+        if options.uses_server:
             client = await stack.enter_async_context(connect(settings, reconnect_for=math.inf))
             host = client.local_host
-        run = Run(wish, own, store, view, host=host, within=within, recovered=recovered)
-        await stack.enter_async_context(run)
-        if wish.asks_server:
-            await stack.enter_async_context(introduced(run, client))
-        await run.go()
-        if run.is_whole:
-            await asyncio.to_thread(record.forget)
-    return run.conclude()
+        session = ShareSession(
+            options, own, store, view, host=host, timeout=timeout, recovered=recovered
+        )
+        await stack.enter_async_context(session)
+        if options.uses_server:
+            await stack.enter_async_context(follow_group(session, client))
+        await session.run()
+        if session.has_everything:
+            await asyncio.to_thread(resume_data.delete)
+    return session.make_report()
 
 
-class Run:
-    """The rooms of one peer put together.
+class ShareSession:
+    """The parts of one peer put together.
 
-    It listens on `host` ("" for all addresses), and waits `within` s for anyone. Of those in
+    It listens on `host` ("" for all addresses), and waits `timeout` s for anyone. Of those in
     `recovered` an earlier run had fetched all.
     """
 
     def __init__(
         self,
-        wish: Wish,
-        own: Collection,
+        options: ShareOptions,
+        own: SharedFiles,
         store: Store,
-        view: View,
+        view: ShareView,
         *,
         host: str,
-        within: float,
-        recovered: Recovered | None = None,
+        timeout: float,
+        recovered: RecoveredFiles | None = None,
     ) -> None:
-        listener = listen(host, wish.port)
-        self.wish = wish
+        server_socket = listen(host, options.port)
+        self.options = options
         self.own = own.manifest
         self._recovered = recovered or {}
         self._view = view
-        self._stretched = stretch(wish.key, wish.group)
-        self.swap = Swap(own, store, wish.max_size, view.tell)
-        port = listener.getsockname()[1]
-        self.card = Card(wish.id, secrets.token_hex(16), port, self.swap.owners.digest)
-        self.gathering = Gathering(self.card, self.swap, store, within, view.tell)
-        self._door = Door(
-            listener,
+        self._derived_key = derive_key(options.key, options.group)
+        self.swarm = Swarm(own, store, options.max_size, view.emit)
+        port = server_socket.getsockname()[1]
+        self.info = PeerInfo(options.id, secrets.token_hex(16), port, self.swarm.catalog.digest)
+        self.membership = Membership(self.info, self.swarm, store, timeout, view.emit)
+        self._listener = Listener(
+            server_socket,
             CATALOGUE,
-            own=self.card,
-            group=wish.group,
-            shared=secret("", self._stretched),
-            within=within,
-            admit=self.gathering.admit,
-            refuse=self.gathering.refuse,
+            own=self.info,
+            group=options.group,
+            secret=group_key("", self._derived_key),
+            timeout=timeout,
+            on_accepted=self.membership.accept,
+            on_rejected=self.membership.on_rejected,
         )
         self._began_at = time.monotonic()
-        for address in wish.addresses:
-            self.gathering.contacts.hear_of("", address, self._began_at)
-        self._is_introduced = self._is_told = self._is_interrupted = False
-        self._looked_at = 0.0
+        for address in options.addresses:
+            self.membership.dial_queue.add("", address, self._began_at)
+        self._has_announced_peers = self._has_announced_completion = self._is_interrupted = False
+        self._stranded_checked_at = 0.0
         self._is_stranded = False
-        view.tell(events.Listening(host or "*", port))
+        view.emit(events.ListeningStarted(host or "*", port))
         if self._recovered:
-            view.tell(events.Recovered(tuple(sorted(self._recovered))))
-        expected, wait = wish.terms.peers, wish.terms.wait
+            view.emit(events.EarlierRunComplete(tuple(sorted(self._recovered))))
+        expected, wait = options.stop_policy.peers, options.stop_policy.wait
         if wait:
-            view.tell(events.Awaiting(None if expected is None else expected - 1, wait))
+            view.emit(events.WaitingForPeers(None if expected is None else expected - 1, wait))
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,30 +127,30 @@ class Run:
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
-        failure: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         """Let nobody in any more, and everybody go."""
-        await self._door.close()
-        self.swap.close()
+        await self._listener.close()
+        self.swarm.close()
 
-    def hear(self, news: GroupUpdate, server: str) -> None:
+    def on_group_change(self, update: GroupUpdate, server: str) -> None:
         """Take what the server, at the host `server`, tells of the group."""
-        match news:
-            case PeerList(peers=peers, ticket=ticket):
-                self._door.shared = secret(ticket or "", self._stretched)
-                known = peers
+        match update:
+            case PeerList(peers=peers, group_secret=group_secret):
+                self._listener.secret = group_key(group_secret or "", self._derived_key)
+                entries = peers
             case PeerLeft(id=identity):
-                self.gathering.contacts.forget(identity)
+                self.membership.dial_queue.remove(identity)
                 return
             case joined:
-                known = [joined.peer]
-        self.gathering.hear_of(server, known)
-        if not self.wish.key:  # with a key, the server is not to be trusted
-            for peer in known:
-                self.swap.owners.trust(peer.id, peer.digest)
+                entries = [joined.peer]
+        self.membership.add_peers(server, entries)
+        if not self.options.key:  # with a key, the server is not to be trusted
+            for peer in entries:
+                self.swarm.catalog.trust_digest(peer.id, peer.digest)
 
-    async def go(self) -> None:
+    async def run(self) -> None:
         """Exchange until there is no more to do, then say goodbye."""
         try:
             await self._until_done()
@@ -157,44 +160,50 @@ class Run:
             if task is not None:
                 task.uncancel()
         finally:
-            await self.gathering.part()
+            await self.membership.leave()
 
     async def _until_done(self) -> None:
-        swap, verdict = self.swap, Verdict.GO_ON
-        while verdict is Verdict.GO_ON and swap.fault is None:
-            swap.stirred.clear()
+        swarm, decision = self.swarm, Decision.CONTINUE
+        while decision is Decision.CONTINUE and swarm.error is None:
+            swarm.changed.clear()
             now = time.monotonic()
-            self.gathering.look_after(now)
-            self.gathering.dial(self._door, now)
-            self._view.show(swap.files, self.gathering.uploads.rate, self.gathering.downloads.rate)
-            verdict = judge(self.wish.terms, self._standing(now), now)
+            self.membership.check_peers(now)
+            self.membership.dial(self._listener, now)
+            self._view.show(
+                swarm.files, self.membership.upload_meter.rate, self.membership.download_meter.rate
+            )
+            decision = decide(self.options.stop_policy, self._status(now), now)
             self._announce()
-            if verdict is Verdict.GO_ON:
+            if decision is Decision.CONTINUE:
                 # Not wait_for, which before Python 3.12 loses a Ctrl-C that comes with the event.
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK):
-                        await swap.stirred.wait()
+                    async with asyncio.timeout(POLL_INTERVAL):
+                        await swarm.changed.wait()
 
-    def _standing(self, now: float) -> Standing:
-        swap = self.swap
-        return Standing(
+    def _status(self, now: float) -> SwarmStatus:
+        swarm = self.swarm
+        return SwarmStatus(
             began_at=self._began_at,
             members=1 + len(self._members),
-            awaited=swap.awaited,
-            completed_at=swap.completed_at,
-            is_needed=swap.completed_at is not None and (swap.is_needed or bool(swap.missed)),
-            is_stranded=self._look_for_holders(now),
-            changed_at=max(swap.changed_at, self._began_at),
-            moved_at=max(swap.planner.progressed_at, self._began_at),
+            pending_manifests=swarm.pending_manifests,
+            completed_at=swarm.completed_at,
+            is_needed=swarm.completed_at is not None
+            and (swarm.is_needed or bool(swarm.lost_incomplete)),
+            is_stranded=self._check_stranded(now),
+            changed_at=max(swarm.changed_at, self._began_at),
+            last_progress_at=max(swarm.planner.last_progress_at, self._began_at),
         )
 
-    def _look_for_holders(self, now: float) -> bool:
-        """Tell whether nobody linked has what is missing; looks seldom, for it takes long."""
-        planner = self.swap.planner
-        if planner.is_complete or now - max(planner.progressed_at, self.swap.changed_at) < _CALM:
+    def _check_stranded(self, now: float) -> bool:
+        """Tell whether nobody connected has what is missing; looks seldom, for it takes long."""
+        planner = self.swarm.planner
+        if (
+            planner.is_complete
+            or now - max(planner.last_progress_at, self.swarm.changed_at) < _STRANDED_CHECK_INTERVAL
+        ):
             self._is_stranded = False
-        elif now - self._looked_at >= _CALM:
-            self._looked_at = now
+        elif now - self._stranded_checked_at >= _STRANDED_CHECK_INTERVAL:
+            self._stranded_checked_at = now
             self._is_stranded = not any(piece.holders for piece in planner.missing())
         return self._is_stranded
 
@@ -204,56 +213,58 @@ class Run:
 
         Before that one cannot know whether they are done and gone, or about to begin another round.
         """
-        met = self.gathering.met
-        has_waited = time.monotonic() - self._began_at >= self.wish.terms.wait
+        met = self.membership.seen
+        has_waited = time.monotonic() - self._began_at >= self.options.stop_policy.wait
         return met | self._recovered.keys() if has_waited else met
 
     @property
-    def is_whole(self) -> bool:
+    def has_everything(self) -> bool:
         """Whether everyone who was expected was here, and all files of all are."""
-        return self._seconds is not None and 1 + len(self._members) >= (self.wish.terms.peers or 2)
+        return self._seconds is not None and 1 + len(self._members) >= (
+            self.options.stop_policy.peers or 2
+        )
 
     def _announce(self) -> None:
-        met, expected = 1 + len(self.gathering.met), self.wish.terms.peers
-        if not self._is_introduced and expected is not None and met >= expected:
-            self._is_introduced = True
-            self._view.tell(events.Introduced(met))
-        if self._seconds is None or not (self.is_whole or expected is None):
-            self._is_told = False
-        elif not self._is_told:
-            self._is_told = True
-            for owner in self._members - self.gathering.met:
+        met, expected = 1 + len(self.membership.seen), self.options.stop_policy.peers
+        if not self._has_announced_peers and expected is not None and met >= expected:
+            self._has_announced_peers = True
+            self._view.emit(events.AllPeersConnected(met))
+        if self._seconds is None or not (self.has_everything or expected is None):
+            self._has_announced_completion = False
+        elif not self._has_announced_completion:
+            self._has_announced_completion = True
+            for owner in self._members - self.membership.seen:
                 for file, path in self._recovered[owner]:
-                    self._view.tell(events.Received(owner, file.name, str(path), file.size))
-            self._view.tell(events.Complete(round(self._seconds, 6)))
+                    self._view.emit(events.FileReceived(owner, file.name, str(path), file.size))
+            self._view.emit(events.DownloadComplete(round(self._seconds, 6)))
 
     @property
     def _seconds(self) -> float | None:
-        """How long it took (s) from the first link until all was here, None while it is not.
+        """How long it took (s) from the first connection until all was here, None while it is not.
 
         0 when an earlier run had fetched all, and nobody was met.
         """
-        if not self.gathering.met and self._members:
+        if not self.membership.seen and self._members:
             return 0.0
-        return self._since_begin(self.swap.completed_at)
+        return self._since_begin(self.swarm.completed_at)
 
     def _since_begin(self, ended: float | None) -> float | None:
-        began = self.gathering.began_at
+        began = self.membership.began_at
         return None if began is None or ended is None else max(0.0, ended - began)
 
-    def conclude(self) -> Report:
+    def make_report(self) -> ShareReport:
         """Tell how it ended."""
-        wish = self.wish
-        return conclude(
-            self.swap,
-            self.gathering,
-            {owner: self._recovered[owner] for owner in self._members - self.gathering.met},
-            group=wish.group,
-            identity=wish.id,
+        options = self.options
+        return make_report(
+            self.swarm,
+            self.membership,
+            {owner: self._recovered[owner] for owner in self._members - self.membership.seen},
+            group=options.group,
+            identity=options.id,
             size=self.own.size,
-            directory=wish.out,
-            expected=wish.terms.peers,
+            directory=options.out,
+            expected=options.stop_policy.peers,
             seconds=self._seconds,
-            all_seconds=self._since_begin(self.swap.satisfied_at),
+            all_seconds=self._since_begin(self.swarm.all_completed_at),
             is_interrupted=self._is_interrupted,
         )

@@ -13,46 +13,48 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from bitarray import bitarray
+
 from chatctl.errors import UsageError, why
 from chatctl.sharing import disk, filenames
-from chatctl.sharing.handles import Handle, Handles
-from chatctl.sharing.incoming import Incoming, Places, title
+from chatctl.sharing.handles import FileHandle, FileHandleCache
+from chatctl.sharing.incoming import FilePaths, PartialFile, header
 from common import names
-from common.pieces import DIGEST, Bitfield, File, Layout, Manifest, count_pieces
+from common.pieces import DIGEST_SIZE, FileEntry, Layout, Manifest, count_pieces
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
 
-class Shelf:
+class DownloadDirectory:
     """The output directory, made if need be, and locked until `unlock`.
 
     Raises UsageError when it cannot be used, or another run uses it.
     """
 
-    def __init__(self, directory: Path, handles: Handles, stop: Event) -> None:
+    def __init__(self, directory: Path, handles: FileHandleCache, stop: Event) -> None:
         self._directory = directory
         self._handles = handles
         self._stop = stop
         self._lock = _lock(directory)
         self._taken: set[str] = set()
 
-    def place(self, manifest: Manifest) -> list[Incoming]:
+    def allocate(self, manifest: Manifest) -> list[PartialFile]:
         """Find what is there of each file, and begin the others; raises DiskError, Stopped."""
         layout = Layout(file.size for file in manifest.files)
         digests = memoryview(manifest.digests)
         taken = self._taken.copy()  # in vain if the disk is full: then it may be tried again
-        variants: dict[str, Iterator[str]] = {}
-        placed = []
+        candidates_by_name: dict[str, Iterator[str]] = {}
+        allocated = []
         for number, file in enumerate(manifest.files):
             name = filenames.local_name(manifest.owner, file.name)
-            candidates = variants.setdefault(name, filenames.variants(name))
+            candidates = candidates_by_name.setdefault(name, filenames.numbered_names(name))
             pieces = layout.pieces(number)
-            own_digests = digests[pieces.start * DIGEST : pieces.stop * DIGEST]
-            placed.append(self._place(file, own_digests, candidates, taken))
+            own_digests = digests[pieces.start * DIGEST_SIZE : pieces.stop * DIGEST_SIZE]
+            allocated.append(self._allocate(file, own_digests, candidates, taken))
         self._taken = taken
-        return placed
+        return allocated
 
-    def find(self, owner: str, files: Sequence[File]) -> list[Path] | None:
+    def find(self, owner: str, files: Sequence[FileEntry]) -> list[Path] | None:
         """Return where files of `owner` are, None if one is not whole.
 
         Those that have all their pieces are given their names. Raises DiskError, Stopped.
@@ -70,72 +72,72 @@ class Shelf:
         """Let another run use the directory."""
         fcntl.flock(self._lock.fileno(), fcntl.LOCK_UN)
 
-    def _place(
-        self, file: File, digests: memoryview, candidates: Iterator[str], taken: set[str]
-    ) -> Incoming:
+    def _allocate(
+        self, file: FileEntry, digests: memoryview, candidates: Iterator[str], taken: set[str]
+    ) -> PartialFile:
         for name in candidates:
             key = names.key(name)  # some disks know no more of a name
             if key in taken:
                 continue
-            places = Places.of(self._directory, name)
-            incoming = Incoming(places, file, digests, self._handles, self._stop)
-            with disk.explained(places.final):
-                if self._fits(incoming, places):
+            paths = FilePaths.of(self._directory, name)
+            partial = PartialFile(paths, file, digests, self._handles, self._stop)
+            with disk.explain_os_errors(paths.final):
+                if self._claim(partial, paths):
                     taken.add(key)
-                    return incoming
+                    return partial
         raise AssertionError("names never end")
 
-    def _fits(self, incoming: Incoming, places: Places) -> bool:
+    def _claim(self, partial: PartialFile, paths: FilePaths) -> bool:
         """Begin the file, or go on with it, at these places, unless something else is there."""
-        is_begun = _begins(places.bitmap, title(incoming.file))
-        if self._is_whole(places.final, incoming.file):
-            incoming.adopt()
+        is_begun = _starts_with(paths.bitmap, header(partial.file))
+        if self._is_whole(paths.final, partial.file):
+            partial.use_existing()
             if is_begun:
-                places.part.unlink(missing_ok=True)
-                places.bitmap.unlink()
+                paths.part.unlink(missing_ok=True)
+                paths.bitmap.unlink()
             return True
-        if is_begun and (_is_file(places.part) or not os.path.lexists(places.part)):
-            incoming.resume()
+        if is_begun and (_is_file(paths.part) or not os.path.lexists(paths.part)):
+            partial.resume()
             return True
-        if any(map(os.path.lexists, places)):
+        if any(map(os.path.lexists, paths)):
             return False
         try:
-            incoming.create()
+            partial.create()
         except FileExistsError:
             return False
         return True
 
-    def _find(self, name: str, file: File, taken: set[str]) -> Path | None:
-        for candidate in filenames.variants(name):
-            key, places = names.key(candidate), Places.of(self._directory, candidate)
-            with disk.explained(places.final):
+    def _find(self, name: str, file: FileEntry, taken: set[str]) -> Path | None:
+        for candidate in filenames.numbered_names(name):
+            key, paths = names.key(candidate), FilePaths.of(self._directory, candidate)
+            with disk.explain_os_errors(paths.final):
                 if key in taken:
                     continue
                 taken.add(key)
-                if self._is_whole(places.final, file):
-                    return places.final
-                if _has_all_pieces(places, file):
-                    incoming = Incoming(places, file, memoryview(b""), self._handles, self._stop)
-                    return incoming.path if incoming.seal() else None
-                if not any(map(os.path.lexists, places)):
+                if self._is_whole(paths.final, file):
+                    return paths.final
+                if _has_all_pieces(paths, file):
+                    partial = PartialFile(paths, file, memoryview(b""), self._handles, self._stop)
+                    return partial.path if partial.verify_and_publish() else None
+                if not any(map(os.path.lexists, paths)):
                     return None
         raise AssertionError("names never end")
 
-    def _is_whole(self, path: Path, file: File) -> bool:
+    def _is_whole(self, path: Path, file: FileEntry) -> bool:
         if not _is_file(path) or path.lstat().st_size != file.size:
             return False
         try:
-            return disk.sha256(Handle.open(path, _READ), file.size, self._stop) == file.digest
+            return disk.sha256(FileHandle.open(path, _READ), file.size, self._stop) == file.digest
         except PermissionError:
             return False
 
 
-def _lock(directory: Path) -> Handle:
+def _lock(directory: Path) -> FileHandle:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        handle = Handle.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as fault:
-        raise UsageError(f"cannot use {directory}: {why(fault)}; choose another --out") from None
+        handle = FileHandle.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise UsageError(f"cannot use {directory}: {why(error)}; choose another --out") from None
     if not os.access(directory, os.W_OK | os.X_OK):
         raise UsageError(f"{directory} may not be written to; choose another --out")
     try:
@@ -144,9 +146,9 @@ def _lock(directory: Path) -> Handle:
         raise UsageError(
             f"another share writes to {directory}; choose another --out, or wait for it"
         ) from None
-    except OSError as fault:
+    except OSError as error:
         raise UsageError(
-            f"cannot lock {directory}: {why(fault)}; choose an --out on a local disk"
+            f"cannot lock {directory}: {why(error)}; choose an --out on a local disk"
         ) from None
     return handle
 
@@ -158,19 +160,19 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _has_all_pieces(places: Places, file: File) -> bool:
+def _has_all_pieces(paths: FilePaths, file: FileEntry) -> bool:
     """Return whether the bitmap says that nothing of `file` is missing."""
-    line = title(file)
-    if not _begins(places.bitmap, line) or not _is_file(places.part):
+    header_line = header(file)
+    if not _starts_with(paths.bitmap, header_line) or not _is_file(paths.part):
         return False
-    octets = places.bitmap.read_bytes()[len(line) :]
-    full = Bitfield.full(count_pieces(file.size))
-    return places.part.stat().st_size == file.size and octets == full.encode()
+    octets = paths.bitmap.read_bytes()[len(header_line) :]
+    full = ~bitarray(count_pieces(file.size))
+    return paths.part.stat().st_size == file.size and octets == full.tobytes()
 
 
-def _begins(path: Path, line: bytes) -> bool:
-    """Return whether the file at `path`, if there is one, begins with `line`."""
+def _starts_with(path: Path, header_line: bytes) -> bool:
+    """Return whether the file at `path`, if there is one, begins with `header_line`."""
     if not _is_file(path):
         return False
     with path.open("rb") as file:
-        return file.read(len(line)) == line
+        return file.read(len(header_line)) == header_line

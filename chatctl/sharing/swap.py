@@ -1,4 +1,4 @@
-"""Joins the planner, the store and the links: whoever is linked is served, and asked."""
+"""Joins the planner, the store and the connections: whoever is connected is served, and asked."""
 
 import asyncio
 import time
@@ -7,235 +7,244 @@ from functools import partial
 from random import Random
 from typing import Any, Final, TypeAlias
 
+from bitarray import bitarray
+
 from chatctl.sharing import events
-from chatctl.sharing.describing import Describing
-from chatctl.sharing.files import Files
-from chatctl.sharing.landing import Landing
-from chatctl.sharing.manifest import Collection
+from chatctl.sharing.describing import ManifestExchange
+from chatctl.sharing.files import DownloadProgress
+from chatctl.sharing.landing import PieceWriter
+from chatctl.sharing.manifest import SharedFiles
 from chatctl.sharing.outgoing import Traffic
-from chatctl.sharing.owners import Owners
-from chatctl.sharing.partner import Partner
-from chatctl.sharing.store import Arrived, Failed, News, Spoilt, Store
-from chatctl.sharing.wire import Frame, WireError
-from chatctl.swarm.orders import Drop, Learn, Order, Send, SwarmFault
+from chatctl.sharing.owners import ManifestCatalog
+from chatctl.sharing.partner import Peer
+from chatctl.sharing.store import FileComplete, FileFailed, PiecesCorrupt, StorageEvent, Store
+from chatctl.sharing.wire import Frame, PeerProtocolError
+from chatctl.swarm.orders import Action, Drop, FetchManifest, ProtocolViolationError, Send
 from chatctl.swarm.planner import Planner
 from common import pieces
 from common.catalogue import Catalogue
 from common.messages import introduction, swarm
 from common.messages.base import Error, Message
-from common.messages.introduction import Decline, Describe, Description
-from common.messages.swarm import Knows, Piece
-from common.pieces import PIECE, Bitfield, Layout
+from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
+from common.messages.swarm import HasManifest, Piece
+from common.pieces import PIECE_SIZE, Layout
 
 CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
 """What a peer understands of another."""
 
-_SWARM: Final = frozenset(swarm.FROM_PEER)
+_PLANNER_MESSAGES: Final = frozenset(swarm.FROM_PEER)
 
-Tell: TypeAlias = Callable[[events.Event], object]
-Converse: TypeAlias = Callable[[Partner, Message], object]
+Emit: TypeAlias = Callable[[events.ShareEvent], object]
+HandleMessage: TypeAlias = Callable[[Peer, Message], object]
 
 
-class Swap:
-    """The exchange of pieces among those in `partners`.
+class Swarm:
+    """The exchange of pieces among those in `peers`.
 
-    `tell` hears what happens.
+    `emit` hears what happens.
     """
 
-    def __init__(self, own: Collection, store: Store, max_size: int, tell: Tell) -> None:
+    def __init__(self, own: SharedFiles, store: Store, max_size: int, emit: Emit) -> None:
         manifest = own.manifest
-        self.owners = Owners(manifest, max_size)
-        self.files = Files()
-        self.converse: Converse = lambda _partner, _message: None
-        """Takes what is said about anything but pieces and manifests; may raise WireError."""
-        self.partners: dict[str, Partner] = {}
-        """Those who are linked, by their id."""
-        self.gone: set[str] = set()
+        self.catalog = ManifestCatalog(manifest, max_size)
+        self.files = DownloadProgress()
+        self.handle_message: HandleMessage = lambda _peer, _message: None
+        """Takes messages about anything but pieces and manifests; may raise PeerProtocolError."""
+        self.peers: dict[str, Peer] = {}
+        """Those who are connected, by their id."""
+        self.departed: set[str] = set()
         """Those who left or were dropped, and did not come back."""
-        self.fates: dict[str, str] = {}
-        """What became of those who are not linked any more; it completes "it …"."""
+        self.exit_reasons: dict[str, str] = {}
+        """What became of those who are not connected any more; it completes "it …"."""
         self.traffic: dict[str, Traffic] = {}
-        """What went to and came from everyone who was linked."""
-        self.fault: Exception | None = None
+        """What went to and came from everyone who was connected."""
+        self.error: Exception | None = None
         """What keeps this machine from going on."""
         self.changed_at = time.monotonic()
         """When somebody came or went last (s, monotonic)."""
         self.completed_at: float | None = None
         """Since when everything that is known of is here (s, monotonic); None while it is not."""
-        self.satisfied_at: float | None = None
-        """Since when it is also with everyone who is linked."""
-        self.missed: set[str] = set()
+        self.all_completed_at: float | None = None
+        """Since when it is also with everyone who is connected."""
+        self.lost_incomplete: set[str] = set()
         """Those who are gone without a word and lacked something; they may come back."""
-        self.stirred = asyncio.Event()
+        self.changed = asyncio.Event()
         """Set by everything that may be the end."""
         layout = Layout(file.size for file in manifest.files)
         self.planner = Planner(
             manifest.owner,
-            self.owners.digest,
+            self.catalog.digest,
             layout,
             random=Random(),  # noqa: S311
         )
         self._loop = asyncio.get_running_loop()
         self._id = manifest.owner
-        self._tell = tell
+        self._emit = emit
         self._limits: dict[type[Message], int] = {
-            Description: pieces.max_encoded(max_size),
-            Piece: PIECE,
+            ManifestHeader: pieces.max_encoded(max_size),
+            Piece: PIECE_SIZE,
         }
-        self._barred: set[str] = set()
-        self._landing = Landing(store, self.partners, land=self._landed, fail=self._fail)
-        self._describing = Describing(
-            self.owners, self.files, store, know=self._know, fail=self._fail, tell=tell
+        self._banned: set[str] = set()
+        self._piece_writer = PieceWriter(
+            store, self.peers, on_written=self._on_piece_written, on_error=self._on_error
+        )
+        self._manifest_exchange = ManifestExchange(
+            self.catalog,
+            self.files,
+            store,
+            on_manifest=self._on_manifest,
+            on_error=self._on_error,
+            emit=emit,
         )
         self._is_planning = self._is_closed = False
-        self._alarm: asyncio.TimerHandle | None = None
-        store.share(own)
+        self._timer: asyncio.TimerHandle | None = None
+        store.add_own(own)
         self._plan_soon()
 
     @property
-    def awaited(self) -> int:
-        """Manifests that are to come from those who are linked, or are being taken in."""
-        return len(self._describing) + sum(map(self.owners.is_awaited, self.partners))
+    def pending_manifests(self) -> int:
+        """Manifests that are to come from those who are connected, or are being taken in."""
+        return len(self._manifest_exchange) + sum(map(self.catalog.is_pending, self.peers))
 
     @property
     def is_complete(self) -> bool:
         """Whether every file of every owner that is known is here, and checked."""
-        return self.planner.is_complete and self.files.are_settled and not self.awaited
+        return self.planner.is_complete and self.files.is_settled and not self.pending_manifests
 
     @property
     def is_needed(self) -> bool:
-        """Whether somebody who is linked lacks what is here, as far as can be told."""
+        """Whether somebody who is connected lacks what is here, as far as can be told."""
         return self.planner.is_needed or not all(
-            partner.has_our_manifest for partner in self.partners.values()
+            peer.has_our_manifest for peer in self.peers.values()
         )
 
-    def is_barred(self, run: str) -> bool:
+    def is_banned(self, run: str) -> bool:
         """Tell whether this run of a peer was dropped."""
-        return run in self._barred
+        return run in self._banned
 
-    def join(self, partner: Partner) -> None:
-        """Begin with a partner; nobody of its id is linked."""
-        link = partner.link
-        link.reader.limits = self._limits
-        link.hear = partial(self._hear, partner)
-        link.lose = partial(self._lose, partner)
-        self.partners[partner.id] = partner
-        self.gone.discard(partner.id)
-        self.missed.discard(partner.id)
-        self.fates.pop(partner.id, None)
-        partner.traffic = self.traffic.setdefault(partner.id, Traffic())
-        self.owners.trust(partner.id, partner.card.digest)
+    def join(self, peer: Peer) -> None:
+        """Begin with a peer; nobody of its id is connected."""
+        connection = peer.connection
+        connection.decoder.limits = self._limits
+        connection.on_frame = partial(self._on_frame, peer)
+        connection.on_close = partial(self._on_close, peer)
+        self.peers[peer.id] = peer
+        self.departed.discard(peer.id)
+        self.lost_incomplete.discard(peer.id)
+        self.exit_reasons.pop(peer.id, None)
+        peer.traffic = self.traffic.setdefault(peer.id, Traffic())
+        self.catalog.trust_digest(peer.id, peer.info.digest)
         self.changed_at = time.monotonic()
-        self.planner.join(partner.id, self.changed_at, link.round_trip)
-        self._tell(events.Met(partner.id, str(partner.listens_at)))
+        self.planner.add_peer(peer.id, self.changed_at, connection.round_trip)
+        self._emit(events.PeerConnected(peer.id, str(peer.listen_address)))
         self._plan_soon()
 
-    def let_go(self, partner: Partner) -> None:
-        """End with a partner."""
-        partner.link.close()
-        if self.partners.get(partner.id) is not partner:
+    def disconnect(self, peer: Peer) -> None:
+        """End with a peer."""
+        peer.connection.close()
+        if self.peers.get(peer.id) is not peer:
             return
-        del self.partners[partner.id]
+        del self.peers[peer.id]
         self.changed_at = time.monotonic()
-        self.planner.leave(partner.id, self.changed_at)
-        self.owners.leave(partner.id)
+        self.planner.remove_peer(peer.id, self.changed_at)
+        self.catalog.remove_peer(peer.id)
         self._plan_soon()
 
-    def drop(self, partner: Partner, why: str) -> None:
-        """End with a partner for good; `why` completes "it …"."""
-        if partner.card.run in self._barred:
+    def drop(self, peer: Peer, why: str) -> None:
+        """End with a peer for good; `why` completes "it …"."""
+        if peer.info.run in self._banned:
             return
-        self._barred.add(partner.card.run)
-        self.gone.add(partner.id)
-        self.fates[partner.id] = f"dropped: {why}"
-        self._tell(events.Dropped(partner.id, why))
-        self.let_go(partner)
+        self._banned.add(peer.info.run)
+        self.departed.add(peer.id)
+        self.exit_reasons[peer.id] = f"dropped: {why}"
+        self._emit(events.PeerDropped(peer.id, why))
+        self.disconnect(peer)
 
-    def hear_news(self, news: News) -> None:
+    def on_storage_event(self, event: StorageEvent) -> None:
         """Note what became of a file; the store calls this."""
-        match news:
-            case Arrived(owner, number, path):
-                file = self.files.settle(owner, number, path=path)
-                self._tell(events.Received(owner, file.name, str(path), file.size))
-            case Failed(owner, number, fault):
-                file = self.files.settle(owner, number, fault=str(fault))
-                self._tell(events.NotKept(owner, file.name, str(fault)))
-            case Spoilt(owner, indexes):
+        match event:
+            case FileComplete(owner, number, path):
+                file = self.files.finish(owner, number, path=path)
+                self._emit(events.FileReceived(owner, file.name, str(path), file.size))
+            case FileFailed(owner, number, error):
+                file = self.files.finish(owner, number, error=str(error))
+                self._emit(events.FileNotSaved(owner, file.name, str(error)))
+            case PiecesCorrupt(owner, indexes):
                 now = time.monotonic()
                 for index in indexes:
-                    self.files.lose(owner, index)
-                    self.planner.lost(owner, index, now)
+                    self.files.remove_piece(owner, index)
+                    self.planner.piece_lost(owner, index, now)
         self._plan_soon()
 
-    def unreadable(self, partner: Partner, piece: Piece) -> None:
-        """Note that a piece could not be read for a partner."""
-        self.planner.unreadable(partner.id, piece.owner, piece.index, time.monotonic())
+    def on_unreadable(self, peer: Peer, piece: Piece) -> None:
+        """Note that a piece could not be read for a peer."""
+        self.planner.piece_unreadable(peer.id, piece.owner, piece.index, time.monotonic())
         self._plan_soon()
 
     def close(self) -> None:
         """Let everyone go, and do nothing any more."""
         self._is_closed = True
-        for partner in self.partners.values():
-            partner.link.close()
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._describing.close()
+        for peer in self.peers.values():
+            peer.connection.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._manifest_exchange.close()
 
-    def _hear(self, partner: Partner, frame: Frame) -> None:
+    def _on_frame(self, peer: Peer, frame: Frame) -> None:
         message, raw = frame
         now = time.monotonic()
         try:
             match message:
                 case Piece():
                     if raw is None:
-                        self.planner.receive(partner.id, message, now)
-                    elif self.planner.arrived(partner.id, message.owner, message.index, now):
-                        self._landing.take(partner, message, raw)
-                case Describe(owner):
-                    self._describing.answer(partner, owner)
-                case Description(owner):
-                    self._describing.take(partner, owner, raw)
+                        self.planner.receive(peer.id, message, now)
+                    elif self.planner.piece_received(peer.id, message.owner, message.index, now):
+                        self._piece_writer.write(peer, message, raw)
+                case GetManifest(owner):
+                    self._manifest_exchange.serve(peer, owner)
+                case ManifestHeader(owner):
+                    self._manifest_exchange.receive(peer, owner, raw)
                 case Error(detail=detail):
-                    partner.link.lose_with(f"says: {detail}")
-                case Decline(why=why):
-                    partner.has_our_manifest = True
-                    self._tell(events.Declined(partner.id, why))
-                case _ if type(message) in _SWARM:
-                    if isinstance(message, Knows) and message.owner == self._id:
-                        partner.has_our_manifest = True
-                    self.planner.receive(partner.id, message, now)
+                    peer.connection.abort(f"says: {detail}")
+                case RejectFiles(why=why):
+                    peer.has_our_manifest = True
+                    self._emit(events.FilesRejected(peer.id, why))
+                case _ if type(message) in _PLANNER_MESSAGES:
+                    if isinstance(message, HasManifest) and message.owner == self._id:
+                        peer.has_our_manifest = True
+                    self.planner.receive(peer.id, message, now)
                 case _:
-                    self.converse(partner, message)
-        except SwarmFault as fault:
-            raise WireError(str(fault).removeprefix("it ")) from None
+                    self.handle_message(peer, message)
+        except ProtocolViolationError as error:
+            raise PeerProtocolError(str(error).removeprefix("it ")) from None
         self._plan_soon()
 
-    def _lose(self, partner: Partner, fault: Exception) -> None:
-        if isinstance(fault, WireError):
-            self.drop(partner, str(fault))
+    def _on_close(self, peer: Peer, error: Exception) -> None:
+        if isinstance(error, PeerProtocolError):
+            self.drop(peer, str(error))
             return
-        if partner.farewell is not None:
-            self.gone.add(partner.id)
-        elif self.planner.lacks(partner.id):
-            self.missed.add(partner.id)
-        self.let_go(partner)
-        how = self.fates[partner.id] = "left" if partner.farewell else str(fault)
-        self._tell(events.Parted(partner.id, how))
+        if peer.goodbye is not None:
+            self.departed.add(peer.id)
+        elif self.planner.is_peer_incomplete(peer.id):
+            self.lost_incomplete.add(peer.id)
+        self.disconnect(peer)
+        how = self.exit_reasons[peer.id] = "left" if peer.goodbye else str(error)
+        self._emit(events.PeerDisconnected(peer.id, how))
 
-    def _landed(self, partner: Partner, piece: Piece, is_right: bool) -> None:
+    def _on_piece_written(self, peer: Peer, piece: Piece, is_right: bool) -> None:
         owner, index, now = piece.owner, piece.index, time.monotonic()
         if is_right:
-            partner.traffic.received += piece.size
-            self.files.gain(owner, index)
-            self.planner.verified(owner, index, now)
+            peer.traffic.received += piece.size
+            self.files.add_piece(owner, index)
+            self.planner.piece_verified(owner, index, now)
         else:
-            self.drop(partner, f"sent a piece of {owner} that {owner} never announced")
-            self.planner.lost(owner, index, now)
+            self.drop(peer, f"sent a piece of {owner} that {owner} never announced")
+            self.planner.piece_lost(owner, index, now)
         self._plan_soon()
 
-    def _know(self, owner: str, layout: Layout, held: Bitfield) -> None:
-        digest = self.owners.digest_of(owner)
-        self.planner.know(owner, digest, layout, held, time.monotonic())
+    def _on_manifest(self, owner: str, layout: Layout, held: bitarray) -> None:
+        digest = self.catalog.digest_of(owner)
+        self.planner.add_owner(owner, digest, layout, held, time.monotonic())
         self._plan_soon()
 
     def _plan_soon(self) -> None:
@@ -248,47 +257,47 @@ class Swap:
         if self._is_closed:
             return
         self._is_planning = False
-        for order in self.planner.take_orders(time.monotonic()):
-            self._carry_out(order)
-        self._describing.ask(self.partners)
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if (deadline := self.planner.deadline) is not None:
-            self._alarm = self._loop.call_later(deadline - time.monotonic(), self._wake)
-        self._look_for_the_end()
+        for action in self.planner.take_actions(time.monotonic()):
+            self._execute(action)
+        self._manifest_exchange.send_requests(self.peers)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (deadline := self.planner.next_deadline) is not None:
+            self._timer = self._loop.call_later(deadline - time.monotonic(), self._on_timer)
+        self._check_completion()
 
-    def _look_for_the_end(self) -> None:
+    def _check_completion(self) -> None:
         if not self.is_complete:
-            self.completed_at = self.satisfied_at = None
+            self.completed_at = self.all_completed_at = None
             return
         now = time.monotonic()
         if self.completed_at is None:
             self.completed_at = now
-            self.stirred.set()
+            self.changed.set()
         if self.is_needed:
-            self.satisfied_at = None
-        elif self.satisfied_at is None:
-            self.satisfied_at = now
-            self.stirred.set()
+            self.all_completed_at = None
+        elif self.all_completed_at is None:
+            self.all_completed_at = now
+            self.changed.set()
 
-    def _carry_out(self, order: Order) -> None:
-        match order:
-            case Send(peer, message):
-                if (partner := self.partners.get(peer)) is not None:
-                    partner.send(message)
-            case Learn(peer, owner, digest):
-                self.owners.learn(peer, owner, digest)
-            case Drop(peer, why):
-                if (partner := self.partners.get(peer)) is not None:
-                    self.drop(partner, why)
+    def _execute(self, action: Action) -> None:
+        match action:
+            case Send(peer_id, message):
+                if (peer := self.peers.get(peer_id)) is not None:
+                    peer.send(message)
+            case FetchManifest(peer_id, owner, digest):
+                self.catalog.add_announcer(peer_id, owner, digest)
+            case Drop(peer_id, why):
+                if (peer := self.peers.get(peer_id)) is not None:
+                    self.drop(peer, why)
 
-    def _wake(self) -> None:
-        self._alarm = None
-        self.planner.wake(time.monotonic())
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.planner.on_timer(time.monotonic())
         self._plan_soon()
 
-    def _fail(self, fault: BaseException) -> None:
-        if isinstance(fault, Exception) and self.fault is None:
-            self.fault = fault
-        self.stirred.set()
+    def _on_error(self, error: BaseException) -> None:
+        if isinstance(error, Exception) and self.error is None:
+            self.error = error
+        self.changed.set()

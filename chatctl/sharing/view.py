@@ -7,63 +7,63 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatctl.output import print_json, say
-from chatctl.sharing.events import Event
-from chatctl.sharing.files import FileProgress, Files
+from chatctl.sharing.events import ShareEvent
+from chatctl.sharing.files import DownloadProgress, FileProgress
 from chatctl.streams import OutputError
 from common.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-PERIOD: Final = 0.25
+REFRESH_INTERVAL: Final = 0.25
 """How often (s) bars are drawn."""
 
-MOST_BARS: Final = 20
+MAX_BARS: Final = 20
 """Files that have a bar; of more, only the first."""
 
 
-class View(Protocol):
+class ShareView(Protocol):
     """Who is told of an exchange; what comes of it ends the run only where it is shown."""
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Tell what happened."""
 
-    def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
+    def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
         """Show how far each file is, and how fast (B/s) it goes each way; called often.
 
         May raise BrokenPipeError, OutputError, which ends the run.
         """
 
 
-class Lines:
+class ShareLines:
     """Sentences on stderr."""
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Say it."""
         say(str(event))
 
-    def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
+    def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
         """Show nothing."""
 
 
-class Records:
+class ShareRecords:
     """Lines of JSON on stdout; once they cannot be written, the run is to end."""
 
     def __init__(self) -> None:
-        self._fault: OutputError | BrokenPipeError | None = None
+        self._error: OutputError | BrokenPipeError | None = None
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Print it."""
-        if self._fault is None:
+        if self._error is None:
             try:
                 print_json(event)
-            except (OutputError, BrokenPipeError) as fault:
-                self._fault = fault
+            except (OutputError, BrokenPipeError) as error:
+                self._error = error
 
-    def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
+    def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
         """Raise what kept an event from being told: BrokenPipeError, OutputError."""
-        if self._fault is not None:
-            raise self._fault
+        if self._error is not None:
+            raise self._error
 
 
 class Bars:
@@ -75,14 +75,14 @@ class Bars:
         self._bars: dict[tuple[str, str], TaskID] = {}
         self._shown_at = 0.0
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Print it above the bars."""
         self._progress.console.print(f"chatctl: {event}", markup=False, soft_wrap=True)
 
-    def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
+    def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
         """Draw, if it was not drawn a moment ago."""
         now = time.monotonic()
-        if now - self._shown_at < PERIOD:
+        if now - self._shown_at < REFRESH_INTERVAL:
             return
         self._shown_at = now
         for file in files:
@@ -97,7 +97,7 @@ class Bars:
         key = file.owner, file.name
         bar = self._bars.get(key)
         if bar is None:
-            if len(self._bars) == MOST_BARS:
+            if len(self._bars) == MAX_BARS:
                 return
             label = visible(f"{file.name} of {file.owner}")
             bar = self._bars[key] = self._progress.add_task(label, total=file.size or 1, rates="")
@@ -110,12 +110,12 @@ def _done(file: FileProgress) -> int:
 
 
 @contextmanager
-def chosen(*, as_json: bool) -> Iterator[View]:
+def open_view(*, as_json: bool) -> Iterator[ShareView]:
     """Give who shows what happens: JSON where asked for, bars where there is a terminal."""
     if as_json:
-        yield Records()
+        yield ShareRecords()
     elif not sys.stderr.isatty():
-        yield Lines()
+        yield ShareLines()
     else:
         with _progress() as progress:
             yield Bars(progress)

@@ -11,7 +11,7 @@ MAX_LINE: Final = 64 * 2**10
 """Longest line taken from a peer, in bytes."""
 
 
-class WireError(Exception):
+class PeerProtocolError(Exception):
     """The other side does not speak the protocol; the text completes "it …"."""
 
 
@@ -22,7 +22,7 @@ class Frame(NamedTuple):
     raw: bytearray | None
 
 
-class Reader:
+class FrameDecoder:
     """Turns the bytes of one connection into frames; holds one line and one raw block at most."""
 
     def __init__(self, catalogue: Catalogue[Any], max_line: int = MAX_LINE) -> None:
@@ -39,14 +39,14 @@ class Reader:
         self._filled = 0
 
     @property
-    def lacking(self) -> int:
+    def missing(self) -> int:
         """Bytes that a raw block which has begun still lacks; 0 between blocks."""
         return len(self._raw) - self._filled if self._header is not None else 0
 
     def feed(self, chunk: bytes | bytearray, end: int) -> Iterator[Frame]:
         """Yield what is complete with the first `end` bytes of `chunk`; to be consumed at once.
 
-        Raises WireError.
+        Raises PeerProtocolError.
         """
         position = 0
         view = memoryview(chunk)
@@ -62,7 +62,7 @@ class Reader:
                 self._line += view[position:stop]
                 position = stop + 1
                 if len(self._line) > self._max_line:
-                    raise WireError(f"sent a line of more than {self._max_line} bytes")
+                    raise PeerProtocolError(f"sent a line of more than {self._max_line} bytes")
                 if newline >= 0 and (message := self._message()) is not None:
                     yield Frame(message, None)
                     self._begin(message)
@@ -78,11 +78,15 @@ class Reader:
             return None
         message: Message | None = self._catalogue.decode(line)
         if message is None:
-            raise WireError(f"sent what is no message: {self._catalogue.explain(line).detail}")
+            raise PeerProtocolError(
+                f"sent what is no message: {self._catalogue.explain(line).detail}"
+            )
         size, limit = _size(message), self.limits.get(type(message), 0)
         if size > limit:
             code = message.__struct_config__.tag
-            raise WireError(f"announced {size} bytes behind {code}; {limit} are the most here")
+            raise PeerProtocolError(
+                f"announced {size} bytes behind {code}; {limit} are the most here"
+            )
         return message
 
     def _begin(self, message: Message) -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 from msgspec import Struct
 
 from chatctl.errors import UsageError
-from chatctl.sharing.ending import Terms
+from chatctl.sharing.ending import StopPolicy
 from common.addresses import Address
 from common.exchange import check_id
 from common.messages.peers import check_group
 
 
-class Wish(Struct, frozen=True):
+class ShareOptions(Struct, frozen=True):
     """What is asked for: to swap `files` in `group`, and to put those of others into `out`.
 
-    Where `asks_server`, the server introduces the peers; else those at `addresses` do. `max_size`
+    Where `uses_server`, the server introduces the peers; else those at `addresses` do. `max_size`
     (bytes) is how much each of them may have. `key` is the secret of the group, `port` where to
     listen (0: any). Raises UsageError for an id or a group that cannot be.
     """
@@ -23,8 +23,8 @@ class Wish(Struct, frozen=True):
     group: str
     id: str
     files: Sequence[Path]
-    terms: Terms
-    asks_server: bool = True
+    stop_policy: StopPolicy
+    uses_server: bool = True
     addresses: Sequence[Address] = ()
     key: str = ""
     out: Path = Path("received")
@@ -35,5 +35,5 @@ class Wish(Struct, frozen=True):
         try:
             check_id(self.id)
             check_group(self.group)
-        except ValueError as fault:
-            raise UsageError(str(fault)) from None
+        except ValueError as error:
+            raise UsageError(str(error)) from None

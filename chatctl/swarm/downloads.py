@@ -3,210 +3,215 @@
 from random import Random
 from typing import Final
 
-from chatctl.swarm.choice import choose
-from chatctl.swarm.ledger import ARRIVED, ASKED, BIT, LACKING, Ledger, Owner, set_bits
-from chatctl.swarm.neighbour import MAX_OPEN, Neighbour
-from chatctl.swarm.orders import SwarmFault
-from chatctl.swarm.takeover import find_move
-from common.messages.swarm import Cancel, Get, New
+from chatctl.swarm.choice import pick_piece
+from chatctl.swarm.ledger import BIT, MISSING, REQUESTED, VERIFYING, Owner, PieceTable, set_bits
+from chatctl.swarm.neighbour import MAX_OPEN_REQUESTS, PeerState
+from chatctl.swarm.orders import ProtocolViolationError
+from chatctl.swarm.takeover import find_request_to_steal
+from common.messages.swarm import Cancel, RequestAny, RequestPiece
 
-_NEW: Final = New()
-_PACE_WEIGHT: Final = 0.25
+_REQUEST_ANY: Final = RequestAny()
+_INTERVAL_WEIGHT: Final = 0.25
 _REVIEW: Final = 0.25
-_PATIENCE: Final = 5.0
-_SILENCE: Final = 120.0
+_SNUBBED_AFTER: Final = 5.0
+_DROP_AFTER: Final = 120.0
 
 
 class Downloads:
-    """Keeps at each neighbour a window of requests.
+    """Keeps at each peer a window of requests.
 
-    Neighbours for which something changed are remembered, and asked when the turn ends. Those that
+    Peers for which something changed are remembered, and asked when the turn ends. Those that
     have nothing more to give are looked at again every 0.25 s, because they may take over requests
     that wait elsewhere.
     """
 
-    def __init__(self, ledger: Ledger, neighbours: dict[str, Neighbour], random: Random) -> None:
-        self._ledger = ledger
-        self._neighbours = neighbours
+    def __init__(self, table: PieceTable, peers: dict[str, PeerState], random: Random) -> None:
+        self._table = table
+        self._peers = peers
         self._random = random
-        self._changed: dict[Neighbour, None] = {}
+        self._changed: dict[PeerState, None] = {}
         self.review_due: float | None = None
         """When to `review` (s); None while nothing is asked."""
 
     # Who has what
 
-    def offer(self, neighbour: Neighbour, piece: int) -> None:
-        """Note that a neighbour has a piece."""
+    def add_have(self, peer: PeerState, piece: int) -> None:
+        """Note that a peer has a piece."""
         bit = BIT[piece & 7]
-        if neighbour.holds[piece >> 3] & bit:
+        if peer.bitfield[piece >> 3] & bit:
             return
-        neighbour.holds[piece >> 3] |= bit
-        self._ledger.holders[piece] += 1
-        state = self._ledger.state[piece]
-        if state == LACKING:
-            neighbour.asked.candidates.append(piece)
-        if state <= ASKED:
-            self._changed[neighbour] = None
+        peer.bitfield[piece >> 3] |= bit
+        self._table.holders[piece] += 1
+        state = self._table.state[piece]
+        if state == MISSING:
+            peer.requested.candidates.append(piece)
+        if state <= REQUESTED:
+            self._changed[peer] = None
 
-    def offer_all(self, neighbour: Neighbour, owner: Owner) -> None:
-        """Note that a neighbour has all pieces of an owner."""
+    def add_have_all(self, peer: PeerState, owner: Owner) -> None:
+        """Note that a peer has all pieces of an owner."""
         for piece in range(owner.base, owner.base + owner.count):
-            self.offer(neighbour, piece)
-        self._changed[neighbour] = None
+            self.add_have(peer, piece)
+        self._changed[peer] = None
 
-    def retract(self, neighbour: Neighbour, piece: int) -> None:
-        """Note that a neighbour has a piece no more."""
-        if neighbour.has(piece):
-            neighbour.holds[piece >> 3] ^= BIT[piece & 7]
-            self._ledger.holders[piece] -= 1
+    def remove_have(self, peer: PeerState, piece: int) -> None:
+        """Note that a peer has a piece no more."""
+        if peer.has(piece):
+            peer.bitfield[piece >> 3] ^= BIT[piece & 7]
+            self._table.holders[piece] -= 1
 
-    def lack(self, piece: int) -> None:
+    def mark_missing(self, piece: int) -> None:
         """Take a piece for one that is not here, and that is asked of nobody."""
-        self._ledger.change(piece, LACKING)
-        for neighbour in self._neighbours.values():
-            if neighbour.has(piece):
-                neighbour.asked.candidates.append(piece)
-                self._changed[neighbour] = None
+        self._table.set_state(piece, MISSING)
+        for peer in self._peers.values():
+            if peer.has(piece):
+                peer.requested.candidates.append(piece)
+                self._changed[peer] = None
 
-    def look_at(self, neighbour: Neighbour) -> None:
-        """Have it looked at what may be asked of a neighbour, although it has nothing more."""
-        self._changed[neighbour] = None
+    def mark_changed(self, peer: PeerState) -> None:
+        """Have it looked at what may be asked of a peer, although it has nothing more."""
+        self._changed[peer] = None
 
-    def leave(self, neighbour: Neighbour) -> None:
-        """Forget a neighbour, which is linked no more."""
-        self._changed.pop(neighbour, None)
-        for piece in set_bits(neighbour.holds, 0):
-            self._ledger.holders[piece] -= 1
-        for piece in neighbour.asked.pieces:
-            if self._ledger.state[piece] == ASKED:
-                self.lack(piece)
+    def remove_peer(self, peer: PeerState) -> None:
+        """Forget a peer, which is connected no more."""
+        self._changed.pop(peer, None)
+        for piece in set_bits(peer.bitfield, 0):
+            self._table.holders[piece] -= 1
+        for piece in peer.requested.pieces:
+            if self._table.state[piece] == REQUESTED:
+                self.mark_missing(piece)
 
     # Answers
 
-    def announced(self, neighbour: Neighbour, piece: int) -> None:
-        """Take the header of a piece; raises SwarmFault when it answers nothing."""
-        asked = neighbour.asked
-        if piece not in asked.pieces and piece not in asked.cancelled:
-            if not asked.news or self._ledger.owner_of(piece).id != neighbour.id:
-                raise SwarmFault("it sends a piece that it was not asked for")
-            asked.pieces[piece] = asked.news.popleft()
-            if self._ledger.state[piece] == LACKING:
-                self._ledger.change(piece, ASKED)
-        asked.incoming = piece
+    def on_piece_header(self, peer: PeerState, piece: int) -> None:
+        """Take the header of a piece; raises ProtocolViolationError when it answers nothing."""
+        requested = peer.requested
+        if piece not in requested.pieces and piece not in requested.cancelled:
+            if not requested.any_requests or self._table.owner_of(piece).id != peer.id:
+                raise ProtocolViolationError("it sends a piece that it was not asked for")
+            requested.pieces[piece] = requested.any_requests.popleft()
+            if self._table.state[piece] == MISSING:
+                self._table.set_state(piece, REQUESTED)
+        requested.arriving = piece
 
-    def arrived(self, neighbour: Neighbour, piece: int, now: float) -> bool:
+    def on_piece(self, peer: PeerState, piece: int, now: float) -> bool:
         """Take note that the bytes of a piece are here; False when they were here before."""
-        asked = neighbour.asked
-        asked.incoming = None
-        asked.got += 1
-        took = now - asked.answered_at
-        asked.pace += (took - asked.pace) * _PACE_WEIGHT if asked.pace else took
-        neighbour.say_state()
-        self._heard(neighbour, now)
-        since = asked.pieces.pop(piece, None)
+        requested = peer.requested
+        requested.arriving = None
+        requested.got += 1
+        elapsed = now - requested.last_answer_at
+        requested.answer_interval += (
+            (elapsed - requested.answer_interval) * _INTERVAL_WEIGHT
+            if requested.answer_interval
+            else elapsed
+        )
+        peer.mark_dirty()
+        self._note_answer(peer, now)
+        since = requested.pieces.pop(piece, None)
         if since is None:
-            asked.cancelled.discard(piece)
+            requested.cancelled.discard(piece)
         else:
-            asked.window.answered(now - since - neighbour.round_trip)
-        state = self._ledger.state[piece]
-        if state > ASKED:
+            requested.window.on_answered(now - since - peer.round_trip)
+        state = self._table.state[piece]
+        if state > REQUESTED:
             return False
-        self._ledger.change(piece, ARRIVED)
-        if since is None and state == ASKED:  # it is being moved, and came from where it was before
-            for other in self._neighbours.values():
-                if piece in other.asked.pieces:
+        self._table.set_state(piece, VERIFYING)
+        if since is None and state == REQUESTED:
+            # Its request was stolen, and it came from where it was asked for before.
+            for other in self._peers.values():
+                if piece in other.requested.pieces:
                     self._cancel(other, piece)
         return True
 
-    def denied_new(self, neighbour: Neighbour, now: float) -> None:
-        """Take a `none` for a `new`."""
-        if not neighbour.asked.news:
-            raise SwarmFault("it denies a new piece that it was not asked for")
-        neighbour.asked.news.popleft()
-        self._heard(neighbour, now)
+    def on_reject_any(self, peer: PeerState, now: float) -> None:
+        """Take a `Reject` for a `RequestAny`."""
+        if not peer.requested.any_requests:
+            raise ProtocolViolationError("it denies a new piece that it was not asked for")
+        peer.requested.any_requests.popleft()
+        self._note_answer(peer, now)
 
-    def denied(self, neighbour: Neighbour, piece: int, now: float) -> None:
-        """Take a `none` for a `get`."""
-        asked = neighbour.asked
-        if piece in asked.cancelled:
-            asked.cancelled.remove(piece)
-        elif asked.pieces.pop(piece, None) is not None:
-            self.retract(neighbour, piece)
-            if self._ledger.state[piece] == ASKED:
-                self.lack(piece)
+    def on_reject(self, peer: PeerState, piece: int, now: float) -> None:
+        """Take a `Reject` for a `RequestPiece`."""
+        requested = peer.requested
+        if piece in requested.cancelled:
+            requested.cancelled.remove(piece)
+        elif requested.pieces.pop(piece, None) is not None:
+            self.remove_have(peer, piece)
+            if self._table.state[piece] == REQUESTED:
+                self.mark_missing(piece)
         else:
-            raise SwarmFault("it denies a piece that it was not asked for")
-        self._heard(neighbour, now)
+            raise ProtocolViolationError("it denies a piece that it was not asked for")
+        self._note_answer(peer, now)
 
-    def _heard(self, neighbour: Neighbour, now: float) -> None:
-        neighbour.asked.answered_at = now
-        self._changed[neighbour] = None
+    def _note_answer(self, peer: PeerState, now: float) -> None:
+        peer.requested.last_answer_at = now
+        self._changed[peer] = None
 
     # Questions
 
-    def ask(self, now: float) -> None:
-        """Ask those neighbours for which something changed for as much as their windows allow."""
-        for neighbour in self._changed:
-            self._fill_window(neighbour, now)
+    def send_requests(self, now: float) -> None:
+        """Ask those peers for which something changed for as much as their windows allow."""
+        for peer in self._changed:
+            self._fill_window(peer, now)
         self._changed.clear()
 
-    def review(self, now: float) -> list[Neighbour]:
-        """Have all neighbours looked at again; return those that did not answer for 120 s.
+    def review(self, now: float) -> list[PeerState]:
+        """Have all peers looked at again; return those that did not answer for 120 s.
 
         One that still has pieces that it never sent may serve others first for as long as that.
         """
         self.review_due = None
         silent = []
-        for neighbour in self._neighbours.values():
-            asked = neighbour.asked
-            is_open = asked.pieces or asked.cancelled or asked.news
+        for peer in self._peers.values():
+            requested = peer.requested
+            is_open = requested.pieces or requested.cancelled or requested.any_requests
             if is_open:
                 self.review_due = now + _REVIEW
-            if is_open and not neighbour.has_fresh and now - asked.answered_at > _SILENCE:
-                asked.answered_at = now
-                silent.append(neighbour)
-            self._changed[neighbour] = None
+            if is_open and not peer.has_unsent and now - requested.last_answer_at > _DROP_AFTER:
+                requested.last_answer_at = now
+                silent.append(peer)
+            self._changed[peer] = None
         return silent
 
-    def _fill_window(self, neighbour: Neighbour, now: float) -> None:
-        asked = neighbour.asked
-        waiting = asked.waiting
-        if not waiting and not asked.cancelled:
-            asked.answered_at = now
-        elif now - asked.answered_at > _PATIENCE and not neighbour.has_fresh:
+    def _fill_window(self, peer: PeerState, now: float) -> None:
+        requested = peer.requested
+        waiting = requested.waiting
+        if not waiting and not requested.cancelled:
+            requested.last_answer_at = now
+        elif now - requested.last_answer_at > _SNUBBED_AFTER and not peer.has_unsent:
             return
-        share = asked.window.share(len(self._neighbours))
-        room = min(share, MAX_OPEN - len(asked.cancelled)) - waiting
-        while room > 0 and self._ask_one(neighbour, now):
+        limit = requested.window.limit(len(self._peers))
+        room = min(limit, MAX_OPEN_REQUESTS - len(requested.cancelled)) - waiting
+        while room > 0 and self._request_one(peer, now):
             room -= 1
-        if asked.waiting > waiting and self.review_due is None:
+        if requested.waiting > waiting and self.review_due is None:
             self.review_due = now + _REVIEW
 
-    def _ask_one(self, neighbour: Neighbour, now: float) -> bool:
-        asked = neighbour.asked
-        if self._may_ask_new(neighbour):
-            asked.news.append(now)
-            neighbour.say(_NEW)
+    def _request_one(self, peer: PeerState, now: float) -> bool:
+        requested = peer.requested
+        if self._may_request_any(peer):
+            requested.any_requests.append(now)
+            peer.send(_REQUEST_ANY)
             return True
-        piece = choose(neighbour, self._ledger, self._random)
+        piece = pick_piece(peer, self._table, self._random)
         if piece is not None:
-            self._ledger.change(piece, ASKED)
+            self._table.set_state(piece, REQUESTED)
         else:
-            move = find_move(neighbour, self._neighbours.values(), now)
-            if move is None:
+            stolen = find_request_to_steal(peer, self._peers.values(), now)
+            if stolen is None:
                 return False
-            piece = move.piece
-            self._cancel(move.slower, piece)
-        asked.pieces[piece] = now
-        neighbour.say(Get(*self._ledger.name(piece)))
+            piece = stolen.piece
+            self._cancel(stolen.slower, piece)
+        requested.pieces[piece] = now
+        peer.send(RequestPiece(*self._table.name(piece)))
         return True
 
-    def _may_ask_new(self, neighbour: Neighbour) -> bool:
-        if not neighbour.has_fresh or neighbour.id not in neighbour.agreed:
+    def _may_request_any(self, peer: PeerState) -> bool:
+        if not peer.has_unsent or peer.id not in peer.agreed_owners:
             return False
-        return len(neighbour.asked.news) < self._ledger.owners[neighbour.id].lacking
+        return len(peer.requested.any_requests) < self._table.owners[peer.id].missing
 
-    def _cancel(self, neighbour: Neighbour, piece: int) -> None:
-        del neighbour.asked.pieces[piece]
-        neighbour.asked.cancelled.add(piece)
-        neighbour.say(Cancel(*self._ledger.name(piece)))
+    def _cancel(self, peer: PeerState, piece: int) -> None:
+        del peer.requested.pieces[piece]
+        peer.requested.cancelled.add(piece)
+        peer.send(Cancel(*self._table.name(piece)))

@@ -1,4 +1,4 @@
-"""What neighbours say: each message to the half it is for, once it makes sense."""
+"""What peers say: each message to the half it is for, once it makes sense."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,127 +6,131 @@ from typing import Final
 from msgspec import UNSET
 
 from chatctl.swarm.downloads import Downloads
-from chatctl.swarm.gossip import Gossip
-from chatctl.swarm.ledger import HELD, Ledger, set_bits
-from chatctl.swarm.neighbour import Neighbour
-from chatctl.swarm.orders import Learn, SwarmFault
+from chatctl.swarm.gossip import HaveAnnouncer
+from chatctl.swarm.ledger import HAVE, PieceTable, set_bits
+from chatctl.swarm.neighbour import PeerState
+from chatctl.swarm.orders import FetchManifest, ProtocolViolationError
 from chatctl.swarm.uploads import Uploads
 from common.messages.base import Message
 from common.messages.swarm import (
+    Bitfield,
     Cancel,
-    Get,
+    DontHave,
+    HasManifest,
     Have,
-    Holding,
-    Knows,
-    Lost,
-    New,
-    NoPiece,
     Piece,
-    State,
+    Reject,
+    RequestAny,
+    RequestPiece,
+    Status,
 )
 
 _MAX_OWNERS: Final = 1_000
 
 
-class Hearing:
-    """Takes the messages of neighbours; raises SwarmFault for those that make no sense."""
+class MessageHandler:
+    """Takes the messages of peers; raises ProtocolViolationError for those that make no sense."""
 
     def __init__(
-        self, ledger: Ledger, downloads: Downloads, uploads: Uploads, gossip: Gossip
+        self, table: PieceTable, downloads: Downloads, uploads: Uploads, announcer: HaveAnnouncer
     ) -> None:
-        self._ledger = ledger
+        self._table = table
         self._downloads = downloads
         self._uploads = uploads
-        self._gossip = gossip
-        self.to_learn: list[Learn] = []
-        """Owners that neighbours know and this side does not, since this was emptied last."""
+        self._announcer = announcer
+        self.to_fetch: list[FetchManifest] = []
+        """Owners that peers know and this side does not, since this was emptied last."""
 
-    def take(self, neighbour: Neighbour, message: Message, now: float) -> None:
+    def handle(self, peer: PeerState, message: Message, now: float) -> None:
         """Take a message; the most frequent come first."""
         match message:
-            case State():
-                self._take_state(neighbour, message, now)
-            case Get() | Piece() | Cancel() | Lost():
-                self._take_named(neighbour, message)
-            case New():
-                self._uploads.want_new(neighbour)
+            case Status():
+                self._on_status(peer, message, now)
+            case RequestPiece() | Piece() | Cancel() | DontHave():
+                self._on_piece_message(peer, message)
+            case RequestAny():
+                self._uploads.on_request_any(peer)
             case Have(pieces):
                 for owner, indexes in pieces.items():
-                    self._take_have(neighbour, owner, indexes)
-            case NoPiece():
-                self._take_none(neighbour, message, now)
-            case Holding(owner, first, bits):
-                self._take_have(neighbour, owner, set_bits(bits, first))
-            case Knows(owner, digest):
-                self._take_knows(neighbour, owner, digest)
+                    self._on_have(peer, owner, indexes)
+            case Reject():
+                self._on_reject(peer, message, now)
+            case Bitfield(owner, first, bits):
+                self._on_have(peer, owner, set_bits(bits, first))
+            case HasManifest(owner, digest):
+                self._on_has_manifest(peer, owner, digest)
             case _:
                 raise TypeError(f"{type(message).__name__} is not for the planner")
 
-    def agree(self, neighbour: Neighbour, name: str) -> None:
+    def agree_on_owner(self, peer: PeerState, name: str) -> None:
         """Begin to speak of an owner, if both sides know it by the same digest."""
-        owner = self._ledger.owners[name]
-        if neighbour.known.get(name) != owner.digest:
+        owner = self._table.owners[name]
+        if peer.known_manifests.get(name) != owner.digest:
             return
-        neighbour.agreed.add(name)
-        if name == neighbour.id:
-            self._downloads.offer_all(neighbour, owner)
-        if not owner.is_own:  # to the owner, too, lest it take those pieces for fresh
-            self._gossip.hold(neighbour, owner)
+        peer.agreed_owners.add(name)
+        if name == peer.id:
+            self._downloads.add_have_all(peer, owner)
+        if not owner.is_own:  # to the owner, too, lest it take those pieces for unsent
+            self._announcer.send_bitfield(peer, owner)
 
-    def _take_knows(self, neighbour: Neighbour, owner: str, digest: str) -> None:
-        if owner in neighbour.known:
-            raise SwarmFault(f"it says again that it knows {owner!r}")
-        if len(neighbour.known) == _MAX_OWNERS:
-            raise SwarmFault(f"it says that it knows more than {_MAX_OWNERS} owners")
-        neighbour.known[owner] = digest
-        if owner in self._ledger.owners:
-            self.agree(neighbour, owner)
+    def _on_has_manifest(self, peer: PeerState, owner: str, digest: str) -> None:
+        if owner in peer.known_manifests:
+            raise ProtocolViolationError(f"it says again that it knows {owner!r}")
+        if len(peer.known_manifests) == _MAX_OWNERS:
+            raise ProtocolViolationError(f"it says that it knows more than {_MAX_OWNERS} owners")
+        peer.known_manifests[owner] = digest
+        if owner in self._table.owners:
+            self.agree_on_owner(peer, owner)
         else:
-            self.to_learn.append(Learn(neighbour.id, owner, digest))
+            self.to_fetch.append(FetchManifest(peer.id, owner, digest))
 
-    def _take_have(self, neighbour: Neighbour, owner: str, indexes: Iterable[int]) -> None:
+    def _on_have(self, peer: PeerState, owner: str, indexes: Iterable[int]) -> None:
         for index in indexes:
-            self._downloads.offer(neighbour, self._number(neighbour, owner, index))
+            self._downloads.add_have(peer, self._number(peer, owner, index))
 
-    def _take_state(self, neighbour: Neighbour, state: State, now: float) -> None:
-        self._uploads.acknowledge(neighbour, state.got, now)
-        neighbour.backlog = state.backlog
-        neighbour.is_complete = state.complete
-        if neighbour.has_fresh != state.fresh:
-            neighbour.has_fresh = state.fresh
-            self._downloads.look_at(neighbour)
+    def _on_status(self, peer: PeerState, status: Status, now: float) -> None:
+        self._uploads.on_acknowledged(peer, status.got, now)
+        peer.upload_backlog = status.upload_backlog
+        peer.is_complete = status.complete
+        if peer.has_unsent != status.unsent_own:
+            peer.has_unsent = status.unsent_own
+            self._downloads.mark_changed(peer)
 
-    def _take_named(self, neighbour: Neighbour, message: Get | Piece | Cancel | Lost) -> None:
-        piece = self._number(neighbour, message.owner, message.index)
+    def _on_piece_message(
+        self, peer: PeerState, message: RequestPiece | Piece | Cancel | DontHave
+    ) -> None:
+        piece = self._number(peer, message.owner, message.index)
         match message:
-            case Get():
-                self._uploads.want(neighbour, piece)
+            case RequestPiece():
+                self._uploads.on_request(peer, piece)
             case Piece():
-                self._take_header(neighbour, piece, message)
+                self._on_piece_header(peer, piece, message)
             case Cancel():
-                self._uploads.cancel(neighbour, piece)
-            case Lost(owner, index):
-                self._downloads.retract(neighbour, piece)
-                if self._ledger.state[piece] == HELD and not self._ledger.owners[owner].is_own:
-                    neighbour.say(Have({owner: [index]}))
+                self._uploads.cancel(peer, piece)
+            case DontHave(owner, index):
+                self._downloads.remove_have(peer, piece)
+                if self._table.state[piece] == HAVE and not self._table.owners[owner].is_own:
+                    peer.send(Have({owner: [index]}))
 
-    def _take_header(self, neighbour: Neighbour, piece: int, header: Piece) -> None:
-        length = self._ledger.owners[header.owner].length(header.index)
+    def _on_piece_header(self, peer: PeerState, piece: int, header: Piece) -> None:
+        length = self._table.owners[header.owner].length(header.index)
         if header.size != length:
-            raise SwarmFault(
+            raise ProtocolViolationError(
                 f"its piece {header.index} of {header.owner!r} has {header.size} bytes, "
                 f"and should have {length}"
             )
-        self._downloads.announced(neighbour, piece)
+        self._downloads.on_piece_header(peer, piece)
 
-    def _take_none(self, neighbour: Neighbour, message: NoPiece, now: float) -> None:
+    def _on_reject(self, peer: PeerState, message: Reject, now: float) -> None:
         if message.owner is UNSET or message.index is UNSET:
-            self._downloads.denied_new(neighbour, now)
+            self._downloads.on_reject_any(peer, now)
         else:
-            piece = self._number(neighbour, message.owner, message.index)
-            self._downloads.denied(neighbour, piece, now)
+            piece = self._number(peer, message.owner, message.index)
+            self._downloads.on_reject(peer, piece, now)
 
-    def _number(self, neighbour: Neighbour, owner: str, index: int) -> int:
-        if owner not in neighbour.agreed:
-            raise SwarmFault(f"it speaks of the files of {owner!r}, whom not both sides know")
-        return self._ledger.number(owner, index)
+    def _number(self, peer: PeerState, owner: str, index: int) -> int:
+        if owner not in peer.agreed_owners:
+            raise ProtocolViolationError(
+                f"it speaks of the files of {owner!r}, whom not both sides know"
+            )
+        return self._table.number(owner, index)

@@ -5,22 +5,24 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
-from chatctl.swarm.orders import SwarmFault
-from common.pieces import Bitfield, Layout
+from bitarray import bitarray
 
-LACKING: Final = 0
+from chatctl.swarm.orders import ProtocolViolationError
+from common.pieces import Layout
+
+MISSING: Final = 0
 """Not here, and asked of nobody."""
-ASKED: Final = 1
+REQUESTED: Final = 1
 """Not here, but asked of somebody."""
-ARRIVED: Final = 2
+VERIFYING: Final = 2
 """Here, and being verified."""
-HELD: Final = 3
+HAVE: Final = 3
 """Here, verified, and readable."""
 
 BIT: Final = (0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01)
-"""The bit of each of the 8 pieces of a byte, as in `common.pieces.Bitfield`."""
+"""The bit of each of the 8 pieces of a byte, as in `common.pieces.decode_bits`."""
 
-_PLACES: Final = tuple(
+_BIT_POSITIONS: Final = tuple(
     tuple(place for place in range(8) if byte & BIT[place]) for byte in range(256)
 )
 
@@ -29,7 +31,7 @@ def set_bits(bits: bytes | bytearray, first: int) -> Iterator[int]:
     """Yield the number of each bit that is set; the first of all bits is number `first`."""
     for byte in bits:
         if byte:
-            for place in _PLACES[byte]:
+            for place in _BIT_POSITIONS[byte]:
                 yield first + place
         first += 8
 
@@ -40,7 +42,7 @@ class Owner:
     Bases are multiples of 8, so that a bitfield of one owner is a slice of one of all.
     """
 
-    __slots__ = ("base", "count", "digest", "held", "id", "is_own", "lacking", "layout")
+    __slots__ = ("base", "count", "digest", "held", "id", "is_own", "layout", "missing")
 
     def __init__(self, name: str, digest: str, layout: Layout, base: int, *, is_own: bool) -> None:
         self.id = name
@@ -50,42 +52,42 @@ class Owner:
         self.base = base
         self.count = len(layout)
         self.held = 0
-        """How many of the pieces are HELD."""
-        self.lacking = self.count
-        """How many of the pieces are LACKING."""
+        """How many of the pieces are HAVE."""
+        self.missing = self.count
+        """How many of the pieces are MISSING."""
 
     def length(self, index: int) -> int:
         """Return how many bytes piece `index` has."""
         return self.layout.span(index).length
 
 
-class Ledger:
+class PieceTable:
     """What has become of each piece. A piece is a number here; its name is for the wire."""
 
     def __init__(self) -> None:
         self.owners: dict[str, Owner] = {}
         self.state = bytearray()
         self.held = bytearray()
-        """One bit for each piece that is HELD."""
+        """One bit for each piece that is HAVE."""
         self.holders = array("H")
-        """How many linked peers have each piece."""
-        self.gained = array("I")
-        """The pieces that came to be HELD one by one, in this order."""
+        """How many connected peers have each piece."""
+        self.acquired = array("I")
+        """The pieces that came to be HAVE one by one, in this order."""
         self._bases: list[int] = []
         self._in_order: list[Owner] = []
         self._not_held = 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether every piece is HELD."""
+        """Whether every piece is HAVE."""
         return not self._not_held
 
     def add(
-        self, name: str, digest: str, layout: Layout, held: Bitfield, *, is_own: bool = False
+        self, name: str, digest: str, layout: Layout, held: bitarray, *, is_own: bool = False
     ) -> Owner:
-        """Give numbers to the pieces of one owner more, of which `held` are HELD."""
+        """Give numbers to the pieces of one owner more, of which `held` are HAVE."""
         owner = Owner(name, digest, layout, len(self.state), is_own=is_own)
-        bits = held.encode()
+        bits = held.tobytes()
         self.owners[name] = owner
         self._bases.append(owner.base)
         self._in_order.append(owner)
@@ -93,10 +95,10 @@ class Ledger:
         self.held += bits
         self.holders.extend(bytes(8 * len(bits)))
         for piece in set_bits(bits, owner.base):
-            self.state[piece] = HELD
-        owner.held = len(held)
-        owner.lacking -= owner.held
-        self._not_held += owner.lacking
+            self.state[piece] = HAVE
+        owner.held = held.count()
+        owner.missing -= owner.held
+        self._not_held += owner.missing
         return owner
 
     def owner_of(self, piece: int) -> Owner:
@@ -109,23 +111,25 @@ class Ledger:
         return owner.id, piece - owner.base
 
     def number(self, name: str, index: int) -> int:
-        """Return the piece of this name; raises SwarmFault when there is none."""
+        """Return the piece of this name; raises ProtocolViolationError when there is none."""
         owner = self.owners.get(name)
         if owner is None or not 0 <= index < owner.count:
             count = owner.count if owner else 0
-            raise SwarmFault(f"it names piece {index} of {name!r}, who has {count} pieces")
+            raise ProtocolViolationError(
+                f"it names piece {index} of {name!r}, who has {count} pieces"
+            )
         return owner.base + index
 
-    def change(self, piece: int, state: int) -> None:
+    def set_state(self, piece: int, state: int) -> None:
         """Put a piece into another state than it is in."""
         before = self.state[piece]
         self.state[piece] = state
-        if LACKING in (before, state):
-            self.owner_of(piece).lacking += 1 if state == LACKING else -1
-        if HELD in (before, state):
-            step = 1 if state == HELD else -1
+        if MISSING in (before, state):
+            self.owner_of(piece).missing += 1 if state == MISSING else -1
+        if HAVE in (before, state):
+            step = 1 if state == HAVE else -1
             self.owner_of(piece).held += step
             self._not_held -= step
             self.held[piece >> 3] ^= BIT[piece & 7]
             if step > 0:
-                self.gained.append(piece)
+                self.acquired.append(piece)

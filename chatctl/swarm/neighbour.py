@@ -1,146 +1,146 @@
-"""One linked peer: what it has, what it says of itself, and what is open on its link."""
+"""One connected peer: what it has, what it says of itself, and what is open on its connection."""
 
 from array import array
 from collections import deque
 from typing import Final, NamedTuple
 
 from chatctl.swarm.ledger import BIT
-from chatctl.swarm.window import Window
+from chatctl.swarm.window import RequestWindow
 from common.messages.base import Message
-from common.messages.swarm import State
+from common.messages.swarm import Status
 
-MAX_OPEN: Final = 64
-"""Requests that may be unanswered on a link, each way; those that were cancelled count, too."""
+MAX_OPEN_REQUESTS: Final = 64
+"""Requests that may be unanswered on a connection, each way; cancelled ones count, too."""
 
 
-class Asked:
-    """What is asked of a neighbour, and how it answers."""
+class Requested:
+    """What is asked of a peer, and how it answers."""
 
     __slots__ = (
-        "answered_at",
+        "answer_interval",
+        "any_requests",
+        "arriving",
         "cancelled",
         "candidates",
         "got",
-        "incoming",
-        "news",
-        "pace",
+        "last_answer_at",
         "pieces",
         "window",
     )
 
     def __init__(self, now: float) -> None:
-        self.window = Window()
+        self.window = RequestWindow()
         self.pieces: dict[int, float] = {}
-        """When each `get` that waits was asked; the oldest first."""
-        self.news: deque[float] = deque()
-        """When each `new` that waits was asked; the oldest first."""
+        """When each `RequestPiece` that waits was asked; the oldest first."""
+        self.any_requests: deque[float] = deque()
+        """When each `RequestAny` that waits was asked; the oldest first."""
         self.cancelled: set[int] = set()
-        """Each `get` that was cancelled, and whose answer has not come."""
-        self.incoming: int | None = None
+        """Each `RequestPiece` that was cancelled, and whose answer has not come."""
+        self.arriving: int | None = None
         """The piece whose header came, and whose bytes follow."""
         self.candidates = array("I")
-        """All pieces that the neighbour has and this side lacks, and others that it lacked."""
+        """All pieces that the peer has and this side lacks, and others that it lacked."""
         self.got = 0
-        """Pieces that came on this link."""
-        self.pace = 0.0
-        """How long (s) the neighbour takes for one answer more, a moving mean; at first 0."""
-        self.answered_at = now
+        """Pieces that came on this connection."""
+        self.answer_interval = 0.0
+        """How long (s) the peer takes for one answer more, a moving mean; at first 0."""
+        self.last_answer_at = now
         """When it answered last, or, if it had nothing to answer then, when it was asked."""
 
     @property
     def waiting(self) -> int:
         """How many answers are waited for."""
-        return len(self.pieces) + len(self.news)
+        return len(self.pieces) + len(self.any_requests)
 
 
-class Sent(NamedTuple):
-    """A piece on its way: when it was sent, and whether in answer to a `new`."""
+class SentPiece(NamedTuple):
+    """A piece on its way: when it was sent, and whether in answer to a `RequestAny`."""
 
     piece: int
     at: float
-    is_new: bool
+    is_first_copy: bool
 
 
-class Wanted:
-    """What a neighbour wants, and what is on its way to it."""
+class Requesting:
+    """What a peer wants, and what is on its way to it."""
 
-    __slots__ = ("acknowledged", "early", "news", "pieces", "sent")
+    __slots__ = ("acknowledged", "any_requests", "deferred", "pieces", "sent")
 
     def __init__(self) -> None:
         self.pieces: dict[int, None] = {}
-        """Each `get` that waits to be answered; the oldest first."""
-        self.early: dict[int, None] = {}
-        """Each `get` of a piece that has yet to reach the one to which it was sent as fresh."""
-        self.news = 0
-        """How many `new` wait to be answered."""
-        self.sent: deque[Sent] = deque()
+        """Each `RequestPiece` that waits to be answered; the oldest first."""
+        self.deferred: dict[int, None] = {}
+        """Each `RequestPiece` of a piece whose first copy is still on its way to another peer."""
+        self.any_requests = 0
+        """How many `RequestAny` wait to be answered."""
+        self.sent: deque[SentPiece] = deque()
         """What it has not yet acknowledged; the oldest first."""
         self.acknowledged = 0
-        """Pieces that it got on this link."""
+        """Pieces that it got on this connection."""
 
     @property
     def open(self) -> int:
         """How many requests wait to be answered."""
-        return len(self.pieces) + len(self.early) + self.news
+        return len(self.pieces) + len(self.deferred) + self.any_requests
 
 
-class Neighbour:
-    """A linked peer."""
+class PeerState:
+    """A connected peer."""
 
     __slots__ = (
-        "_speakers",
-        "agreed",
-        "asked",
-        "backlog",
-        "has_fresh",
-        "holds",
+        "_dirty",
+        "agreed_owners",
+        "announced_count",
+        "bitfield",
+        "has_unsent",
         "id",
         "is_complete",
-        "known",
-        "outbox",
+        "known_manifests",
+        "last_status",
+        "outgoing",
+        "requested",
+        "requesting",
         "round_trip",
-        "told",
-        "told_state",
-        "wanted",
+        "upload_backlog",
     )
 
     def __init__(
-        self, name: str, round_trip: float, now: float, speakers: "dict[Neighbour, None]"
+        self, name: str, round_trip: float, now: float, dirty: "dict[PeerState, None]"
     ) -> None:
         self.id = name
         self.round_trip = round_trip
-        """How long (s) word and answer take on an idle link."""
-        self.holds = bytearray()
+        """How long (s) word and answer take on an idle connection."""
+        self.bitfield = bytearray()
         """One bit for each piece that it has."""
-        self.known: dict[str, str] = {}
+        self.known_manifests: dict[str, str] = {}
         """Digests of the manifests that it knows, by owner."""
-        self.agreed: set[str] = set()
+        self.agreed_owners: set[str] = set()
         """Owners whom both sides know, by the same digest."""
-        self.backlog = 0.0
+        self.upload_backlog = 0.0
         """How long (s) it will upload what was asked of it, as it says."""
-        self.has_fresh = False
+        self.has_unsent = False
         """Whether it has pieces that it never sent, as it says."""
         self.is_complete = False
         """Whether it lacks nothing, as it says."""
-        self.asked = Asked(now)
-        self.wanted = Wanted()
-        self.outbox: list[Message] = []
+        self.requested = Requested(now)
+        self.requesting = Requesting()
+        self.outgoing: list[Message] = []
         """What goes to it at the end of the turn."""
-        self._speakers = speakers
-        self.told = 0
-        """How much of `Ledger.gained` it was told."""
-        self.told_state: State | None = None
+        self._dirty = dirty
+        self.announced_count = 0
+        """How much of `PieceTable.acquired` it was told."""
+        self.last_status: Status | None = None
         """What it was told last of this side."""
 
-    def say(self, message: Message) -> None:
-        """Put a message into the outbox."""
-        self.outbox.append(message)
-        self._speakers[self] = None
+    def send(self, message: Message) -> None:
+        """Put a message into the outgoing messages."""
+        self.outgoing.append(message)
+        self._dirty[self] = None
 
-    def say_state(self) -> None:
+    def mark_dirty(self) -> None:
         """Tell it how this side fares, though there be nothing else to say."""
-        self._speakers[self] = None
+        self._dirty[self] = None
 
     def has(self, piece: int) -> bool:
         """Tell whether it has `piece`, as far as it said."""
-        return bool(self.holds[piece >> 3] & BIT[piece & 7])
+        return bool(self.bitfield[piece >> 3] & BIT[piece & 7])

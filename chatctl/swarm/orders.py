@@ -5,38 +5,38 @@ from typing import NamedTuple, TypeAlias
 from common.messages.base import Message
 
 
-class SwarmFault(Exception):
+class ProtocolViolationError(Exception):
     """A peer said what no peer says that keeps to the protocol; its text says what. Drop it."""
 
 
 class Send(NamedTuple):
-    """Send `message` to `peer`: pieces in the order of the orders, and all else in that order, too.
+    """Send `message` to `peer_id`: pieces in the order of the actions, all else in that order, too.
 
     But nothing else need wait for pieces. A `Piece` is followed by its bytes, which the shell
-    reads; where it cannot, it sends nothing and calls `Planner.unreadable`. What has been ordered
+    reads; where it cannot, it sends nothing and calls `Planner.unreadable`. What has been taken
     counts as on its way: it is never taken back.
     """
 
-    peer: str
+    peer_id: str
     message: Message
 
 
-class Learn(NamedTuple):
-    """`peer` knows the manifest of `owner` with this digest, and this side does not.
+class FetchManifest(NamedTuple):
+    """`peer_id` knows the manifest of `owner` with this digest, and this side does not.
 
     Once the shell has got that manifest, from this peer or anyone, it calls `Planner.know`.
     """
 
-    peer: str
+    peer_id: str
     owner: str
     digest: str
 
 
 class Drop(NamedTuple):
-    """Close the link to `peer` and call `Planner.leave`; `why` is for people."""
+    """Close the connection to `peer_id` and call `Planner.leave`; `why` is for people."""
 
-    peer: str
+    peer_id: str
     why: str
 
 
-Order: TypeAlias = Send | Learn | Drop
+Action: TypeAlias = Send | FetchManifest | Drop

@@ -2,220 +2,224 @@
 
 from typing import Final
 
-from chatctl.swarm.budget import Budget
-from chatctl.swarm.fresh import Fresh
-from chatctl.swarm.ledger import HELD, Ledger, Owner
-from chatctl.swarm.neighbour import MAX_OPEN, Neighbour, Sent
-from chatctl.swarm.orders import SwarmFault
-from common.messages.swarm import NoPiece, Piece
+from chatctl.swarm.budget import SendWindow
+from chatctl.swarm.fresh import SuperSeeding
+from chatctl.swarm.ledger import HAVE, Owner, PieceTable
+from chatctl.swarm.neighbour import MAX_OPEN_REQUESTS, PeerState, SentPiece
+from chatctl.swarm.orders import ProtocolViolationError
+from common.messages.swarm import Piece, Reject
 
-_NO_NEW: Final = NoPiece()
-_PACE_WEIGHT: Final = 0.125
+_REJECT_ANY: Final = Reject()
+_INTERVAL_WEIGHT: Final = 0.125
 
 
 class Uploads:
-    """Answers what neighbours ask, as the budget allows. What waits can still be cancelled.
+    """Answers what peers ask, as the send window allows. What waits can still be cancelled.
 
-    While there are fresh pieces, they go out before anything else, each once: twice the same leaves
-    the swarm short of others, and takes 2.5 times the bound.
+    While there are unsent pieces, they go out before anything else, each once: twice the same
+    leaves the swarm short of others, and takes 2.5 times the bound.
     """
 
-    def __init__(self, ledger: Ledger, own: Owner, neighbours: dict[str, Neighbour]) -> None:
-        self._ledger = ledger
-        self._neighbours = neighbours
-        self._fresh = Fresh(ledger, own)
-        self._askers: dict[Neighbour, None] = {}
-        self._budget = Budget()
+    def __init__(self, table: PieceTable, own: Owner, peers: dict[str, PeerState]) -> None:
+        self._table = table
+        self._peers = peers
+        self._super_seeding = SuperSeeding(table, own)
+        self._requesters: dict[PeerState, None] = {}
+        self._send_window = SendWindow()
         self._waiting = 0
-        self._news = 0
-        self._pace = 0.0
+        self._any_requests = 0
+        self._piece_interval = 0.0
         self._acknowledged_at = 0.0
 
     @property
-    def has_fresh(self) -> bool:
-        """Whether there are fresh pieces."""
-        return bool(self._fresh)
+    def has_unsent(self) -> bool:
+        """Whether there are unsent pieces."""
+        return bool(self._super_seeding)
 
     @property
-    def is_spreading(self) -> bool:
-        """Whether fresh pieces are asked for, so that nothing else leaves."""
-        return self._news > 0 and self.has_fresh
+    def is_super_seeding(self) -> bool:
+        """Whether unsent pieces are asked for, so that nothing else leaves."""
+        return self._any_requests > 0 and self.has_unsent
 
     @property
     def due(self) -> float | None:
-        """When `fill` finds more to send (s), though nothing happens until then."""
-        return self._fresh.due
+        """When `send_pieces` finds more to send (s), though nothing happens until then."""
+        return self._super_seeding.due
 
     @property
-    def backlog(self) -> float:
+    def upload_backlog(self) -> float:
         """How long (s) it takes to send all that was asked for."""
-        return self._pace * (self._budget.in_flight + self._waiting + self._news)
+        return self._piece_interval * (
+            self._send_window.in_flight + self._waiting + self._any_requests
+        )
 
-    # What neighbours want
+    # What peers want
 
-    def want_new(self, neighbour: Neighbour) -> None:
-        """Take a `new`; raises SwarmFault when too much is open."""
-        self._check_open(neighbour)
-        if self.has_fresh:
-            neighbour.wanted.news += 1
-            self._news += 1
+    def on_request_any(self, peer: PeerState) -> None:
+        """Take a `RequestAny`; raises ProtocolViolationError when too much is open."""
+        self._check_open(peer)
+        if self.has_unsent:
+            peer.requesting.any_requests += 1
+            self._any_requests += 1
         else:
-            neighbour.say(_NO_NEW)
+            peer.send(_REJECT_ANY)
 
-    def want(self, neighbour: Neighbour, piece: int) -> None:
-        """Take a `get`; raises SwarmFault when too much is open, or it is asked for already."""
-        self._check_open(neighbour)
-        wanted = neighbour.wanted
-        if piece in wanted.pieces or piece in wanted.early:
-            raise SwarmFault("it asks for a piece again before the first answer")
-        if self._ledger.state[piece] != HELD or not self._fresh.is_readable(piece):
-            self._deny(neighbour, piece)
+    def on_request(self, peer: PeerState, piece: int) -> None:
+        """Take a `RequestPiece`; raises ProtocolViolationError when it is one too many."""
+        self._check_open(peer)
+        requesting = peer.requesting
+        if piece in requesting.pieces or piece in requesting.deferred:
+            raise ProtocolViolationError("it asks for a piece again before the first answer")
+        if self._table.state[piece] != HAVE or not self._super_seeding.is_readable(piece):
+            self._reject(peer, piece)
             return
         self._waiting += 1
-        if self._fresh.is_leaving(piece):
-            wanted.early[piece] = None
+        if self._super_seeding.is_spreading(piece):
+            requesting.deferred[piece] = None
         else:
-            wanted.pieces[piece] = None
-            self._askers[neighbour] = None
+            requesting.pieces[piece] = None
+            self._requesters[peer] = None
 
-    def cancel(self, neighbour: Neighbour, piece: int) -> None:
-        """Take a `cancel`; without effect when the answer has left."""
-        wanted = neighbour.wanted
-        if piece in wanted.early:
-            del wanted.early[piece]
+    def cancel(self, peer: PeerState, piece: int) -> None:
+        """Take a `Cancel`; without effect when the answer has left."""
+        requesting = peer.requesting
+        if piece in requesting.deferred:
+            del requesting.deferred[piece]
             self._waiting -= 1
-        elif piece in wanted.pieces:
-            self._unqueue(neighbour, piece)
+        elif piece in requesting.pieces:
+            self._dequeue(peer, piece)
         else:
             return
-        self._deny(neighbour, piece)
+        self._reject(peer, piece)
 
-    def acknowledge(self, neighbour: Neighbour, got: int, now: float) -> None:
-        """Take note of how many pieces a neighbour got; raises SwarmFault when it cannot be."""
-        wanted = neighbour.wanted
-        more = got - wanted.acknowledged
+    def on_acknowledged(self, peer: PeerState, got: int, now: float) -> None:
+        """Note how many pieces a peer got; raises ProtocolViolationError when it cannot be."""
+        requesting = peer.requesting
+        more = got - requesting.acknowledged
         if not more:
             return
-        if not 0 < more <= len(wanted.sent):
-            raise SwarmFault(
-                f"it acknowledges {got} pieces, but got {wanted.acknowledged} before, "
-                f"and {len(wanted.sent)} are on their way"
+        if not 0 < more <= len(requesting.sent):
+            raise ProtocolViolationError(
+                f"it acknowledges {got} pieces, but got {requesting.acknowledged} before, "
+                f"and {len(requesting.sent)} are on their way"
             )
-        wanted.acknowledged = got
+        requesting.acknowledged = got
         for _ in range(more):
-            last = wanted.sent.popleft()
-            if last.is_new:
-                self._fresh.arrived(last.piece, now)
-            self._budget.acknowledged(now - last.at - neighbour.round_trip)
-        took = (now - max(self._acknowledged_at, last.at)) / more
-        self._pace += (took - self._pace) * _PACE_WEIGHT if self._pace else took
+            last = requesting.sent.popleft()
+            if last.is_first_copy:
+                self._super_seeding.on_delivered(last.piece, now)
+            self._send_window.on_acknowledged(now - last.at - peer.round_trip)
+        elapsed = (now - max(self._acknowledged_at, last.at)) / more
+        self._piece_interval += (
+            (elapsed - self._piece_interval) * _INTERVAL_WEIGHT if self._piece_interval else elapsed
+        )
         self._acknowledged_at = now
 
-    def unreadable(self, neighbour: Neighbour, piece: int) -> None:
+    def piece_unreadable(self, peer: PeerState, piece: int) -> None:
         """Take back a piece that was sent, because it could not be read."""
         self.withdraw(piece)
-        sent = neighbour.wanted.sent
+        sent = peer.requesting.sent
         for place, each in enumerate(sent):
             if each.piece == piece:
                 del sent[place]
-                self._budget.in_flight -= 1
-                if each.is_new:
-                    neighbour.say(_NO_NEW)
+                self._send_window.in_flight -= 1
+                if each.is_first_copy:
+                    peer.send(_REJECT_ANY)
                 else:
-                    self._deny(neighbour, piece)
+                    self._reject(peer, piece)
                 return
 
     def withdraw(self, piece: int) -> None:
         """Never send a piece again, if it is one of one's own."""
-        self._fresh.withdraw(piece)
-        self._release(piece)
+        self._super_seeding.withdraw(piece)
+        self._resume_deferred(piece)
 
-    def leave(self, neighbour: Neighbour) -> None:
-        """Forget a neighbour, which is linked no more; what did not reach it was never sent."""
-        wanted = neighbour.wanted
-        self._askers.pop(neighbour, None)
-        self._waiting -= len(wanted.pieces) + len(wanted.early)
-        self._news -= wanted.news
-        self._budget.in_flight -= len(wanted.sent)
-        for each in wanted.sent:
-            self._fresh.came_back(each.piece)
-            self._release(each.piece)
+    def remove_peer(self, peer: PeerState) -> None:
+        """Forget a peer, which is connected no more; what did not reach it was never sent."""
+        requesting = peer.requesting
+        self._requesters.pop(peer, None)
+        self._waiting -= len(requesting.pieces) + len(requesting.deferred)
+        self._any_requests -= requesting.any_requests
+        self._send_window.in_flight -= len(requesting.sent)
+        for each in requesting.sent:
+            self._super_seeding.restore(each.piece)
+            self._resume_deferred(each.piece)
 
     # What they get
 
-    def fill(self, now: float) -> bool:
-        """Send as much as the budget allows; tell whether that was anything."""
-        for piece in self._fresh.take_spread(now):
-            self._release(piece)
-        in_flight = self._budget.in_flight
-        while self._budget.has_room and (self._send_fresh(now) or self._send_queued(now)):
+    def send_pieces(self, now: float) -> bool:
+        """Send as much as the send window allows; tell whether that was anything."""
+        for piece in self._super_seeding.take_spread(now):
+            self._resume_deferred(piece)
+        in_flight = self._send_window.in_flight
+        while self._send_window.has_room and (self._send_unsent(now) or self._send_queued(now)):
             pass
-        if self._news and not self.has_fresh:
-            for neighbour in self._neighbours.values():
-                for _ in range(neighbour.wanted.news):
-                    neighbour.say(_NO_NEW)
-                neighbour.wanted.news = 0
-            self._news = 0
-        return self._budget.in_flight > in_flight
+        if self._any_requests and not self.has_unsent:
+            for peer in self._peers.values():
+                for _ in range(peer.requesting.any_requests):
+                    peer.send(_REJECT_ANY)
+                peer.requesting.any_requests = 0
+            self._any_requests = 0
+        return self._send_window.in_flight > in_flight
 
-    def _send_fresh(self, now: float) -> bool:
-        if not self.has_fresh:
+    def _send_unsent(self, now: float) -> bool:
+        if not self.has_unsent:
             return False
-        askers = [each for each in self._neighbours.values() if _may_get_new(each)]
-        if not askers:
+        requesters = [each for each in self._peers.values() if _may_get_any(each)]
+        if not requesters:
             return False
-        best = min(askers, key=_turn)
-        best.wanted.news -= 1
-        self._news -= 1
-        self._send(best, self._fresh.take(), now, is_new=True)
+        best = min(requesters, key=_priority)
+        best.requesting.any_requests -= 1
+        self._any_requests -= 1
+        self._send(best, self._super_seeding.take(), now, is_first_copy=True)
         return True
 
     def _send_queued(self, now: float) -> bool:
-        """Send what is rarest of what the neighbour waits for that has the least on its way."""
-        if not self._askers:
+        """Send what is rarest of what the peer waits for that has the least on its way."""
+        if not self._requesters:
             return False
-        neighbour = min(self._askers, key=_turn)
-        piece = min(neighbour.wanted.pieces, key=self._ledger.holders.__getitem__)
-        self._unqueue(neighbour, piece)
-        self._send(neighbour, piece, now, is_new=False)
+        peer = min(self._requesters, key=_priority)
+        piece = min(peer.requesting.pieces, key=self._table.holders.__getitem__)
+        self._dequeue(peer, piece)
+        self._send(peer, piece, now, is_first_copy=False)
         return True
 
-    def _send(self, neighbour: Neighbour, piece: int, now: float, *, is_new: bool) -> None:
-        owner = self._ledger.owner_of(piece)
+    def _send(self, peer: PeerState, piece: int, now: float, *, is_first_copy: bool) -> None:
+        owner = self._table.owner_of(piece)
         index = piece - owner.base
-        neighbour.say(Piece(owner.id, index, owner.length(index)))
-        neighbour.wanted.sent.append(Sent(piece, now, is_new))
-        self._budget.in_flight += 1
+        peer.send(Piece(owner.id, index, owner.length(index)))
+        peer.requesting.sent.append(SentPiece(piece, now, is_first_copy))
+        self._send_window.in_flight += 1
 
-    def _release(self, piece: int) -> None:
+    def _resume_deferred(self, piece: int) -> None:
         """Let those have a piece who asked for it while it was on its way to somebody else."""
-        for neighbour in self._neighbours.values():
-            if piece in neighbour.wanted.early:
-                del neighbour.wanted.early[piece]
-                neighbour.wanted.pieces[piece] = None
-                self._askers[neighbour] = None
+        for peer in self._peers.values():
+            if piece in peer.requesting.deferred:
+                del peer.requesting.deferred[piece]
+                peer.requesting.pieces[piece] = None
+                self._requesters[peer] = None
 
-    def _unqueue(self, neighbour: Neighbour, piece: int) -> None:
+    def _dequeue(self, peer: PeerState, piece: int) -> None:
         self._waiting -= 1
-        del neighbour.wanted.pieces[piece]
-        del self._askers[neighbour]
-        if neighbour.wanted.pieces:  # to the end, so that neighbours take turns
-            self._askers[neighbour] = None
+        del peer.requesting.pieces[piece]
+        del self._requesters[peer]
+        if peer.requesting.pieces:  # to the end, so that peers take turns
+            self._requesters[peer] = None
 
-    def _check_open(self, neighbour: Neighbour) -> None:
-        if neighbour.wanted.open >= MAX_OPEN:
-            raise SwarmFault(f"it has more than {MAX_OPEN} requests open")
+    def _check_open(self, peer: PeerState) -> None:
+        if peer.requesting.open >= MAX_OPEN_REQUESTS:
+            raise ProtocolViolationError(f"it has more than {MAX_OPEN_REQUESTS} requests open")
 
-    def _deny(self, neighbour: Neighbour, piece: int) -> None:
-        neighbour.say(NoPiece(*self._ledger.name(piece)))
+    def _reject(self, peer: PeerState, piece: int) -> None:
+        peer.send(Reject(*self._table.name(piece)))
 
 
-def _may_get_new(neighbour: Neighbour) -> bool:
+def _may_get_any(peer: PeerState) -> bool:
     # Until it has acknowledged its first piece, how fast it is is anyone's guess.
-    wanted = neighbour.wanted
-    return bool(wanted.news and (wanted.acknowledged or not wanted.sent))
+    requesting = peer.requesting
+    return bool(requesting.any_requests and (requesting.acknowledged or not requesting.sent))
 
 
-def _turn(neighbour: Neighbour) -> tuple[int, bool, float]:
-    """Order neighbours by how soon what they get is of use to all; the first is the best."""
-    return len(neighbour.wanted.sent), neighbour.has_fresh, neighbour.backlog
+def _priority(peer: PeerState) -> tuple[int, bool, float]:
+    """Order peers by how soon what they get is of use to all; the first is the best."""
+    return len(peer.requesting.sent), peer.has_unsent, peer.upload_backlog

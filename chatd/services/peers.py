@@ -11,7 +11,7 @@ from chatd.session import Session
 from common.exchange import check_id
 from common.messages.base import Error, Message, Reason, Refusal
 from common.messages.peers import (
-    Peer,
+    PeerEntry,
     PeerJoined,
     PeerLeft,
     PeerList,
@@ -36,7 +36,7 @@ class _Member(Struct, frozen=True):
 
     session: Session
     group: str
-    peer: Peer
+    peer: PeerEntry
     wants_presence: bool
 
 
@@ -65,7 +65,7 @@ class GroupDirectory:
         """Enter a group, and leave the one from before."""
         self._check(session, message)
         self._leave(session)
-        peer = Peer(message.id, session.host, message.port, message.size, message.digest)
+        peer = PeerEntry(message.id, session.host, message.port, message.size, message.digest)
         member = _Member(session, message.group, peer, message.presence)
         group = self._groups.get(message.group)
         if group is None:

@@ -12,7 +12,7 @@ from common.messages.peers import Digest, Group, PeerId, Port
 
 VERSION: Final = 1
 
-MAX_ACQUAINTANCES: Final = 100
+MAX_EXCHANGED: Final = 100
 """Peers that are named at once; they fit in a line whatever they are called."""
 
 Nonce: TypeAlias = Annotated[str, Meta(min_length=32, max_length=64)]
@@ -20,8 +20,8 @@ Proof: TypeAlias = Annotated[str, Meta(min_length=64, max_length=64)]
 """HMAC-SHA256 (RFC 2104) in hexadecimal."""
 
 
-class Knock(Message, frozen=True):
-    """The first word of who dials.
+class PeerHello(Message, frozen=True):
+    """The first message of who dials.
 
     `run` tells one run of a program from the next, `port` is where it listens, `digest` is of its
     manifest. `nonce` is never the same twice.
@@ -47,32 +47,32 @@ class Challenge(Message, frozen=True):
     proof: Proof
 
 
-class Admission(Message, frozen=True):
+class PeerAuth(Message, frozen=True, tag="admission"):
     """Shows that who dialled has the secret, too; from here on both are served."""
 
     proof: Proof
 
 
-class Describe(Message, frozen=True):
+class GetManifest(Message, frozen=True, tag="describe"):
     """Asks for the manifest of `owner`; to be asked once of one who says it knows it."""
 
     owner: PeerId
 
 
-class Description(Message, frozen=True):
+class ManifestHeader(Message, frozen=True, tag="description"):
     """The manifest of `owner`: `size` raw bytes follow (`common.pieces`)."""
 
     owner: PeerId
     size: Annotated[int, Meta(ge=0, le=SAFE)]
 
 
-class Decline(Message, frozen=True):
+class RejectFiles(Message, frozen=True, tag="decline"):
     """The sender will not take the files of the reader; `why` is for people."""
 
     why: Annotated[str, Meta(max_length=1000)]
 
 
-class Acquaintance(Struct, frozen=True, gc=False):
+class PeerAddress(Struct, frozen=True, gc=False):
     """Where another peer of the group listens."""
 
     id: PeerId
@@ -80,17 +80,17 @@ class Acquaintance(Struct, frozen=True, gc=False):
     port: Port
 
 
-class Acquaintances(Message, frozen=True):
-    """Peers that the sender is linked to, so that everyone finds everyone without a server."""
+class PeerExchange(Message, frozen=True, tag="acquaintances"):
+    """Peers that the sender is connected to, so that everyone finds everyone without a server."""
 
-    peers: Annotated[list[Acquaintance], Meta(max_length=MAX_ACQUAINTANCES)]
+    peers: Annotated[list[PeerAddress], Meta(max_length=MAX_EXCHANGED)]
 
 
-class Alive(Message, frozen=True):
+class KeepAlive(Message, frozen=True, tag="alive"):
     """Nothing to say, but still here."""
 
 
-class Farewell(Message, frozen=True):
+class Goodbye(Message, frozen=True, tag="farewell"):
     """The sender, or the reader, leaves: at best so many bytes of pieces a second went each way."""
 
     upload_rate: Annotated[float, Meta(ge=0, le=1e15)]
@@ -98,14 +98,14 @@ class Farewell(Message, frozen=True):
 
 
 FROM_PEER: Final = (
-    Knock,
+    PeerHello,
     Challenge,
-    Admission,
-    Describe,
-    Description,
-    Decline,
-    Acquaintances,
-    Alive,
-    Farewell,
+    PeerAuth,
+    GetManifest,
+    ManifestHeader,
+    RejectFiles,
+    PeerExchange,
+    KeepAlive,
+    Goodbye,
     Error,
 )

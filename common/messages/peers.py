@@ -56,7 +56,7 @@ class Peers(Message, frozen=True):
     ref: Ref | UnsetType = UNSET
 
 
-class Peer(Struct, frozen=True, gc=False):
+class PeerEntry(Struct, frozen=True, gc=False):
     """One entry of a group."""
 
     id: str
@@ -66,15 +66,15 @@ class Peer(Struct, frozen=True, gc=False):
     digest: str
 
 
-class PeerList(Message, frozen=True, tag="peers"):
+class PeerList(Message, frozen=True, tag="peers", rename={"group_secret": "ticket"}):
     """Everyone in a group, in the order in which they came.
 
-    `ticket` is told to those who share in it: by that they recognise each other.
+    `group_secret` is told to those who share in it: by that they recognise each other.
     """
 
     group: str
-    peers: list[Peer]
-    ticket: str | UnsetType = UNSET
+    peers: list[PeerEntry]
+    group_secret: str | UnsetType = UNSET
     ref: Ref | UnsetType = UNSET
 
 
@@ -82,7 +82,7 @@ class PeerJoined(Message, frozen=True):
     """Somebody entered the group (only for those who asked for presence)."""
 
     group: str
-    peer: Peer
+    peer: PeerEntry
 
 
 class PeerLeft(Message, frozen=True):

@@ -53,7 +53,7 @@ def flow(pair: Pair, *, expects: BytePattern = LINES, pace: Pace | None = None) 
 
 
 def run_until(load: Load, least: int) -> int:
-    """Run `load` until it has received so many, and return how many; a busy machine takes longer."""
+    """Run `load` until it has received `least` messages; return how many it received."""
     received = 0
     while received < least:
         received += load.run(RUN)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from chatctl.client import Client, PeerJoined, PeerLeft, PeerList, RefusedError
-from common.messages.peers import Peer as Entry
+from common.messages.peers import PeerEntry as Entry
 from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection, run_both
 
 ANN: Final[dict[str, Any]] = {"id": "1", "host": "h", "port": 4000, "size": 5, "digest": "d"}
@@ -55,7 +55,7 @@ async def test_the_group_comes_first_and_then_what_changes_in_it(server: Scripte
         }
         whole = await first
         assert isinstance(whole, PeerList)
-        assert (whole.peers, whole.ticket) == ([Entry(**ANN)], "t")
+        assert (whole.peers, whole.group_secret) == ([Entry(**ANN)], "t")
         connection.send("peer_joined", group="run", peer=BOB)
         connection.send("peer_left", group="run", id="2")
         assert await take(updates) == PeerJoined("run", Entry(**BOB))

@@ -1,7 +1,7 @@
 """Peers that do as a test tells them, for end-to-end tests.
 
-An actor is a whole peer inside the test, put together from the rooms of the program, with a store
-of its own that a test can hold back or have lie.
+A fake peer is a whole peer inside the test, put together from the parts of the program, with a
+store of its own that a test can hold back or have lie.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from typing import Any
 from msgspec import structs
 
 from chatctl.client import Client
-from chatctl.sharing.ending import Terms
-from chatctl.sharing.events import Event
-from chatctl.sharing.files import Files
+from chatctl.sharing.ending import StopPolicy
+from chatctl.sharing.events import ShareEvent
+from chatctl.sharing.files import DownloadProgress
 from chatctl.sharing.handles import Location
-from chatctl.sharing.introduced import introduced
-from chatctl.sharing.manifest import Collection, collect
-from chatctl.sharing.run import Run
-from chatctl.sharing.store import News, Store
-from chatctl.sharing.wish import Wish
+from chatctl.sharing.introduced import follow_group
+from chatctl.sharing.manifest import SharedFiles, hash_files
+from chatctl.sharing.run import ShareSession
+from chatctl.sharing.store import StorageEvent, Store
+from chatctl.sharing.wish import ShareOptions
 from common.addresses import Address
 from tests.e2e.daemon import Daemon
 from tests.e2e.sharers import LOCAL, PATIENCE
@@ -48,7 +48,7 @@ class StagedStore(Store):
         loop = asyncio.get_running_loop()
         answer: Future[bytes] = loop.create_future()
 
-        def go_on() -> None:
+        def continue_reading() -> None:
             super(StagedStore, self).read(owner, index).add_done_callback(pass_on)
 
         def pass_on(done: "Future[bytes]") -> None:
@@ -57,56 +57,56 @@ class StagedStore(Store):
 
         self.asked.append((owner, index))
         if self.opened is None or len(self.asked) <= self.opened:
-            go_on()
+            continue_reading()
         else:
-            self._held_back.append(go_on)
+            self._held_back.append(continue_reading)
         return answer
 
     def open(self) -> None:
         """Hold nothing back any more."""
         self.opened = None
-        for go_on in self._held_back:
-            go_on()
+        for continue_reading in self._held_back:
+            continue_reading()
         self._held_back.clear()
 
 
-class Actor:
-    """A peer inside the test; see `acting`."""
+class FakePeer:
+    """A peer inside the test; see `running_fake_peer`."""
 
-    def __init__(self, run: Run, store: StagedStore) -> None:
-        self.run = run
+    def __init__(self, session: ShareSession, store: StagedStore) -> None:
+        self.session = session
         self.store = store
-        self.said: list[Event] = []
-        self.going = asyncio.create_task(run.go())
-        self.address = f"{LOCAL}:{run.card.port}"
+        self.events: list[ShareEvent] = []
+        self.running = asyncio.create_task(session.run())
+        self.address = f"{LOCAL}:{session.info.port}"
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: ShareEvent) -> None:
         """Note what happens."""
-        self.said.append(event)
+        self.events.append(event)
 
-    def show(self, files: Files, upload_rate: float, download_rate: float) -> None:
+    def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
         """Show nothing."""
 
     async def leave(self) -> None:
         """Say goodbye and go."""
-        self.going.cancel()
-        await asyncio.wait([self.going])
+        self.running.cancel()
+        await asyncio.wait([self.running])
 
     async def vanish(self) -> None:
         """Be gone without a word, as one that is killed."""
-        for partner in self.run.swap.partners.values():
-            partner.link.send = lambda *_: None  # type: ignore[method-assign]
+        for peer in self.session.swarm.peers.values():
+            peer.connection.send = lambda *_: None  # type: ignore[method-assign]
         await self.leave()
 
     def dial(self, address: str) -> None:
         """Go to a peer at `address`."""
-        self.run.gathering.contacts.hear_of("", Address.parse(address), 0.0)
+        self.session.membership.dial_queue.add("", Address.parse(address), 0.0)
 
     def silence(self) -> None:
         """Say and hear nothing from now on, with all connections open."""
-        for partner in self.run.swap.partners.values():
-            partner.link.pause()
-            partner.link.send = lambda *_: None  # type: ignore[method-assign]
+        for peer in self.session.swarm.peers.values():
+            peer.connection.pause()
+            peer.connection.send = lambda *_: None  # type: ignore[method-assign]
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` holds."""
@@ -115,79 +115,79 @@ class Actor:
                 await asyncio.sleep(0.01)
 
 
-def forever(peers: int | None = None) -> Terms:
+def never_stopping(peers: int | None = None) -> StopPolicy:
     """Return terms under which a peer stays until it is told to go."""
-    return Terms(peers=peers, wait=1e6, seed_after=1e6, stall=1e6)
+    return StopPolicy(peers=peers, wait=1e6, seed_after=1e6, stall=1e6)
 
 
 @asynccontextmanager
-async def acting(
+async def running_fake_peer(
     directory: Path,
     identity: str,
     *files: Path,
     meets: Sequence[str] = (),
     daemon: Daemon | None = None,
     key: str = "",
-    change: Callable[[Collection], Collection] | None = None,
+    change: Callable[[SharedFiles], SharedFiles] | None = None,
     prepare: Callable[[StagedStore], object] | None = None,
-) -> AsyncIterator[Actor]:
-    """Run an actor in the group ``run`` that dials the addresses in `meets`, or is dialled.
+) -> AsyncIterator[FakePeer]:
+    """Run a fake peer in the group ``run`` that dials the addresses in `meets`, or is dialled.
 
     With a `daemon` that introduces it.
     `change` makes of what it shares something else, and `prepare` sets up its store.
     """
-    own = await collect(identity, files)
+    own = await hash_files(identity, files)
     if change is not None:
         own = change(own)
-    wish = Wish(
+    options = ShareOptions(
         group="run",
         id=identity,
         files=files,
-        asks_server=daemon is not None,
+        uses_server=daemon is not None,
         addresses=[Address.parse(address) for address in meets],
         key=key,
         out=directory / f"of {identity}",
         max_size=2**30,
         port=0,
-        terms=forever(),
+        stop_policy=never_stopping(),
     )
-    actors: list[Actor] = []
+    fake_peers: list[FakePeer] = []
 
-    def hear(news: News) -> None:
-        actors[0].run.swap.hear_news(news)
+    def on_storage_event(news: StorageEvent) -> None:
+        fake_peers[0].session.swarm.on_storage_event(news)
 
-    class Eye:
+    class EventForwarder:
         """Hands on what there is to see."""
 
-        def tell(self, event: Event) -> None:
-            if actors:
-                actors[0].tell(event)
+        def emit(self, event: ShareEvent) -> None:
+            if fake_peers:
+                fake_peers[0].emit(event)
 
         def show(self, *_: object) -> None:
             pass
 
     async with AsyncExitStack() as stack:
-        store = StagedStore(wish.out, max_size=wish.max_size, tell=hear)
+        store = StagedStore(options.out, max_size=options.max_size, emit=on_storage_event)
         await stack.enter_async_context(store)
         if prepare is not None:
             prepare(store)
-        run = await stack.enter_async_context(
-            Run(wish, own, store, Eye(), host=LOCAL, within=PATIENCE)
+        session = await stack.enter_async_context(
+            ShareSession(options, own, store, EventForwarder(), host=LOCAL, timeout=PATIENCE)
         )
         if daemon is not None:
             client = await stack.enter_async_context(Client(*daemon.address))
-            await stack.enter_async_context(introduced(run, client))
-        actors.append(Actor(run, store))
+            await stack.enter_async_context(follow_group(session, client))
+        fake_peers.append(FakePeer(session, store))
         try:
-            yield actors[0]
+            yield fake_peers[0]
         finally:
-            await actors[0].leave()
+            await fake_peers[0].leave()
 
 
-def renamed(name: str) -> Callable[[Collection], Collection]:
-    """Return what gives the only file of a collection another name."""
+def renamed(name: str) -> Callable[[SharedFiles], SharedFiles]:
+    """Return what gives the only file of shared files another name."""
 
-    def change(own: Collection) -> Collection:
+    def change(own: SharedFiles) -> SharedFiles:
         (file,) = own.manifest.files
         manifest = structs.replace(own.manifest, files=(structs.replace(file, name=name),))
         return structs.replace(own, manifest=manifest)
@@ -204,7 +204,7 @@ def opened(pieces: int) -> Callable[[StagedStore], None]:
     return prepare
 
 
-def deaf(store: StagedStore) -> None:
+def never_writing(store: StagedStore) -> None:
     """Have a store never finish to write a piece."""
     store.write = lambda *_: asyncio.get_running_loop().create_future()  # type: ignore[method-assign]
 

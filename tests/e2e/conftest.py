@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import Begin, Sharer
+from tests.e2e.sharers import ShareProcess, StartShare
 from tests.e2e.terminals import Terminals
 from tests.e2e.wire import RawClient, logged_in
 
@@ -57,20 +57,20 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def begin(tmp_path: Path) -> AsyncIterator[Begin]:
+async def start_share(tmp_path: Path) -> AsyncIterator[StartShare]:
     """Start peers, each in a directory of its own; what still runs in the end is killed."""
-    started: list[Sharer] = []
+    started: list[ShareProcess] = []
 
     async def begin_one(
         identity: str, *arguments: str, daemon: Daemon | None = None, **files: bytes
-    ) -> Sharer:
+    ) -> ShareProcess:
         directory = tmp_path / identity
         directory.mkdir(exist_ok=True)
         for name, content in files.items():
             (directory / name).write_bytes(content)
         group = () if "--group" in arguments else ("--group", "run")
         wanted = (*group, "--id", identity, *arguments, *files)
-        started.append(await Sharer.start(directory, *wanted, daemon=daemon))
+        started.append(await ShareProcess.start(directory, *wanted, daemon=daemon))
         return started[-1]
 
     yield begin_one

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
-from common.pieces import PIECE
+from common.pieces import PIECE_SIZE
 from tests.e2e.daemon import Daemon
 
 PATIENCE: Final = 60.0
@@ -20,13 +20,13 @@ LOCAL: Final = "127.0.0.1"
 Json = dict[str, Any]
 
 
-class Sharer:
+class ShareProcess:
     """A process of ``chatctl share --json``, and what it has said."""
 
     def __init__(self, process: Process, directory: Path) -> None:
         self.directory = directory
         self.process = process
-        self.said: list[Json] = []
+        self.events: list[Json] = []
 
     @classmethod
     async def start(cls, directory: Path, *arguments: str, daemon: Daemon | None = None) -> Self:
@@ -43,16 +43,16 @@ class Sharer:
         )
         return cls(process, directory)
 
-    async def hear(self, code: str, **fields: Any) -> Json:
+    async def wait_for(self, code: str, **fields: Any) -> Json:
         """Return the first event with this code and these fields, once it has come."""
         wanted = {"code": code, **fields}
         async with asyncio.timeout(PATIENCE):
-            for event in self.said:
+            for event in self.events:
                 if event.items() >= wanted.items():
                     return event
             while True:
                 event = await self._listen()
-                assert event, f"no {wanted} before the end of {self.said}"
+                assert event, f"no {wanted} before the end of {self.events}"
                 if event.items() >= wanted.items():
                     return event
 
@@ -76,27 +76,27 @@ class Sharer:
     @property
     def report(self) -> Json:
         """What it said last."""
-        assert self.said[-1]["code"] == "report", self.said
-        return self.said[-1]
+        assert self.events[-1]["code"] == "report", self.events
+        return self.events[-1]
 
-    def heard(self, code: str) -> list[Json]:
+    def events_of(self, code: str) -> list[Json]:
         """Return what it has said with this code."""
-        return [event for event in self.said if event["code"] == code]
+        return [event for event in self.events if event["code"] == code]
 
-    async def keeps(self, pieces: int) -> None:
+    async def wait_for_pieces(self, pieces: int) -> None:
         """Wait until so many pieces are in its unfinished files."""
         async with asyncio.timeout(PATIENCE):
-            while self._kept() < pieces:  # noqa: ASYNC110 - another process does it
+            while self._pieces_on_disk() < pieces:  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.01)
 
-    def _kept(self) -> int:
+    def _pieces_on_disk(self) -> int:
         maps = (self.directory / "received").glob("*.part.map")
         bits = (path.read_bytes().partition(b"\n")[2] for path in maps)
         return sum(int.from_bytes(each, "big").bit_count() for each in bits)
 
     def finished(self) -> list[str]:
         """Return the names of what came whole."""
-        return [event["path"] for event in self.heard("received")]
+        return [event["path"] for event in self.events_of("received")]
 
     def received(self) -> dict[str, bytes]:
         """Return the files that came, by their names."""
@@ -108,16 +108,16 @@ class Sharer:
         line = await self.process.stdout.readline()
         event: Json = json.loads(line) if line else {}
         if event:
-            self.said.append(event)
+            self.events.append(event)
         return event
 
 
-Begin = Callable[..., Awaitable[Sharer]]
+StartShare = Callable[..., Awaitable[ShareProcess]]
 """Starts a peer: its id, options, and files by their names."""
 
 
-def make(directory: Path, name: str, pieces: float) -> Path:
+def make_file(directory: Path, name: str, pieces: float) -> Path:
     """Write a file of so many pieces of random bytes."""
     path = directory / name
-    path.write_bytes(os.urandom(round(pieces * PIECE)))
+    path.write_bytes(os.urandom(round(pieces * PIECE_SIZE)))
     return path

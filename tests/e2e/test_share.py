@@ -11,22 +11,22 @@ from typing import Final
 
 import pytest
 
-from common.pieces import PIECE
+from common.pieces import PIECE_SIZE
 from tests.chatctl import running
-from tests.e2e.actors import acting, deaf, opened
+from tests.e2e.actors import never_writing, opened, running_fake_peer
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import LOCAL, PATIENCE, Begin, make
+from tests.e2e.sharers import LOCAL, PATIENCE, StartShare, make_file
 from tests.e2e.wire import RawClient
 
 SECRET: Final = ("--key", "sesame")
 
 
 async def test_three_peers_swap_unequal_files_of_the_same_name_and_empty_ones(
-    daemon: Daemon, begin: Begin
+    daemon: Daemon, start_share: StartShare
 ) -> None:
-    files = {"1": os.urandom(7 * PIECE + 1), "2": os.urandom(300), "3": b""}
+    files = {"1": os.urandom(7 * PIECE_SIZE + 1), "2": os.urandom(300), "3": b""}
     peers = [
-        await begin(identity, "--peers", "3", daemon=daemon, data=content)
+        await start_share(identity, "--peers", "3", daemon=daemon, data=content)
         for identity, content in files.items()
     ]
     for identity, peer in zip(files, peers, strict=True):
@@ -39,15 +39,15 @@ async def test_three_peers_swap_unequal_files_of_the_same_name_and_empty_ones(
         assert report["seconds"] > 0
         assert report["all_seconds"] >= report["seconds"]
         assert report["ratio"] == pytest.approx(report["all_seconds"] / report["least_seconds"])
-        assert peer.heard("introduced") == [{"code": "introduced", "peers": 3}]
-        assert len(peer.heard("complete")) == 1
+        assert peer.events_of("introduced") == [{"code": "introduced", "peers": 3}]
+        assert len(peer.events_of("complete")) == 1
 
 
-async def test_ten_peers_swap_files(daemon: Daemon, begin: Begin) -> None:
+async def test_ten_peers_swap_files(daemon: Daemon, start_share: StartShare) -> None:
     files = {str(number): os.urandom(number * 9_000) for number in range(10)}
     group = ("--group", "ten", "--peers", "10")
     peers = [
-        await begin(identity, *group, daemon=daemon, data=content)
+        await start_share(identity, *group, daemon=daemon, data=content)
         for identity, content in files.items()
     ]
     assert await asyncio.gather(*(peer.end() for peer in peers)) == [0] * 10
@@ -58,114 +58,126 @@ async def test_ten_peers_swap_files(daemon: Daemon, begin: Begin) -> None:
 
 
 async def test_who_comes_in_time_takes_part_without_a_number_of_peers(
-    daemon: Daemon, begin: Begin
+    daemon: Daemon, start_share: StartShare
 ) -> None:
     group = ("--group", "whoever", "--wait", "2s")
-    one, two = [await begin(name, *group, daemon=daemon, file=name.encode()) for name in "12"]
+    one, two = [await start_share(name, *group, daemon=daemon, file=name.encode()) for name in "12"]
     assert await one.end() == await two.end() == 0
     assert one.received() == {"2_file": b"2"}
     assert two.received() == {"1_file": b"1"}
 
 
-async def test_where_nobody_else_comes_it_says_so_with_code_7(daemon: Daemon, begin: Begin) -> None:
-    one = await begin("1", "--group", "lonely", "--wait", "0.1s", daemon=daemon, file=b"1")
+async def test_where_nobody_else_comes_it_says_so_with_code_7(
+    daemon: Daemon, start_share: StartShare
+) -> None:
+    one = await start_share("1", "--group", "lonely", "--wait", "0.1s", daemon=daemon, file=b"1")
     assert await one.end() == 7
     assert one.report["shortfalls"] == ["nobody else came"]
     assert "nobody else came" in await one.stderr()
 
 
 async def test_without_a_server_peers_find_each_other_through_one_that_all_know(
-    begin: Begin,
+    start_share: StartShare,
 ) -> None:
     wanted = ("--peers", "3", *SECRET)
-    hub = await begin("1", *wanted, "--peer", "none", file=b"1")
-    port = (await hub.hear("listening"))["port"]
-    others = [await begin(name, *wanted, "--peer", f"{LOCAL}:{port}", file=b"x") for name in "23"]
+    hub = await start_share("1", *wanted, "--peer", "none", file=b"1")
+    port = (await hub.wait_for("listening"))["port"]
+    others = [
+        await start_share(name, *wanted, "--peer", f"{LOCAL}:{port}", file=b"x") for name in "23"
+    ]
     assert [await peer.end() for peer in (hub, *others)] == [0, 0, 0]
     assert others[0].received() == {"1_file": b"1", "3_file": b"x"}
 
 
 async def test_the_server_may_stop_once_it_has_introduced_them(
-    start: Callable[..., Daemon], begin: Begin, tmp_path: Path
+    start: Callable[..., Daemon], start_share: StartShare, tmp_path: Path
 ) -> None:
     daemon = start()
-    held_back = make(tmp_path, "held_back", 10)
-    async with acting(tmp_path, "3", held_back, daemon=daemon, prepare=opened(2)) as actor:
-        peers = [await begin(name, "--peers", "3", daemon=daemon, data=b"x") for name in "12"]
+    held_back = make_file(tmp_path, "held_back", 10)
+    async with running_fake_peer(
+        tmp_path, "3", held_back, daemon=daemon, prepare=opened(2)
+    ) as fake_peer:
+        peers = [await start_share(name, "--peers", "3", daemon=daemon, data=b"x") for name in "12"]
         for peer in peers:
-            await peer.hear("introduced")
+            await peer.wait_for("introduced")
         daemon.kill()
-        assert peers[0].heard("complete") == []
-        actor.store.open()
+        assert peers[0].events_of("complete") == []
+        fake_peer.store.open()
         assert [await peer.end() for peer in peers] == [0, 0]
         assert peers[0].received()["3_held_back"] == held_back.read_bytes()
 
 
 async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_twice(
-    begin: Begin, tmp_path: Path
+    start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        wanted = ("--peer", actor.address, "--peers", "2", *SECRET)
-        before = await begin("1", *wanted)
-        await actor.until(lambda: len(actor.store.asked) > 20)
-        await before.keeps(20)
+    file = make_file(tmp_path, "large", 30)
+    async with running_fake_peer(
+        tmp_path, "9", file, key="sesame", prepare=opened(20)
+    ) as fake_peer:
+        wanted = ("--peer", fake_peer.address, "--peers", "2", *SECRET)
+        before = await start_share("1", *wanted)
+        await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
+        await before.wait_for_pieces(20)
         await before.kill()
-        await actor.until(lambda: not actor.run.swap.partners)
-        had = set(actor.store.asked[:20])
-        actor.store.asked.clear()
-        actor.store.open()
-        after = await begin("1", *wanted)
+        await fake_peer.until(lambda: not fake_peer.session.swarm.peers)
+        had = set(fake_peer.store.asked[:20])
+        fake_peer.store.asked.clear()
+        fake_peer.store.open()
+        after = await start_share("1", *wanted)
         assert await after.end() == 0, await after.stderr()
         assert after.received() == {"9_large": file.read_bytes()}
-        assert had.isdisjoint(actor.store.asked)
-        assert after.report["received"] == 10 * PIECE
+        assert had.isdisjoint(fake_peer.store.asked)
+        assert after.report["received"] == 10 * PIECE_SIZE
 
 
 async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
-    begin: Begin, tmp_path: Path
+    start_share: StartShare, tmp_path: Path
 ) -> None:
     wanted = ("--peers", "2", *SECRET)
-    async with acting(tmp_path, "9", key="sesame", prepare=deaf) as actor:
-        one = await begin("1", *wanted, "--peer", actor.address, file=b"1")
-        port = (await one.hear("listening"))["port"]
-        await one.hear("complete")
-        await actor.vanish()
-    await one.hear("parted", id="9")
-    again = await begin("9", *wanted, "--peer", f"{LOCAL}:{port}")
+    async with running_fake_peer(tmp_path, "9", key="sesame", prepare=never_writing) as fake_peer:
+        one = await start_share("1", *wanted, "--peer", fake_peer.address, file=b"1")
+        port = (await one.wait_for("listening"))["port"]
+        await one.wait_for("complete")
+        await fake_peer.vanish()
+    await one.wait_for("parted", id="9")
+    again = await start_share("9", *wanted, "--peer", f"{LOCAL}:{port}")
     assert [await peer.end() for peer in (one, again)] == [0, 0]
     assert again.received() == {"1_file": b"1"}
 
 
 async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
-    begin: Begin, tmp_path: Path
+    start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 30)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        wanted = ("--peers", "2", "--wait", "0.5s", *SECRET, "--peer", actor.address)
-        one = await begin("1", *wanted)
-        await actor.until(lambda: len(actor.store.asked) > 20)
-        await one.keeps(20)
+    file = make_file(tmp_path, "large", 30)
+    async with running_fake_peer(
+        tmp_path, "9", file, key="sesame", prepare=opened(20)
+    ) as fake_peer:
+        wanted = ("--peers", "2", "--wait", "0.5s", *SECRET, "--peer", fake_peer.address)
+        one = await start_share("1", *wanted)
+        await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
+        await one.wait_for_pieces(20)
     assert await one.end() == 7
     (missing,) = one.report["shortfalls"]
     assert missing == "10 pieces of 9 are missing (large); nobody who is here has them"
     assert one.report["seconds"] is None
-    assert one.heard("parted") == [{"code": "parted", "id": "9", "why": "left"}]
+    assert one.events_of("parted") == [{"code": "parted", "id": "9", "why": "left"}]
 
 
 async def test_what_who_left_had_given_to_others_is_still_had_from_them(
-    begin: Begin, tmp_path: Path
+    start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 10)
-    async with acting(tmp_path, "9", file, key="sesame") as owner:
+    file = make_file(tmp_path, "large", 10)
+    async with running_fake_peer(tmp_path, "9", file, key="sesame") as owner:
         helper_meets = [owner.address]
-        async with acting(tmp_path, "8", key="sesame", meets=helper_meets) as helper:
-            await helper.until(lambda: helper.run.swap.is_complete and helper.run.gathering.met)
+        async with running_fake_peer(tmp_path, "8", key="sesame", meets=helper_meets) as helper:
+            await helper.until(
+                lambda: helper.session.swarm.is_complete and helper.session.membership.seen
+            )
             helper.store.opened = 0
             owner.store.opened = 3
             wanted = ("--peers", "3", *SECRET, "--peer", helper.address)
-            one = await begin("1", *wanted)
-            await one.hear("introduced")
+            one = await start_share("1", *wanted)
+            await one.wait_for("introduced")
             await owner.until(lambda: len(owner.store.asked) > 3)
             await owner.leave()
             helper.store.open()
@@ -173,38 +185,42 @@ async def test_what_who_left_had_given_to_others_is_still_had_from_them(
             assert one.received() == {"9_large": file.read_bytes()}
 
 
-async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(begin: Begin, tmp_path: Path) -> None:
-    file = make(tmp_path, "large", 30)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=opened(20)) as actor:
-        one = await begin("1", "--peers", "2", *SECRET, "--peer", actor.address)
-        await actor.until(lambda: len(actor.store.asked) > 20)
+async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(
+    start_share: StartShare, tmp_path: Path
+) -> None:
+    file = make_file(tmp_path, "large", 30)
+    async with running_fake_peer(
+        tmp_path, "9", file, key="sesame", prepare=opened(20)
+    ) as fake_peer:
+        one = await start_share("1", "--peers", "2", *SECRET, "--peer", fake_peer.address)
+        await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
         one.process.send_signal(signal.SIGINT)
         assert await one.end() == 130
         assert one.report["is_interrupted"]
-        await actor.until(lambda: "1" in actor.run.swap.fates)
-        assert actor.run.swap.fates["1"] == "left"
+        await fake_peer.until(lambda: "1" in fake_peer.session.swarm.exit_reasons)
+        assert fake_peer.session.swarm.exit_reasons["1"] == "left"
 
 
 async def test_ctrl_c_is_heard_in_the_very_turn_in_which_something_else_happens(
     tmp_path: Path,
 ) -> None:
-    async with acting(tmp_path, "9", key="sesame") as actor:
+    async with running_fake_peer(tmp_path, "9", key="sesame") as fake_peer:
         for _ in range(10):
             await asyncio.sleep(0)  # until it waits for what happens
-        actor.run.swap.stirred.set()
-        actor.going.cancel()
-        done, _ = await asyncio.wait([actor.going], timeout=PATIENCE)
-        assert done == {actor.going}
+        fake_peer.session.swarm.changed.set()
+        fake_peer.running.cancel()
+        done, _ = await asyncio.wait([fake_peer.running], timeout=PATIENCE)
+        assert done == {fake_peer.running}
 
 
 async def test_a_timestamp_exchange_shares_its_file_when_it_is_over(
-    daemon: Daemon, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, start_share: StartShare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     group = ("--peers", "2", "--json")
     wanted = ("--id", "1", "--duration", "0.1s", "--share", "stamps", *group)
     exchange = await asyncio.to_thread(running.begin, "timestamp", *wanted, daemon=daemon)
-    two = await begin("2", "--group", "stamps", *group, daemon=daemon, mine=b"2")
+    two = await start_share("2", "--group", "stamps", *group, daemon=daemon, mine=b"2")
     assert await two.end() == 0, await two.stderr()
     done = await asyncio.to_thread(running.finish, exchange)
     assert done.code == 0, done.err
@@ -247,12 +263,12 @@ async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
 def test_what_cannot_be_meant_is_explained_with_code_2(
     daemon: Daemon, arguments: list[str], told: str
 ) -> None:
-    refused = running.run("share", "--group", "run", *arguments, daemon=daemon)
-    assert refused.code == 2
-    assert told in refused.err
+    rejected = running.run("share", "--group", "run", *arguments, daemon=daemon)
+    assert rejected.code == 2
+    assert told in rejected.err
 
 
 def test_where_there_is_no_server_it_says_so_with_code_3() -> None:
-    refused = running.run("share", "--group", "run", "--server", "127.0.0.1:1")
-    assert refused.code == 3
-    assert "is chatd running there?" in refused.err
+    rejected = running.run("share", "--group", "run", "--server", "127.0.0.1:1")
+    assert rejected.code == 3
+    assert "is chatd running there?" in rejected.err

@@ -7,42 +7,48 @@ from typing import Final
 import pytest
 from msgspec import structs
 
-from chatctl.sharing.events import TurnedAway
-from chatctl.sharing.manifest import Collection
-from tests.e2e.actors import acting, lying, renamed
+from chatctl.sharing.events import ConnectionRejected
+from chatctl.sharing.manifest import SharedFiles
+from tests.e2e.actors import lying, renamed, running_fake_peer
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import Begin, make
+from tests.e2e.sharers import StartShare, make_file
 from tests.e2e.wire import RawClient
 
 SECRET: Final = ("--key", "sesame")
 
 
 async def test_who_sends_bad_pieces_is_dropped_by_name_and_the_rest_comes_from_others(
-    begin: Begin, tmp_path: Path
+    start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 20)
+    file = make_file(tmp_path, "large", 20)
     async with (
-        acting(tmp_path, "9", file, key="sesame") as owner,
-        acting(tmp_path, "8", key="sesame", meets=[owner.address], prepare=lying) as liar,
+        running_fake_peer(tmp_path, "9", file, key="sesame") as owner,
+        running_fake_peer(
+            tmp_path, "8", key="sesame", meets=[owner.address], prepare=lying
+        ) as liar,
     ):
-        await liar.until(lambda: liar.run.swap.is_complete and liar.run.swap.files.of("9"))
-        one = await begin("1", "--peers", "3", *SECRET, "--peer", liar.address)
+        await liar.until(
+            lambda: liar.session.swarm.is_complete and liar.session.swarm.files.of("9")
+        )
+        one = await start_share("1", "--peers", "3", *SECRET, "--peer", liar.address)
         assert await one.end() == 0, await one.stderr()
-        (dropped,) = one.heard("dropped")
+        (dropped,) = one.events_of("dropped")
         assert dropped["id"] == "8"
         assert "sent a piece of 9 that 9 never announced" in dropped["why"]
         assert one.received() == {"9_large": file.read_bytes()}
-        fates = {peer["id"]: peer["fate"] for peer in one.report["peers"]}
-        assert fates["8"].startswith("dropped")
+        exit_reasons = {peer["id"]: peer["fate"] for peer in one.report["peers"]}
+        assert exit_reasons["8"].startswith("dropped")
 
 
-async def test_a_lying_owner_cannot_pass_off_another_file(begin: Begin, tmp_path: Path) -> None:
-    file = make(tmp_path, "large", 3)
-    async with acting(tmp_path, "9", file, key="sesame", prepare=lying) as liar:
+async def test_a_lying_owner_cannot_pass_off_another_file(
+    start_share: StartShare, tmp_path: Path
+) -> None:
+    file = make_file(tmp_path, "large", 3)
+    async with running_fake_peer(tmp_path, "9", file, key="sesame", prepare=lying) as liar:
         wanted = ("--peers", "2", "--wait", "0.5s", *SECRET, "--peer", liar.address)
-        one = await begin("1", *wanted)
+        one = await start_share("1", *wanted)
         assert await one.end() == 7
-        assert one.heard("dropped")[0]["id"] == "9"
+        assert one.events_of("dropped")[0]["id"] == "9"
         assert "large" not in "".join(one.finished())
 
 
@@ -56,11 +62,11 @@ async def test_a_lying_owner_cannot_pass_off_another_file(begin: Begin, tmp_path
     ],
 )
 async def test_a_name_that_leads_elsewhere_leads_nowhere(
-    begin: Begin, tmp_path: Path, name: str, kept_as: str
+    start_share: StartShare, tmp_path: Path, name: str, kept_as: str
 ) -> None:
-    file = make(tmp_path, "innocent", 1)
-    async with acting(tmp_path, "9", file, key="sesame", change=renamed(name)) as eve:
-        one = await begin("1", "--peers", "2", *SECRET, "--peer", eve.address)
+    file = make_file(tmp_path, "innocent", 1)
+    async with running_fake_peer(tmp_path, "9", file, key="sesame", change=renamed(name)) as eve:
+        one = await start_share("1", "--peers", "2", *SECRET, "--peer", eve.address)
         assert await one.end() == 0, await one.stderr()
     (kept,) = one.received()
     assert kept.startswith("9_")
@@ -69,76 +75,84 @@ async def test_a_name_that_leads_elsewhere_leads_nowhere(
     assert {path.name for path in one.directory.iterdir()} == {"received"}
 
 
-async def test_a_file_that_is_too_large_is_refused_before_room_is_made_for_it(
-    begin: Begin, tmp_path: Path
+async def test_a_file_that_is_too_large_is_rejected_before_room_is_made_for_it(
+    start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "innocent", 1)
-    async with acting(tmp_path, "9", file, key="sesame", change=enormous) as eve:
+    file = make_file(tmp_path, "innocent", 1)
+    async with running_fake_peer(tmp_path, "9", file, key="sesame", change=enormous) as eve:
         wanted = ("--peers", "2", "--max-size", "1MiB", *SECRET, "--peer", eve.address)
-        one = await begin("1", *wanted, mine=b"1")
+        one = await start_share("1", *wanted, mine=b"1")
         assert await one.end() == 7
-        (refused,) = one.heard("not_taken")
-        assert refused["owner"] == "9"
-        assert "more than the 1048576" in refused["why"]
+        (rejected,) = one.events_of("not_taken")
+        assert rejected["owner"] == "9"
+        assert "more than the 1048576" in rejected["why"]
         assert one.received() == {}
-        await eve.until(lambda: eve.run.swap.files.are_settled and eve.run.swap.files.of("1"))
+        await eve.until(
+            lambda: eve.session.swarm.files.is_settled and eve.session.swarm.files.of("1")
+        )
 
 
 @pytest.mark.parametrize(
     ("own", "other"), [(("--key", "open"), "sesame"), (("--key", "sesame"), ""), ((), "sesame")]
 )
 async def test_without_the_key_nobody_is_served(
-    begin: Begin, tmp_path: Path, own: tuple[str, ...], other: str
+    start_share: StartShare, tmp_path: Path, own: tuple[str, ...], other: str
 ) -> None:
-    file = make(tmp_path, "secret", 1)
-    async with acting(tmp_path, "9", file, key=other) as actor:
-        one = await begin("1", "--peers", "2", "--wait", "0.5s", *own, "--peer", actor.address)
+    file = make_file(tmp_path, "secret", 1)
+    async with running_fake_peer(tmp_path, "9", file, key=other) as fake_peer:
+        one = await start_share(
+            "1", "--peers", "2", "--wait", "0.5s", *own, "--peer", fake_peer.address
+        )
         assert await one.end() == 7
         assert "only 1 of 2 peers came" in one.report["shortfalls"] or one.report["peers"] == []
-        assert one.heard("out_of_reach")
+        assert one.events_of("out_of_reach")
         assert one.received() == {}
-        assert actor.run.gathering.met == set()
-        assert [event for event in actor.said if isinstance(event, TurnedAway)]
+        assert fake_peer.session.membership.seen == set()
+        assert [event for event in fake_peer.events if isinstance(event, ConnectionRejected)]
 
 
-async def test_without_the_ticket_of_the_server_nobody_is_served(
-    daemon: Daemon, begin: Begin, tmp_path: Path
+async def test_without_the_secret_of_the_server_nobody_is_served(
+    daemon: Daemon, start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "secret", 1)
-    async with acting(tmp_path, "9", file) as stranger:
-        one = await begin("1", "--peers", "2", daemon=daemon, mine=b"1")
-        port = (await one.hear("listening"))["port"]
-        stranger.dial(f"127.0.0.1:{port}")
-        turned_away = await one.hear("turned_away")
-        assert "the ticket or the key" in turned_away["why"]
+    file = make_file(tmp_path, "secret", 1)
+    async with running_fake_peer(tmp_path, "9", file) as outsider:
+        one = await start_share("1", "--peers", "2", daemon=daemon, mine=b"1")
+        port = (await one.wait_for("listening"))["port"]
+        outsider.dial(f"127.0.0.1:{port}")
+        turned_away = await one.wait_for("turned_away")
+        assert "the secret or the key" in turned_away["why"]
         one.process.send_signal(signal.SIGINT)
         assert await one.end() == 130
-        assert one.heard("met") == []
-        assert stranger.run.gathering.met == set()
+        assert one.events_of("met") == []
+        assert outsider.session.membership.seen == set()
 
 
 async def test_the_server_cannot_join_a_group_that_has_a_key(
-    daemon: Daemon, begin: Begin, tmp_path: Path
+    daemon: Daemon, start_share: StartShare, tmp_path: Path
 ) -> None:
-    async with acting(tmp_path, "9", daemon=daemon) as spy:
-        one = await begin("1", "--peers", "2", "--wait", "1s", *SECRET, daemon=daemon, mine=b"1")
+    async with running_fake_peer(tmp_path, "9", daemon=daemon) as spy:
+        one = await start_share(
+            "1", "--peers", "2", "--wait", "1s", *SECRET, daemon=daemon, mine=b"1"
+        )
         assert await one.end() == 7
-        assert one.heard("met") == []
-        assert spy.run.gathering.met == set()
+        assert one.events_of("met") == []
+        assert spy.session.membership.seen == set()
 
 
-async def test_a_peer_that_falls_silent_is_let_go_and_the_rest_comes_from_others(
-    begin: Begin, tmp_path: Path
+async def test_a_peer_that_falls_silent_is_disconnected_and_the_rest_comes_from_others(
+    start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make(tmp_path, "large", 20)
+    file = make_file(tmp_path, "large", 20)
     async with (
-        acting(tmp_path, "9", file, key="sesame") as owner,
-        acting(tmp_path, "8", key="sesame", meets=[owner.address]) as mute,
+        running_fake_peer(tmp_path, "9", file, key="sesame") as owner,
+        running_fake_peer(tmp_path, "8", key="sesame", meets=[owner.address]) as mute,
     ):
-        await mute.until(lambda: mute.run.swap.is_complete and mute.run.swap.files.of("9"))
+        await mute.until(
+            lambda: mute.session.swarm.is_complete and mute.session.swarm.files.of("9")
+        )
         owner.store.opened = mute.store.opened = 0
         wanted = ("--peers", "3", "--timeout", "4s", *SECRET, "--peer", mute.address)
-        one = await begin("1", *wanted)
+        one = await start_share("1", *wanted)
         await mute.until(lambda: mute.store.asked)
         mute.silence()
         owner.store.open()
@@ -146,20 +160,26 @@ async def test_a_peer_that_falls_silent_is_let_go_and_the_rest_comes_from_others
         assert one.received() == {"9_large": file.read_bytes()}
 
 
-async def test_a_taken_id_is_refused_with_what_to_do(daemon: Daemon, begin: Begin) -> None:
+async def test_a_taken_id_is_refused_with_what_to_do(
+    daemon: Daemon, start_share: StartShare
+) -> None:
     with RawClient(daemon.address) as wire:
         wire.ask("share", group="run", id="1", port=4000, size=5, digest="d", ref="r")
-        one = await begin("1", daemon=daemon)
+        one = await start_share("1", daemon=daemon)
         assert await one.end() == 4
         assert "1 is another peer of this group; use 1-2" in await one.stderr()
 
 
-async def test_who_cannot_be_reached_is_named_with_the_reason(daemon: Daemon, begin: Begin) -> None:
+async def test_who_cannot_be_reached_is_named_with_the_reason(
+    daemon: Daemon, start_share: StartShare
+) -> None:
     with RawClient(daemon.address) as wire:
         wire.ask("share", group="gone", id="2", port=1, size=5, digest="d", ref="r")
-        one = await begin("1", "--group", "gone", "--wait", "1s", "--peers", "2", daemon=daemon)
+        one = await start_share(
+            "1", "--group", "gone", "--wait", "1s", "--peers", "2", daemon=daemon
+        )
         assert await one.end() == 7
-        (out_of_reach,) = one.heard("out_of_reach")
+        (out_of_reach,) = one.events_of("out_of_reach")
         assert out_of_reach == {
             "code": "out_of_reach",
             "who": "peer 2",
@@ -172,7 +192,7 @@ async def test_who_cannot_be_reached_is_named_with_the_reason(daemon: Daemon, be
         ]
 
 
-def enormous(own: Collection) -> Collection:
+def enormous(own: SharedFiles) -> SharedFiles:
     """Say that a file has 2 GiB."""
     (file,) = own.manifest.files
     manifest = structs.replace(own.manifest, files=(structs.replace(file, size=2**31),))

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Self
 
-from chatctl.sharing.link import Link
+from chatctl.sharing.link import PeerConnection
 from chatctl.sharing.swap import CATALOGUE
 from chatctl.sharing.wire import Frame
 
@@ -13,14 +13,14 @@ PATIENCE: Final = 60.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
 
 
-class End:
-    """A link that notes what it hears, and what it was lost with."""
+class RecordingConnection:
+    """A connection that records the frames that came, and the error that closed it."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        self.heard: list[Frame] = []
-        self.lost: Exception | None = None
+    def __init__(self, sock: socket.socket) -> None:
+        self.frames: list[Frame] = []
+        self.close_error: Exception | None = None
         self._changed = asyncio.Event()
-        self.link = Link(connected, CATALOGUE, self._hear, self._lose)
+        self.connection = PeerConnection(sock, CATALOGUE, self._on_frame, self._on_close)
 
     async def until(self, condition: Callable[[Self], bool]) -> None:
         """Wait until `condition` holds of this end."""
@@ -29,16 +29,16 @@ class End:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def _hear(self, frame: Frame) -> None:
-        self.heard.append(frame)
+    def _on_frame(self, frame: Frame) -> None:
+        self.frames.append(frame)
         self._changed.set()
 
-    def _lose(self, fault: Exception) -> None:
-        self.lost = fault
+    def _on_close(self, error: Exception) -> None:
+        self.close_error = error
         self._changed.set()
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Return two sockets that are connected over TCP."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = socket.create_connection(server.getsockname())

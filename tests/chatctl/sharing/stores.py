@@ -9,27 +9,27 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from chatctl.sharing.store import News, Store
-from common.pieces import PIECE, File, Layout, Manifest
+from chatctl.sharing.store import StorageEvent, Store
+from common.pieces import PIECE_SIZE, FileEntry, Layout, Manifest
 
 MB: Final = 2**20
 
 
-class Peer:
+class PeerFiles:
     """A peer with these files, names and contents, as its manifest says."""
 
     def __init__(self, owner: str, *files: tuple[str, bytes]) -> None:
         self.contents = [content for _, content in files]
         cut = [
-            content[start : start + PIECE]
+            content[start : start + PIECE_SIZE]
             for content in self.contents
-            for start in range(0, len(content), PIECE)
+            for start in range(0, len(content), PIECE_SIZE)
         ]
         self.pieces = cut
         self.manifest = Manifest(
             owner,
             tuple(
-                File(name, len(content), hashlib.sha256(content).hexdigest())
+                FileEntry(name, len(content), hashlib.sha256(content).hexdigest())
                 for name, content in files
             ),
             b"".join(hashlib.sha256(piece).digest() for piece in cut),
@@ -37,38 +37,40 @@ class Peer:
         self.layout = Layout(map(len, self.contents))
 
 
-class Run:
+class StoreHarness:
     """An open store, and what it tells."""
 
     def __init__(self, directory: Path, max_size: int) -> None:
-        self.told: asyncio.Queue[News] = asyncio.Queue()
-        self.store = Store(directory, max_size=max_size, tell=self.told.put_nowait)
+        self.events: asyncio.Queue[StorageEvent] = asyncio.Queue()
+        self.store = Store(directory, max_size=max_size, emit=self.events.put_nowait)
 
-    async def give(self, peer: Peer, indexes: Iterable[int] | None = None) -> list[bool]:
+    async def write_pieces(
+        self, peer: PeerFiles, indexes: Iterable[int] | None = None
+    ) -> list[bool]:
         """Write pieces of `peer`, all that are missing unless `indexes` says which."""
         owner = peer.manifest.owner
         if indexes is None:
             held = self.store.held(owner)
-            indexes = [index for index in range(len(peer.pieces)) if index not in held]
+            indexes = [index for index in range(len(peer.pieces)) if not held[index]]
         writes = (self.store.write(owner, index, peer.pieces[index]) for index in indexes)
         return await asyncio.gather(*writes)
 
-    async def fetch(self, peer: Peer) -> list[News]:
+    async def fetch(self, peer: PeerFiles) -> list[StorageEvent]:
         """Take all files of `peer`; return what is told of them."""
         await self.store.add(peer.manifest)
-        await self.give(peer)
-        return [await self.told.get() for _ in peer.contents]
+        await self.write_pieces(peer)
+        return [await self.events.get() for _ in peer.contents]
 
 
 @asynccontextmanager
-async def running(directory: Path, max_size: int = 2**40) -> AsyncIterator[Run]:
-    run = Run(directory, max_size)
-    async with run.store:
-        yield run
-    assert run.told.empty(), run.told.get_nowait()
+async def open_store(directory: Path, max_size: int = 2**40) -> AsyncIterator[StoreHarness]:
+    harness = StoreHarness(directory, max_size)
+    async with harness.store:
+        yield harness
+    assert harness.events.empty(), harness.events.get_nowait()
 
 
-def noise(size: int, seed: int = 1) -> bytes:
+def random_bytes(size: int, seed: int = 1) -> bytes:
     return Random(seed).randbytes(size)
 
 
@@ -78,7 +80,7 @@ def listing(directory: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def no_room_beyond(size: int) -> Iterator[None]:
+def limited_file_size(size: int) -> Iterator[None]:
     """Let no file of this process grow beyond `size` bytes, as if the disk were full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

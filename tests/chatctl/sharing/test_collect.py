@@ -11,14 +11,14 @@ import pytest
 
 from chatctl.errors import UsageError
 from chatctl.sharing import disk
-from chatctl.sharing.handles import Handle, Location
-from chatctl.sharing.manifest import collect
+from chatctl.sharing.handles import FileHandle, Location
+from chatctl.sharing.manifest import hash_files
 from chatctl.sharing.reading import ChangedFileError
 from common import pieces
-from common.pieces import MAX_FILES, PIECE
-from tests.chatctl.sharing.stores import MB, Peer, Run, noise, running
+from common.pieces import MAX_FILES, PIECE_SIZE
+from tests.chatctl.sharing.stores import MB, PeerFiles, StoreHarness, open_store, random_bytes
 
-CONTENT = noise(2 * PIECE + 9)
+CONTENT = random_bytes(2 * PIECE_SIZE + 9)
 
 
 @pytest.fixture
@@ -37,40 +37,44 @@ def sent(location: Location) -> bytes:
         return there.recv(length, socket.MSG_WAITALL)
 
 
-async def sharing(run: Run, *paths: Path) -> None:
-    run.store.share(await collect("me", paths))
+async def sharing(harness: StoreHarness, *paths: Path) -> None:
+    harness.store.add_own(await hash_files("me", paths))
 
 
-@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, MB - 1, MB, 2 * MB + PIECE + 1])
+@pytest.mark.parametrize(
+    "size", [0, 1, PIECE_SIZE, PIECE_SIZE + 1, MB - 1, MB, 2 * MB + PIECE_SIZE + 1]
+)
 async def test_a_manifest_says_what_the_files_are(tmp_path: Path, size: int) -> None:
-    expected = Peer("1", ("a", noise(size)), ("b", noise(size, 2)), ("a", b"third"))
+    expected = PeerFiles(
+        "1", ("a", random_bytes(size)), ("b", random_bytes(size, 2)), ("a", b"third")
+    )
     for folder, content in zip(("x", "y", "z"), expected.contents, strict=True):
         (tmp_path / folder).mkdir()
         name = "b" if folder == "y" else "a"
         (tmp_path / folder / name).write_bytes(content)
-    collection = await collect("1", [tmp_path / "x/a", tmp_path / "y/b", tmp_path / "z/a"])
-    assert collection.manifest == expected.manifest
-    encoded = pieces.encode(collection.manifest)
-    assert pieces.decode(encoded, 10 * MB) == collection.manifest
+    shared_files = await hash_files("1", [tmp_path / "x/a", tmp_path / "y/b", tmp_path / "z/a"])
+    assert shared_files.manifest == expected.manifest
+    encoded = pieces.encode(shared_files.manifest)
+    assert pieces.decode(encoded, 10 * MB) == shared_files.manifest
 
 
 async def test_nothing_may_be_shared() -> None:
-    collection = await collect("1", [])
-    assert pieces.decode(pieces.encode(collection.manifest), 0) == collection.manifest
+    shared_files = await hash_files("1", [])
+    assert pieces.decode(pieces.encode(shared_files.manifest), 0) == shared_files.manifest
 
 
 async def test_a_name_that_is_not_utf_8_can_be_told(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.txt")
     path.touch()
-    manifest = (await collect("1", [path])).manifest
+    manifest = (await hash_files("1", [path])).manifest
     assert manifest.files[0].name == "caf\ufffd.txt"
     assert pieces.decode(pieces.encode(manifest), 0) == manifest
 
 
 async def test_one_may_share_through_a_link(tmp_path: Path, path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
-    manifest = (await collect("1", [tmp_path / "link"])).manifest
-    assert (manifest.files[0].name, manifest.size) == ("link", 2 * PIECE + 9)
+    manifest = (await hash_files("1", [tmp_path / "link"])).manifest
+    assert (manifest.files[0].name, manifest.size) == ("link", 2 * PIECE_SIZE + 9)
 
 
 @pytest.mark.parametrize(
@@ -87,12 +91,12 @@ async def test_what_cannot_be_shared_is_named_with_the_reason(
 ) -> None:
     make(tmp_path / "it")
     with pytest.raises(UsageError, match=message):
-        await collect("1", [tmp_path / "it"])
+        await hash_files("1", [tmp_path / "it"])
 
 
 async def test_too_many_files_are_refused_before_one_is_read() -> None:
     with pytest.raises(UsageError, match="4097 files are too many"):
-        await collect("1", [Path("nowhere")] * (MAX_FILES + 1))
+        await hash_files("1", [Path("nowhere")] * (MAX_FILES + 1))
 
 
 Change = Callable[[Path], None]
@@ -109,14 +113,14 @@ def overwrite(path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    os.truncate(path, PIECE)
+    os.truncate(path, PIECE_SIZE)
 
 
 def changed_while_read(monkeypatch: pytest.MonkeyPatch, path: Path, change: Change) -> None:
     """Have `change` done to the file at `path` as soon as it is being read."""
     chunks = disk.chunks
 
-    def meddled(file: Handle, *rest: object) -> object:
+    def meddled(file: FileHandle, *rest: object) -> object:
         os.utime(path, ns=(0, 0))  # lest all happens within one tick of the clock of the disk
         change(path)
         return chunks(file, *rest)  # type: ignore[arg-type]
@@ -130,14 +134,14 @@ async def test_a_file_that_is_changed_while_it_is_read_is_refused(
 ) -> None:
     changed_while_read(monkeypatch, path, change)
     with pytest.raises(UsageError, match=r"mine\.txt was changed while it was read"):
-        await collect("1", [path])
+        await hash_files("1", [path])
 
 
 async def test_a_file_that_grows_while_it_is_read_is_shared_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed_while_read(monkeypatch, path, append)
-    (file,) = (await collect("1", [path])).manifest.files
+    (file,) = (await hash_files("1", [path])).manifest.files
     assert (file.size, file.digest) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 
@@ -152,7 +156,7 @@ async def test_hashing_ends_soon_when_nobody_waits_for_it(
         loop.call_soon_threadsafe(begun.set)
 
     changed_while_read(monkeypatch, path, begin)
-    hashing = asyncio.ensure_future(collect("1", [path]))
+    hashing = asyncio.ensure_future(hash_files("1", [path]))
     await begun.wait()
     hashing.cancel()
     await asyncio.gather(hashing, return_exceptions=True)
@@ -160,13 +164,13 @@ async def test_hashing_ends_soon_when_nobody_waits_for_it(
 
 
 async def test_ones_own_files_are_sent_from_where_they_are(tmp_path: Path, path: Path) -> None:
-    async with running(tmp_path / "out") as run:
-        await sharing(run, path)
-        assert len(run.store.held("me")) == 3
-        for index, length in enumerate((PIECE, PIECE, 9)):
-            expected = CONTENT[index * PIECE :][:length]
-            assert await run.store.read("me", index) == expected
-            location = run.store.locate("me", index)
+    async with open_store(tmp_path / "out") as harness:
+        await sharing(harness, path)
+        assert harness.store.held("me").count() == 3
+        for index, length in enumerate((PIECE_SIZE, PIECE_SIZE, 9)):
+            expected = CONTENT[index * PIECE_SIZE :][:length]
+            assert await harness.store.read("me", index) == expected
+            location = harness.store.locate("me", index)
             assert location
             assert location.length == length
             assert sent(location) == expected
@@ -176,31 +180,33 @@ async def test_ones_own_files_are_sent_from_where_they_are(tmp_path: Path, path:
 async def test_a_file_that_has_grown_is_still_sent_as_it_was_but_verified(
     tmp_path: Path, path: Path
 ) -> None:
-    async with running(tmp_path / "out") as run:
-        await sharing(run, path)
+    async with open_store(tmp_path / "out") as harness:
+        await sharing(harness, path)
         append(path)
         for index in range(3):
-            assert run.store.locate("me", index) is None
-            assert await run.store.read("me", index) == CONTENT[index * PIECE :][:PIECE]
+            assert harness.store.locate("me", index) is None
+            assert (
+                await harness.store.read("me", index) == CONTENT[index * PIECE_SIZE :][:PIECE_SIZE]
+            )
 
 
 async def test_a_piece_that_has_changed_is_not_sent_and_the_others_are(
     tmp_path: Path, path: Path
 ) -> None:
-    async with running(tmp_path / "out") as run:
-        await sharing(run, path)
+    async with open_store(tmp_path / "out") as harness:
+        await sharing(harness, path)
         os.utime(path, ns=(0, 0))
         overwrite(path)
-        assert run.store.locate("me", 0) is None
+        assert harness.store.locate("me", 0) is None
         with pytest.raises(
             ChangedFileError, match=r"mine\.txt has been changed since it is shared"
         ):
-            await run.store.read("me", 0)
-        assert len(await run.store.read("me", 1)) == PIECE
+            await harness.store.read("me", 0)
+        assert len(await harness.store.read("me", 1)) == PIECE_SIZE
 
 
 def replace(path: Path) -> None:
-    (path.parent / "new").write_bytes(bytes(2 * PIECE + 9))
+    (path.parent / "new").write_bytes(bytes(2 * PIECE_SIZE + 9))
     (path.parent / "new").replace(path)
 
 
@@ -221,16 +227,16 @@ def fifo(path: Path) -> None:
 async def test_a_file_that_is_gone_is_not_sent(
     tmp_path: Path, path: Path, change: Change, message: str
 ) -> None:
-    async with running(tmp_path / "out") as run:
-        await sharing(run, path)
+    async with open_store(tmp_path / "out") as harness:
+        await sharing(harness, path)
         change(path)
-        assert run.store.locate("me", 1) is None
+        assert harness.store.locate("me", 1) is None
         with pytest.raises(ChangedFileError, match=message):
-            await run.store.read("me", 1)
+            await harness.store.read("me", 1)
 
 
 async def test_nobody_can_write_to_ones_own_files(tmp_path: Path, path: Path) -> None:
-    async with running(tmp_path / "out") as run:
-        await sharing(run, path)
+    async with open_store(tmp_path / "out") as harness:
+        await sharing(harness, path)
         with pytest.raises(KeyError):
-            run.store.write("me", 0, CONTENT[:PIECE])
+            harness.store.write("me", 0, CONTENT[:PIECE_SIZE])

@@ -30,10 +30,10 @@ def is_safe(name: str) -> bool:
 @given(owner=ANYTHING, name=st.builds(str.__add__, ANYTHING, ENDING))
 def test_whatever_a_file_is_called_its_name_here_is_safe(owner: str, name: str) -> None:
     local = filenames.local_name(owner, name)
-    variants = list(itertools.islice(filenames.variants(local), 12))
-    assert variants[0] == local
-    assert len(set(variants)) == 12
-    assert all(map(is_safe, variants)), variants
+    numbered_names = list(itertools.islice(filenames.numbered_names(local), 12))
+    assert numbered_names[0] == local
+    assert len(set(numbered_names)) == 12
+    assert all(map(is_safe, numbered_names)), numbered_names
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def test_a_name_that_is_too_long_keeps_its_owner_and_its_suffix(tmp_path: Path) 
     local = filenames.local_name("ä" * 64, "ö" * 255 + ".tar.gz")
     assert local.startswith("ä" * 50 + "_ö")
     assert local.endswith("ö.gz")
-    for variant in itertools.islice(filenames.variants(local), 3):
+    for variant in itertools.islice(filenames.numbered_names(local), 3):
         (tmp_path / f"{variant}{filenames.BITMAP}").touch()
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_variants_are_numbered_before_the_suffix() -> None:
-    assert list(itertools.islice(filenames.variants("1_a.txt"), 3)) == [
+    assert list(itertools.islice(filenames.numbered_names("1_a.txt"), 3)) == [
         "1_a.txt",
         "1_a-2.txt",
         "1_a-3.txt",
     ]
-    assert list(itertools.islice(filenames.variants("1_a"), 2)) == ["1_a", "1_a-2"]
+    assert list(itertools.islice(filenames.numbered_names("1_a"), 2)) == ["1_a", "1_a-2"]

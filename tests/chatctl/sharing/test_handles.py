@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatctl.sharing.handles import Handles
+from chatctl.sharing.handles import FileHandleCache
 
 
 def is_open(descriptor: int) -> bool:
@@ -21,13 +21,13 @@ def paths(tmp_path: Path) -> list[Path]:
 
 
 def test_a_file_that_is_open_is_not_opened_again(paths: list[Path]) -> None:
-    handles = Handles()
+    handles = FileHandleCache()
     handle = handles.get(paths[0], os.O_RDONLY)
     assert handles.get(paths[0], os.O_RDONLY) is handle
 
 
 def test_the_file_that_was_not_used_for_longest_is_closed(paths: list[Path]) -> None:
-    handles = Handles(limit=2)
+    handles = FileHandleCache(limit=2)
     first, second = (handles.get(path, os.O_RDONLY).fileno() for path in paths[:2])
     handles.get(paths[0], os.O_RDONLY)
     third = handles.get(paths[2], os.O_RDONLY).fileno()
@@ -36,7 +36,7 @@ def test_the_file_that_was_not_used_for_longest_is_closed(paths: list[Path]) -> 
 
 
 def test_a_file_in_use_stays_open_until_it_is_not(paths: list[Path]) -> None:
-    handles = Handles(limit=1)
+    handles = FileHandleCache(limit=1)
     used = handles.get(paths[0], os.O_RDONLY)
     handles.get(paths[1], os.O_RDONLY)
     assert os.pread(used.fileno(), 1, 0) == b"a"
@@ -46,10 +46,10 @@ def test_a_file_in_use_stays_open_until_it_is_not(paths: list[Path]) -> None:
 
 
 def test_what_is_let_go_is_opened_anew(paths: list[Path]) -> None:
-    handles = Handles()
+    handles = FileHandleCache()
     handles.get(paths[0], os.O_RDONLY)
     paths[0].unlink()
-    handles.forget(paths[0], paths[1])
+    handles.evict(paths[0], paths[1])
     with pytest.raises(FileNotFoundError):
         handles.get(paths[0], os.O_RDONLY)
     with pytest.raises(FileNotFoundError):
@@ -57,7 +57,7 @@ def test_what_is_let_go_is_opened_anew(paths: list[Path]) -> None:
 
 
 def test_nothing_stays_open_at_the_end(paths: list[Path]) -> None:
-    handles = Handles()
+    handles = FileHandleCache()
     descriptor = handles.get(paths[0], os.O_RDONLY).fileno()
     handles.clear()
     assert not is_open(descriptor)

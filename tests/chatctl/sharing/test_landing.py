@@ -1,18 +1,18 @@
-"""Pieces on their way to the disk, and partners that are paused for it."""
+"""Pieces on their way to the disk, and peers that are paused for it."""
 
 import asyncio
 from asyncio import Future
 from typing import cast
 
-from chatctl.sharing.landing import MAX_UNWRITTEN, Landing
-from chatctl.sharing.partner import Partner
+from chatctl.sharing.landing import MAX_UNWRITTEN, PieceWriter
+from chatctl.sharing.partner import Peer
 from chatctl.sharing.store import Store
 from common.messages.swarm import Piece
 
 PIECE = Piece("2", 0, 1)
 
 
-class Disk:
+class FakeStore:
     """A store that writes when it is told."""
 
     def __init__(self) -> None:
@@ -28,63 +28,63 @@ class Disk:
         await asyncio.sleep(0)
 
 
-class Reader:
-    """A partner, and its link at once, of which only pausing matters."""
+class PausablePeer:
+    """A peer, and its connection at once, of which only pausing matters."""
 
     def __init__(self) -> None:
-        self.link = self
-        self.told: list[str] = []
+        self.connection = self
+        self.calls: list[str] = []
 
     def pause(self) -> None:
-        self.told.append("pause")
+        self.calls.append("pause")
 
     def resume(self) -> None:
-        self.told.append("resume")
+        self.calls.append("resume")
 
 
-class Scene:
+class WriterHarness:
     def __init__(self) -> None:
-        self.disk, self.reader = Disk(), Reader()
-        self.landed: list[bool] = []
-        self.faults: list[BaseException] = []
-        self.partner = cast(Partner, self.reader)
-        self.landing = Landing(
-            cast(Store, self.disk),
-            {"2": self.partner},
-            land=lambda _partner, _piece, is_right: self.landed.append(is_right),
-            fail=self.faults.append,
+        self.store, self.fake_peer = FakeStore(), PausablePeer()
+        self.written: list[bool] = []
+        self.errors: list[BaseException] = []
+        self.peer = cast(Peer, self.fake_peer)
+        self.piece_writer = PieceWriter(
+            cast(Store, self.store),
+            {"2": self.peer},
+            on_written=lambda _peer, _piece, is_right: self.written.append(is_right),
+            on_error=self.errors.append,
         )
 
-    def take(self, count: int) -> None:
+    def write(self, count: int) -> None:
         for _ in range(count):
-            self.landing.take(self.partner, PIECE, bytearray(1))
+            self.piece_writer.write(self.peer, PIECE, bytearray(1))
 
 
 async def test_nobody_is_read_from_while_too_many_pieces_wait_for_the_disk() -> None:
-    scene = Scene()
-    scene.take(MAX_UNWRITTEN - 1)
-    assert scene.reader.told == []
-    scene.take(1)
-    assert scene.reader.told == ["pause"]
-    await scene.disk.finish(MAX_UNWRITTEN // 2 - 1)
-    assert scene.reader.told == ["pause"]
-    await scene.disk.finish(1)
-    assert scene.reader.told == ["pause", "resume"]
-    assert scene.landed == [True] * (MAX_UNWRITTEN // 2)
+    harness = WriterHarness()
+    harness.write(MAX_UNWRITTEN - 1)
+    assert harness.fake_peer.calls == []
+    harness.write(1)
+    assert harness.fake_peer.calls == ["pause"]
+    await harness.store.finish(MAX_UNWRITTEN // 2 - 1)
+    assert harness.fake_peer.calls == ["pause"]
+    await harness.store.finish(1)
+    assert harness.fake_peer.calls == ["pause", "resume"]
+    assert harness.written == [True] * (MAX_UNWRITTEN // 2)
 
 
 async def test_a_piece_that_is_not_what_was_announced_is_told() -> None:
-    scene = Scene()
-    scene.take(1)
-    await scene.disk.finish(1, is_right=False)
-    assert scene.landed == [False]
+    harness = WriterHarness()
+    harness.write(1)
+    await harness.store.finish(1, is_right=False)
+    assert harness.written == [False]
 
 
 async def test_what_keeps_a_piece_from_being_written_is_told() -> None:
-    scene = Scene()
-    scene.take(1)
-    fault = OSError("no space left on device")
-    scene.disk.writing[0].set_exception(fault)
+    harness = WriterHarness()
+    harness.write(1)
+    error = OSError("no space left on device")
+    harness.store.writing[0].set_exception(error)
     await asyncio.sleep(0)
-    assert scene.faults == [fault]
-    assert scene.landed == []
+    assert harness.errors == [error]
+    assert harness.written == []

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from chatctl.sharing.lane import Lane
+from chatctl.sharing.lane import WorkerThread
 
 
 async def test_work_is_done_in_order_in_one_other_thread() -> None:
-    lane, done = Lane("test"), list[int]()
+    worker, done = WorkerThread("test"), list[int]()
 
     def work(number: int) -> Callable[[], str]:
         def run() -> str:
@@ -19,25 +19,25 @@ async def test_work_is_done_in_order_in_one_other_thread() -> None:
 
         return run
 
-    results = await asyncio.gather(*(lane.submit(work(number)) for number in range(100)))
+    results = await asyncio.gather(*(worker.submit(work(number)) for number in range(100)))
     assert results == [f"{number} in test" for number in range(100)]
     assert done == list(range(100))
-    await lane.close()
+    await worker.close()
 
 
 async def test_what_work_raises_is_for_whoever_asked_for_it() -> None:
-    lane = Lane("test")
-    bad, good = lane.submit(lambda: 1 / 0), lane.submit(lambda: 1)
+    worker = WorkerThread("test")
+    bad, good = worker.submit(lambda: 1 / 0), worker.submit(lambda: 1)
     with pytest.raises(ZeroDivisionError):
         await bad
     assert await good == 1
-    await lane.close()
+    await worker.close()
 
 
 async def test_the_loop_is_woken_once_for_all_that_was_waiting() -> None:
-    lane, gate = Lane("test", batch=10), threading.Event()
-    first = lane.submit(gate.wait)
-    rest = [lane.submit(lambda: None) for _ in range(25)]
+    worker, gate = WorkerThread("test", batch=10), threading.Event()
+    first = worker.submit(gate.wait)
+    rest = [worker.submit(lambda: None) for _ in range(25)]
     gate.set()
     await first
     done: list[asyncio.Future[None]] = []
@@ -45,23 +45,23 @@ async def test_the_loop_is_woken_once_for_all_that_was_waiting() -> None:
         await asyncio.wait(rest[len(done) :], return_when=asyncio.FIRST_COMPLETED)
         done = [future for future in rest if future.done()]
         assert len(done) % 10 in {0, 5, 9}
-    await lane.close()
+    await worker.close()
 
 
 async def test_work_that_nobody_waits_for_any_more_is_done() -> None:
-    lane, gate, done = Lane("test"), threading.Event(), list[int]()
-    lane.submit(gate.wait)
-    lane.submit(lambda: done.append(1)).cancel()
+    worker, gate, done = WorkerThread("test"), threading.Event(), list[int]()
+    worker.submit(gate.wait)
+    worker.submit(lambda: done.append(1)).cancel()
     gate.set()
-    await lane.close()
+    await worker.close()
     assert done == [1]
 
 
 async def test_closing_does_what_is_waiting_and_ends_the_thread() -> None:
-    lane, done = Lane("ends"), list[int]()
+    worker, done = WorkerThread("ends"), list[int]()
     for number in range(3):
-        lane.submit(lambda number=number: done.append(number))  # type: ignore[misc]
-    await lane.close()
+        worker.submit(lambda number=number: done.append(number))  # type: ignore[misc]
+    await worker.close()
     assert done == [0, 1, 2]
     for thread in threading.enumerate():
         if thread.name == "ends":
@@ -71,10 +71,10 @@ async def test_closing_does_what_is_waiting_and_ends_the_thread() -> None:
 def test_a_loop_that_is_gone_does_not_trouble_the_thread() -> None:
     loop, gate = asyncio.new_event_loop(), threading.Event()
 
-    async def leave_behind() -> Lane:
-        lane = Lane("left behind")
-        lane.submit(gate.wait)
-        return lane
+    async def leave_behind() -> WorkerThread:
+        worker = WorkerThread("left behind")
+        worker.submit(gate.wait)
+        return worker
 
     loop.run_until_complete(leave_behind())
     loop.close()

@@ -1,4 +1,4 @@
-"""Links between two sockets of this machine."""
+"""Connections between two sockets of this machine."""
 
 import asyncio
 import os
@@ -9,181 +9,195 @@ from typing import Final
 
 import pytest
 
-from chatctl.sharing.handles import Handle, Location
-from chatctl.sharing.link import MAX_LINES, Link, LinkLostError
+from chatctl.sharing.handles import FileHandle, Location
+from chatctl.sharing.link import MAX_QUEUED_LINES, PeerConnection, PeerConnectionLostError
 from chatctl.sharing.outgoing import Traffic
-from chatctl.sharing.wire import Frame, WireError
-from common.messages.introduction import Alive, Description
-from common.messages.swarm import Get, Piece
-from tests.chatctl.sharing.links import End, pair
+from chatctl.sharing.wire import Frame, PeerProtocolError
+from common.messages.introduction import KeepAlive, ManifestHeader
+from common.messages.swarm import Piece, RequestPiece
+from tests.chatctl.sharing.links import RecordingConnection, socket_pair
 
 SIZE: Final = 3_000_000
 
 
 @pytest.fixture
-async def ends() -> AsyncIterator[tuple[End, End]]:
-    one, other = map(End, pair())
+async def ends() -> AsyncIterator[tuple[RecordingConnection, RecordingConnection]]:
+    one, other = map(RecordingConnection, socket_pair())
     for end in (one, other):
-        end.link.reader.limits = {Piece: SIZE, Description: SIZE}
+        end.connection.decoder.limits = {Piece: SIZE, ManifestHeader: SIZE}
     yield one, other
-    one.link.close()
-    other.link.close()
+    one.connection.close()
+    other.connection.close()
 
 
-def is_lost(end: End) -> bool:
-    return end.lost is not None
+def is_lost(end: RecordingConnection) -> bool:
+    return end.close_error is not None
 
 
 async def test_bytes_and_parts_of_files_come_in_their_order_and_lines_before_them(
-    ends: tuple[End, End], tmp_path: Path
+    ends: tuple[RecordingConnection, RecordingConnection], tmp_path: Path
 ) -> None:
     one, other = ends
     content = os.urandom(SIZE)
     (tmp_path / "file").write_bytes(b"before" + content)
-    file = Handle.open(tmp_path / "file", os.O_RDONLY)
+    file = FileHandle.open(tmp_path / "file", os.O_RDONLY)
     traffic = Traffic()
-    piece, description = Piece("1", 0, 60_000), Description("1", SIZE)
+    piece, description = Piece("1", 0, 60_000), ManifestHeader("1", SIZE)
     for start in range(0, SIZE, 60_000):
-        one.link.send(piece, Location(file, 6 + start, 60_000), traffic)
-    one.link.send(description, content)
-    one.link.send(Alive())
-    await other.until(lambda end: Frame(description, bytearray(content)) in end.heard)
+        one.connection.send(piece, Location(file, 6 + start, 60_000), traffic)
+    one.connection.send(description, content)
+    one.connection.send(KeepAlive())
+    await other.until(lambda end: Frame(description, bytearray(content)) in end.frames)
     pieces = SIZE // 60_000
-    assert other.heard.pop(0) == Frame(Alive(), None)
-    assert other.heard[0 : 2 * pieces : 2] == [Frame(piece, None)] * pieces
-    raw = [frame.raw for frame in other.heard[1 : 2 * pieces : 2]]
+    assert other.frames.pop(0) == Frame(KeepAlive(), None)
+    assert other.frames[0 : 2 * pieces : 2] == [Frame(piece, None)] * pieces
+    raw = [frame.raw for frame in other.frames[1 : 2 * pieces : 2]]
     assert b"".join(bytes(each or b"") for each in raw) == content
-    assert other.heard[2 * pieces :] == [
+    assert other.frames[2 * pieces :] == [
         Frame(description, None),
         Frame(description, bytearray(content)),
     ]
     assert traffic.sent == SIZE
 
 
-async def until_stuck(link: Link) -> None:
-    """Return when the kernel has taken nothing of `link` ten times in a row, however slowly."""
+async def until_blocked(connection: PeerConnection) -> None:
+    """Return when the kernel has taken nothing of `connection` ten times in a row, however slowly."""
     since, unmoved = 0.0, 0
     while unmoved < 10:
         await asyncio.sleep(0.01)
-        before, since = since, link.stuck_for(0.0)
+        before, since = since, connection.blocked_for(0.0)
         unmoved = unmoved + 1 if since == before else 0
 
 
 async def test_a_line_overtakes_what_has_not_begun_and_interrupts_nothing(
-    ends: tuple[End, End],
+    ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
-    other.link.pause()
-    first, second, third = (Description(owner, SIZE) for owner in "123")
+    other.connection.pause()
+    first, second, third = (ManifestHeader(owner, SIZE) for owner in "123")
     for description in (first, second, third):
-        one.link.send(description, bytes(SIZE))
-    await until_stuck(one.link)
-    one.link.send(Alive())
-    other.link.resume()
-    await other.until(lambda end: len(end.heard) == 7)
-    said = [frame.message for frame in other.heard]
-    assert said == [first, first, Alive(), second, second, third, third]
+        one.connection.send(description, bytes(SIZE))
+    await until_blocked(one.connection)
+    one.connection.send(KeepAlive())
+    other.connection.resume()
+    await other.until(lambda end: len(end.frames) == 7)
+    said = [frame.message for frame in other.frames]
+    assert said == [first, first, KeepAlive(), second, second, third, third]
 
 
-async def test_what_is_no_message_ends_it_with_the_reason(ends: tuple[End, End]) -> None:
+async def test_what_is_no_message_ends_it_with_the_reason(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, other = ends
-    one.link.send(Description("1", SIZE + 1))
+    one.connection.send(ManifestHeader("1", SIZE + 1))
     await other.until(is_lost)
-    assert isinstance(other.lost, WireError)
+    assert isinstance(other.close_error, PeerProtocolError)
     await one.until(is_lost)
-    assert isinstance(one.lost, LinkLostError)
+    assert isinstance(one.close_error, PeerConnectionLostError)
 
 
-async def test_who_hears_may_end_it(ends: tuple[End, End]) -> None:
+async def test_who_hears_may_end_it(ends: tuple[RecordingConnection, RecordingConnection]) -> None:
     one, other = ends
 
     def refuse(_frame: Frame) -> None:
-        raise WireError("says what it should not")
+        raise PeerProtocolError("says what it should not")
 
-    other.link.hear = refuse
-    one.link.send(Alive())
+    other.connection.on_frame = refuse
+    one.connection.send(KeepAlive())
     await other.until(is_lost)
-    assert str(other.lost) == "says what it should not"
+    assert str(other.close_error) == "says what it should not"
 
 
-async def test_nothing_is_heard_behind_a_close(ends: tuple[End, End]) -> None:
+async def test_nothing_is_heard_behind_a_close(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, other = ends
-    other.link.hear = lambda _frame: other.link.close()
+    other.connection.on_frame = lambda _frame: other.connection.close()
     for _ in range(3):
-        one.link.send(Alive())
+        one.connection.send(KeepAlive())
     await one.until(is_lost)
-    assert other.lost is None
-    other.link.send(Alive())
+    assert other.close_error is None
+    other.connection.send(KeepAlive())
 
 
 async def test_who_does_not_read_is_noticed_and_gets_no_more_lines_than_fit(
-    ends: tuple[End, End],
+    ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
-    other.link.pause()
-    line = Get("1" * 64, 1)
-    while one.lost is None:
-        one.link.send(line)
+    other.connection.pause()
+    line = RequestPiece("1" * 64, 1)
+    while one.close_error is None:
+        one.connection.send(line)
         await asyncio.sleep(0)
-    assert isinstance(one.lost, WireError)
-    assert "does not read" in str(one.lost)
+    assert isinstance(one.close_error, PeerProtocolError)
+    assert "does not read" in str(one.close_error)
 
 
-async def test_how_long_nothing_was_taken_is_known(ends: tuple[End, End]) -> None:
+async def test_how_long_nothing_was_taken_is_known(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, other = ends
     loop = asyncio.get_running_loop()
-    assert one.link.stuck_for(loop.time() + 100) == 0
-    other.link.pause()
-    one.link.send(Description("1", SIZE), bytes(10 * MAX_LINES))
+    assert one.connection.blocked_for(loop.time() + 100) == 0
+    other.connection.pause()
+    one.connection.send(ManifestHeader("1", SIZE), bytes(10 * MAX_QUEUED_LINES))
     await asyncio.sleep(0)
-    assert one.link.stuck_for(loop.time() + 100) >= 99
+    assert one.connection.blocked_for(loop.time() + 100) >= 99
 
 
-async def test_who_pauses_hears_nothing_until_it_reads_on(ends: tuple[End, End]) -> None:
+async def test_who_pauses_hears_nothing_until_it_reads_on(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, other = ends
-    other.link.pause()
-    one.link.send(Alive())
+    other.connection.pause()
+    one.connection.send(KeepAlive())
     with suppress(TimeoutError):
         async with asyncio.timeout(0.05):
-            await other.until(lambda end: bool(end.heard))
-    assert other.heard == []
-    other.link.resume()
-    await other.until(lambda end: bool(end.heard))
+            await other.until(lambda end: bool(end.frames))
+    assert other.frames == []
+    other.connection.resume()
+    await other.until(lambda end: bool(end.frames))
 
 
 async def test_finishing_writes_what_waits_and_lets_the_other_side_close(
-    ends: tuple[End, End],
+    ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
-    description = Description("1", SIZE)
-    one.link.send(description, bytes(SIZE))
-    await one.link.finish(20.0)
-    assert one.link.is_over
-    assert other.heard == [Frame(description, None), Frame(description, bytearray(SIZE))]
-    assert str(other.lost) == "closed the connection"
+    description = ManifestHeader("1", SIZE)
+    one.connection.send(description, bytes(SIZE))
+    await one.connection.finish(20.0)
+    assert one.connection.is_closed
+    assert other.frames == [Frame(description, None), Frame(description, bytearray(SIZE))]
+    assert str(other.close_error) == "closed the connection"
 
 
-async def test_finishing_ends_although_the_other_side_does_not(ends: tuple[End, End]) -> None:
+async def test_finishing_ends_although_the_other_side_does_not(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, other = ends
-    other.link.pause()
-    one.link.send(Alive())
-    await one.link.finish(0.05)
-    assert one.link.is_over
+    other.connection.pause()
+    one.connection.send(KeepAlive())
+    await one.connection.finish(0.05)
+    assert one.connection.is_closed
 
 
-async def test_a_file_that_shrank_meanwhile_ends_it(ends: tuple[End, End], tmp_path: Path) -> None:
+async def test_a_file_that_shrank_meanwhile_ends_it(
+    ends: tuple[RecordingConnection, RecordingConnection], tmp_path: Path
+) -> None:
     one, other = ends
     (tmp_path / "file").write_bytes(bytes(10))
-    file = Handle.open(tmp_path / "file", os.O_RDONLY)
-    one.link.send(Piece("1", 0, 20), Location(file, 0, 20))
+    file = FileHandle.open(tmp_path / "file", os.O_RDONLY)
+    one.connection.send(Piece("1", 0, 20), Location(file, 0, 20))
     await one.until(is_lost)
-    assert "now ends at byte 10" in str(one.lost)
+    assert "now ends at byte 10" in str(one.close_error)
     await other.until(is_lost)
 
 
-async def test_what_one_says_last_is_told(ends: tuple[End, End]) -> None:
+async def test_what_one_says_last_is_told(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, _ = ends
-    one.link.lose_with("was silent for 10 s")
-    assert str(one.lost) == "was silent for 10 s"
-    one.link.lose_with("was silent again")
-    assert str(one.lost) == "was silent for 10 s"
+    one.connection.abort("was silent for 10 s")
+    assert str(one.close_error) == "was silent for 10 s"
+    one.connection.abort("was silent again")
+    assert str(one.close_error) == "was silent for 10 s"

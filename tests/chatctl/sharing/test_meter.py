@@ -2,11 +2,11 @@
 
 import pytest
 
-from chatctl.sharing.meter import Meter
+from chatctl.sharing.meter import RateMeter
 
 
-def fed(*samples: tuple[float, int]) -> Meter:
-    meter = Meter(0.0)
+def fed(*samples: tuple[float, int]) -> RateMeter:
+    meter = RateMeter(0.0)
     for now, count in samples:
         meter.sample(now, count)
     return meter
@@ -42,4 +42,4 @@ def test_the_rate_of_a_short_beginning_gives_way_to_that_of_a_whole_second() -> 
 
 def test_nothing_at_all_has_no_rate() -> None:
     meter = fed((1.0, 0), (2.0, 0))
-    assert meter.best == meter.rate == Meter(0.0).rate == 0
+    assert meter.best == meter.rate == RateMeter(0.0).rate == 0

@@ -4,42 +4,43 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from bitarray import bitarray
 
-from chatctl.sharing.incoming import title
-from chatctl.sharing.record import Found, Record, recover
-from common.pieces import PIECE, Bitfield, count_pieces
-from tests.chatctl.sharing.stores import Peer, listing, noise, running
+from chatctl.sharing.incoming import header
+from chatctl.sharing.record import FoundFile, ResumeData, recover
+from common.pieces import PIECE_SIZE, count_pieces
+from tests.chatctl.sharing.stores import PeerFiles, listing, open_store, random_bytes
 
-BOB = Peer("bob", ("large", noise(3 * PIECE + 1)), ("empty", b""))
-CAROL = Peer("carol", ("small", noise(10, seed=2)))
+BOB = PeerFiles("bob", ("large", random_bytes(3 * PIECE_SIZE + 1)), ("empty", b""))
+CAROL = PeerFiles("carol", ("small", random_bytes(10, seed=2)))
 
 
-async def leave(directory: Path, *peers: Peer) -> None:
+async def leave(directory: Path, *peers: PeerFiles) -> None:
     """Leave `directory` as one does who is killed with all pieces of `peers`, before naming files.
 
     Empty files are named at once.
     """
-    record = Record(directory, "run", "d")
+    resume_data = ResumeData(directory, "run", "d")
     for peer in peers:
-        async with running(directory) as run:
-            record.note(peer.manifest)
-            await run.fetch(peer)
+        async with open_store(directory) as harness:
+            resume_data.add(peer.manifest)
+            await harness.fetch(peer)
         for file in peer.manifest.files:
             if file.size:
                 path = directory / f"{peer.manifest.owner}_{file.name}"
                 path.rename(f"{path}.part")
-                bits = Bitfield.full(count_pieces(file.size)).encode()
-                path.with_name(f"{path.name}.part.map").write_bytes(title(file) + bits)
+                bits = (~bitarray(count_pieces(file.size))).tobytes()
+                path.with_name(f"{path.name}.part.map").write_bytes(header(file) + bits)
 
 
 async def recovered(directory: Path, group: str = "run", digest: str = "d") -> dict[str, list[str]]:
     """Return the names of the files that the next run finds to be here, by owner."""
-    async with running(directory) as run:
-        found = await recover(Record(directory, group, digest).load(), run.store)
+    async with open_store(directory) as harness:
+        found = await recover(ResumeData(directory, group, digest).load(), harness.store)
     return {owner: names(files) for owner, files in found.items()}
 
 
-def names(files: Iterable[Found]) -> list[str]:
+def names(files: Iterable[FoundFile]) -> list[str]:
     return [path.name for _, path in files]
 
 
@@ -66,7 +67,7 @@ async def test_nothing_is_found_when_one_of_all_lacks_a_piece(tmp_path: Path) ->
     assert await recovered(tmp_path) == {}
 
 
-@pytest.mark.parametrize("damage", [b"", b"x", noise(3 * PIECE + 1, seed=3)])
+@pytest.mark.parametrize("damage", [b"", b"x", random_bytes(3 * PIECE_SIZE + 1, seed=3)])
 async def test_a_file_that_somebody_has_changed_is_not_named(tmp_path: Path, damage: bytes) -> None:
     await leave(tmp_path, BOB)
     (tmp_path / "bob_large.part").write_bytes(damage)
@@ -96,7 +97,7 @@ async def test_a_record_that_was_forgotten_or_torn_tells_nothing(tmp_path: Path)
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-1])
     assert await recovered(tmp_path) == {}
-    record = Record(tmp_path, "run", "d")
-    record.forget()
-    record.forget()
+    resume_data = ResumeData(tmp_path, "run", "d")
+    resume_data.delete()
+    resume_data.delete()
     assert not path.exists()

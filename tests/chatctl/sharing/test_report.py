@@ -5,9 +5,9 @@ from typing import Final
 import pytest
 from msgspec import structs
 
-from chatctl.sharing.report import PeerFigures, Report, bound, render
+from chatctl.sharing.report import PeerReport, ShareReport, render, swarm_lower_bound
 
-PEER: Final = PeerFigures(
+PEER: Final = PeerReport(
     id="2",
     files=1,
     size=8_000_000,
@@ -18,7 +18,7 @@ PEER: Final = PeerFigures(
     download_rate=1.5e6,
     fate="left",
 )
-REPORT: Final = Report(
+REPORT: Final = ShareReport(
     group="run-42",
     id="1",
     directory="received",
@@ -38,11 +38,11 @@ REPORT: Final = Report(
 
 
 def test_the_bound_takes_each_uplink_as_fast_as_it_was_and_no_downlink() -> None:
-    assert bound(4_000_000, 3e6, [PEER]) == pytest.approx(4.0)
+    assert swarm_lower_bound(4_000_000, 3e6, [PEER]) == pytest.approx(4.0)
 
 
 def test_without_the_uplink_of_somebody_there_is_no_bound() -> None:
-    assert bound(4_000_000, 3e6, [structs.replace(PEER, upload_rate=None)]) is None
+    assert swarm_lower_bound(4_000_000, 3e6, [structs.replace(PEER, upload_rate=None)]) is None
 
 
 def test_people_get_a_line_for_each_peer_and_the_ratio() -> None:
@@ -51,7 +51,7 @@ def test_people_get_a_line_for_each_peer_and_the_ratio() -> None:
         "2         1   8  100%        4       7             2        1.5  left",
         "",
         "this peer     1: 4 MB shared, at best 3 MB/s up, 2 MB/s down",
-        "time          4.1s from the first link to the last file",
+        "time          4.1s from the first connection to the last file",
         "              4.4s until everyone had all",
         "lower bound   4s with uplinks as measured: took 1.10 times that",
         "files         in received",

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from chatctl.sharing.store import Arrived
-from common.pieces import PIECE
-from tests.chatctl.sharing.stores import Peer, listing, noise, running
+from chatctl.sharing.store import FileComplete
+from common.pieces import PIECE_SIZE
+from tests.chatctl.sharing.stores import PeerFiles, listing, open_store, random_bytes
 
-ANN = Peer("ann", ("a.txt", noise(2 * PIECE + 1)))
+ANN = PeerFiles("ann", ("a.txt", random_bytes(2 * PIECE_SIZE + 1)))
 CONTENT = ANN.contents[0]
 
 
@@ -22,13 +22,13 @@ def identity(path: Path) -> tuple[int, int, int]:
 
 
 async def test_a_file_that_is_there_is_not_fetched_again_nor_touched(tmp_path: Path) -> None:
-    async with running(tmp_path) as run:
-        await run.fetch(ANN)
+    async with open_store(tmp_path) as harness:
+        await harness.fetch(ANN)
     before = identity(tmp_path / "ann_a.txt")
-    async with running(tmp_path) as run:
-        assert len(await run.store.add(ANN.manifest)) == 3
-        assert await run.told.get() == Arrived("ann", 0, tmp_path / "ann_a.txt")
-        assert await run.store.read("ann", 2) == ANN.pieces[2]
+    async with open_store(tmp_path) as harness:
+        assert (await harness.store.add(ANN.manifest)).count() == 3
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a.txt")
+        assert await harness.store.read("ann", 2) == ANN.pieces[2]
     assert identity(tmp_path / "ann_a.txt") == before
     assert listing(tmp_path) == {"ann_a.txt": CONTENT}
 
@@ -40,8 +40,8 @@ async def test_a_file_of_someone_else_is_not_touched(
 ) -> None:
     (tmp_path / name).write_bytes(other)
     for _ in range(2):
-        async with running(tmp_path) as run:
-            assert await run.fetch(ANN) == [Arrived("ann", 0, tmp_path / "ann_a-2.txt")]
+        async with open_store(tmp_path) as harness:
+            assert await harness.fetch(ANN) == [FileComplete("ann", 0, tmp_path / "ann_a-2.txt")]
         assert listing(tmp_path) == {name: other, "ann_a-2.txt": CONTENT}
 
 
@@ -52,8 +52,8 @@ async def test_a_link_is_not_followed(tmp_path: Path, name: str, target: str) ->
     out = tmp_path / "out"
     out.mkdir()
     (out / name).symlink_to(target)
-    async with running(out) as run:
-        assert await run.fetch(ANN) == [Arrived("ann", 0, out / "ann_a-2.txt")]
+    async with open_store(out) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, out / "ann_a-2.txt")]
     assert (out / name).is_symlink()
     assert not (out / "nowhere").exists()
     assert (tmp_path / "victim").read_bytes() == CONTENT
@@ -65,8 +65,8 @@ async def test_what_is_no_file_is_left_alone(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / name)
-    async with running(tmp_path) as run:
-        assert await run.fetch(ANN) == [Arrived("ann", 0, tmp_path / "ann_a-2.txt")]
+    async with open_store(tmp_path) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, tmp_path / "ann_a-2.txt")]
 
 
 async def test_a_link_in_the_place_of_a_part_that_was_begun_is_not_written_through(
@@ -75,90 +75,99 @@ async def test_a_link_in_the_place_of_a_part_that_was_begun_is_not_written_throu
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     out = tmp_path / "out"
-    async with running(out) as run:
-        await run.store.add(ANN.manifest)
+    async with open_store(out) as harness:
+        await harness.store.add(ANN.manifest)
     (out / "ann_a.txt.part").unlink()
     (out / "ann_a.txt.part").symlink_to(victim)
-    async with running(out) as run:
-        assert await run.fetch(ANN) == [Arrived("ann", 0, out / "ann_a-2.txt")]
+    async with open_store(out) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, out / "ann_a-2.txt")]
     assert victim.read_bytes() == b"precious"
 
 
 async def test_a_name_that_is_taken_during_the_transfer_is_left_to_who_took_it(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path) as run:
-        await run.store.add(ANN.manifest)
+    async with open_store(tmp_path) as harness:
+        await harness.store.add(ANN.manifest)
         (tmp_path / "ann_a.txt").write_bytes(b"mine")
-        await run.give(ANN)
-        assert await run.told.get() == Arrived("ann", 0, tmp_path / "ann_a-2.txt")
+        await harness.write_pieces(ANN)
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a-2.txt")
     assert listing(tmp_path) == {"ann_a.txt": b"mine", "ann_a-2.txt": CONTENT}
-    async with running(tmp_path) as run:
-        assert await run.fetch(ANN) == [Arrived("ann", 0, tmp_path / "ann_a-2.txt")]
+    async with open_store(tmp_path) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, tmp_path / "ann_a-2.txt")]
 
 
 async def test_files_of_one_name_from_one_peer_all_arrive_and_all_are_found_again(
     tmp_path: Path,
 ) -> None:
-    same, other = noise(PIECE + 1, 2), noise(PIECE + 1, 3)
-    peer = Peer("1", ("a.txt", same), ("a.txt", other), ("x/a.txt", same), ("A.TXT", same))
+    same, other = random_bytes(PIECE_SIZE + 1, 2), random_bytes(PIECE_SIZE + 1, 3)
+    peer = PeerFiles("1", ("a.txt", same), ("a.txt", other), ("x/a.txt", same), ("A.TXT", same))
     expected = {"1_a.txt": same, "1_a-2.txt": other, "1_a-3.txt": same, "1_A-4.TXT": same}
     for _ in range(2):
-        async with running(tmp_path) as run:
-            told = await run.fetch(peer)
-        assert {each.path.name for each in told if isinstance(each, Arrived)} == set(expected)
+        async with open_store(tmp_path) as harness:
+            events = await harness.fetch(peer)
+        assert {each.path.name for each in events if isinstance(each, FileComplete)} == set(
+            expected
+        )
         assert listing(tmp_path) == expected
 
 
 async def test_peers_whose_names_become_one_do_not_meet(tmp_path: Path) -> None:
-    peers = [Peer("a b", ("x", b"1")), Peer("a\u00a0b", ("x", b"2")), Peer("A B", ("x", b"3"))]
-    async with running(tmp_path) as run:
+    peers = [
+        PeerFiles("a b", ("x", b"1")),
+        PeerFiles("a\u00a0b", ("x", b"2")),
+        PeerFiles("A B", ("x", b"3")),
+    ]
+    async with open_store(tmp_path) as harness:
         for peer in peers:
-            await run.fetch(peer)
+            await harness.fetch(peer)
     assert listing(tmp_path) == {"a b_x": b"1", "a b_x-2": b"2", "A B_x-3": b"3"}
 
 
 async def test_a_name_like_that_of_a_part_is_not_mistaken_for_one(tmp_path: Path) -> None:
     names = ["a.part.map", "a.part", "a"]
-    peer = Peer("1", *((name, noise(PIECE, seed)) for seed, name in enumerate(names)))
+    peer = PeerFiles(
+        "1", *((name, random_bytes(PIECE_SIZE, seed)) for seed, name in enumerate(names))
+    )
     for _ in range(2):
-        async with running(tmp_path) as run:
-            await run.fetch(peer)
+        async with open_store(tmp_path) as harness:
+            await harness.fetch(peer)
         assert set(listing(tmp_path)) == {"1_a.part.map_", "1_a.part_", "1_a"}
 
 
 async def test_hundreds_of_files_of_one_name_find_their_places(tmp_path: Path) -> None:
-    peer = Peer("1", *[("a", b"")] * 500)
-    async with running(tmp_path) as run:
+    peer = PeerFiles("1", *[("a", b"")] * 500)
+    async with open_store(tmp_path) as harness:
         assert (
-            len({each.path for each in await run.fetch(peer) if isinstance(each, Arrived)}) == 500
+            len({each.path for each in await harness.fetch(peer) if isinstance(each, FileComplete)})
+            == 500
         )
 
 
 async def test_another_version_of_a_file_begins_anew_beside_the_old(tmp_path: Path) -> None:
-    newer = Peer("ann", ("a.txt", noise(2 * PIECE + 1, 9)))
-    async with running(tmp_path) as run:
-        await run.store.add(ANN.manifest)
-        await run.give(ANN, [0])
-    async with running(tmp_path) as run:
-        assert len(await run.store.add(newer.manifest)) == 0
-        await run.give(newer)
-        assert await run.told.get() == Arrived("ann", 0, tmp_path / "ann_a-2.txt")
-    async with running(tmp_path) as run:
-        assert list(await run.store.add(ANN.manifest)) == [0]
+    newer = PeerFiles("ann", ("a.txt", random_bytes(2 * PIECE_SIZE + 1, 9)))
+    async with open_store(tmp_path) as harness:
+        await harness.store.add(ANN.manifest)
+        await harness.write_pieces(ANN, [0])
+    async with open_store(tmp_path) as harness:
+        assert (await harness.store.add(newer.manifest)).count() == 0
+        await harness.write_pieces(newer)
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a-2.txt")
+    async with open_store(tmp_path) as harness:
+        assert list((await harness.store.add(ANN.manifest)).search(1)) == [0]
 
 
-@pytest.mark.parametrize("fault", [errno.EPERM, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
 async def test_a_disk_without_hard_links_does_not_overwrite_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
-    def link(*paths: Path, follow_symlinks: bool) -> None:
-        raise OSError(fault, os.strerror(fault))
+    def refuse_link(*paths: Path, follow_symlinks: bool) -> None:
+        raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(os, "link", link)
-    async with running(tmp_path) as run:
-        await run.store.add(ANN.manifest)
+    monkeypatch.setattr(os, "link", refuse_link)
+    async with open_store(tmp_path) as harness:
+        await harness.store.add(ANN.manifest)
         (tmp_path / "ann_a.txt").write_bytes(b"mine")
-        await run.give(ANN)
-        assert await run.told.get() == Arrived("ann", 0, tmp_path / "ann_a-2.txt")
+        await harness.write_pieces(ANN)
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a-2.txt")
     assert listing(tmp_path) == {"ann_a.txt": b"mine", "ann_a-2.txt": CONTENT}

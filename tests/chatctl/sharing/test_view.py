@@ -8,22 +8,24 @@ from pathlib import Path
 import pytest
 
 from chatctl.sharing import events
-from chatctl.sharing.files import Files
-from chatctl.sharing.view import MOST_BARS, Bars, chosen
-from common.pieces import PIECE, File, Manifest
+from chatctl.sharing.files import DownloadProgress
+from chatctl.sharing.view import MAX_BARS, Bars, open_view
+from common.pieces import PIECE_SIZE, FileEntry, Manifest
 
 NOTHING = hashlib.sha256().hexdigest()
 
 
-def of(owner: str, *names: str) -> Files:
-    files = Files()
-    files.add(Manifest(owner, tuple(File(name, 2 * PIECE, NOTHING) for name in names), b""))
+def of(owner: str, *names: str) -> DownloadProgress:
+    files = DownloadProgress()
+    files.add(
+        Manifest(owner, tuple(FileEntry(name, 2 * PIECE_SIZE, NOTHING) for name in names), b"")
+    )
     return files
 
 
 def test_off_a_terminal_events_are_sentences_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    with chosen(as_json=False) as view:
-        view.tell(events.Met("2\x1b", "192.0.2.1:4000"))
+    with open_view(as_json=False) as view:
+        view.emit(events.PeerConnected("2\x1b", "192.0.2.1:4000"))
         view.show(of("2", "a"), 1e6, 1e6)
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -31,9 +33,9 @@ def test_off_a_terminal_events_are_sentences_on_stderr(capsys: pytest.CaptureFix
 
 
 def test_json_has_one_event_a_line_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    with chosen(as_json=True) as view:
-        view.tell(events.OutOfReach("peer 2", "192.0.2.1:4000", "connection refused"))
-        view.tell(events.Complete(1.5))
+    with open_view(as_json=True) as view:
+        view.emit(events.PeerUnreachable("peer 2", "192.0.2.1:4000", "connection refused"))
+        view.emit(events.DownloadComplete(1.5))
         view.show(of("2", "a"), 1e6, 1e6)
     shown = capsys.readouterr()
     assert shown.err == ""
@@ -55,13 +57,13 @@ def test_a_terminal_shows_a_bar_for_each_file_and_events_above_them() -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False)
     columns = TextColumn("{task.description} {task.percentage:3.0f}% {task.fields[rates]}")
     progress = Progress(columns, console=screen, auto_refresh=False)
-    files = of("2", "half", "whole", *map(str, range(MOST_BARS)))
-    files.gain("2", 0)
-    files.settle("2", 1, path=Path("2_whole"))
+    files = of("2", "half", "whole", *map(str, range(MAX_BARS)))
+    files.add_piece("2", 0)
+    files.finish("2", 1, path=Path("2_whole"))
     bars = Bars(progress)
     with progress:
         bars.show(files, 2e6, 3e6)
-        bars.tell(events.Parted("3", "left"))
+        bars.emit(events.PeerDisconnected("3", "left"))
     assert isinstance(screen.file, io.StringIO)
     shown = screen.file.getvalue()
     assert "half of 2  50%" in shown
@@ -69,15 +71,15 @@ def test_a_terminal_shows_a_bar_for_each_file_and_events_above_them() -> None:
     assert "all " in shown
     assert "2 MB/s up, 3 MB/s down" in shown
     assert "chatctl: peer 3 left" in shown
-    assert f"{MOST_BARS - 1} of 2" not in shown
+    assert f"{MAX_BARS - 1} of 2" not in shown
 
 
 @pytest.mark.parametrize(
     "kind",
-    [kind for kind in events.Event.__subclasses__() if kind.words],
+    [kind for kind in events.ShareEvent.__subclasses__() if kind.template],
     ids=lambda kind: kind.__name__,
 )
-def test_every_event_is_a_sentence(kind: type[events.Event]) -> None:
+def test_every_event_is_a_sentence(kind: type[events.ShareEvent]) -> None:
     fields = {name: f"<{name}>" for name in kind.__struct_fields__}
     sentence = str(kind(**fields))
     assert all(value in sentence for name, value in fields.items() if name != "name")

@@ -9,15 +9,19 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from common.pieces import PIECE
-from tests.chatctl.sharing.stores import Peer, noise, running
+from common.pieces import PIECE_SIZE
+from tests.chatctl.sharing.stores import PeerFiles, open_store, random_bytes
 
 BURST: Final = 8
 
 
-def written_peer() -> Peer:
+def written_peer() -> PeerFiles:
     """Return the peer whose files are written."""
-    return Peer("1", ("big.bin", noise(300 * PIECE + 1)), ("small.txt", noise(PIECE, 2)))
+    return PeerFiles(
+        "1",
+        ("big.bin", random_bytes(300 * PIECE_SIZE + 1)),
+        ("small.txt", random_bytes(PIECE_SIZE, 2)),
+    )
 
 
 async def write(directory: Path) -> None:
@@ -25,11 +29,11 @@ async def write(directory: Path) -> None:
     peer = written_peer()
     order = list(range(len(peer.pieces) - 1))
     Random(1).shuffle(order)
-    async with running(directory) as run:
-        await run.store.add(peer.manifest)
+    async with open_store(directory) as harness:
+        await harness.store.add(peer.manifest)
         for start in range(0, len(order), BURST):
             burst = order[start : start + BURST]
-            await run.give(peer, burst)
+            await harness.write_pieces(peer, burst)
             print(*burst, flush=True)  # noqa: T201
         await asyncio.Event().wait()
 

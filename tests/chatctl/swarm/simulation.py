@@ -1,4 +1,4 @@
-"""Swarms in virtual time: real planners on links of given rates, with no socket and no clock.
+"""Swarms in virtual time: real planners on connections of given rates, with no socket and no clock.
 
 What a peer sends shares its uplink among all to whom it sends, a chunk in turn; a message waits for
 the piece that has begun before it. Downlinks are no limit. All that is sent arrives.
@@ -12,11 +12,13 @@ from itertools import count
 from random import Random
 from typing import Final, NamedTuple
 
+from bitarray import bitarray
+
 from chatctl.swarm.orders import Drop, Send
 from chatctl.swarm.planner import Planner
 from common.messages.base import Message
 from common.messages.swarm import Piece
-from common.pieces import PIECE, Bitfield, Layout
+from common.pieces import PIECE_SIZE, Layout
 
 LATENCY: Final = 0.005
 """How long (s) anything takes to arrive, besides its turn on the uplink."""
@@ -24,41 +26,41 @@ LATENCY: Final = 0.005
 _CHUNK: Final = 16 * 2**10
 
 
-class Member(NamedTuple):
+class MemberSpec(NamedTuple):
     """A peer to be: its uplink (B/s), its file (bytes), and when it comes (s)."""
 
     uplink: float
     size: int
-    comes: float = 0.0
+    joins_at: float = 0.0
 
 
-class Lane:
+class SendQueue:
     """What goes to one peer: pieces in their order, and what else there is to say before them."""
 
     def __init__(self) -> None:
-        self.said: list[Message] = []
+        self.queued: list[Message] = []
         self.pieces: deque[Piece] = deque()
         self.left = 0
         """Bytes of the first piece that have not left; 0 until it begins."""
 
-    def take_said(self) -> list[Message]:
+    def take_queued(self) -> list[Message]:
         """Return what was said, and forget it."""
-        said, self.said = self.said, []
-        return said
+        queued, self.queued = self.queued, []
+        return queued
 
 
-class Peer:
-    """A planner, and the lanes to those with whom it is linked."""
+class SimulatedPeer:
+    """A planner, and the send queues to those with whom it is connected."""
 
-    def __init__(self, name: str, member: Member, random: Random) -> None:
+    def __init__(self, name: str, member: MemberSpec, random: Random) -> None:
         self.name = name
         self.uplink = member.uplink
         self.layout = Layout([member.size])
         self.planner = Planner(name, _digest(name), self.layout, random=random)
-        self.lanes: dict[str, Lane] = {}
+        self.send_queues: dict[str, SendQueue] = {}
         self.turns: deque[str] = deque()
         self.is_sending = False
-        self.wakes_at: float | None = None
+        self.timer_at: float | None = None
         self.completed_at: float | None = None
         self.sent = 0
         """Pieces."""
@@ -67,7 +69,7 @@ class Peer:
 class Simulation:
     """All `members`, who know each other's manifests; named "0", "1", … in their order."""
 
-    def __init__(self, members: Sequence[Member], seed: int = 1) -> None:
+    def __init__(self, members: Sequence[MemberSpec], seed: int = 1) -> None:
         self.now = 0.0
         self.duplicates = 0
         """Pieces that came to somebody who had them."""
@@ -75,17 +77,19 @@ class Simulation:
         self._order = count()
         random = Random(seed)
         everyone = [
-            Peer(str(number), member, Random(random.random()))
+            SimulatedPeer(str(number), member, Random(random.random()))
             for number, member in enumerate(members)
         ]
-        self.peers: dict[str, Peer] = {}
+        self.peers: dict[str, SimulatedPeer] = {}
         """Those who are here."""
         for peer, member in zip(everyone, members, strict=True):
             for other in everyone:
                 if other is not peer:
-                    nothing = Bitfield(len(other.layout))
-                    peer.planner.know(other.name, _digest(other.name), other.layout, nothing, 0.0)
-            self.at(member.comes, partial(self._join, peer))
+                    nothing = bitarray(len(other.layout))
+                    peer.planner.add_owner(
+                        other.name, _digest(other.name), other.layout, nothing, 0.0
+                    )
+            self.at(member.joins_at, partial(self._join, peer))
 
     def at(self, when: float, act: Callable[[], object]) -> None:
         """Have something done at the moment `when` (s)."""
@@ -112,67 +116,67 @@ class Simulation:
         """Let a peer go without a word."""
         del self.peers[name]
         for other in self.peers.values():
-            other.lanes.pop(name)
-            other.planner.leave(name, self.now)
-            self._carry_out(other)
+            other.send_queues.pop(name)
+            other.planner.remove_peer(name, self.now)
+            self._execute(other)
 
-    def _join(self, peer: Peer) -> None:
+    def _join(self, peer: SimulatedPeer) -> None:
         for other in self.peers.values():
             for one, two in ((peer, other), (other, peer)):
-                one.lanes[two.name] = Lane()
-                one.planner.join(two.name, self.now, 2 * LATENCY)
-            self._carry_out(other)
+                one.send_queues[two.name] = SendQueue()
+                one.planner.add_peer(two.name, self.now, 2 * LATENCY)
+            self._execute(other)
         self.peers[peer.name] = peer
-        self._carry_out(peer)
+        self._execute(peer)
 
-    def _carry_out(self, peer: Peer) -> None:
+    def _execute(self, peer: SimulatedPeer) -> None:
         """Queue what a planner orders, and see when it is to be woken."""
-        for order in peer.planner.take_orders(self.now):
-            assert not isinstance(order, Drop), order
-            if isinstance(order, Send):
-                self._post(peer, order.peer, order.message)
+        for action in peer.planner.take_actions(self.now):
+            assert not isinstance(action, Drop), action
+            if isinstance(action, Send):
+                self._queue(peer, action.peer_id, action.message)
         self._transmit(peer)
         if peer.completed_at is None and peer.planner.is_complete:
             peer.completed_at = self.now
-        deadline = peer.planner.deadline
-        if deadline is not None and deadline != peer.wakes_at:
-            peer.wakes_at = deadline
-            self.at(deadline, partial(self._wake, peer))
+        deadline = peer.planner.next_deadline
+        if deadline is not None and deadline != peer.timer_at:
+            peer.timer_at = deadline
+            self.at(deadline, partial(self._on_timer, peer))
 
-    def _wake(self, peer: Peer) -> None:
+    def _on_timer(self, peer: SimulatedPeer) -> None:
         if peer.name in self.peers:
-            peer.planner.wake(self.now)
-            self._carry_out(peer)
+            peer.planner.on_timer(self.now)
+            self._execute(peer)
 
-    def _post(self, peer: Peer, to: str, message: Message) -> None:
-        lane = peer.lanes[to]
+    def _queue(self, peer: SimulatedPeer, to: str, message: Message) -> None:
+        send_queue = peer.send_queues[to]
         if not isinstance(message, Piece):
-            lane.said.append(message)
+            send_queue.queued.append(message)
             return
         peer.sent += 1
-        lane.pieces.append(message)
-        if len(lane.pieces) == 1:
+        send_queue.pieces.append(message)
+        if len(send_queue.pieces) == 1:
             peer.turns.append(to)
 
-    def _transmit(self, peer: Peer) -> None:
+    def _transmit(self, peer: SimulatedPeer) -> None:
         """Send what is said, and a chunk of the piece whose turn it is."""
-        for to, lane in peer.lanes.items():
-            if lane.said and not lane.left:
-                self._deliver_soon(peer.name, to, lane.take_said())
+        for to, send_queue in peer.send_queues.items():
+            if send_queue.queued and not send_queue.left:
+                self._deliver_soon(peer.name, to, send_queue.take_queued())
         while not peer.is_sending and peer.turns:
             to = peer.turns.popleft()
-            if (each := peer.lanes.get(to)) is not None:
+            if (each := peer.send_queues.get(to)) is not None:
                 each.left = each.left or each.pieces[0].size
                 chunk = min(each.left, _CHUNK)
                 peer.is_sending = True
                 self.at(self.now + chunk / peer.uplink, partial(self._sent, peer, to, each, chunk))
 
-    def _sent(self, peer: Peer, to: str, lane: Lane, chunk: int) -> None:
+    def _sent(self, peer: SimulatedPeer, to: str, send_queue: SendQueue, chunk: int) -> None:
         peer.is_sending = False
-        lane.left -= chunk
-        if not lane.left:
-            self._deliver_soon(peer.name, to, [lane.pieces.popleft()])
-        if lane.pieces:
+        send_queue.left -= chunk
+        if not send_queue.left:
+            self._deliver_soon(peer.name, to, [send_queue.pieces.popleft()])
+        if send_queue.pieces:
             peer.turns.append(to)
         self._transmit(peer)
 
@@ -187,16 +191,16 @@ class Simulation:
             peer.planner.receive(sender, message, self.now)
             if isinstance(message, Piece):
                 owner, index = message.owner, message.index
-                if peer.planner.arrived(sender, owner, index, self.now):
-                    peer.planner.verified(owner, index, self.now)
+                if peer.planner.piece_received(sender, owner, index, self.now):
+                    peer.planner.piece_verified(owner, index, self.now)
                 else:
                     self.duplicates += 1
-        self._carry_out(peer)
+        self._execute(peer)
 
 
-def equal(count: int, pieces: int, uplink: float = 1e6) -> list[Member]:
+def equal(count: int, pieces: int, uplink: float = 1e6) -> list[MemberSpec]:
     """Return so many members that are all alike."""
-    return [Member(uplink, pieces * PIECE)] * count
+    return [MemberSpec(uplink, pieces * PIECE_SIZE)] * count
 
 
 def _digest(name: str) -> str:

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 
 import pytest
 
-from chatctl.sharing.bound import Endowment, least_time
-from common.pieces import PIECE
-from tests.chatctl.swarm.simulation import Member, Simulation, equal
+from chatctl.sharing.bound import PeerCapacity, lower_bound
+from common.pieces import PIECE_SIZE
+from tests.chatctl.swarm.simulation import MemberSpec, Simulation, equal
 
 MBIT = 1e6 / 8
 
 
-def ratio(members: list[Member]) -> float:
+def ratio(members: list[MemberSpec]) -> float:
     """Return how many times the least time a swarm takes."""
-    least = least_time([Endowment(each.size, each.uplink, float("inf")) for each in members])
+    least = lower_bound([PeerCapacity(each.size, each.uplink, float("inf")) for each in members])
     assert least
     return Simulation(members).run() / least
 
 
-def members(uplinks: Sequence[float], pieces: int = 31) -> list[Member]:
-    return [Member(uplink * MBIT, pieces * PIECE) for uplink in uplinks]
+def members(uplinks: Sequence[float], pieces: int = 31) -> list[MemberSpec]:
+    return [MemberSpec(uplink * MBIT, pieces * PIECE_SIZE) for uplink in uplinks]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,9 @@ def test_a_swarm_comes_near_to_the_bound(uplinks: list[float], goal: float) -> N
 
 
 def test_fifty_peers_with_unequal_files_and_uplinks_come_near_to_the_bound() -> None:
-    mixed = [Member((5 + number % 6) * MBIT, (2 + number % 5) * PIECE) for number in range(50)]
+    mixed = [
+        MemberSpec((5 + number % 6) * MBIT, (2 + number % 5) * PIECE_SIZE) for number in range(50)
+    ]
     assert ratio(mixed) <= 1.15
 
 
@@ -55,7 +57,7 @@ def test_owners_send_their_own_pieces_once_and_others_do_the_rest() -> None:
 
 def test_what_a_peer_gave_before_it_left_reaches_everyone() -> None:
     swarm = Simulation(equal(4, 20))
-    leaves = 15 * PIECE / 1e6
+    leaves = 15 * PIECE_SIZE / 1e6
     swarm.at(leaves, lambda: swarm.leave("0"))
     with pytest.raises(AssertionError, match="nothing happens any more"):
         swarm.run()
@@ -65,14 +67,14 @@ def test_what_a_peer_gave_before_it_left_reaches_everyone() -> None:
 
 
 def test_who_comes_late_gets_everything_and_gives_what_it_has() -> None:
-    swarm = Simulation([*equal(3, 20), Member(1e6, 20 * PIECE, comes=2.0)])
+    swarm = Simulation([*equal(3, 20), MemberSpec(1e6, 20 * PIECE_SIZE, joins_at=2.0)])
     swarm.run()
     assert swarm.missing() == {}
     assert len(swarm.peers) == 4
 
 
 def test_a_peer_with_nothing_of_its_own_takes_part() -> None:
-    swarm = Simulation([*equal(3, 20), Member(1e6, 0)])
+    swarm = Simulation([*equal(3, 20), MemberSpec(1e6, 0)])
     swarm.run()
     assert swarm.peers["3"].sent > 0
 
