@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from chatctl import commands, options, settings, streams
 from chatctl.errors import ClientError, Exit
-from common.commandline import CommandLine
+from common.commandline import CheckedArgumentParser
 
 PROGRAM: Final = "chatctl"
 
@@ -39,9 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = _parser().parse_args(argv)
         return _run(args)
     except ClientError as error:
-        from common.text import visible  # noqa: PLC0415 - a server's words may hold anything
+        from common.text import escape_control  # noqa: PLC0415 - a server's words may hold anything
 
-        print(f"{PROGRAM}: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - talk
+        print(f"{PROGRAM}: {escape_control(str(error))}", file=sys.stderr)  # noqa: T201 - talk
         if isinstance(error, streams.OutputError):
             streams.discard_output()
         return error.exit_code
@@ -69,7 +69,7 @@ def _load(name: str) -> commands.Command:
 
 def _parser() -> ArgumentParser:
     loaded = {name: _load(name) for name in commands.NAMES}
-    parser = CommandLine(
+    parser = CheckedArgumentParser(
         prog=PROGRAM,
         usage=_USAGE,
         description="\n".join(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from os.path import commonprefix
 from typing import NamedTuple
 
-from common.names import key
+from common.names import fold
 
 
 class Completion(NamedTuple):
@@ -18,8 +18,8 @@ def complete(typed: str, names: Iterable[str]) -> Completion:
     """Complete the name that `typed` begins, in any case, to ``name|`` where there is only one."""
     if "|" in typed:
         return Completion(typed, [])
-    start = key(typed)
-    found = sorted((name for name in names if key(name).startswith(start)), key=key)
+    start = fold(typed)
+    found = sorted((name for name in names if fold(name).startswith(start)), key=fold)
     if len(found) == 1:
         return Completion(f"{found[0]}|", [])
     common = commonprefix(found)  # noqa: RUF071 - names are no paths

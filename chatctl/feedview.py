@@ -12,7 +12,7 @@ from rich.text import Text
 from chatctl.feed import Item
 from chatctl.output import print_json, print_line
 from common.messages.feed import Array, Block, Person, User
-from common.text import visible
+from common.text import escape_control
 from common.timestamps import format_time
 
 
@@ -99,7 +99,7 @@ def _values(array: Array, *, aligned: bool = False) -> str:
 def _person_fields(person: Person) -> list[str]:
     """Return what is known of somebody, each safe to print on one line."""
     return [
-        visible(", ".join(field.splitlines()))
+        escape_control(", ".join(field.splitlines()))
         for field in (
             f"{person.name} ({person.username})",
             f"born {person.birthdate}",

@@ -109,7 +109,7 @@ class Credentials:
 
     def _path(self, name: str) -> Path:
         # A name may hold characters that no file name can, and be longer than one.
-        identity = f"{self._server}\n{names.key(name)}"
+        identity = f"{self._server}\n{names.fold(name)}"
         return self.directory / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, structs
 from chatctl.errors import AnswerTimeoutError, ClientError, Exit, RefusedError, UsageError
 from chatctl.events import Receipt
 from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast
-from common.names import key
+from common.names import fold
 
 MAX_IN_FLIGHT: Final = 256
 """Messages sent before the first of them is acknowledged."""
@@ -83,7 +83,7 @@ class ImportReader:
     """Reads lines as messages of the person called `name`."""
 
     def __init__(self, name: str) -> None:
-        self._name = key(name)
+        self._name = fold(name)
         self._seen: Counter[bytes] = Counter()
 
     def read(self, line: str) -> Outgoing | OutgoingBroadcast | None:
@@ -107,7 +107,7 @@ class ImportReader:
         match record:
             case Outgoing() | OutgoingBroadcast():
                 return record
-            case _ if key(record.author) != self._name:
+            case _ if fold(record.author) != self._name:
                 return None
             case IncomingBroadcast():
                 return OutgoingBroadcast(record.content, record.ref)

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from typing import Final, Generic, TypeVar
 
-LIMIT: Final = 1024
+MAX_QUEUED_EVENTS: Final = 1024
 """Events kept before reading pauses."""
 
 E = TypeVar("E")
@@ -20,7 +20,7 @@ E = TypeVar("E")
 class EventQueue(Generic[E]):
     """A bounded queue of events that is closed, with or without an error."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_QUEUED_EVENTS) -> None:
         self._limit = limit
         self._events: deque[E] = deque()
         self._changed = asyncio.Event()

@@ -18,7 +18,7 @@ from chatctl.settings import Settings
 from chatctl.signin import claim_name
 from chatctl.typed import ChatClient, parse_input, send_message
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
-from common.text import visible
+from common.text import escape_control
 
 _NOTICE_AFTER: Final = 0.3
 """Seconds (s) of waiting for which a person wants to know the reason."""
@@ -35,7 +35,7 @@ async def chat(
 
     async def confirm(taken: str, free: str) -> bool:
         return use_suggested or await ask_yes_no(
-            f"the name {visible(taken)} is taken; use {visible(free)}?"
+            f"the name {escape_control(taken)} is taken; use {escape_control(free)}?"
         )
 
     client = Client(

@@ -13,7 +13,7 @@ from chatctl.pacer import Pacer, TimerSource
 from chatctl.stamping import StampClock, StampRecorder, StampRows
 from chatctl.stamplink import StampProtocol
 from common import exchange
-from common.codec import BadLine, encode
+from common.codec import InvalidLine, encode
 from common.messages.base import Error, Message
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 
@@ -27,7 +27,7 @@ class ExchangeConnection:
     def __init__(
         self,
         protocol: StampProtocol,
-        record: exchange.Exchange,
+        record: exchange.ExchangeRecord,
         file: StampRows,
         clock: StampClock,
         timer: TimerSource,
@@ -92,7 +92,7 @@ class ExchangeConnection:
             self._protocol.write(encode(ExchangeEnd(self._recorder.sent, self._recorder.received)))
             await asyncio.wait([self._counts_received], timeout=END_TIMEOUT)
 
-    def _on_message(self, message: Message | BadLine, received_ns: int) -> None:
+    def _on_message(self, message: Message | InvalidLine, received_ns: int) -> None:
         match message:
             case Stamp():
                 self._recorder.receive(message, received_ns)
@@ -108,7 +108,7 @@ class ExchangeConnection:
                     if self._granted.done()
                     else RefusedError(message)
                 )
-            case BadLine(error=error) if error.reason != "unknown_code":
+            case InvalidLine(error=error) if error.reason != "unknown_code":
                 raise ProtocolError(f"the server sent what is no message: {error.detail}")
 
     def _on_granted(self) -> None:

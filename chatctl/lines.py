@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from common import names
 from common.addresses import Address
-from common.text import visible
+from common.text import escape_control
 
 StyledLine: TypeAlias = list[tuple[str, str]]
 
@@ -75,7 +75,7 @@ def banner(server: Address) -> str:
 
 def user_list(users: Iterable[str]) -> list[str]:
     """Return who is there, one a line, and an empty line."""
-    return ["current users:", *map(visible, users), ""]
+    return ["current users:", *map(escape_control, users), ""]
 
 
 def prefix(at: datetime, since: int | None, columns: int) -> str:
@@ -88,13 +88,13 @@ def prefix(at: datetime, since: int | None, columns: int) -> str:
 
 def styled_author(name: str) -> tuple[str, str]:
     """Return a name in the colour that it has always and everywhere."""
-    colour = PALETTE[zlib.crc32(names.key(name).encode("utf-8", "replace")) % len(PALETTE)]
-    return f"bold fg:{colour}", visible(name)
+    colour = PALETTE[zlib.crc32(names.fold(name).encode("utf-8", "replace")) % len(PALETTE)]
+    return f"bold fg:{colour}", escape_control(name)
 
 
 def recipient(to: str | None) -> StyledLine:
     """Return what follows the author of a message for one."""
-    return [] if to is None else [("", f" (to {visible(to)})")]
+    return [] if to is None else [("", f" (to {escape_control(to)})")]
 
 
 def format_elapsed(seconds: float) -> str:
@@ -121,6 +121,8 @@ def format_round_trip(seconds: float) -> str:
 
 
 def _printable(content: str) -> list[str]:
-    texts = [visible(text.expandtabs(_TAB)) for text in content.replace("\r\n", "\n").split("\n")]
+    texts = [
+        escape_control(text.expandtabs(_TAB)) for text in content.replace("\r\n", "\n").split("\n")
+    ]
     hidden = len(texts) - _MAX_LINES
     return texts if hidden <= 0 else [*texts[:_MAX_LINES], f"… {hidden} more lines"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from chatctl.dialing import open_connection, reason
 from common.addresses import Address
 from common.catalogue import FROM_SERVER
-from common.codec import BadLine, Decoder, encode
+from common.codec import Decoder, InvalidLine, encode
 from common.messages.base import Message
 from common.messages.basic import Ping
 
@@ -73,12 +73,12 @@ class ClientConnection:
         except OSError:
             return
 
-    async def read(self) -> Iterable[Message | BadLine]:
+    async def read(self) -> Iterable[Message | InvalidLine]:
         """Wait for messages; consume them before the next call. Raises ConnectionLostError."""
         chunk = await self._read_chunk()
         if not chunk:
             raise ConnectionLostError("the server closed the connection")
-        messages: Iterable[Message | BadLine] = self._decoder.feed(chunk)
+        messages: Iterable[Message | InvalidLine] = self._decoder.feed(chunk)
         return messages
 
     def close(self) -> None:

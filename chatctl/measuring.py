@@ -18,7 +18,7 @@ from chatctl.stamplink import StampProtocol
 from chatctl.talk import describe
 from chatctl.timefile import ClientTimeFile
 from common.clock.analysis import analyze
-from common.exchange import Exchange, check_id
+from common.exchange import ExchangeRecord, check_id
 
 GIVE_UP_AFTER: Final = 60.0
 """How long (s) to try to get a lost connection back."""
@@ -45,13 +45,13 @@ class ExchangeOptions(NamedTuple):
 
 async def measure(
     options: ExchangeOptions, path: Path, settings: Settings, display: ProgressDisplay
-) -> tuple[Exchange, ExchangeReport]:
+) -> tuple[ExchangeRecord, ExchangeReport]:
     """Run the exchange; return the record and its report.
 
     To cancel it ends it early and well. Raises UsageError (the file), CannotConnectError,
     RefusedError, AnswerTimeoutError, ProtocolError when not one stamp was sent.
     """
-    record = Exchange(options.interval_ns, options.stamps)
+    record = ExchangeRecord(options.interval_ns, options.stamps)
     clock = SteadyClock()
     keepalive = max(settings.timeout, 3 * options.interval_ns / 1e9)
 
@@ -92,7 +92,7 @@ async def measure(
 
 async def _with_display(
     running: Coroutine[Any, Any, str],
-    record: Exchange,
+    record: ExchangeRecord,
     clock: SteadyClock,
     display: ProgressDisplay,
 ) -> str:
@@ -107,7 +107,7 @@ async def _with_display(
     return failure
 
 
-async def _watch(record: Exchange, clock: SteadyClock, display: ProgressDisplay) -> None:
+async def _watch(record: ExchangeRecord, clock: SteadyClock, display: ProgressDisplay) -> None:
     sampler = Sampler(record)
     while display.period:
         await asyncio.sleep(display.period)

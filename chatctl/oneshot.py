@@ -103,7 +103,7 @@ async def report_unacknowledged(client: Client) -> AsyncIterator[None]:
 async def _claim_any_name(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
     credentials = Credentials(settings.server, default_directory(os.environ))
     await claim_name(client, wanted, credentials, _accept_any, resume=resume)
-    if names.key(client.name) != names.key(wanted):
+    if names.fold(client.name) != names.fold(wanted):
         say(f"{wanted} is taken, signed in as {client.name}")
 
 

@@ -8,7 +8,7 @@ from chatctl.run import Outage, ServerCounts
 from common.clock.analysis import Analysis
 from common.clock.offset import Sample, error_bound, measure
 from common.clock.summary import Summary, summarize
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 from common.units import format_duration
 
 
@@ -67,7 +67,7 @@ class ProgressSample(Struct, frozen=True, tag_field="figures", tag="moment"):
 class Sampler:
     """Takes samples of a `record` while another thread fills it."""
 
-    def __init__(self, record: Exchange) -> None:
+    def __init__(self, record: ExchangeRecord) -> None:
         self._record = record
         self._seen = 0
         self._sent = 0

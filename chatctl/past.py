@@ -9,8 +9,8 @@ from typing import Final, Protocol, Self, TypeAlias
 from chatctl.errors import ProtocolError
 from common.codec import encode
 from common.messages.chat import HistoryPage, Incoming, IncomingBroadcast
-from common.names import key
-from common.text import visible
+from common.names import fold
+from common.text import escape_control
 from common.timestamps import parse_time
 
 Delivery: TypeAlias = Incoming | IncomingBroadcast
@@ -92,12 +92,12 @@ def accept_all() -> MessageFilter:
 
 def between(one: str, other: str) -> MessageFilter:
     """Return a filter that matches the messages that these two sent each other."""
-    pair = {key(one), key(other)}
+    pair = {fold(one), fold(other)}
 
     def matches(message: Delivery) -> bool:
         if not isinstance(message, Incoming):
             return False
-        return {key(message.author), key(message.to or "")} == pair
+        return {fold(message.author), fold(message.to or "")} == pair
 
     return matches
 
@@ -107,8 +107,13 @@ def format_message(message: Delivery, own_name: str) -> str:
     at = datetime.fromtimestamp(_sent_ns(message) / 1e9)
     to = ""
     if isinstance(message, Incoming) and message.to:
-        to = " (to you)" if key(message.to) == key(own_name) else f" (to {visible(message.to)})"
-    return f"{at:%Y-%m-%d %H:%M:%S} {visible(message.author)}{to} < {visible(message.content)}"
+        to = (
+            " (to you)"
+            if fold(message.to) == fold(own_name)
+            else f" (to {escape_control(message.to)})"
+        )
+    author, content = escape_control(message.author), escape_control(message.content)
+    return f"{at:%Y-%m-%d %H:%M:%S} {author}{to} < {content}"
 
 
 def _sent_ns(message: Delivery) -> int:

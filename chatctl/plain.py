@@ -15,7 +15,7 @@ from chatctl.signin import claim_name
 from chatctl.stdin import read_lines
 from chatctl.typed import ChatClient, send_message
 from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
-from common.names import key
+from common.names import fold
 from common.text import parse_line
 
 _MAX_IN_FLIGHT: Final = 256
@@ -40,7 +40,7 @@ async def chat(
     async with report_unacknowledged(client), client:
         presence = output.wants_presence
         welcome = await claim_name(client, name, credentials, confirm, presence=presence)
-        if key(client.name) != key(name):
+        if fold(client.name) != fold(name):
             say(f"{name} is taken, signed in as {client.name}")
         output.on_welcome(welcome, await client.who())
         await run_conversation(client, read_lines(), output)

@@ -10,9 +10,9 @@ from chatctl.errors import PartialError, UsageError, why
 from chatctl.outcome import ExchangeReport
 from common.clock.analysis import samples
 from common.clock.offset import Sample
-from common.clock.stability import allan_deviation, longest_stretch
+from common.clock.stability import allan_deviation, longest_run
 from common.clock.summary import nearest_rank
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 from common.units import format_duration
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def check(path: Path) -> None:
         raise UsageError("--plot needs matplotlib; install it: pip install 'chatd[plot]'")
 
 
-def draw(record: Exchange, report: ExchangeReport, path: Path) -> None:
+def draw(record: ExchangeRecord, report: ExchangeReport, path: Path) -> None:
     """Draw the exchange; raises PartialError when the file cannot be written."""
     import matplotlib as mpl  # noqa: PLC0415 - an extra, and long to import
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -70,7 +70,7 @@ def draw(record: Exchange, report: ExchangeReport, path: Path) -> None:
         _draw_round_trip(figure.add_subplot(grid[0, :4]), measured, record, report)
         _draw_distribution(figure.add_subplot(grid[0, 4:]), measured)
         _draw_wedge(figure.add_subplot(grid[1, :3]), measured, report.analysis.offset)
-        phases = longest_stretch({n: sample.offset_ns for n, sample in found.items()})
+        phases = longest_run({n: sample.offset_ns for n, sample in found.items()})
         _draw_stability(figure.add_subplot(grid[1, 3:]), phases, record.interval_ns)
         try:
             figure.savefig(path, dpi=160)
@@ -78,7 +78,7 @@ def draw(record: Exchange, report: ExchangeReport, path: Path) -> None:
             raise PartialError(f"cannot write {path}: {why(error)}") from None
 
 
-def _title(record: Exchange, report: ExchangeReport) -> str:
+def _title(record: ExchangeRecord, report: ExchangeReport) -> str:
     began = datetime.fromtimestamp(record.sent_ns[0] / 1e9, UTC)
     interval = format_duration(record.interval_ns / 1e9)
     counts = report.analysis.counts
@@ -89,7 +89,7 @@ def _title(record: Exchange, report: ExchangeReport) -> str:
 
 
 def _draw_round_trip(
-    axes: "Axes", measured: Sequence[Sample], record: Exchange, report: ExchangeReport
+    axes: "Axes", measured: Sequence[Sample], record: ExchangeRecord, report: ExchangeReport
 ) -> None:
     start_ns = record.sent_ns[0]
     axes.set(title="Round trip", xlabel="s since the first stamp", ylabel="ms", yscale="log")

@@ -26,10 +26,10 @@ def read(path: Path) -> tuple[BlockAnalysis, ...]:
 
 def render(number: int, block: BlockAnalysis) -> str:
     """Return what is said of block `number`."""
-    return "\n".join((*_heading(number, block), *_directions(block), ""))
+    return "\n".join((*_block_heading(number, block), *_directions(block), ""))
 
 
-def _heading(number: int, block: BlockAnalysis) -> Iterator[str]:
+def _block_heading(number: int, block: BlockAnalysis) -> Iterator[str]:
     span = "no rows"
     if block.first_ns is not None and block.last_ns is not None:
         length = format_duration((block.last_ns - block.first_ns) / 1e9)

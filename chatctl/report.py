@@ -10,7 +10,7 @@ from chatctl.output import print_json, print_line, say
 from chatctl.talk import describe
 from common.addresses import Address
 from common.messages.chat import Incoming, IncomingBroadcast, Outgoing, OutgoingBroadcast, Welcome
-from common.text import render, visible
+from common.text import escape_control, render
 
 
 class PipeOutput(Protocol):
@@ -57,7 +57,7 @@ class PlainOutput:
     def on_event(self, event: Event) -> None:
         """Print messages; say what happens to the connection."""
         if isinstance(event, Incoming | IncomingBroadcast):
-            print_line(visible(str(render(event))))
+            print_line(escape_control(str(render(event))))
         elif sentence := describe(event):
             say(sentence)
 
@@ -73,7 +73,7 @@ class PlainOutput:
 
     def on_failed(self, line: int, error: ClientError) -> None:
         """Say which line it was."""
-        say(f"line {line}: {visible(str(error))}")
+        say(f"line {line}: {escape_control(str(error))}")
 
 
 class JsonOutput:

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from chatctl.errors import AnswerTimeoutError, ClientError, Exit, RefusedError
 from chatctl.events import Answer
 from common.entities import Entities
-from common.text import visible
+from common.text import escape_control
 
 
 class RequestResult(Struct, frozen=True, omit_defaults=True):
@@ -43,7 +43,7 @@ class RequestResult(Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         if isinstance(self.wait_ms, float):
-            response = visible(msgspec.json.encode(self.response).decode())
+            response = escape_control(msgspec.json.encode(self.response).decode())
             return f"seq={self.seq} wait={self.wait_ms / 1e3:.3f} s {response}"
         return f"seq={self.seq}: {self.detail}"
 

@@ -15,7 +15,7 @@ from chatctl.redial import Reconnector
 from chatctl.stamping import StampClock, StampRows
 from chatctl.stamplink import StampProtocol
 from common.alarm import Alarm
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 from common.messages.timestamp import ExchangeEnd
 
 _TRANSIENT_REASONS: Final = frozenset(
@@ -59,7 +59,7 @@ class ExchangeRun:
     def __init__(
         self,
         identity: str,
-        record: Exchange,
+        record: ExchangeRecord,
         *,
         file: StampRows,
         clock: StampClock,

@@ -44,8 +44,8 @@ from common.messages.chat import (
     Outgoing,
     OutgoingBroadcast,
 )
-from common.names import key
-from common.text import visible
+from common.names import fold
+from common.text import escape_control
 from common.timestamps import parse_time
 
 MAX_PRESENCE_NOTICES: Final = 20
@@ -88,10 +88,10 @@ class Screen:
         clock: Callable[[], int] = time.time_ns,
         zone: tzinfo | None = None,
     ) -> None:
-        self._own_name = key(name)
+        self._own_name = fold(name)
         self._clock = clock
         self._zone = zone
-        self._present = {key(name): name for name in present}
+        self._present = {fold(name): name for name in present}
         self._entries: list[_Entry] = []
         self._received: list[Event] = []
         self._shown: list[Event] = []
@@ -108,15 +108,15 @@ class Screen:
             case Incoming() | IncomingBroadcast():
                 self._add_delivery(event)
             case Joined(name=name):
-                self._present[key(name)] = name
+                self._present[fold(name)] = name
                 self._presence_changed(name, "joined")
             case Left(name=name):
                 self._presence_changed(name, "left")
-                self._present.pop(key(name), None)
+                self._present.pop(fold(name), None)
             case Reconnecting(reason=reason):
                 if not self._disconnect_reason:
-                    self._add_notice(f"{visible(reason)}; reconnecting")
-                self._disconnect_reason = visible(reason)
+                    self._add_notice(f"{escape_control(reason)}; reconnecting")
+                self._disconnect_reason = escape_control(reason)
             case Reconnected():
                 self._disconnect_reason = ""
                 self._add_notice(str(describe(event)))
@@ -139,11 +139,11 @@ class Screen:
 
     def failed(self, own: OwnMessage, error: ClientError) -> None:
         """Note that a message was not sent, and why."""
-        self._add_own(own, (ERROR_STYLE, f"  ✗ {visible(str(error))}"))
+        self._add_own(own, (ERROR_STYLE, f"  ✗ {escape_control(str(error))}"))
 
     def set_present(self, users: Iterable[str]) -> None:
         """Note who is there."""
-        self._present = {key(name): name for name in users}
+        self._present = {fold(name): name for name in users}
 
     def show_present(self, users: Iterable[str]) -> None:
         """Note who is there, and show it."""
@@ -153,14 +153,14 @@ class Screen:
 
     def show_error(self, error: ClientError) -> None:
         """Show what went wrong with something that is no message."""
-        self._add_notice(visible(str(error)), is_error=True)
+        self._add_notice(escape_control(str(error)), is_error=True)
 
     def complete(self, typed: str) -> str:
         """Return `typed` with the name of somebody else completed; show the choices if need be."""
         others = [name for folded, name in self._present.items() if folded != self._own_name]
         text, choices = complete(typed, others)
         if choices:
-            shown = "  ".join(map(visible, choices[:_MAX_CHOICES]))
+            shown = "  ".join(map(escape_control, choices[:_MAX_CHOICES]))
             more = (
                 f"  and {len(choices) - _MAX_CHOICES} more" if len(choices) > _MAX_CHOICES else ""
             )
@@ -224,7 +224,7 @@ class Screen:
 
     def _presence_changed(self, name: str, how: str) -> None:
         if len(self._present) <= MAX_PRESENCE_NOTICES:
-            self._add_notice(f"{visible(name)} {how}")
+            self._add_notice(f"{escape_control(name)} {how}")
 
     def _add_notice(self, text: str, *, is_error: bool = False) -> None:
         at = self._now()

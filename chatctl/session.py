@@ -27,7 +27,7 @@ from chatctl.questions import CorrelationId, PendingRequest, PendingRequests
 from chatctl.reasons import CLOSING_REASONS, TRANSIENT_REASONS, correlation_id_of
 from chatctl.redial import Reconnector
 from chatctl.standing import Subscriptions
-from common.codec import MAX_LINE, BadLine
+from common.codec import MAX_LINE, InvalidLine
 from common.codec import encode as encode_line
 from common.messages.base import Error, Message
 from common.messages.chat import Hello, Quit, Welcome
@@ -58,7 +58,7 @@ class ClientSession:
         self.handlers: dict[type, Callable[[Any], object]] = {
             Welcome: self._on_welcome,
             Error: self._on_error,
-            BadLine: self._on_invalid_line,
+            InvalidLine: self._on_invalid_line,
             Response: self._on_response,
             **self._replay_filter.handlers,
         }
@@ -276,7 +276,7 @@ class ClientSession:
         elif error.reason not in CLOSING_REASONS:
             self._event_queue.put(error)
 
-    def _on_invalid_line(self, line: BadLine) -> None:
+    def _on_invalid_line(self, line: InvalidLine) -> None:
         error = line.error
         match error.reason:
             case "unknown_code":

@@ -12,7 +12,7 @@ from chatctl.output import say
 from common import names
 from common.messages.base import Error
 from common.messages.chat import Welcome
-from common.text import visible
+from common.text import escape_control
 
 ConfirmName: TypeAlias = Callable[[str, str], Awaitable[bool]]
 """Says whether, where the first name is taken, the second will do."""
@@ -80,7 +80,7 @@ def next_name(
     One that we hold comes before the one that the server `suggested`: that would be kept for us
     too, and after a hundred commands there would be a hundred names.
     """
-    untried = [name for name in islice(names.variants(wanted), _TRIES) if name not in tried]
+    untried = [name for name in islice(names.suggestions(wanted), _TRIES) if name not in tried]
     if not untried:
         raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
     for name in untried:
@@ -99,5 +99,7 @@ async def _time_limit(within: float | None) -> AsyncIterator[None]:
 
 
 def _not_confirmed(taken: str, free: str) -> RefusedError:
-    detail = f"the name {visible(taken)} is taken; use {visible(free)}, or --suggested"
+    detail = (
+        f"the name {escape_control(taken)} is taken; use {escape_control(free)}, or --suggested"
+    )
     return RefusedError(Error("name_taken", detail, name=taken, suggestion=free))

@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from chatctl.errors import ProtocolError
 from common.codec import encode
-from common.exchange import Arrival, Exchange, check_heard
+from common.exchange import ExchangeRecord, ReceivedStamp, check_last_received
 from common.messages.timestamp import Stamp
 from common.timefile import direction
 from common.timestamps import format_time, parse_time
@@ -55,7 +55,7 @@ class StampRecorder:
     """
 
     def __init__(
-        self, writer: StampWriter, record: Exchange, file: StampRows, clock: StampClock
+        self, writer: StampWriter, record: ExchangeRecord, file: StampRows, clock: StampClock
     ) -> None:
         self.sent = 0
         self.received = 0
@@ -102,10 +102,10 @@ class StampRecorder:
         try:
             sent_ns = parse_time(stamp.sent)
             last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
-            arrival = Arrival(
+            arrival = ReceivedStamp(
                 self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
             )
-            check_heard(arrival, len(self._record.sent_ns))
+            check_last_received(arrival, len(self._record.sent_ns))
         except ValueError as error:
             raise ProtocolError(f"the server sent a stamp that cannot be: {error}") from None
         self._record.arrivals.append(arrival)

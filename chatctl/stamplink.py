@@ -9,10 +9,10 @@ from chatctl.dialing import open_connection, reason
 from chatctl.link import MAX_LINE, ConnectionLostError
 from common.addresses import Address
 from common.catalogue import FROM_SERVER
-from common.codec import BadLine, Decoder
+from common.codec import Decoder, InvalidLine
 from common.messages.base import Message
 
-MessageHandler = Callable[[Message | BadLine, int], object]
+MessageHandler = Callable[[Message | InvalidLine, int], object]
 
 _KEEPALIVE_CHECKS: Final = 4
 

@@ -14,7 +14,7 @@ from chatctl.events import (
 from chatctl.ledger import ChatMessage
 from common.messages.base import Error
 from common.messages.chat import Gap, Outgoing
-from common.text import visible
+from common.text import escape_control
 from common.units import format_duration
 
 _EXCERPT_LENGTH: Final = 40
@@ -28,7 +28,7 @@ def describe(event: Event) -> str | None:
     """Return a sentence about `event`, or None for messages and for what needs no word."""
     match event:
         case Reconnecting(reason=reason, delay=delay):
-            return f"{visible(reason)}; trying again in {format_duration(round(delay, 1))}"
+            return f"{escape_control(reason)}; trying again in {format_duration(round(delay, 1))}"
         case Reconnected(away=away):
             return f"connected again after {format_duration(round(away, 1))}"
         case LogStartedOver(after=after) if after:
@@ -42,9 +42,9 @@ def describe(event: Event) -> str | None:
             return f"{_name(message)} of before was not acknowledged; it {how}"
         case Undelivered(message=message, error=error, is_kept=is_kept):
             then = "; it is kept and sent again next time" if is_kept else ""
-            return f"{_name(message)} of before was refused: {visible(error.detail)}{then}"
+            return f"{_name(message)} of before was refused: {escape_control(error.detail)}{then}"
         case Error(detail=detail):
-            return visible(detail)
+            return escape_control(detail)
     return None
 
 
@@ -74,11 +74,11 @@ class Overflow:
 def describe_unacknowledged(count: int, name: str) -> str:
     """Return a sentence about messages of `name` that stay in the outbox."""
     messages = f"{count} messages are" if count > 1 else "1 message is"
-    return f"{messages} not acknowledged, and sent when {visible(name)} is back"
+    return f"{messages} not acknowledged, and sent when {escape_control(name)} is back"
 
 
 def _name(message: ChatMessage) -> str:
-    to = f"to {visible(message.to)}" if isinstance(message, Outgoing) else "to all"
+    to = f"to {escape_control(message.to)}" if isinstance(message, Outgoing) else "to all"
     text = message.content[:_EXCERPT_LENGTH]
     more = "…" if len(message.content) > _EXCERPT_LENGTH else ""
-    return f"the message {to}, “{visible(text)}{more}”,"
+    return f"the message {to}, “{escape_control(text)}{more}”,"

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from chatctl.errors import UsageError, why
-from common.recorder import Recorder
+from common.recorder import TimeFileWriter
 
 BATCH: Final = 0.1
 """How long (s) rows wait for others: what a crash can cost."""
 
-_Action = Callable[[Recorder], None]
+_Action = Callable[[TimeFileWriter], None]
 
 
 class ClientTimeFile:
@@ -31,7 +31,7 @@ class ClientTimeFile:
         self._notify = notify
         self._file = _open_locked(path)
         try:
-            self._recorder = Recorder(self._file)
+            self._recorder = TimeFileWriter(self._file)
         except (OSError, ValueError) as error:
             self._file.close()
             raise UsageError(f"cannot use {path}: {why(error)}") from None
@@ -61,7 +61,7 @@ class ClientTimeFile:
 
     def start_block(self) -> None:
         """Begin a block."""
-        self._queue.append(Recorder.start_block)
+        self._queue.append(TimeFileWriter.start_block)
 
     def add(self, row: str) -> None:
         """Write a stamp; see `common.timefile.format_rows`."""

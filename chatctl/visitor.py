@@ -15,7 +15,7 @@ from chatctl.backoff import Backoff
 from chatctl.errors import ProtocolError
 from chatctl.events import Answer, Event, Probe
 from chatctl.feed import FeedSubscription
-from chatctl.inbox import LIMIT, EventQueue
+from chatctl.inbox import MAX_QUEUED_EVENTS, EventQueue
 from chatctl.introductions import GroupSubscription, GroupUpdate
 from chatctl.link import ClientConnection
 from chatctl.session import ClientSession
@@ -27,7 +27,7 @@ from common.messages.peers import PeerEntry, PeerList, Peers, Share
 from common.messages.request import Request, Response
 from common.timestamps import parse_time
 
-MAX_REQUESTS: Final = window.LIMIT
+MAX_REQUESTS: Final = window.MAX_CONCURRENT
 
 _QUIT_TIMEOUT: Final = 2.0
 
@@ -70,7 +70,7 @@ class AnonymousClient:
         answer_timeout: float | None = 10.0,
         reconnect_for: float = math.inf,
         keepalive: float = 20.0,
-        max_queue: int = LIMIT,
+        max_queue: int = MAX_QUEUED_EVENTS,
         max_requests: int = MAX_REQUESTS,
         backoff: Backoff | None = None,
     ) -> None:

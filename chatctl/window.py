@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from chatctl.errors import RefusedError
 
-LIMIT: Final = 10_000
+MAX_CONCURRENT: Final = 10_000
 """Unanswered requests that a server takes unless it is configured otherwise."""
 
 _INCREASE_AFTER: Final = 16
@@ -23,7 +23,7 @@ class ConcurrencyLimit:
     the server had room for. Answers bring permits back, since room is also a matter of size.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_CONCURRENT) -> None:
         self._permits = asyncio.Semaphore(limit)
         self._withheld = 0
         self._waiting = 0

@@ -75,7 +75,7 @@ class Accounts:
         `is_online` says that the name is in use, which keeps it for its owner whatever the
         reservation. Raises NameReservedError when another holds the name.
         """
-        key = names.key(name)
+        key = names.fold(name)
         while True:
             owner = await self._log.owner(key)
             if owner is not None:

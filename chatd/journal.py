@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from chatd.files import open_locked
-from common.recorder import Recorder, Rows
+from common.recorder import Rows, TimeFileWriter
 
 logger: Final = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class TimeFileThread:
         self.add: Callable[[str], None] = self._rows.append
         """Writes a row with the next batch; see `common.timefile.format_rows`."""
         self._file: BinaryIO | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: TimeFileWriter | None = None
         # One thread, so that everything is written in the order in which it was asked for.
         self._thread = ThreadPoolExecutor(1, "journal")
         self._loop = asyncio.get_running_loop()
@@ -74,10 +74,10 @@ class TimeFileThread:
             self._rows.clear()
             self._submit(lambda recorder: _write(recorder, rows))
 
-    def _submit(self, write: Callable[[Recorder], None]) -> None:
+    def _submit(self, write: Callable[[TimeFileWriter], None]) -> None:
         self._thread.submit(self._run, write)
 
-    def _run(self, write: Callable[[Recorder], None]) -> None:
+    def _run(self, write: Callable[[TimeFileWriter], None]) -> None:
         recorder = self._recorder
         if recorder is None:
             return
@@ -94,7 +94,7 @@ class TimeFileThread:
             return
         file = open_locked(self._path)
         try:
-            self._recorder = Recorder(file)
+            self._recorder = TimeFileWriter(file)
         except BaseException:
             file.close()
             raise
@@ -106,6 +106,6 @@ class TimeFileThread:
             self._file.close()
 
 
-def _write(recorder: Recorder, rows: Rows) -> None:
+def _write(recorder: TimeFileWriter, rows: Rows) -> None:
     for start in range(0, len(rows), _ROWS_PER_SLICE):
         recorder.write(rows[start : start + _ROWS_PER_SLICE])

@@ -15,8 +15,8 @@ from chatd.log.port import StorageError
 from chatd.routes import BatchHandler, Route, Service
 from chatd.session import MAX_INFLIGHT, Session
 from common.catalogue import FROM_CLIENT
-from common.codec import BadLine
-from common.messages import ClientMessage, Error, Refusal
+from common.codec import InvalidLine
+from common.messages import ClientMessage, Error, RejectedError
 
 logger: Final = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Suspended(NamedTuple):
     Where that is None there is too much under way. `resume` serves what is behind it.
     """
 
-    message: ClientMessage | BadLine
+    message: ClientMessage | InvalidLine
     pending: Awaitable[None] | None
     resume: Callable[[], "Suspended | None"]
 
@@ -40,13 +40,13 @@ class _MessageBatch:
 
     __slots__ = ("_messages", "kind", "unserved")
 
-    def __init__(self, kind: type, messages: Sequence[ClientMessage | BadLine]) -> None:
+    def __init__(self, kind: type, messages: Sequence[ClientMessage | InvalidLine]) -> None:
         self.kind = kind
         self.unserved = iter(messages)
         self._messages = messages
 
     @property
-    def last_served(self) -> ClientMessage | BadLine:
+    def last_served(self) -> ClientMessage | InvalidLine:
         return self._messages[-1 - length_hint(self.unserved)]
 
 
@@ -62,12 +62,12 @@ class Router:
         missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in kinds]
         if missing:
             raise LookupError(f"no service routes {', '.join(missing)}")
-        entries.append(Route(BadLine, _send_line_error, requires_hello=False))
+        entries.append(Route(InvalidLine, _send_line_error, requires_hello=False))
         self._for_registered = {entry.kind: entry for entry in entries}
         self._for_unregistered = {entry.kind: _closed_to_unregistered(entry) for entry in entries}
 
     def serve(
-        self, session: Session, messages: Iterable[ClientMessage | BadLine]
+        self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
     ) -> Suspended | None:
         """Serve `messages` up to the first after which there is something to wait for.
 
@@ -95,7 +95,7 @@ class Router:
                 logger.exception("%s: failed to let go of the session", session)
 
     def _serve_each(
-        self, session: Session, messages: Iterator[ClientMessage | BadLine]
+        self, session: Session, messages: Iterator[ClientMessage | InvalidLine]
     ) -> Suspended | None:
         # Whoever is welcomed is waited for, and then this is called again. Here the properties of a
         # session are written out: each cost 1 % of a ping that comes alone.
@@ -141,21 +141,21 @@ class LoggingRouter(Router):
     """A router that logs every message before it is served."""
 
     def serve(
-        self, session: Session, messages: Iterable[ClientMessage | BadLine]
+        self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
     ) -> Suspended | None:
         """Log a summary of each message and serve it."""
         return super().serve(session, _logged(session, messages))
 
 
 def _logged(
-    session: Session, messages: Iterable[ClientMessage | BadLine]
-) -> Iterator[ClientMessage | BadLine]:
+    session: Session, messages: Iterable[ClientMessage | InvalidLine]
+) -> Iterator[ClientMessage | InvalidLine]:
     for message in messages:
         logger.info("%s: %s", session, summarize(message))
         yield message
 
 
-def _batches(messages: Sequence[ClientMessage | BadLine]) -> deque[_MessageBatch]:
+def _batches(messages: Sequence[ClientMessage | InvalidLine]) -> deque[_MessageBatch]:
     kinds = {*map(type, messages)}
     if len(kinds) == 1:  # as nearly always
         return deque([_MessageBatch(kinds.pop(), messages)])
@@ -187,11 +187,11 @@ def _closed_to_unregistered(entry: Route) -> Route:
 def _require_hello(_session: Session, message: ClientMessage) -> None:
     code = _code(message)
     detail = f'say {{"code":"hello","name":"…"}} before {code}'
-    raise Refusal(Error(reason="hello_required", detail=detail, ref=_ref(message)))
+    raise RejectedError(Error(reason="hello_required", detail=detail, ref=_ref(message)))
 
 
-def _send_error(session: Session, message: ClientMessage | BadLine, error: Exception) -> None:
-    if isinstance(error, Refusal):
+def _send_error(session: Session, message: ClientMessage | InvalidLine, error: Exception) -> None:
+    if isinstance(error, RejectedError):
         session.send(error.error)
         return
     code = _code(message)
@@ -205,12 +205,12 @@ def _send_error(session: Session, message: ClientMessage | BadLine, error: Excep
     session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))
 
 
-def _code(message: ClientMessage | BadLine) -> str:
+def _code(message: ClientMessage | InvalidLine) -> str:
     tag = message.__struct_config__.tag
     return type(message).__name__ if tag is None else str(tag)
 
 
-def _send_line_error(session: Session, line: BadLine) -> None:
+def _send_line_error(session: Session, line: InvalidLine) -> None:
     session.send(line.error)
 
 

@@ -33,7 +33,7 @@ def route(
     """Return a row of a service's table.
 
     A handler answers at once and returns None, or returns an awaitable that the connection waits
-    for before it looks at the next message. It may raise Refusal, which becomes the answer.
+    for before it looks at the next message. It may raise RejectedError, which becomes the answer.
     """
     return Route(kind, handler, requires_hello)
 

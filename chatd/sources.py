@@ -10,7 +10,7 @@ import msgspec
 
 from chatd.config import PROGRAM, Config
 from chatd.options import Option
-from common.commandline import CommandLine
+from common.commandline import CheckedArgumentParser
 from common.version import version
 
 
@@ -53,8 +53,8 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _parser() -> CommandLine:
-    parser = CommandLine(
+def _parser() -> CheckedArgumentParser:
+    parser = CheckedArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS]",
         description="Serve chat and more on one TCP port, in JSON lines.",

@@ -11,7 +11,7 @@ from common.messages import ClientMessage, Error, ServerMessage
 from common.messages.basic import Ref
 from common.messages.request import BareRequest, BareResponse, RequestId
 
-_FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Envelope(Struct, gc=False):
@@ -33,10 +33,10 @@ M = TypeVar("M", bound=Struct)
 T = TypeVar("T")
 
 
-class Catalogue(Generic[M]):
+class MessageRegistry(Generic[M]):
     """Decodes messages of the given `kinds`, told apart by their code.
 
-    `untagged` is one kind more, which may come without a code. A catalogue has no state: one serves
+    `untagged` is one kind more, which may come without a code. A registry has no state: one serves
     all connections.
     """
 
@@ -56,7 +56,7 @@ class Catalogue(Generic[M]):
         for decoder in self._decoders:
             try:
                 return decoder.decode(piece)
-            except _FAULTS:
+            except _DECODE_ERRORS:
                 continue
         return None
 
@@ -69,7 +69,7 @@ class Catalogue(Generic[M]):
         for decoder in self._decoders:
             try:
                 return [*map(decoder.decode, lines)]
-            except _FAULTS:
+            except _DECODE_ERRORS:
                 continue
         return None
 
@@ -95,15 +95,19 @@ class Catalogue(Generic[M]):
         decoder = self._decoders[0 if is_tagged else -1]
         try:
             decoder.decode(piece)
-        except _FAULTS as fault:
+        except _DECODE_ERRORS as fault:
             return faults.bad_field(code, fault, ref, request_id)
         raise AssertionError("explain is for what decode did not take")
 
 
-FROM_CLIENT: Final[Catalogue[ClientMessage]] = Catalogue(messages.FROM_CLIENT, BareRequest)
+FROM_CLIENT: Final[MessageRegistry[ClientMessage]] = MessageRegistry(
+    messages.FROM_CLIENT, BareRequest
+)
 """What the daemon understands."""
 
-FROM_SERVER: Final[Catalogue[ServerMessage]] = Catalogue(messages.FROM_SERVER, BareResponse)
+FROM_SERVER: Final[MessageRegistry[ServerMessage]] = MessageRegistry(
+    messages.FROM_SERVER, BareResponse
+)
 """What a client understands."""
 
 
@@ -121,5 +125,5 @@ def _read(raw: Raw | UnsetType, decoder: msgspec.json.Decoder[T]) -> T | UnsetTy
         return UNSET
     try:
         return decoder.decode(raw)
-    except _FAULTS:
+    except _DECODE_ERRORS:
         return UNSET

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from common.catalogue import Catalogue
+from common.catalogue import MessageRegistry
 from common.faults import too_long
 from common.framing import BLANK, Framer, exceeds, split_objects
 from common.messages.base import Error
@@ -37,7 +37,7 @@ encode_lines: Final[Callable[[Sequence[Struct | Raw]], bytes]] = _encoder.encode
 """Writes messages as JSON, each with its newline, in one call; lines that are Raw as they are."""
 
 
-class BadLine(Struct, frozen=True, gc=False):
+class InvalidLine(Struct, frozen=True, gc=False):
     """A line, or an object on one, that is no message; `error` is the answer it deserves."""
 
     error: Error
@@ -47,15 +47,15 @@ M = TypeVar("M", bound=Struct)
 
 
 class Decoder(Generic[M]):
-    """Turns the bytes of one connection into messages of a catalogue, and `BadLine`s.
+    """Turns the bytes of one connection into messages of a registry, and `InvalidLine`s.
 
     What comes out does not depend on how the bytes were cut into chunks.
     """
 
-    __slots__ = ("_block", "_catalogue", "_consumed", "_framer", "_is_idle", "_max_line")
+    __slots__ = ("_block", "_consumed", "_framer", "_is_idle", "_max_line", "_registry")
 
-    def __init__(self, catalogue: Catalogue[M], max_line: int = MAX_LINE) -> None:
-        self._catalogue = catalogue
+    def __init__(self, registry: MessageRegistry[M], max_line: int = MAX_LINE) -> None:
+        self._registry = registry
         self._max_line = max_line
         self._framer = Framer(max_line)
         self._is_idle = True
@@ -63,7 +63,7 @@ class Decoder(Generic[M]):
         self._block = b""
         self._consumed = 0
 
-    def feed(self, chunk: bytes) -> Iterable[M | BadLine]:
+    def feed(self, chunk: bytes) -> Iterable[M | InvalidLine]:
         """Return what became complete with `chunk`; to be consumed before the next call.
 
         A consumer that stops in the middle finds the bytes it did not get to in `take_rest`.
@@ -72,7 +72,7 @@ class Decoder(Generic[M]):
         if not self._is_idle:
             self._is_idle = self._framer.is_idle
         if self._is_idle and chunk.find(b"\n") == len(chunk) - 1 <= self._max_line:
-            message = self._catalogue.decode(chunk)
+            message = self._registry.decode(chunk)
             if message is not None:
                 return (message,)
         self._is_idle = False
@@ -84,7 +84,7 @@ class Decoder(Generic[M]):
             return messages
         return chain(messages, self._decode_tail())
 
-    def finish(self) -> Iterator[M | BadLine]:
+    def finish(self) -> Iterator[M | InvalidLine]:
         """Return what the end of file completes: an unfinished line is the last line."""
         return (message for message, _ in self._decode_line(self._framer.take_rest()))
 
@@ -99,9 +99,9 @@ class Decoder(Generic[M]):
         """Decode whole lines at once, or return None where they must be looked at one by one."""
         if _may_change_format(block) or exceeds(block, self._max_line):
             return None
-        return self._catalogue.decode_lines(block)
+        return self._registry.decode_lines(block)
 
-    def _decode_lines(self, block: bytes) -> Iterator[M | BadLine]:
+    def _decode_lines(self, block: bytes) -> Iterator[M | InvalidLine]:
         self._block = block
         start = 0
         for line in block[:-1].split(b"\n"):
@@ -112,36 +112,36 @@ class Decoder(Generic[M]):
         self._block = b""
         self._consumed = 0
 
-    def _decode_line(self, line: bytes) -> Iterator[tuple[M | BadLine, int]]:
+    def _decode_line(self, line: bytes) -> Iterator[tuple[M | InvalidLine, int]]:
         """Yield what stands on one line, each with the offset behind it."""
         end = len(line.rstrip(BLANK))
         if not end:
             return
-        if len(line) <= self._max_line and (message := self._catalogue.decode(line)) is not None:
+        if len(line) <= self._max_line and (message := self._registry.decode(line)) is not None:
             yield message, end
             return
         for piece, end in split_objects(line):
             if len(piece) > self._max_line:
-                yield BadLine(too_long(self._max_line)), end
+                yield InvalidLine(too_long(self._max_line)), end
                 return
             if len(piece) == len(line):  # which was refused above
-                yield BadLine(self._catalogue.explain(piece)), end
+                yield InvalidLine(self._registry.explain(piece)), end
             else:
                 yield self._decode_piece(piece), end
 
-    def _decode_tail(self) -> Iterator[M | BadLine]:
+    def _decode_tail(self) -> Iterator[M | InvalidLine]:
         for piece in self._framer.objects():
             if len(piece) > self._max_line:
                 self._framer.skip_line()
-                yield BadLine(too_long(self._max_line))
+                yield InvalidLine(too_long(self._max_line))
                 return
             yield self._decode_piece(piece)
         if self._framer.overflow():
-            yield BadLine(too_long(self._max_line))
+            yield InvalidLine(too_long(self._max_line))
 
-    def _decode_piece(self, piece: bytes) -> M | BadLine:
-        message = self._catalogue.decode(piece)
-        return BadLine(self._catalogue.explain(piece)) if message is None else message
+    def _decode_piece(self, piece: bytes) -> M | InvalidLine:
+        message = self._registry.decode(piece)
+        return InvalidLine(self._registry.explain(piece)) if message is None else message
 
 
 def _may_change_format(block: bytes) -> bool:

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 
-class CommandLine(ArgumentParser):
+class CheckedArgumentParser(ArgumentParser):
     """Raises OSError when stdout does not take the help or the version; argparse would drop it."""
 
     def _print_message(self, message: str, file: Any = None) -> None:

@@ -36,17 +36,17 @@ def check_id(text: str) -> str:
     return text
 
 
-class Arrival(Struct, frozen=True, gc=False):
+class ReceivedStamp(Struct, frozen=True, gc=False):
     """Stamp `n` (from 1) of the other side, and when it came in.
 
     `heard` is the number of this side's newest stamp that the other side had when it sent this one,
-    0 while it had none; `heard_at_ns` then means nothing.
+    0 while it had none; `last_received_at_ns` then means nothing.
     """
 
     n: int
     sent_ns: int
     heard: int
-    heard_at_ns: int
+    last_received_at_ns: int
     arrived_ns: int
 
 
@@ -59,7 +59,7 @@ class FourTimestamps(NamedTuple):
     t4: int
 
 
-class Exchange(Struct):
+class ExchangeRecord(Struct):
     """The record of one exchange, from one side.
 
     `interval_ns` is the distance of the deadlines and `expected` the stamps to be sent each way.
@@ -72,23 +72,25 @@ class Exchange(Struct):
     interval_ns: int
     expected: int
     sent_ns: list[int] = field(default_factory=list)
-    arrivals: list[Arrival] = field(default_factory=list)
+    arrivals: list[ReceivedStamp] = field(default_factory=list)
     send_call_ns: list[int] = field(default_factory=list)
     timer_error_ns: list[int] = field(default_factory=list)
 
-    def four_timestamps(self, arrival: Arrival) -> FourTimestamps | None:
+    def four_timestamps(self, arrival: ReceivedStamp) -> FourTimestamps | None:
         """Return the timestamps that meet in `arrival`; None when it says that none was heard.
 
         Raises ValueError when it says that a stamp was heard which this side never sent.
         """
         if not arrival.heard:
             return None
-        check_heard(arrival, len(self.sent_ns))
+        check_last_received(arrival, len(self.sent_ns))
         sent_ns = self.sent_ns[arrival.heard - 1]
-        return FourTimestamps(sent_ns, arrival.heard_at_ns, arrival.sent_ns, arrival.arrived_ns)
+        return FourTimestamps(
+            sent_ns, arrival.last_received_at_ns, arrival.sent_ns, arrival.arrived_ns
+        )
 
 
-def check_heard(arrival: Arrival, sent: int) -> None:
+def check_last_received(arrival: ReceivedStamp, sent: int) -> None:
     """Raise ValueError when the other side says it heard more than the `sent` stamps there are."""
     if not 0 <= arrival.heard <= sent:
         raise ValueError(

@@ -24,37 +24,37 @@ _FORBIDDEN_CATEGORIES: Final = {
 }
 
 
-class BadNameError(ValueError):
+class InvalidNameError(ValueError):
     """A name that the rules do not allow; its text says which rule and what to do."""
 
 
-def clean(name: str) -> str:
+def normalize(name: str) -> str:
     """Return `name` in NFC, the form in which it is kept and shown.
 
-    Raises BadNameError when it is empty, longer than 64 characters, or could not be typed, seen or
-    told from a command: control and invisible characters, ``|``, ``*``, a leading ``#``, outer
-    white space.
+    Raises InvalidNameError when the name is empty, has more than 64 characters, or cannot be typed,
+    seen or distinguished from a command: control and invisible characters, ``|``, ``*``, a leading
+    ``#``, surrounding white space.
     """
     name = unicodedata.normalize("NFC", name)
     if not 1 <= len(name) <= MAX_LENGTH:
-        raise BadNameError(f"a name has 1 to {MAX_LENGTH} characters, this one {len(name)}")
+        raise InvalidNameError(f"a name has 1 to {MAX_LENGTH} characters, this one {len(name)}")
     if name != name.strip():
-        raise BadNameError("a name may not begin or end with white space")
+        raise InvalidNameError("a name may not begin or end with white space")
     # A full-width sign is the same name as the plain one, and so is no more allowed.
-    folded = key(name)
+    folded = fold(name)
     if folded == "*":
-        raise BadNameError("the name * stands for everyone; choose another")
+        raise InvalidNameError("the name * stands for everyone; choose another")
     if folded.startswith("#"):
-        raise BadNameError("a name may not begin with #; choose another")
+        raise InvalidNameError("a name may not begin with #; choose another")
     if "|" in folded:
-        raise BadNameError("a name may not contain |, which parts a name from its text")
+        raise InvalidNameError("a name may not contain |, which parts a name from its text")
     for character in name:
-        if (kind := invisible(character)) is not None:
-            raise BadNameError(f"a name may not contain {kind} (U+{ord(character):04X})")
+        if (kind := invisible_kind(character)) is not None:
+            raise InvalidNameError(f"a name may not contain {kind} (U+{ord(character):04X})")
     return name
 
 
-def invisible(character: str) -> str | None:
+def invisible_kind(character: str) -> str | None:
     """Return what `character` is if nobody can see it, or tell what it will show as, else None."""
     kind = _FORBIDDEN_CATEGORIES.get(unicodedata.category(character))
     if kind is None and (character in _BLANK or _is_variation_selector(character)):
@@ -62,7 +62,7 @@ def invisible(character: str) -> str | None:
     return kind
 
 
-def key(name: str) -> str:
+def fold(name: str) -> str:
     """Return what two spellings of one name have in common: NFKC, casefolded, in NFKC again.
 
     Folding can undo normalisation and the reverse, so it is repeated (Unicode 3.13, D146).
@@ -73,7 +73,7 @@ def key(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
 
 
-def variants(name: str) -> Iterator[str]:
+def suggestions(name: str) -> Iterator[str]:
     """Yield ``name-2``, ``name-3``, … without end: what to suggest where `name` is taken."""
     for number in count(2):
         suffix = f"-{number}"

@@ -16,7 +16,7 @@ Rows: TypeAlias = Sequence[str]
 _TAIL: Final = 4096
 
 
-class File(Protocol):
+class BinaryFile(Protocol):
     """A binary file without a buffer of its own, open for reading and writing."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -32,7 +32,7 @@ class File(Protocol):
         """Cut the file."""
 
 
-class Recorder:
+class TimeFileWriter:
     """Writes blocks of stamps behind what the file holds, counting on.
 
     A block that an earlier run left open is closed first. What cannot be written, on a full disk
@@ -41,7 +41,7 @@ class Recorder:
     Raises ValueError when the file is no time file, OSError when it cannot be read.
     """
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: BinaryFile) -> None:
         self.lost = 0
         """Rows that could not be written."""
         self.fault: OSError | None = None

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-from common.codec import MAX_LINE, BadLine
+from common.codec import MAX_LINE, InvalidLine
 from common.faults import not_utf8, too_long
 from common.framing import BLANK, Framer
 from common.messages import chat
@@ -34,7 +34,7 @@ def parse_line(line: str) -> chat.Who | chat.Quit | chat.Outgoing | chat.Outgoin
     return chat.Outgoing(to=to.strip(), content=content)
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """Escape what would move the cursor, forge a line or turn the direction of writing."""
     if text.isascii() and text.isprintable():
         return text
@@ -53,20 +53,20 @@ def render(message: Message, *, nameless: bool = False) -> str | None:
     """
     match message:
         case chat.IncomingBroadcast(author=author, content=content, since=since):
-            name = "" if nameless else f" {visible(author)}"
-            return f"{since}{name} < {visible(content)}"
+            name = "" if nameless else f" {escape_control(author)}"
+            return f"{since}{name} < {escape_control(content)}"
         case chat.Incoming(author=author, content=content, since=since):
-            return f"{since} {visible(author)} (to you) < {visible(content)}"
+            return f"{since} {escape_control(author)} (to you) < {escape_control(content)}"
         case chat.Users(users=users):
-            return "\n".join(["current users:", *map(visible, users), ""])
+            return "\n".join(["current users:", *map(escape_control, users), ""])
         case chat.Joined(name=name):
-            return f"* {visible(name)} joined"
+            return f"* {escape_control(name)} joined"
         case chat.Left(name=name):
-            return f"* {visible(name)} left"
+            return f"* {escape_control(name)} left"
         case chat.Gap(first=first):
             return f"! messages before number {first} are no longer kept"
         case Error(detail=detail):
-            return f"! {visible(detail)}"
+            return f"! {escape_control(detail)}"
     return None
 
 
@@ -77,23 +77,23 @@ class TextDecoder:
         self._framer = Framer(max_line)
         self._max_line = max_line
 
-    def feed(self, chunk: bytes) -> Iterator[Message | BadLine]:
+    def feed(self, chunk: bytes) -> Iterator[Message | InvalidLine]:
         """Yield what the lines complete with `chunk` ask for; to be consumed before the next."""
         block = self._framer.feed(chunk)
         for line in block[:-1].split(b"\n") if block else ():
             yield from self._decode_line(line)
         if self._framer.overflow():
-            yield BadLine(too_long(self._max_line))
+            yield InvalidLine(too_long(self._max_line))
 
-    def finish(self) -> Iterator[Message | BadLine]:
+    def finish(self) -> Iterator[Message | InvalidLine]:
         """Yield what the end of file completes: an unfinished line is the last line."""
         return self._decode_line(self._framer.take_rest())
 
-    def _decode_line(self, line: bytes) -> Iterator[Message | BadLine]:
+    def _decode_line(self, line: bytes) -> Iterator[Message | InvalidLine]:
         if len(line) > self._max_line:
-            yield BadLine(too_long(self._max_line))
+            yield InvalidLine(too_long(self._max_line))
         elif line.strip(BLANK):
             try:
                 yield parse_line(line.removesuffix(b"\r").decode())
             except UnicodeDecodeError as fault:
-                yield BadLine(not_utf8(fault))
+                yield InvalidLine(not_utf8(fault))

@@ -71,7 +71,7 @@ class End(Struct, frozen=True):
     after_ns: int | None
 
 
-class Block(Struct):
+class FileBlock(Struct):
     """The stamps of one run. `end` is None when the block was never closed.
 
     `torn` says that the file ends in the middle of a line, which is left out.
@@ -165,13 +165,13 @@ def continue_after(tail: str) -> Continuation:
     )
 
 
-def parse_blocks(lines: Iterable[str]) -> Iterator[Block]:
+def parse_blocks(lines: Iterable[str]) -> Iterator[FileBlock]:
     """Yield the blocks of a file, given line by line with their ends, as an open file yields them.
 
     A block that was never closed ends with the file or where the next one begins. Raises ValueError
     with the number of the line when one is not timestamp data, except for a last line that is torn.
     """
-    block: Block | None = None
+    block: FileBlock | None = None
     for number, line in enumerate(lines, 1):
         text = line.rstrip()
         if not text:
@@ -179,7 +179,7 @@ def parse_blocks(lines: Iterable[str]) -> Iterator[Block]:
         if text == _TITLE:
             if block:
                 yield block
-            block = Block()
+            block = FileBlock()
         elif block and (row := _ROW.fullmatch(text)):
             block.rows.append(_parse_row(row, number))
         elif block and (end := _END.fullmatch(text)):
@@ -187,7 +187,7 @@ def parse_blocks(lines: Iterable[str]) -> Iterator[Block]:
             yield block
             block = None
         elif not line.endswith("\n") and (block or _TITLE.startswith(text)):
-            block = block or Block()
+            block = block or FileBlock()
             block.torn = True
         elif not (block and text in (_COLUMNS, _RULE)):
             expected = "a row, or the end of the block" if block else _TITLE

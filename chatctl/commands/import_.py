@@ -30,7 +30,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     from chatctl.output import say
     from chatctl.progress import ProgressBar, count_lines
     from chatctl.stdin import open_to_read, read_lines
-    from common.text import visible
+    from common.text import escape_control
 
     source = 0 if args.file is None else open_to_read(args.file)
     lines = read_lines(source, args.file or "standard input")
@@ -40,7 +40,7 @@ async def run(args: Namespace, settings: Settings) -> int:
         def report(line: int, result: "Imported | ClientError | None") -> None:
             progress.advance()
             if isinstance(result, ClientError):
-                say(f"line {line}: {visible(str(result))}")
+                say(f"line {line}: {escape_control(str(result))}")
             elif args.json and result is not None:
                 progress.print_line(result.to_json())
 

@@ -166,7 +166,7 @@ async def _list(args: Namespace, settings: Settings) -> int:
     from chatctl.oneshot import connect
     from chatctl.output import print_json, print_line
     from common.addresses import Address
-    from common.text import visible
+    from common.text import escape_control
 
     async with connect(settings) as client:
         for peer in await client.peers(args.group):
@@ -174,5 +174,7 @@ async def _list(args: Namespace, settings: Settings) -> int:
                 print_json(peer)
             else:
                 where = Address(peer.host, peer.port)
-                print_line(f"{visible(peer.id)}  {visible(str(where))}  {peer.size} bytes")
+                print_line(
+                    f"{escape_control(peer.id)}  {escape_control(str(where))}  {peer.size} bytes"
+                )
     return Exit.OK

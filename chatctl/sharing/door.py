@@ -13,7 +13,7 @@ from chatctl.sharing.handshake import Handshake, HandshakeError, Initiator, Peer
 from chatctl.sharing.link import PeerConnection, remote_address
 from chatctl.sharing.wire import Frame
 from common.addresses import Address
-from common.catalogue import Catalogue
+from common.catalogue import MessageRegistry
 
 MAX_HANDSHAKING: Final = 64
 """Connections at once that have not come to an introduction yet; more are closed."""
@@ -60,7 +60,7 @@ class Listener:
     def __init__(
         self,
         server_socket: socket.socket,
-        catalogue: Catalogue[Any],
+        registry: MessageRegistry[Any],
         *,
         own: PeerInfo,
         group: str,
@@ -73,7 +73,7 @@ class Listener:
         """The secret of the group, as it stands."""
         self._loop = asyncio.get_running_loop()
         self._server_socket = server_socket
-        self._catalogue = catalogue
+        self._registry = registry
         self._own = own
         self._group = group
         self._timeout = timeout
@@ -152,7 +152,7 @@ class Listener:
 
         try:
             connection = PeerConnection(
-                sock, self._catalogue, on_frame, lambda error: finish(f"it {error}")
+                sock, self._registry, on_frame, lambda error: finish(f"it {error}")
             )
         except OSError as error:  # it is gone already
             sock.close()

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from common.text import visible
+from common.text import escape_control
 from common.units import format_duration
 
 
@@ -15,7 +15,7 @@ class ShareEvent(Struct, frozen=True, tag_field="code"):
 
     def __str__(self) -> str:
         fields = {name: str(getattr(self, name)) for name in self.__struct_fields__}
-        return self.template.format(**{name: visible(text) for name, text in fields.items()})
+        return self.template.format(**{name: escape_control(text) for name, text in fields.items()})
 
 
 class ListeningStarted(ShareEvent, frozen=True, tag="listening"):
@@ -33,7 +33,7 @@ class EarlierRunComplete(ShareEvent, frozen=True, tag="recovered"):
     peers: tuple[str, ...]
 
     def __str__(self) -> str:
-        names = visible(", ".join(self.peers))
+        names = escape_control(", ".join(self.peers))
         return f"an earlier run has all files of {names}; they count for who does not come again"
 
 

@@ -49,7 +49,7 @@ def numbered_names(name: str) -> Iterator[str]:
 def _visible(text: str) -> str:
     normal = unicodedata.normalize("NFC", text)
     spaced = "".join(" " if character.isspace() else character for character in normal)
-    seen = "".join(character for character in spaced if names.invisible(character) is None)
+    seen = "".join(character for character in spaced if names.invisible_kind(character) is None)
     return _RESERVED.sub("_", seen).lstrip(". ").rstrip(". ")
 
 

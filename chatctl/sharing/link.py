@@ -18,7 +18,7 @@ from chatctl.sharing.outgoing import SendBuffer, Traffic
 from chatctl.sharing.thinning import ReadCoalescer
 from chatctl.sharing.wire import Frame, FrameDecoder, PeerProtocolError
 from common.addresses import Address
-from common.catalogue import Catalogue
+from common.catalogue import MessageRegistry
 from common.codec import encode
 from common.messages.base import Message
 
@@ -58,12 +58,16 @@ class PeerConnection:
     """
 
     def __init__(
-        self, sock: socket.socket, catalogue: Catalogue[Any], on_frame: OnFrame, on_close: OnClose
+        self,
+        sock: socket.socket,
+        registry: MessageRegistry[Any],
+        on_frame: OnFrame,
+        on_close: OnClose,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.on_frame = on_frame
         self.on_close = on_close
-        self.decoder = FrameDecoder(catalogue)
+        self.decoder = FrameDecoder(registry)
         self.address = remote_address(*sock.getpeername()[:2])
         self.is_closed = False
         self.last_received_at = self.last_sent_at = time.monotonic()

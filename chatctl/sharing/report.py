@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from chatctl.sharing.bound import PeerCapacity, lower_bound
-from common.text import visible
+from common.text import escape_control
 from common.units import format_duration
 
 _MB: float = 1e6
@@ -85,7 +85,7 @@ def _table(report: ShareReport) -> Iterator[str]:
 def _row(peer: PeerReport) -> tuple[str, ...]:
     here = 100 * peer.held // peer.size if peer.size else 100
     return (
-        visible(peer.id),
+        escape_control(peer.id),
         str(peer.files),
         _mb(peer.size),
         f"{here}%",
@@ -93,7 +93,7 @@ def _row(peer: PeerReport) -> tuple[str, ...]:
         _mb(peer.received),
         "?" if peer.upload_rate is None else _mb(peer.upload_rate),
         "?" if peer.download_rate is None else _mb(peer.download_rate),
-        visible(peer.fate),
+        escape_control(peer.fate),
     )
 
 
@@ -101,7 +101,7 @@ def _summary_lines(report: ShareReport) -> Iterator[str]:
     rates = f", at best {_mb(report.upload_rate)} MB/s up, {_mb(report.download_rate)} MB/s down"
     has_moved = report.sent or report.received
     yield (
-        f"this peer     {visible(report.id)}: {_mb(report.size)} MB shared"
+        f"this peer     {escape_control(report.id)}: {_mb(report.size)} MB shared"
         f"{rates if has_moved else ''}"
     )
     if not report.peers:
@@ -123,7 +123,7 @@ def _summary_lines(report: ShareReport) -> Iterator[str]:
         yield f"lower bound   {least} with uplinks as measured: took {report.ratio:.2f} times that"
     elif report.seconds:
         yield "lower bound   not known: not every uplink was seen at work"
-    yield f"files         in {visible(report.directory)}"
+    yield f"files         in {escape_control(report.directory)}"
 
 
 def _mb(size: float) -> str:

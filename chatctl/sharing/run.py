@@ -23,7 +23,7 @@ from chatctl.sharing.outcome import make_report
 from chatctl.sharing.record import RecoveredFiles, ResumeData, recover
 from chatctl.sharing.report import ShareReport
 from chatctl.sharing.store import StorageEvent, Store
-from chatctl.sharing.swap import CATALOGUE, Swarm
+from chatctl.sharing.swap import REGISTRY, Swarm
 from chatctl.sharing.view import ShareView
 from chatctl.sharing.wish import ShareOptions
 from common import pieces
@@ -100,7 +100,7 @@ class ShareSession:
         self.membership = Membership(self.info, self.swarm, store, timeout, view.emit)
         self._listener = Listener(
             server_socket,
-            CATALOGUE,
+            REGISTRY,
             own=self.info,
             group=options.group,
             secret=group_key("", self._derived_key),

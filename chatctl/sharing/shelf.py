@@ -76,7 +76,7 @@ class DownloadDirectory:
         self, file: FileEntry, digests: memoryview, candidates: Iterator[str], taken: set[str]
     ) -> PartialFile:
         for name in candidates:
-            key = names.key(name)  # some disks know no more of a name
+            key = names.fold(name)  # some disks know no more of a name
             if key in taken:
                 continue
             paths = FilePaths.of(self._directory, name)
@@ -109,7 +109,7 @@ class DownloadDirectory:
 
     def _find(self, name: str, file: FileEntry, taken: set[str]) -> Path | None:
         for candidate in filenames.numbered_names(name):
-            key, paths = names.key(candidate), FilePaths.of(self._directory, candidate)
+            key, paths = names.fold(candidate), FilePaths.of(self._directory, candidate)
             with disk.explain_os_errors(paths.final):
                 if key in taken:
                     continue

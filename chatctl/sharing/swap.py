@@ -22,17 +22,19 @@ from chatctl.sharing.wire import Frame, PeerProtocolError
 from chatctl.swarm.orders import Action, Drop, FetchManifest, ProtocolViolationError, Send
 from chatctl.swarm.planner import Planner
 from common import pieces
-from common.catalogue import Catalogue
+from common.catalogue import MessageRegistry
 from common.messages import introduction, swarm
 from common.messages.base import Error, Message
 from common.messages.introduction import GetManifest, ManifestHeader, RejectFiles
 from common.messages.swarm import HasManifest, Piece
 from common.pieces import PIECE_SIZE, Layout
 
-CATALOGUE: Final[Catalogue[Any]] = Catalogue([*introduction.FROM_PEER, *swarm.FROM_PEER])
+REGISTRY: Final[MessageRegistry[Any]] = MessageRegistry(
+    [*introduction.HANDSHAKE_MESSAGES, *swarm.SWARM_MESSAGES]
+)
 """What a peer understands of another."""
 
-_PLANNER_MESSAGES: Final = frozenset(swarm.FROM_PEER)
+_PLANNER_MESSAGES: Final = frozenset(swarm.SWARM_MESSAGES)
 
 Emit: TypeAlias = Callable[[events.ShareEvent], object]
 HandleMessage: TypeAlias = Callable[[Peer, Message], object]

@@ -10,7 +10,7 @@ from chatctl.output import print_json, say
 from chatctl.sharing.events import ShareEvent
 from chatctl.sharing.files import DownloadProgress, FileProgress
 from chatctl.streams import OutputError
-from common.text import visible
+from common.text import escape_control
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -99,7 +99,7 @@ class Bars:
         if bar is None:
             if len(self._bars) == MAX_BARS:
                 return
-            label = visible(f"{file.name} of {file.owner}")
+            label = escape_control(f"{file.name} of {file.owner}")
             bar = self._bars[key] = self._progress.add_task(label, total=file.size or 1, rates="")
         self._progress.update(bar, completed=_done(file) if file.size else 1)
 

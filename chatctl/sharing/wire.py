@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from common.catalogue import Catalogue
+from common.catalogue import MessageRegistry
 from common.framing import BLANK
 from common.messages.base import Message
 
@@ -25,13 +25,13 @@ class Frame(NamedTuple):
 class FrameDecoder:
     """Turns the bytes of one connection into frames; holds one line and one raw block at most."""
 
-    def __init__(self, catalogue: Catalogue[Any], max_line: int = MAX_LINE) -> None:
+    def __init__(self, registry: MessageRegistry[Any], max_line: int = MAX_LINE) -> None:
         self.limits: Mapping[type[Message], int] = {}
         """Which kinds of message announce raw bytes, in their field `size`, and the most of each.
 
         All others that announce any are refused, before anything is allocated.
         """
-        self._catalogue = catalogue
+        self._registry = registry
         self._max_line = max_line
         self._line = bytearray()
         self._header: Message | None = None
@@ -76,10 +76,10 @@ class FrameDecoder:
         self._line.clear()
         if not line:
             return None
-        message: Message | None = self._catalogue.decode(line)
+        message: Message | None = self._registry.decode(line)
         if message is None:
             raise PeerProtocolError(
-                f"sent what is no message: {self._catalogue.explain(line).detail}"
+                f"sent what is no message: {self._registry.explain(line).detail}"
             )
         size, limit = _size(message), self.limits.get(type(message), 0)
         if size > limit:

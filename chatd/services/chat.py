@@ -13,7 +13,7 @@ from chatd.roster import Presence
 from chatd.routes import Route, batch_route, route
 from chatd.session import Session
 from common import codec, names
-from common.messages.base import Error, Refusal
+from common.messages.base import Error, RejectedError
 from common.messages.chat import (
     History,
     HistoryPage,
@@ -84,11 +84,11 @@ class Chat:
                 content = message.content
                 ref = None if message.ref is UNSET else _check_ref(message.ref, session)
                 # Most names are their own key.
-                to = find(message.to) or find(names.key(message.to))
+                to = find(message.to) or find(names.fold(message.to))
                 if to is not None:
                     recipient, recipient_name = to.identity, to.name
                 else:
-                    owner = self._accounts.find_cached(names.key(message.to))
+                    owner = self._accounts.find_cached(names.fold(message.to))
                     if owner is None:
                         return self._direct_to_absent(session, message, ref)
                     recipient, recipient_name = owner, message.to
@@ -128,27 +128,27 @@ class Chat:
         """
         name, token, ref = message.name, message.token, message.ref
         if name is not UNSET and token is not UNSET:
-            owner = await self._accounts.authenticate(names.key(name), token)
+            owner = await self._accounts.authenticate(names.fold(name), token)
             if owner is None:
                 detail = "there is no such name, or this is not its token"
-                raise Refusal(Error("unauthorized", detail, ref=ref, name=name))
+                raise RejectedError(Error("unauthorized", detail, ref=ref, name=name))
             return owner
         if name is not UNSET or token is not UNSET:
             detail = "in history: name and token belong together; give both or neither"
-            raise Refusal(Error("bad_field", detail, ref=ref))
+            raise RejectedError(Error("bad_field", detail, ref=ref))
         if not session.is_registered:
             detail = 'say {"code":"hello","name":"…"} before history, or give it a name and a token'
-            raise Refusal(Error("hello_required", detail, ref=ref))
+            raise RejectedError(Error("hello_required", detail, ref=ref))
         if session.send_queue.format is not Format.V1:
             detail = 'history needs version 1: say hello with "version":1'
-            raise Refusal(Error("unsupported", detail, ref=ref))
+            raise RejectedError(Error("unsupported", detail, ref=ref))
         return session.identity
 
     async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
-        owner = await self._accounts.find(names.key(message.to))
+        owner = await self._accounts.find(names.fold(message.to))
         if owner is None:
             detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
-            raise Refusal(Error("no_such_user", detail, ref=message.ref, to=message.to))
+            raise RejectedError(Error("no_such_user", detail, ref=message.ref, to=message.to))
         author, name, anonymous, sent_ns, since = self._message_fields(session)
         content, to = message.content, message.to
         new_message = NewMessage(author, name, content, sent_ns, since, owner, to, ref, anonymous)
@@ -170,7 +170,9 @@ def _check_ref(ref: str, session: Session) -> str | None:
     if session.send_queue.format is not Format.V1:
         return None
     if len(ref.encode()) > _MAX_REF_BYTES:
-        raise Refusal(Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it"))
+        raise RejectedError(
+            Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it")
+        )
     return ref
 
 

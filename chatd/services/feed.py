@@ -14,7 +14,7 @@ from chatd.session import Session
 from chatd.stock import Item
 from chatd.wheel import TICKS, TimerWheel
 from common.codec import encode
-from common.messages.base import Error, Refusal
+from common.messages.base import Error, RejectedError
 from common.messages.feed import Array, Block, Person, Subscribe, Subscribed, Unsubscribe, User
 from common.timestamps import format_time
 from common.units import format_duration
@@ -164,7 +164,7 @@ class Feeds:
             items = await self._source.open(message, partial(self._on_available, session))
         except ImportError as error:
             logger.warning("%s: cannot feed: %s", session, error)
-            raise Refusal(Error("unsupported", _UNAVAILABLE, ref=message.ref)) from None
+            raise RejectedError(Error("unsupported", _UNAVAILABLE, ref=message.ref)) from None
         if session.is_closing:
             return
         self._stop(session)

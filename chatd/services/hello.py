@@ -13,7 +13,7 @@ from chatd.roster import Presence
 from chatd.routes import Route, route
 from chatd.session import Session
 from common import names
-from common.messages.base import Error, Message, Reason, Refusal
+from common.messages.base import Error, Message, Reason, RejectedError
 from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
 
 
@@ -46,7 +46,7 @@ class Registration:
     async def hello(self, session: Session, message: Hello) -> None:
         """Welcome the session under a name, and replay what it missed if it asks for that."""
         if session.is_registered:
-            raise Refusal(
+            raise RejectedError(
                 Error("hello_repeated", f"you are {session.name}; quit and come back to change it")
             )
         wire_format = _requested_format(message)
@@ -55,7 +55,7 @@ class Registration:
         if session.is_closing:
             return
         is_replacement = self._evict(name, identity)
-        session.name, session.key, session.identity = name, names.key(name), identity
+        session.name, session.key, session.identity = name, names.fold(name), identity
         session.is_anonymous = message.name is UNSET
         session.wants_presence = message.presence
         session.send_queue.set_format(wire_format)
@@ -97,23 +97,23 @@ class Registration:
     async def _choose_name(self, message: Hello, wire_format: Format) -> str:
         if message.name is not UNSET:
             try:
-                return names.clean(message.name)
-            except names.BadNameError as error:
-                raise Refusal(Error("bad_name", str(error), name=message.name)) from None
+                return names.normalize(message.name)
+            except names.InvalidNameError as error:
+                raise RejectedError(Error("bad_name", str(error), name=message.name)) from None
         if wire_format is not Format.TEXT:
             detail = 'in hello: a name is missing; say {"code":"hello","name":"…"}'
-            raise Refusal(Error("bad_field", detail))
+            raise RejectedError(Error("bad_field", detail))
         while True:
             self._guest_count += 1
             name = f"guest-{self._guest_count}"
-            if await self._is_free(names.key(name)):
+            if await self._is_free(names.fold(name)):
                 return name
 
     async def _claim(
         self, name: str, message: Hello, wire_format: Format
     ) -> tuple[int, str | None]:
         """Return the identity under which this session may use `name`, and its token if any."""
-        key = names.key(name)
+        key = names.fold(name)
         token = None if message.token is UNSET else message.token
         present = self._presence.by_key(key)
         if present is not None and (
@@ -133,23 +133,23 @@ class Registration:
 
     def _evict(self, name: str, identity: int) -> bool:
         """Replace the same identity on another connection; return whether there was one."""
-        present = self._presence.by_key(names.key(name))
+        present = self._presence.by_key(names.fold(name))
         if present is None:
             return False
         if present.identity != identity:
             # Somebody else came first while the log was asked.
-            raise Refusal(Error("name_taken", f"the name {name} is in use", name=name))
+            raise RejectedError(Error("name_taken", f"the name {name} is in use", name=name))
         self._presence.leave(present)
         detail = "you signed in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
         return True
 
-    async def _name_taken(self, name: str, reason: Reason, detail: str) -> Refusal:
-        for suggestion in names.variants(name):
-            if await self._is_free(names.key(suggestion)):
+    async def _name_taken(self, name: str, reason: Reason, detail: str) -> RejectedError:
+        for suggestion in names.suggestions(name):
+            if await self._is_free(names.fold(suggestion)):
                 break
         detail = f"{detail}; say hello with another, for example {suggestion}"
-        return Refusal(Error(reason, detail, name=name, suggestion=suggestion))
+        return RejectedError(Error(reason, detail, name=name, suggestion=suggestion))
 
     async def _is_free(self, key: str) -> bool:
         return self._presence.by_key(key) is None and not await self._accounts.is_reserved(key)
@@ -221,5 +221,5 @@ def _requested_format(message: Hello) -> Format:
         return Format.V1
     if message.token is not UNSET or message.after is not UNSET or message.presence:
         detail = 'in hello: token, after and presence belong to version 1; add "version":1'
-        raise Refusal(Error("bad_field", detail))
+        raise RejectedError(Error("bad_field", detail))
     return Format.LEGACY

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, field
 from chatd.routes import Route, route
 from chatd.session import Session
 from common.exchange import check_id
-from common.messages.base import Error, Message, Reason, Refusal
+from common.messages.base import Error, Message, Reason, RejectedError
 from common.messages.peers import (
     PeerEntry,
     PeerJoined,
@@ -19,7 +19,7 @@ from common.messages.peers import (
     Share,
     check_group,
 )
-from common.names import key, variants
+from common.names import fold, suggestions
 
 logger: Final = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class GroupDirectory:
         if group is None:
             group = self._groups[message.group] = _Group(self._make_secret())
         _notify(group.members.values(), PeerJoined(message.group, peer))
-        group.members[key(peer.id)] = self._members[session] = member
+        group.members[fold(peer.id)] = self._members[session] = member
         logger.info("%s: shares %d bytes in %s as %s", session, peer.size, member.group, peer.id)
         if message.ref is not UNSET:
             self.peers(session, Peers(message.group, message.ref))
@@ -103,7 +103,7 @@ class GroupDirectory:
                 detail = f"all {self._limits.max_groups} groups are taken; try again later"
                 raise _refusal(message, "too_many_requests", detail)
             return
-        other = group.members.get(key(message.id))
+        other = group.members.get(fold(message.id))
         if other is not None and other is not own_member:
             raise _id_taken(message, group)
         is_member = own_member is not None and own_member.group == message.group
@@ -116,7 +116,7 @@ class GroupDirectory:
         if member is None:
             return
         group = self._groups[member.group]
-        del group.members[key(member.peer.id)]
+        del group.members[fold(member.peer.id)]
         if not group.members:
             del self._groups[member.group]
         _notify(group.members.values(), PeerLeft(member.group, member.peer.id))
@@ -128,12 +128,12 @@ def _notify(members: Iterable[_Member], message: Message) -> None:
             member.session.send(message)
 
 
-def _id_taken(message: Share, group: _Group) -> Refusal:
-    free = next(name for name in variants(message.id) if key(name) not in group.members)
+def _id_taken(message: Share, group: _Group) -> RejectedError:
+    free = next(name for name in suggestions(message.id) if fold(name) not in group.members)
     detail = f"{message.id} is another peer of this group; use {free}"
     error = Error("name_taken", detail, ref=message.ref, name=message.id, suggestion=free)
-    return Refusal(error)
+    return RejectedError(error)
 
 
-def _refusal(message: Share, reason: Reason, detail: str) -> Refusal:
-    return Refusal(Error(reason, detail, ref=message.ref))
+def _refusal(message: Share, reason: Reason, detail: str) -> RejectedError:
+    return RejectedError(Error(reason, detail, ref=message.ref))

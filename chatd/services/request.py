@@ -13,7 +13,7 @@ from chatd.session import Session
 from chatd.wheel import TimerWheel
 from common.codec import encode
 from common.entities import parse_entities
-from common.messages.base import Error, Refusal
+from common.messages.base import Error, RejectedError
 from common.messages.request import (
     BareRequest,
     BareResponse,
@@ -144,7 +144,7 @@ class Requests:
         pending = queue.pending
         if request_id in pending:
             detail = f"the request {request_id!r} is still pending here; choose another id"
-            raise Refusal(Error("duplicate_request", detail, request_id=request_id))
+            raise RejectedError(Error("duplicate_request", detail, request_id=request_id))
         if len(pending) >= limits.max_pending:
             raise _too_many(f"{len(pending)} requests are pending", request_id)
         answer = encode(kind(request_id, parse_entities(message.data)))
@@ -172,6 +172,6 @@ class Requests:
         return batch
 
 
-def _too_many(what: str, request_id: RequestId) -> Refusal:
+def _too_many(what: str, request_id: RequestId) -> RejectedError:
     detail = f"{what} on this connection; wait for answers before you send more"
-    return Refusal(Error("too_many_requests", detail, request_id=request_id))
+    return RejectedError(Error("too_many_requests", detail, request_id=request_id))

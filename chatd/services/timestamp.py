@@ -13,7 +13,7 @@ from chatd.runs import ActiveExchange, SharedTimer
 from chatd.session import Session
 from chatd.wheel import TimerWheel
 from common.exchange import check_id
-from common.messages.base import Error, Refusal
+from common.messages.base import Error, RejectedError
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 from common.timestamps import check_time, format_time
 from common.units import format_duration
@@ -111,7 +111,7 @@ class Exchanges:
             await self._time_file.open()
         except (OSError, ValueError) as error:
             detail = f"the server cannot keep its time file: {error}"
-            raise Refusal(Error("storage_failed", detail)) from None
+            raise RejectedError(Error("storage_failed", detail)) from None
         if session.is_closing:
             return
         self._check_capacity(session)
@@ -134,14 +134,14 @@ class Exchanges:
             if session in self._ended:
                 return
             detail = "no exchange runs here; ask for one with exchange before you send stamps"
-            raise Refusal(Error("unsupported", detail))
+            raise RejectedError(Error("unsupported", detail))
         try:
             check_time(message.sent)
         except ValueError as error:
-            raise Refusal(Error("bad_field", f"in stamp: {error}")) from None
+            raise RejectedError(Error("bad_field", f"in stamp: {error}")) from None
         if active.received >= active.count:
             detail = f"all {active.count} stamps of this exchange have come; send exchange_end"
-            raise Refusal(Error("too_many_requests", detail))
+            raise RejectedError(Error("too_many_requests", detail))
         active.received += 1
         if active.last_received is UNSET or message.n > active.last_received:
             active.last_received, active.last_received_at = message.n, format_time(session.read_ns)
@@ -155,7 +155,9 @@ class Exchanges:
             self.finish(active)
         counts = self._ended.get(session)
         if counts is None:
-            raise Refusal(Error("unsupported", "no exchange ran here, so there is none to end"))
+            raise RejectedError(
+                Error("unsupported", "no exchange ran here, so there is none to end")
+            )
         session.send(counts)
 
     def closed(self, session: Session) -> None:
@@ -260,22 +262,24 @@ class Exchanges:
         try:
             check_id(message.id)
         except ValueError as error:
-            raise Refusal(Error("bad_field", f"in exchange: {error}")) from None
+            raise RejectedError(Error("bad_field", f"in exchange: {error}")) from None
         if not limits.min_interval <= interval <= limits.max_duration:
             low, high = format_duration(limits.min_interval), format_duration(limits.max_duration)
             detail = f"in exchange: interval_ms is out of range: from {low} to {high}"
-            raise Refusal(Error("bad_field", detail))
+            raise RejectedError(Error("bad_field", detail))
         if not interval <= message.duration_s <= limits.max_duration:
             high = format_duration(limits.max_duration)
             detail = f"in exchange: duration_s is out of range: from one interval to {high}"
-            raise Refusal(Error("bad_field", detail))
+            raise RejectedError(Error("bad_field", detail))
 
     def _check_capacity(self, session: Session) -> None:
         if session in self._active:
-            raise Refusal(Error("unsupported", "an exchange runs here; end it with exchange_end"))
+            raise RejectedError(
+                Error("unsupported", "an exchange runs here; end it with exchange_end")
+            )
         if len(self._active) >= self._limits.max_exchanges:
             detail = f"all {self._limits.max_exchanges} exchanges are taken; try again later"
-            raise Refusal(Error("too_many_requests", detail))
+            raise RejectedError(Error("too_many_requests", detail))
 
     def _end_block(self, planned: float) -> None:
         block = self._block

@@ -9,9 +9,9 @@ from msgspec import Struct
 from common.clock.delay import ipdv, pdv, peer_lateness, receive_delays, send_delays
 from common.clock.offset import Sample, error_bound, measure
 from common.clock.skew import Skew, skew
-from common.clock.stability import Stability, longest_stretch, stabilities
+from common.clock.stability import Stability, longest_run, stabilities
 from common.clock.summary import Summary, summarize
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 
 LATE_NS: Final = 1_000_000
 """A stamp is late from 1 ms after its deadline on: the resolution of the event loop's timers."""
@@ -78,7 +78,7 @@ class Analysis(Struct, frozen=True):
                 yield title, row
 
 
-def analyze(exchange: Exchange) -> Analysis:
+def analyze(exchange: ExchangeRecord) -> Analysis:
     """Return the figures of `exchange`; 30,000 stamps each way take well under a second.
 
     Raises ValueError when the other side said that it heard a stamp which was never sent.
@@ -104,12 +104,12 @@ def analyze(exchange: Exchange) -> Analysis:
             ((exchange.sent_ns[n - 1], delay) for n, delay in sending.items()),
             ((arrival.sent_ns, receiving[arrival.n]) for arrival in exchange.arrivals),
         ),
-        stability=stabilities(longest_stretch(offsets), exchange.interval_ns),
+        stability=stabilities(longest_run(offsets), exchange.interval_ns),
         counts=_count(exchange),
     )
 
 
-def samples(exchange: Exchange) -> dict[int, Sample]:
+def samples(exchange: ExchangeRecord) -> dict[int, Sample]:
     """Return offset and delay by the number of each stamp of the other side that answers one.
 
     Raises ValueError when the other side said that it heard a stamp which was never sent.
@@ -121,7 +121,7 @@ def samples(exchange: Exchange) -> dict[int, Sample]:
     }
 
 
-def _count(exchange: Exchange) -> Counts:
+def _count(exchange: ExchangeRecord) -> Counts:
     errors, interval_ns = exchange.timer_error_ns, exchange.interval_ns
     missed = [error for error in errors if error >= interval_ns]
     return Counts(

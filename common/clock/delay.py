@@ -8,12 +8,12 @@ something while the clocks are not set alike. Skew is left in as well.
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 
 Series: TypeAlias = dict[int, int]
 
 
-def send_delays(exchange: Exchange) -> Series:
+def send_delays(exchange: ExchangeRecord) -> Series:
     """Return T2 - T1 (ns) of every stamp that the other side said it heard.
 
     A stamp that had been overtaken by the next when the other side spoke is missing: its T2 never
@@ -27,12 +27,12 @@ def send_delays(exchange: Exchange) -> Series:
     return delays
 
 
-def receive_delays(exchange: Exchange) -> Series:
+def receive_delays(exchange: ExchangeRecord) -> Series:
     """Return T4 - T3 (ns) of every stamp that came in."""
     return {arrival.n: arrival.arrived_ns - arrival.sent_ns for arrival in exchange.arrivals}
 
 
-def peer_lateness(exchange: Exchange) -> list[int]:
+def peer_lateness(exchange: ExchangeRecord) -> list[int]:
     """Return how late (ns, >= 0) the other side sent each stamp, by its own clock.
 
     Its deadlines are an interval apart, and what is known of the first is that no stamp came before

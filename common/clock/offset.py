@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from common.exchange import Arrival, FourTimestamps, check_heard
+from common.exchange import FourTimestamps, ReceivedStamp, check_last_received
 
 RESOLUTION_NS: Final = 1_000
 """A time on the wire is cut to whole microseconds."""
@@ -75,18 +75,20 @@ class ClockFilter:
         self._sent.append(at_ns)
         self._count += 1
 
-    def stamp_arrived(self, arrival: Arrival) -> Sample | None:
+    def stamp_arrived(self, arrival: ReceivedStamp) -> Sample | None:
         """Return what `arrival` tells; None when it answers no stamp that is remembered.
 
         Raises ValueError when it says that a stamp was heard which was never sent.
         """
-        check_heard(arrival, self._count)
+        check_last_received(arrival, self._count)
         age = self._count - arrival.heard
         if not arrival.heard or age >= len(self._sent):
             return None
         sent_ns = self._sent[-1 - age]
         newest = measure(
-            FourTimestamps(sent_ns, arrival.heard_at_ns, arrival.sent_ns, arrival.arrived_ns)
+            FourTimestamps(
+                sent_ns, arrival.last_received_at_ns, arrival.sent_ns, arrival.arrived_ns
+            )
         )
         self._stages.append(newest)
         return newest

@@ -7,7 +7,7 @@ from operator import sub
 from msgspec import Struct
 
 from common.clock.summary import Summary, summarize
-from common.timefile import Block, End
+from common.timefile import End, FileBlock
 
 
 class Direction(Struct, frozen=True):
@@ -47,7 +47,7 @@ class BlockAnalysis(Struct, frozen=True):
     directions: tuple[Direction, ...]
 
 
-def analyze_blocks(blocks: Iterable[Block]) -> tuple[BlockAnalysis, ...]:
+def analyze_blocks(blocks: Iterable[FileBlock]) -> tuple[BlockAnalysis, ...]:
     """Return what each of `blocks` tells, in the order of the file from its first block on."""
     analyses = []
     last_number = 0
@@ -58,7 +58,7 @@ def analyze_blocks(blocks: Iterable[Block]) -> tuple[BlockAnalysis, ...]:
     return tuple(analyses)
 
 
-def _analyze_block(block: Block, last_number: int) -> BlockAnalysis:
+def _analyze_block(block: FileBlock, last_number: int) -> BlockAnalysis:
     numbers = [last_number, *(row.number for row in block.rows)]
     at_ns = [row.at_ns for row in block.rows]
     times: dict[tuple[str, str], list[int]] = {}

@@ -59,7 +59,7 @@ def stabilities(
     )
 
 
-def longest_stretch(series: Mapping[int, int]) -> list[int]:
+def longest_run(series: Mapping[int, int]) -> list[int]:
     """Return the values of the longest run of consecutive numbers in `series`.
 
     The Allan deviation needs evenly spaced offsets, and a lost connection leaves a hole.

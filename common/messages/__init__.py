@@ -6,7 +6,7 @@ To add a mode, write its module and name it in `_MODES`; to remove one, do the r
 from typing import Final, TypeAlias
 
 from common.messages import basic, chat, feed, peers, request, timestamp
-from common.messages.base import Error, Message, Refusal
+from common.messages.base import Error, Message, RejectedError
 
 _MODES: Final = (basic, chat, request, timestamp, feed, peers)
 
@@ -26,6 +26,6 @@ __all__ = [
     "ClientMessage",
     "Error",
     "Message",
-    "Refusal",
+    "RejectedError",
     "ServerMessage",
 ]

@@ -58,7 +58,7 @@ class Error(Message, frozen=True):
     suggestion: str | UnsetType = UNSET
 
 
-class Refusal(Exception):
+class RejectedError(Exception):
     """Raised by a service to answer the message at hand with `error`."""
 
     def __init__(self, error: Error) -> None:

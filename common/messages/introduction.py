@@ -97,7 +97,7 @@ class Goodbye(Message, frozen=True, tag="farewell"):
     download_rate: Annotated[float, Meta(ge=0, le=1e15)]
 
 
-FROM_PEER: Final = (
+HANDSHAKE_MESSAGES: Final = (
     PeerHello,
     Challenge,
     PeerAuth,

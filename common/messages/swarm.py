@@ -111,7 +111,7 @@ class Reject(Message, frozen=True, tag="none"):
     index: Index | UnsetType = UNSET
 
 
-FROM_PEER: Final = (
+SWARM_MESSAGES: Final = (
     HasManifest,
     Bitfield,
     Have,

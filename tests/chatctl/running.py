@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol
 
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 """Seconds (s) a command may take on a busy machine."""
 
 # Without -X dev: asyncio would tell on stderr how slow a busy machine is.
@@ -37,7 +37,7 @@ def run(
         input=stdin if isinstance(stdin, bytes) else stdin.encode(),
         capture_output=True,
         env=_environment(daemon),
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     return CommandResult(
@@ -61,7 +61,7 @@ def begin(
 
 def finish(command: subprocess.Popen[str]) -> CommandResult:
     """Wait for the end of a command that was begun."""
-    out, err = command.communicate(timeout=PATIENCE)
+    out, err = command.communicate(timeout=TIMEOUT)
     return CommandResult(command.returncode, out, _without_asyncio_remarks(err))
 
 

@@ -10,7 +10,7 @@ from chatctl.backoff import Backoff
 from chatctl.client import Client
 from tests.ports import reserve_port
 
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class ServerConnection:
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message; {} at the end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self._received.get()
 
     async def expect(self, code: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class ScriptedServer:
 
     async def accept(self) -> ServerConnection:
         """Return the next connection."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self._connections.get()
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ async def log_in(server: ScriptedServer, client: Client, **welcome: Any) -> Serv
 
 async def next_event(client: Client) -> Any:
     """Return the next event of `client`."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         return await anext(client)
 
 

@@ -13,7 +13,7 @@ import pytest
 from chatctl import client as api
 from chatctl.backoff import Backoff
 from chatctl.client import Client, Incoming, Joined, Left, Reconnected, RefusedError
-from tests.chatctl.scripted import PATIENCE, next_contents, next_event
+from tests.chatctl.scripted import TIMEOUT, next_contents, next_event
 from tests.e2e.daemon import Daemon
 
 
@@ -42,7 +42,7 @@ class Proxy:
 
     def client(self) -> Client:
         backoff = Backoff(base=0.001, cap=0.01)
-        return Client("127.0.0.1", self.port, backoff=backoff, answer_timeout=PATIENCE)
+        return Client("127.0.0.1", self.port, backoff=backoff, answer_timeout=TIMEOUT)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = await asyncio.open_connection(*self._daemon.address)
@@ -83,7 +83,7 @@ def test_the_example_of_the_documentation_runs(daemon: Daemon) -> None:
         [sys.executable, "-W", "error", "-c", here],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
@@ -206,7 +206,7 @@ async def test_ping_and_echo_need_no_name(daemon: Daemon) -> None:
 async def test_a_server_that_starts_again_has_us_back(tmp_path: Path, reserved_port: int) -> None:
     first = Daemon(tmp_path, "--port", str(reserved_port))
     backoff = Backoff(base=0.01, cap=0.1)
-    async with Client(*first.address, backoff=backoff, answer_timeout=PATIENCE) as client:
+    async with Client(*first.address, backoff=backoff, answer_timeout=TIMEOUT) as client:
         await client.hello("ida")
         await client.broadcast("into a log that is kept in memory")
         await asyncio.to_thread(first.kill)

@@ -27,7 +27,7 @@ class FakeServer:
         self.requested.append(name)
         if self.tokens.setdefault(name, token) == token:
             return Welcome(name=name, token=token)
-        free = next(variant for variant in names.variants(name) if variant not in self.tokens)
+        free = next(variant for variant in names.suggestions(name) if variant not in self.tokens)
         raise RefusedError(Error(self.reason, "taken", name=name, suggestion=free))
 
 

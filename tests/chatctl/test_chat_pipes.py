@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chatctl.running import PATIENCE, run
+from tests.chatctl.running import TIMEOUT, run
 from tests.e2e.daemon import Daemon
 from tests.e2e.wire import RawClient, logged_in
 
@@ -76,7 +76,7 @@ def test_what_comes_is_one_line_each_until_quit(bob: RawClient, ann: subprocess.
     assert rest == "bob < two\\nlines\\x1b[2J\n"
     assert see_line(ann).endswith(" bob (to you) < hi\n")
     type_line(ann, "quit")
-    assert ann.wait(PATIENCE) == 0
+    assert ann.wait(TIMEOUT) == 0
 
 
 def test_events_come_as_json(daemon: Daemon, bob: RawClient) -> None:
@@ -93,7 +93,7 @@ def test_events_come_as_json(daemon: Daemon, bob: RawClient) -> None:
         assert (message["code"], message["from"], message["content"]) == ("incoming", "bob", "hi")
         assert {"id", "sent", "since"} <= message.keys()
         os.close(writing)
-        assert chat.wait(PATIENCE) == 0
+        assert chat.wait(TIMEOUT) == 0
 
 
 def test_a_line_that_was_refused_is_reported_at_the_end_with_code_7(

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from chatctl.client import Array, Client, Reconnected, Reconnecting, RefusedError, User
-from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection, next_event
+from tests.chatctl.scripted import TIMEOUT, ScriptedServer, ServerConnection, next_event
 
 SENT: Final = "2026-11-21T07:11:00.123456Z"
 SENT_NS: Final = 1_795_245_060_123_456_000
@@ -31,7 +31,7 @@ async def grant(connection: ServerConnection, *numbers: int) -> dict[str, Any]:
 
 async def take(feed: Items, count: int) -> list[int]:
     """Return the numbers of the next `count` messages."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         return [(await anext(feed)).n for _ in range(count)]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chatctl.client import Client, PeerJoined, PeerLeft, PeerList, RefusedError
 from common.messages.peers import PeerEntry as Entry
-from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection, run_both
+from tests.chatctl.scripted import TIMEOUT, ScriptedServer, ServerConnection, run_both
 
 ANN: Final[dict[str, Any]] = {"id": "1", "host": "h", "port": 4000, "size": 5, "digest": "d"}
 BOB: Final[dict[str, Any]] = {**ANN, "id": "2"}
@@ -38,7 +38,7 @@ async def join(server: ScriptedServer, client: Client) -> tuple[ServerConnection
 
 
 async def take(updates: Updates) -> PeerList | PeerJoined | PeerLeft:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         return await anext(updates)
 
 

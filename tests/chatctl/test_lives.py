@@ -10,7 +10,7 @@ import pytest
 
 from chatctl.backoff import Backoff
 from chatctl.client import Client, Incoming, IncomingBroadcast
-from tests.chatctl.scripted import PATIENCE
+from tests.chatctl.scripted import TIMEOUT
 from tests.e2e.daemon import Daemon
 
 TOTAL = 300
@@ -38,7 +38,7 @@ class ClientFactory:
 
     def client(self) -> Client:
         backoff = Backoff(base=0.001, cap=0.01)
-        return Client(*self._address, state=self._state, backoff=backoff, answer_timeout=PATIENCE)
+        return Client(*self._address, state=self._state, backoff=backoff, answer_timeout=TIMEOUT)
 
     def maybe_kill(self, chance: float) -> None:
         if self._random.random() < chance:
@@ -110,7 +110,7 @@ async def test_what_is_acknowledged_is_read_once_and_in_one_order_however_often_
     clients = ClientFactory(daemon, tmp_path / "state")
     broadcasts = [number for number in range(TOTAL) if number % 3]
     are_ready = [asyncio.Event(), asyncio.Event()]
-    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as group:
         bob = group.create_task(read_all(clients, "bob", TOTAL, are_ready[0]))
         carol = group.create_task(read_all(clients, "carol", len(broadcasts), are_ready[1]))
         for ready in are_ready:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chatctl.running import PATIENCE, begin, finish, run
+from tests.chatctl.running import TIMEOUT, begin, finish, run
 from tests.e2e.daemon import Daemon
 from tests.e2e.valve import FilteringProxy
 from tests.e2e.wire import RawClient
@@ -215,7 +215,7 @@ def test_an_export_ends_quietly_when_nobody_reads_it(daemon: Daemon, bob: RawCli
         shell=True,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from chatctl.identities import NameInUseError
 from chatctl.signin import next_name
-from common.names import variants
+from common.names import suggestions
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_name_of_ours_comes_before_the_one_suggested_and_that_before_any_other
 
 
 def test_a_hundred_taken_names_are_enough() -> None:
-    taken = {"ann", *islice(variants("ann"), 100)}
+    taken = {"ann", *islice(suggestions("ann"), 100)}
 
     with pytest.raises(NameInUseError, match="choose another"):
         next_name("ann", taken, None, lambda name: True)

@@ -11,7 +11,7 @@ from chatctl.client import Answer, AnswerTimeoutError, Client, ProtocolError, Re
 from chatctl.errors import CannotConnectError, Exit
 from chatctl.requesting import RequestResult, RequestSummary, send_requests
 from common.messages.base import Error
-from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection
+from tests.chatctl.scripted import TIMEOUT, ScriptedServer, ServerConnection
 
 
 def respond(connection: ServerConnection, request: dict[str, Any], **data: Any) -> None:
@@ -43,7 +43,7 @@ async def test_a_request_needs_no_hello_and_returns_the_entities_and_the_wait(
         respond(connection, request, Hub={"id": "1"})
         answer = await call
         assert answer.data == {"Hub": {"id": "1"}}
-        assert 0 < answer.wait < PATIENCE
+        assert 0 < answer.wait < TIMEOUT
 
 
 async def test_answers_find_their_requests_in_whatever_order_they_come(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.chatctl.running import PATIENCE, begin, finish, run
+from tests.chatctl.running import TIMEOUT, begin, finish, run
 from tests.e2e.daemon import Daemon
 
 HUB = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
@@ -96,7 +96,7 @@ def test_a_long_stream_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> 
             input=f"{'x' * 1_000}&&a&&b&&\n" * count,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=True,
             env={"CHATCTL_SERVER": f"{daemon.host}:{daemon.port}", "HOME": str(tmp_path)},
         )

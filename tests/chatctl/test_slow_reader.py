@@ -8,7 +8,7 @@ from chatctl.client import IncomingBroadcast
 from chatctl.inbox import EventQueue
 from chatctl.link import ClientConnection
 from chatctl.session import ClientSession
-from common.codec import BadLine
+from common.codec import InvalidLine
 from common.messages.base import Message
 from common.messages.chat import Users, Who
 from tests.chatctl.scripted import ScriptedServer, log_in, next_contents
@@ -87,7 +87,7 @@ class CountingConnection(ClientConnection):
     """A connection without a socket whose messages the test puts in, and that counts the reads."""
 
     def __init__(self) -> None:
-        self.arrived: asyncio.Queue[list[Message | BadLine]] = asyncio.Queue()
+        self.arrived: asyncio.Queue[list[Message | InvalidLine]] = asyncio.Queue()
         self.reads = 0
         self.written: list[bytes] = []
         self.is_closed = False
@@ -98,7 +98,7 @@ class CountingConnection(ClientConnection):
     async def drain(self) -> None:
         pass
 
-    async def read(self) -> Iterable[Message | BadLine]:
+    async def read(self) -> Iterable[Message | InvalidLine]:
         self.reads += 1
         return await self.arrived.get()
 

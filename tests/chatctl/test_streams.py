@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatctl.running import PATIENCE, begin, finish, run
+from tests.chatctl.running import TIMEOUT, begin, finish, run
 from tests.e2e.daemon import Daemon
 
 CHATCTL = (sys.executable, "-W", "error", "-m", "chatctl")
@@ -56,7 +56,7 @@ def run_writing_to(
         stderr=subprocess.PIPE,
         env=environment,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     return done.returncode, done.stderr

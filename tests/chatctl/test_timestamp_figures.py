@@ -10,7 +10,7 @@ from chatctl.errors import UsageError
 from chatctl.figures import render_report, render_sample
 from chatctl.outcome import Sampler
 from chatctl.run import Outage, ServerCounts
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 from tests.chatctl.exchanges import EPOCH, MS, OUTAGE, SECOND, US, exchange, report
 
 TITLES = [
@@ -80,7 +80,7 @@ def test_what_was_late_lost_or_cut_off_is_reported() -> None:
 
 
 def test_an_exchange_that_nobody_answered_has_few_rows() -> None:
-    unanswered = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
+    unanswered = ExchangeRecord(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
     text = render_report(report(unanswered))
     assert "round trip" not in text
     assert "send call time" in text
@@ -137,7 +137,7 @@ def test_as_json_every_time_is_in_whole_nanoseconds() -> None:
 
 
 def test_a_sample_holds_what_is_new_since_the_last() -> None:
-    whole, growing = exchange(), Exchange(10 * MS, 100)
+    whole, growing = exchange(), ExchangeRecord(10 * MS, 100)
     sampler = Sampler(growing)
     growing.sent_ns += whole.sent_ns[:10]
     growing.timer_error_ns += whole.timer_error_ns[:10]
@@ -161,7 +161,9 @@ def test_a_sample_is_one_line() -> None:
         "100/100 sent, 100 received, round trip min/median/max 0.200/0.500/0.800 ms, "
         "clock offset +1.000 ms"
     )
-    assert render_sample(Sampler(Exchange(10 * MS, 5)).sample(EPOCH)) == "0/5 sent, 0 received"
+    assert (
+        render_sample(Sampler(ExchangeRecord(10 * MS, 5)).sample(EPOCH)) == "0/5 sent, 0 received"
+    )
 
 
 FILE = """\

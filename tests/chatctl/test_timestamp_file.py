@@ -8,7 +8,7 @@ import pytest
 
 from chatctl.errors import UsageError
 from chatctl.timefile import ClientTimeFile
-from common.timefile import Block, direction, parse_blocks
+from common.timefile import FileBlock, direction, parse_blocks
 from common.timestamps import format_time
 
 EPOCH = 1_795_245_060_000_000_000
@@ -34,7 +34,7 @@ def write_block(
     return file, reported
 
 
-def blocks(path: Path) -> list[Block]:
+def blocks(path: Path) -> list[FileBlock]:
     return list(parse_blocks(io.StringIO(path.read_text())))
 
 

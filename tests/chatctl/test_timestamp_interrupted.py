@@ -3,7 +3,7 @@
 import asyncio
 
 from chatctl.run import ServerCounts
-from tests.chatctl.scripted import PATIENCE, ScriptedServer
+from tests.chatctl.scripted import TIMEOUT, ScriptedServer
 from tests.chatctl.timestamp_runs import end_of_stamps, grant, running, stamp
 
 
@@ -23,7 +23,7 @@ async def test_an_interrupted_run_says_so_to_the_server_and_closes_its_block(
     assert end_message["sent"] == len(runner.record.sent_ns)
     ((elapsed_ns, is_broken),) = runner.file.ends
     assert is_broken
-    assert 0 < elapsed_ns < PATIENCE * 1e9
+    assert 0 < elapsed_ns < TIMEOUT * 1e9
 
 
 async def test_a_run_may_be_interrupted_before_it_began(server: ScriptedServer) -> None:
@@ -41,7 +41,7 @@ async def test_a_run_may_be_interrupted_while_it_has_no_connection(server: Scrip
         connection, _ = await grant(server)
         await connection.expect("stamp")
         server.close()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await runner.was_notified.wait()
         runner.task.cancel()
         assert await runner.result() == ""

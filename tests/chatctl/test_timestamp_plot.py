@@ -11,7 +11,7 @@ import pytest
 from chatctl import plot
 from chatctl.errors import PartialError, UsageError
 from chatctl.run import Outage
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 from tests.chatctl.exchanges import EPOCH, MS, OUTAGE, US, exchange, report
 
 pytest.importorskip("matplotlib")
@@ -51,7 +51,7 @@ def test_a_png_is_large_enough_for_a_report(tmp_path: Path) -> None:
 
 
 def test_an_exchange_of_a_single_stamp_or_without_answers_has_a_plot_too(tmp_path: Path) -> None:
-    unanswered = Exchange(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
+    unanswered = ExchangeRecord(10 * MS, 5, [EPOCH], [], [20 * US], [50 * US])
     for record in (exchange(1), exchange(2), unanswered):
         plot.draw(record, report(record, outages=(Outage(EPOCH, None, "x"),)), tmp_path / "x.svg")
         assert "Allan deviation" in texts(tmp_path / "x.svg")

@@ -8,7 +8,7 @@ import pytest
 from chatctl.errors import ProtocolError
 from chatctl.stamping import StampRecorder
 from common.clock.analysis import samples
-from common.exchange import Exchange
+from common.exchange import ExchangeRecord
 from common.messages.timestamp import Stamp
 
 MS = 1_000_000
@@ -25,7 +25,7 @@ class StampHarness:
     local_host = "192.0.2.1"
 
     def __init__(self, expected: int = 3) -> None:
-        self.record = Exchange(10 * MS, expected)
+        self.record = ExchangeRecord(10 * MS, expected)
         self.lines: list[dict[str, Any]] = []
         self.rows: list[str] = []
         self.now_ns = 0

@@ -12,8 +12,8 @@ from chatctl.redial import Reconnector
 from chatctl.run import ExchangeRun
 from chatctl.stamplink import StampProtocol
 from common.addresses import Address
-from common.exchange import Exchange
-from tests.chatctl.scripted import PATIENCE, ScriptedServer, ServerConnection
+from common.exchange import ExchangeRecord
+from tests.chatctl.scripted import TIMEOUT, ScriptedServer, ServerConnection
 
 NOW = "2026-11-21T07:11:00.000000Z"
 
@@ -64,7 +64,7 @@ class Runner:
         give_up_after: float,
         clock: SteadyClock,
     ) -> None:
-        self.record = Exchange(2 * MS, expected)
+        self.record = ExchangeRecord(2 * MS, expected)
         self.file = FakeTimeFile()
         self.notified: list[Reconnecting | Reconnected] = []
         self.was_notified = asyncio.Event()
@@ -75,7 +75,7 @@ class Runner:
             file=self.file,
             clock=clock,
             reconnector=Reconnector(
-                lambda: StampProtocol.open(address, PATIENCE, keepalive),
+                lambda: StampProtocol.open(address, TIMEOUT, keepalive),
                 Backoff(base=0.0),
                 give_up_after,
                 self.notify,
@@ -91,12 +91,12 @@ class Runner:
 
     async def begins_block(self, count: int) -> None:
         """Wait until the block with this number, and its schedule of deadlines, has begun."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while len(self.file.blocks) < count:  # noqa: ASYNC110 - a server's answer makes it so
                 await asyncio.sleep(0)
 
     async def result(self) -> str:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self.task
 
 
@@ -105,9 +105,9 @@ async def running(
     server: ScriptedServer,
     expected: int = 3,
     *,
-    answer: float = PATIENCE,
-    keepalive: float = PATIENCE,
-    give_up_after: float = PATIENCE,
+    answer: float = TIMEOUT,
+    keepalive: float = TIMEOUT,
+    give_up_after: float = TIMEOUT,
     clock: SteadyClock | None = None,
 ) -> AsyncIterator[Runner]:
     runner = Runner(

@@ -8,8 +8,8 @@ from chatd.services.request import RequestLimits, Requests
 from chatd.session import Session
 from chatd.wheel import TimerWheel
 from common.catalogue import FROM_CLIENT
-from common.codec import BadLine, Decoder
-from common.messages.base import Refusal
+from common.codec import Decoder, InvalidLine
+from common.messages.base import RejectedError
 from tests.chatd.fake_time import FakeTime
 from tests.chatd.lone import detached_send_queue
 
@@ -31,11 +31,11 @@ class FakeRequester:
     def send(self, line: str) -> None:
         """Send one line that is a request and have it served."""
         for message in self._decoder.feed(line.encode() + b"\n"):
-            assert not isinstance(message, BadLine), message
+            assert not isinstance(message, InvalidLine), message
             serve = {row.kind: row.handler for row in self._harness.requests.routes}[type(message)]
             try:
                 serve(self.session, message)
-            except Refusal as error:
+            except RejectedError as error:
                 self.session.send(error.error)
 
     def ask(self, request_id: str | int, data: str = "a&&b&&c") -> None:

@@ -9,7 +9,7 @@ from chatd.router import LoggingRouter, Router
 from chatd.routes import Route, route
 from chatd.session import MAX_INFLIGHT, Session
 from common.catalogue import FROM_CLIENT
-from common.codec import BadLine
+from common.codec import InvalidLine
 from common.messages.base import Error
 from common.messages.basic import Ping
 from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast
@@ -74,7 +74,7 @@ def test_a_token_is_not_shown(message: Hello | History) -> None:
 
 
 def test_of_a_bad_line_its_error_is_shown() -> None:
-    line = BadLine(Error("unknown_code", "the code '\x1b' is not known"))
+    line = InvalidLine(Error("unknown_code", "the code '\x1b' is not known"))
     assert summarize(line) == "not a message: the code '\\x1b' is not known"
 
 

@@ -13,8 +13,8 @@ from chatd.router import Router
 from chatd.routes import BatchHandler, Route, batch_route, route
 from chatd.session import Session
 from common.catalogue import FROM_CLIENT
-from common.codec import BadLine
-from common.messages import ClientMessage, Error, Message, Refusal
+from common.codec import InvalidLine
+from common.messages import ClientMessage, Error, Message, RejectedError
 from common.messages.basic import Echo, Ping
 from common.messages.chat import Who
 from tests.chatd.lone import detached_session, received_by
@@ -61,7 +61,7 @@ class FailingService:
 
 async def serve(
     handlers: dict[type[ClientMessage], Handler],
-    *messages: ClientMessage | BadLine,
+    *messages: ClientMessage | InvalidLine,
     batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
     requires_hello: bool = False,
 ) -> list[Json]:
@@ -140,7 +140,7 @@ async def test_a_failing_handler_costs_its_message_an_error_and_nothing_else(
 async def test_a_refusal_is_the_answer_and_not_logged(
     fail: Callable[[Exception], Handler], caplog: pytest.LogCaptureFixture
 ) -> None:
-    refusal = Refusal(Error("unsupported", "not here", ref="1"))
+    refusal = RejectedError(Error("unsupported", "not here", ref="1"))
     assert await serve({Ping: fail(refusal)}, Ping("1")) == [
         {"code": "error", "reason": "unsupported", "detail": "not here", "ref": "1"}
     ]
@@ -167,7 +167,7 @@ async def test_what_requires_hello_is_refused_without_one() -> None:
 
 
 async def test_a_bad_line_is_answered_with_its_error() -> None:
-    bad = BadLine(Error("bad_json", "not JSON"))
+    bad = InvalidLine(Error("bad_json", "not JSON"))
     assert await serve({}, bad) == [{"code": "error", "reason": "bad_json", "detail": "not JSON"}]
 
 
@@ -207,9 +207,9 @@ async def test_a_batch_route_takes_many_messages_with_one_call() -> None:
     assert answering.calls == 1
 
 
-@pytest.mark.parametrize("others", [[Who("w")], [BadLine(Error("bad_json", "…", ref="w"))]])
+@pytest.mark.parametrize("others", [[Who("w")], [InvalidLine(Error("bad_json", "…", ref="w"))]])
 async def test_a_batch_route_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
-    others: list[ClientMessage | BadLine],
+    others: list[ClientMessage | InvalidLine],
 ) -> None:
     batch_route = EchoHandler()
     logged = [Ping("1"), Ping("2"), *others, Ping("3"), *others, *others]

@@ -10,7 +10,7 @@ import pytest
 from common.alarm import Alarm
 
 MS = 1_000_000
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def test_an_alarm_goes_off_at_its_moment_and_never_earlier(alarm: Alarm) -> None
     for _ in range(20):
         due = time.monotonic_ns() + 2 * MS
         alarm.set(due)
-        assert goes_off(alarm, PATIENCE)
+        assert goes_off(alarm, TIMEOUT)
         assert time.monotonic_ns() >= due
 
 
 def test_a_moment_that_has_passed_sets_it_off_at_once(alarm: Alarm) -> None:
     alarm.set(time.monotonic_ns() - 1_000 * MS)
-    assert goes_off(alarm, PATIENCE)
+    assert goes_off(alarm, TIMEOUT)
 
 
 def test_it_stays_off_until_it_is_set_and_after_it_was_turned_off(alarm: Alarm) -> None:
@@ -46,7 +46,7 @@ def test_it_stays_off_until_it_is_set_and_after_it_was_turned_off(alarm: Alarm) 
 
 def test_to_set_it_anew_silences_it_until_then(alarm: Alarm) -> None:
     alarm.set(time.monotonic_ns())
-    assert goes_off(alarm, PATIENCE)
+    assert goes_off(alarm, TIMEOUT)
     alarm.set(time.monotonic_ns() + 3_600_000 * MS)
     assert not goes_off(alarm, 0)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from common.catalogue import FROM_CLIENT, FROM_SERVER
-from common.codec import BadLine, Decoder, encode
+from common.codec import Decoder, InvalidLine, encode
 from common.messages import Error
 from common.messages.basic import Ping
 from common.messages.request import BareRequest, BareResponse, Request
@@ -65,7 +65,7 @@ REASONS: Final[dict[str, tuple[bytes, str, str]]] = {
 
 def answer(line: bytes) -> Error:
     (item,) = Decoder(FROM_CLIENT).feed(line + b"\n")
-    assert isinstance(item, BadLine)
+    assert isinstance(item, InvalidLine)
     return item.error
 
 
@@ -81,7 +81,7 @@ def test_the_answer_names_the_reason_and_says_what_is_wrong(wrong: str) -> None:
 
 def test_a_line_too_long_is_told_the_limit() -> None:
     (item,) = Decoder(FROM_CLIENT, max_line=10).feed(b"12345678901\n")
-    assert isinstance(item, BadLine)
+    assert isinstance(item, InvalidLine)
     assert item.error.reason == "line_too_long"
     assert "10 bytes" in item.error.detail
 
@@ -102,7 +102,7 @@ LEVELS: Final = 200_000
 )
 def test_nesting_that_could_exhaust_the_stack_is_bad_json(deep: bytes) -> None:
     (item,) = Decoder(FROM_CLIENT, max_line=len(deep)).feed(deep + b"\n")
-    assert isinstance(item, BadLine)
+    assert isinstance(item, InvalidLine)
     assert item.error.reason == "bad_json"
     assert "too deeply" in item.error.detail
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from common.clock.analysis import analyze, samples
-from common.exchange import Arrival, Exchange
+from common.exchange import ExchangeRecord, ReceivedStamp
 
 US = 1_000
 MS = 1_000_000
@@ -35,7 +35,7 @@ class World(NamedTuple):
     def on_the_wire(self, true_ns: int) -> int:
         return self.other_clock(true_ns) // US * US
 
-    def exchange(self, count: int, *, interval: int = 10 * MS, seed: int = 1) -> Exchange:
+    def exchange(self, count: int, *, interval: int = 10 * MS, seed: int = 1) -> ExchangeRecord:
         chance = random.Random(seed)
 
         def travel(sent: list[int], floor: int) -> list[int]:
@@ -51,11 +51,13 @@ class World(NamedTuple):
         other_sent = [at + interval // 3 + round(chance.expovariate(1 / (100 * US))) for at in grid]
         heard = travel(sent, self.send_floor)
         arrived = travel(other_sent, self.receive_floor)
-        record = Exchange(interval, count, sent, timer_error_ns=lateness)
+        record = ExchangeRecord(interval, count, sent, timer_error_ns=lateness)
         for n, (at, arrival) in enumerate(zip(other_sent, arrived, strict=True), 1):
             newest = bisect_right(heard, at)
             heard_at = self.on_the_wire(heard[newest - 1]) if newest else 0
-            record.arrivals.append(Arrival(n, self.on_the_wire(at), newest, heard_at, arrival))
+            record.arrivals.append(
+                ReceivedStamp(n, self.on_the_wire(at), newest, heard_at, arrival)
+            )
         return record
 
 
@@ -121,16 +123,20 @@ def test_jitter_without_drift_falls_with_the_span_of_the_allan_deviation() -> No
     assert long / longest == pytest.approx(10, rel=0.3)
 
 
-def small() -> Exchange:
+def small() -> ExchangeRecord:
     """Three stamps each way, 10 ms apart: the other clock is 1 s ahead, each way takes 1 ms."""
-    return Exchange(
+    return ExchangeRecord(
         interval_ns=10 * MS,
         expected=3,
         sent_ns=[START, START + 10 * MS, START + 20 * MS],
         arrivals=[
-            Arrival(1, START + SECOND + 5 * MS, 1, START + SECOND + 1 * MS, START + 6 * MS),
-            Arrival(2, START + SECOND + 15 * MS, 2, START + SECOND + 11 * MS, START + 16 * MS),
-            Arrival(3, START + SECOND + 25 * MS, 3, START + SECOND + 23 * MS, START + 26 * MS),
+            ReceivedStamp(1, START + SECOND + 5 * MS, 1, START + SECOND + 1 * MS, START + 6 * MS),
+            ReceivedStamp(
+                2, START + SECOND + 15 * MS, 2, START + SECOND + 11 * MS, START + 16 * MS
+            ),
+            ReceivedStamp(
+                3, START + SECOND + 25 * MS, 3, START + SECOND + 23 * MS, START + 26 * MS
+            ),
         ],
         send_call_ns=[10_000, 20_000, 30_000],
         timer_error_ns=[0, 100_000, 200_000],
@@ -193,7 +199,9 @@ def test_a_stall_of_the_other_side_shows_in_its_timer_error() -> None:
 
 
 def test_an_exchange_that_nobody_answered_tells_its_counts_alone() -> None:
-    silence = Exchange(10 * MS, expected=100, sent_ns=[START], send_call_ns=[5], timer_error_ns=[7])
+    silence = ExchangeRecord(
+        10 * MS, expected=100, sent_ns=[START], send_call_ns=[5], timer_error_ns=[7]
+    )
     found = analyze(silence)
     assert [title for title, _ in found.rows()] == ["send call time", "timer error"]
     assert found.offset is None

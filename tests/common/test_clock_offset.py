@@ -3,14 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.clock.offset import ClockFilter, Sample, error_bound, measure
-from common.exchange import Arrival, Exchange, FourTimestamps
+from common.exchange import ExchangeRecord, FourTimestamps, ReceivedStamp
 
 SECOND = 1_000_000_000
 
 
-def answer(n: int, heard: int, *, delay_ns: int = 0) -> Arrival:
+def answer(n: int, heard: int, *, delay_ns: int = 0) -> ReceivedStamp:
     """A stamp of a clock set like ours, which is on its way for `delay_ns`."""
-    return Arrival(n, sent_ns=1_500, heard=heard, heard_at_ns=1_500, arrived_ns=1_500 + delay_ns)
+    return ReceivedStamp(
+        n, sent_ns=1_500, heard=heard, last_received_at_ns=1_500, arrived_ns=1_500 + delay_ns
+    )
 
 
 def test_four_timestamps_worked_out_by_hand() -> None:
@@ -72,13 +74,13 @@ def test_a_stamp_held_back_for_long_is_not_the_best_however_small_its_delay() ->
 
 
 def test_a_record_brings_the_four_timestamps_together() -> None:
-    exchange = Exchange(interval_ns=10, expected=3, sent_ns=[100, 110, 120])
-    arrival = Arrival(n=1, sent_ns=5_118, heard=2, heard_at_ns=5_113, arrived_ns=123)
+    exchange = ExchangeRecord(interval_ns=10, expected=3, sent_ns=[100, 110, 120])
+    arrival = ReceivedStamp(n=1, sent_ns=5_118, heard=2, last_received_at_ns=5_113, arrived_ns=123)
     assert exchange.four_timestamps(arrival) == FourTimestamps(110, 5_113, 5_118, 123)
 
 
 def test_a_stamp_from_before_any_was_heard_tells_no_offset() -> None:
-    exchange = Exchange(interval_ns=10, expected=3)
+    exchange = ExchangeRecord(interval_ns=10, expected=3)
     assert exchange.four_timestamps(answer(1, heard=0)) is None
     assert ClockFilter().stamp_arrived(answer(1, heard=0)) is None
     assert ClockFilter().best is None
@@ -86,7 +88,7 @@ def test_a_stamp_from_before_any_was_heard_tells_no_offset() -> None:
 
 @pytest.mark.parametrize("heard", [3, -1])
 def test_a_stamp_that_was_never_sent_cannot_have_been_heard(heard: int) -> None:
-    exchange = Exchange(interval_ns=10, expected=3, sent_ns=[1, 2])
+    exchange = ExchangeRecord(interval_ns=10, expected=3, sent_ns=[1, 2])
     running = ClockFilter()
     running.stamp_sent(1)
     running.stamp_sent(2)
@@ -97,7 +99,7 @@ def test_a_stamp_that_was_never_sent_cannot_have_been_heard(heard: int) -> None:
 
 
 def test_a_clock_filter_measures_each_stamp_as_the_record_does() -> None:
-    exchange, running = Exchange(interval_ns=10, expected=3), ClockFilter()
+    exchange, running = ExchangeRecord(interval_ns=10, expected=3), ClockFilter()
     for at_ns in (100, 110, 120):
         exchange.sent_ns.append(at_ns)
         running.stamp_sent(at_ns)

@@ -1,5 +1,5 @@
 from common.clock.recorded import analyze_blocks
-from common.timefile import Block, End, Row
+from common.timefile import End, FileBlock, Row
 
 MS = 1_000_000
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
@@ -14,7 +14,9 @@ def rows(first: int, stamps: list[tuple[str, str, int]]) -> list[Row]:
 def test_each_direction_has_its_intervals_and_their_jitter() -> None:
     there = [(CLIENT, SERVER, ms) for ms in (0, 10, 20, 31, 40)]
     back = [(SERVER, CLIENT, ms) for ms in (5, 15, 25, 35)]
-    block = Block(rows(1, sorted(there + back, key=lambda stamp: stamp[2])), End(False, 50 * MS))
+    block = FileBlock(
+        rows(1, sorted(there + back, key=lambda stamp: stamp[2])), End(False, 50 * MS)
+    )
     (analysis,) = analyze_blocks([block])
     assert (analysis.rows, analysis.misnumbered) == (9, 0)
     assert (analysis.first_ns, analysis.last_ns) == (0, 40 * MS)
@@ -37,7 +39,7 @@ def test_each_direction_has_its_intervals_and_their_jitter() -> None:
 
 def test_a_pause_is_a_gap_and_says_when_it_ended() -> None:
     times = [0, 10, 20, 55, 60, 70, 91]
-    (analysis,) = analyze_blocks([Block(rows(1, [(CLIENT, SERVER, ms) for ms in times]))])
+    (analysis,) = analyze_blocks([FileBlock(rows(1, [(CLIENT, SERVER, ms) for ms in times]))])
     (sent,) = analysis.directions
     assert sent.interval
     assert (sent.gaps, sent.interval.max_ns, sent.longest_until_ns) == (2, 35 * MS, 55 * MS)
@@ -45,7 +47,7 @@ def test_a_pause_is_a_gap_and_says_when_it_ended() -> None:
 
 def test_on_one_machine_an_interval_is_the_time_of_two_stamps_that_take_turns() -> None:
     times = [0, 3, 10, 13, 20, 23, 30]
-    (analysis,) = analyze_blocks([Block(rows(1, [("::1", "::1", ms) for ms in times]))])
+    (analysis,) = analyze_blocks([FileBlock(rows(1, [("::1", "::1", ms) for ms in times]))])
     (mixed,) = analysis.directions
     assert mixed.both_ways
     assert mixed.interval
@@ -55,18 +57,23 @@ def test_on_one_machine_an_interval_is_the_time_of_two_stamps_that_take_turns() 
 
 def test_numbers_count_on_from_block_to_block() -> None:
     stamps = [(CLIENT, SERVER, 0), (CLIENT, SERVER, 10)]
-    blocks = [Block(rows(1, stamps)), Block(), Block(rows(3, stamps)), Block(rows(7, stamps))]
+    blocks = [
+        FileBlock(rows(1, stamps)),
+        FileBlock(),
+        FileBlock(rows(3, stamps)),
+        FileBlock(rows(7, stamps)),
+    ]
     assert [analysis.misnumbered for analysis in analyze_blocks(blocks)] == [0, 0, 0, 1]
 
 
 def test_a_block_without_rows_says_so() -> None:
-    (analysis,) = analyze_blocks([Block(torn=True)])
+    (analysis,) = analyze_blocks([FileBlock(torn=True)])
     assert (analysis.rows, analysis.first_ns, analysis.last_ns) == (0, None, None)
     assert (analysis.end, analysis.torn, analysis.directions) == (None, True, ())
 
 
 def test_a_single_stamp_has_no_interval() -> None:
-    (analysis,) = analyze_blocks([Block(rows(1, [(CLIENT, SERVER, 0)]))])
+    (analysis,) = analyze_blocks([FileBlock(rows(1, [(CLIENT, SERVER, 0)]))])
     (sent,) = analysis.directions
     assert (sent.rows, sent.interval, sent.jitter) == (1, None, None)
     assert (sent.gaps, sent.longest_until_ns) == (0, None)

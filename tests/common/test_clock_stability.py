@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.clock.stability import Stability, allan_deviation, longest_stretch, stabilities
+from common.clock.stability import Stability, allan_deviation, longest_run, stabilities
 
 MS = 1_000_000
 PHASES = st.lists(st.integers(-(10**15), 10**15), min_size=9, max_size=60)
@@ -80,6 +80,6 @@ def test_a_span_is_cut_to_whole_intervals_and_reported_once() -> None:
 
 
 def test_the_longest_stretch_has_no_hole() -> None:
-    assert longest_stretch({1: 10, 2: 20, 4: 40, 5: 50, 6: 60, 9: 90}) == [40, 50, 60]
-    assert longest_stretch({3: 30, 1: 10, 2: 20}) == [10, 20, 30]
-    assert longest_stretch({}) == []
+    assert longest_run({1: 10, 2: 20, 4: 40, 5: 50, 6: 60, 9: 90}) == [40, 50, 60]
+    assert longest_run({3: 30, 1: 10, 2: 20}) == [10, 20, 30]
+    assert longest_run({}) == []

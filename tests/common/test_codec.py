@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET, Raw
 
 from common.catalogue import FROM_CLIENT
-from common.codec import MAX_LINE, BadLine, Decoder
+from common.codec import MAX_LINE, Decoder, InvalidLine
 from common.messages import ClientMessage
 from common.messages.basic import Echo, Ping
 from common.messages.chat import Hello, Quit, Who
@@ -23,8 +23,8 @@ def read(*chunks: bytes, max_line: int = MAX_LINE) -> list[ClientMessage | str]:
     return [said for chunk in chunks for said in shown(decoder.feed(chunk))]
 
 
-def shown(items: Iterable[ClientMessage | BadLine]) -> list[ClientMessage | str]:
-    return [item.error.reason if isinstance(item, BadLine) else item for item in items]
+def shown(items: Iterable[ClientMessage | InvalidLine]) -> list[ClientMessage | str]:
+    return [item.error.reason if isinstance(item, InvalidLine) else item for item in items]
 
 
 def test_a_line_is_a_message() -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.catalogue import FROM_CLIENT
-from common.codec import MAX_LINE, BadLine, Decoder, encode
+from common.codec import MAX_LINE, Decoder, InvalidLine, encode
 from common.messages.chat import Hello
 from common.text import TextDecoder
 from tests.common.streams import (
@@ -41,7 +41,7 @@ def told(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
     decoder = Decoder(FROM_CLIENT, max_line)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
     items += decoder.finish()
-    return [encode(item.error if isinstance(item, BadLine) else item) for item in items]
+    return [encode(item.error if isinstance(item, InvalidLine) else item) for item in items]
 
 
 def told_of_text(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
@@ -49,7 +49,7 @@ def told_of_text(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
     decoder = TextDecoder(max_line)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
     items += decoder.finish()
-    return [encode(item.error if isinstance(item, BadLine) else item) for item in items]
+    return [encode(item.error if isinstance(item, InvalidLine) else item) for item in items]
 
 
 @settings(max_examples=500)

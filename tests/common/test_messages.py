@@ -9,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, Struct, structs
 
-from common.catalogue import FROM_CLIENT, FROM_SERVER, Catalogue
+from common.catalogue import FROM_CLIENT, FROM_SERVER, MessageRegistry
 from common.codec import Decoder, encode, encode_lines
 from common.messages import introduction
 from common.messages.basic import Echo
 from tests.common.kinds import instances
 
 KINDS = [
-    pytest.param(catalogue, kind, id=f"{sender}-{kind.__name__}")
-    for sender, catalogue in (
+    pytest.param(registry, kind, id=f"{sender}-{kind.__name__}")
+    for sender, registry in (
         ("client", FROM_CLIENT),
         ("server", FROM_SERVER),
-        ("peer", Catalogue[Any](introduction.FROM_PEER)),
+        ("peer", MessageRegistry[Any](introduction.HANDSHAKE_MESSAGES)),
     )
-    for kind in catalogue.kinds
+    for kind in registry.kinds
 ]
-ANY_KIND = pytest.mark.parametrize(("catalogue", "kind"), KINDS)
+ANY_KIND = pytest.mark.parametrize(("registry", "kind"), KINDS)
 SOME = settings(max_examples=30)
 
 
@@ -38,17 +38,17 @@ def named(message: Struct) -> dict[str, Any]:
 @SOME
 @given(st.data())
 def test_what_is_encoded_decodes_to_an_equal_message(
-    catalogue: Catalogue[Any], kind: type[Struct], data: st.DataObject
+    registry: MessageRegistry[Any], kind: type[Struct], data: st.DataObject
 ) -> None:
     message = data.draw(instances(kind))
-    assert list(Decoder(catalogue, 10**6).feed(encode(message))) == [message]
+    assert list(Decoder(registry, 10**6).feed(encode(message))) == [message]
 
 
 @ANY_KIND
 @SOME
 @given(st.data())
 def test_a_message_is_one_line_of_compact_json_with_the_code_first(
-    catalogue: Catalogue[Any], kind: type[Struct], data: st.DataObject
+    registry: MessageRegistry[Any], kind: type[Struct], data: st.DataObject
 ) -> None:
     message = data.draw(instances(kind))
     line = encode(message)
@@ -65,7 +65,7 @@ def test_a_message_is_one_line_of_compact_json_with_the_code_first(
 @SOME
 @given(st.data())
 def test_a_field_that_is_not_set_is_not_written(
-    catalogue: Catalogue[Any], kind: type[Struct], data: st.DataObject
+    registry: MessageRegistry[Any], kind: type[Struct], data: st.DataObject
 ) -> None:
     message = data.draw(instances(kind))
     code = {"code"} if kind.__struct_config__.tag else set()
@@ -102,11 +102,11 @@ def test_an_echo_comes_back_byte_for_byte_whatever_the_value(content: bytes) -> 
     assert encode(message) == line
 
 
-@pytest.mark.parametrize("catalogue", [FROM_CLIENT, FROM_SERVER], ids=["client", "server"])
+@pytest.mark.parametrize("registry", [FROM_CLIENT, FROM_SERVER], ids=["client", "server"])
 def test_every_code_is_written_in_snake_case_and_is_one_kinds_alone(
-    catalogue: Catalogue[Any],
+    registry: MessageRegistry[Any],
 ) -> None:
-    codes = [kind.__struct_config__.tag for kind in catalogue.kinds]
+    codes = [kind.__struct_config__.tag for kind in registry.kinds]
     tagged = [str(code) for code in codes if code is not None]
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in tagged)
     assert len(set(codes)) == len(codes)

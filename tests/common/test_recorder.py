@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.recorder import Recorder
-from common.timefile import Block, direction, parse_blocks
+from common.recorder import TimeFileWriter
+from common.timefile import FileBlock, direction, parse_blocks
 from common.timestamps import format_time
 
 SECOND = 1_000_000_000
@@ -43,7 +43,7 @@ class Disk(io.BytesIO):
     def text(self) -> str:
         return self.getvalue().decode()
 
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[FileBlock]:
         return list(parse_blocks(io.StringIO(self.text)))
 
     def numbers(self) -> list[int]:
@@ -54,9 +54,9 @@ def stamps(count: int, *, since: int = 0) -> list[str]:
     return [THERE + format_time(START + n * 10_000_000) for n in range(since, since + count)]
 
 
-def record(disk: Disk, *counts: int) -> Recorder:
+def record(disk: Disk, *counts: int) -> TimeFileWriter:
     """Write one block with a batch of each of `counts` stamps, and close it."""
-    recorder = Recorder(disk)
+    recorder = TimeFileWriter(disk)
     recorder.start_block()
     for count in counts:
         recorder.write(stamps(count))
@@ -66,7 +66,7 @@ def record(disk: Disk, *counts: int) -> Recorder:
 
 def test_a_block_is_written_batch_by_batch_in_the_layout_of_the_format() -> None:
     disk = Disk()
-    recorder = Recorder(disk)
+    recorder = TimeFileWriter(disk)
     recorder.start_block()
     recorder.write(stamps(1))
     assert disk.text == (
@@ -95,13 +95,13 @@ def test_a_run_that_wrote_nothing_leaves_the_file_as_it_was() -> None:
     disk = Disk()
     record(disk, 3)
     before = disk.text
-    Recorder(disk).start_block()
+    TimeFileWriter(disk).start_block()
     assert disk.text == before
 
 
 def test_a_block_that_a_crash_left_open_is_closed_before_the_next_begins() -> None:
     disk = Disk()
-    crashed = Recorder(disk)
+    crashed = TimeFileWriter(disk)
     crashed.start_block()
     crashed.write(stamps(3))
     record(disk, 2)
@@ -146,7 +146,7 @@ def test_a_tail_of_many_empty_blocks_does_not_make_numbers_begin_anew() -> None:
 def test_a_file_that_is_no_time_file_is_refused_and_left_alone() -> None:
     letter = Disk(b"Dear diary,\n")
     with pytest.raises(ValueError, match="Dear diary"):
-        Recorder(letter)
+        TimeFileWriter(letter)
     assert letter.text == "Dear diary,\n"
 
 
@@ -158,7 +158,7 @@ def test_writes_that_are_cut_short_are_continued() -> None:
 
 def test_on_a_full_disk_rows_are_lost_and_counted_and_only_whole_batches_stay() -> None:
     disk = Disk()
-    recorder = Recorder(disk)
+    recorder = TimeFileWriter(disk)
     recorder.start_block()
     recorder.write(stamps(3))
     kept = disk.text
@@ -172,7 +172,7 @@ def test_on_a_full_disk_rows_are_lost_and_counted_and_only_whole_batches_stay() 
 
 def test_when_there_is_room_again_numbers_count_on_without_a_hole() -> None:
     disk = Disk()
-    recorder = Recorder(disk)
+    recorder = TimeFileWriter(disk)
     recorder.start_block()
     recorder.write(stamps(3))
     disk.room = disk.tell()
@@ -211,7 +211,7 @@ def test_a_file_that_takes_nothing_at_all_costs_only_the_rows() -> None:
 
 def test_half_a_batch_that_could_not_be_cut_off_is_before_the_next_is_written() -> None:
     disk = Disk()
-    recorder = Recorder(disk)
+    recorder = TimeFileWriter(disk)
     recorder.start_block()
     recorder.write(stamps(1))
     disk.room = disk.tell() + 100
@@ -231,7 +231,7 @@ def test_however_a_disk_fills_and_empties_what_is_on_it_is_whole(
     batches: list[tuple[int, int]],
 ) -> None:
     disk = Disk(step=50)
-    recorder = Recorder(disk)
+    recorder = TimeFileWriter(disk)
     recorder.start_block()
     asked = 0
     for count, room in batches:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from common.catalogue import FROM_SERVER
-from common.codec import BadLine
+from common.codec import InvalidLine
 from common.messages import Error, Message
 from common.messages.basic import Pong
 from common.messages.chat import (
@@ -27,7 +27,7 @@ from common.messages.chat import (
     Welcome,
     Who,
 )
-from common.text import TextDecoder, parse_line, render, visible
+from common.text import TextDecoder, escape_control, parse_line, render
 from tests.common.kinds import instances
 
 LIMIT = 16
@@ -38,7 +38,7 @@ def typed(*chunks: bytes) -> list[Message | str]:
     decoder = TextDecoder(LIMIT)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
     items += decoder.finish()
-    return [item.error.reason if isinstance(item, BadLine) else item for item in items]
+    return [item.error.reason if isinstance(item, InvalidLine) else item for item in items]
 
 
 def test_who_asks_who_is_here() -> None:
@@ -140,7 +140,7 @@ def test_a_typed_line_over_the_limit_costs_one_error_and_its_rest_is_dropped() -
     ],
 )
 def test_what_can_be_read_is_shown_as_it_is(text: str) -> None:
-    assert visible(text) == text
+    assert escape_control(text) == text
 
 
 @pytest.mark.parametrize(
@@ -162,18 +162,18 @@ def test_what_can_be_read_is_shown_as_it_is(text: str) -> None:
 def test_what_moves_the_cursor_forges_a_line_or_hides_is_shown_escaped(
     text: str, shown: str
 ) -> None:
-    assert visible(text) == shown
+    assert escape_control(text) == shown
 
 
 @given(text=st.text())
 def test_no_text_gets_a_control_or_formatting_character_through(text: str) -> None:
-    shown = visible(text)
+    shown = escape_control(text)
     kinds = {
         unicodedata.category(character) for character in shown if character not in "\u200c\u200d"
     }
     assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     assert len(shown.splitlines()) <= 1
-    assert visible(shown) == shown
+    assert escape_control(shown) == shown
 
 
 LINES: list[Any] = [
@@ -210,4 +210,4 @@ def test_no_message_gets_an_escape_sequence_or_a_forged_line_through(message: St
     if isinstance(message, Message) and (shown := render(message)) is not None:
         lines = 2 + len(message.users) if isinstance(message, Users) else 1
         assert shown.count("\n") == lines - 1
-        assert visible(shown.replace("\n", "")) == shown.replace("\n", "")
+        assert escape_control(shown.replace("\n", "")) == shown.replace("\n", "")

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.timefile import (
-    Block,
     Continuation,
     End,
+    FileBlock,
     Row,
     block_end,
     block_start,
@@ -38,7 +38,7 @@ START = "".join(SPECIFIED.splitlines(keepends=True)[:4])
 BROKEN = "\nEnd of Timestamp Data (broken off)\n"
 
 
-def parse(text: str) -> list[Block]:
+def parse(text: str) -> list[FileBlock]:
     return list(parse_blocks(text.splitlines(keepends=True)))
 
 
@@ -142,7 +142,7 @@ def test_what_is_written_is_read_back(blocks: list[Written]) -> None:
             Row(n, *way, at // 1_000 * 1_000) for n, (way, at) in enumerate(written.rows, number)
         ]
         number += len(rows)
-        expected.append(Block(rows, End(written.broken_off, written.ms * 1_000_000)))
+        expected.append(FileBlock(rows, End(written.broken_off, written.ms * 1_000_000)))
     assert parse(text) == expected
     assert continue_after(text) == Continuation(number - 1, cut=0, closing="")
 
@@ -169,7 +169,7 @@ def test_a_row_that_lacks_only_its_newline_is_a_row() -> None:
 
 
 def test_a_file_that_ends_within_its_first_line_is_torn() -> None:
-    assert parse("Timest") == [Block(torn=True)]
+    assert parse("Timest") == [FileBlock(torn=True)]
 
 
 def test_an_empty_file_has_no_blocks() -> None:

@@ -18,11 +18,11 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from common import framing
-from common.codec import BadLine
+from common.codec import InvalidLine
 
 _LOOKS_AT_THE_START: Final = "startswith"
 
-Feed = Callable[[bytes], Iterable[object | BadLine]]
+Feed = Callable[[bytes], Iterable[object | InvalidLine]]
 
 
 class _Counter:

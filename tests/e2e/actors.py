@@ -25,7 +25,7 @@ from chatctl.sharing.store import StorageEvent, Store
 from chatctl.sharing.wish import ShareOptions
 from common.addresses import Address
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import LOCAL, PATIENCE
+from tests.e2e.sharers import LOCAL, TIMEOUT
 
 
 class StagedStore(Store):
@@ -110,7 +110,7 @@ class FakePeer:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` holds."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not condition():  # noqa: ASYNC110 - anything may change it
                 await asyncio.sleep(0.01)
 
@@ -172,7 +172,7 @@ async def running_fake_peer(
         if prepare is not None:
             prepare(store)
         session = await stack.enter_async_context(
-            ShareSession(options, own, store, EventForwarder(), host=LOCAL, timeout=PATIENCE)
+            ShareSession(options, own, store, EventForwarder(), host=LOCAL, timeout=TIMEOUT)
         )
         if daemon is not None:
             client = await stack.enter_async_context(Client(*daemon.address))

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from common.timefile import Block, parse_blocks
-from tests.chatctl.running import PATIENCE
+from common.timefile import FileBlock, parse_blocks
+from tests.chatctl.running import TIMEOUT
 from tests.e2e.daemon import Daemon
 
 SHORT: Final = ("--duration", "300ms", "--interval", "5ms")
@@ -24,7 +24,7 @@ def measured(output: str) -> Any:
     return report
 
 
-def blocks(path: Path) -> list[Block]:
+def blocks(path: Path) -> list[FileBlock]:
     with path.open() as lines:
         return list(parse_blocks(lines))
 
@@ -39,7 +39,7 @@ def numbers(path: Path) -> list[int]:
 
 def wait_for_rows(path: Path, least: int) -> None:
     """Wait until a file that is being written has so many rows."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not (path.exists() and rows(path) >= least):
         assert time.monotonic() < deadline, f"{path} does not grow"
         time.sleep(0.01)
@@ -47,7 +47,7 @@ def wait_for_rows(path: Path, least: int) -> None:
 
 def wait_for_end(daemon: Daemon, count: int) -> None:
     """Wait until the daemon has logged the end of so many exchanges."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while len(re.findall(r"exchange \S+ (?:is over|broke off)", daemon.stderr)) < count:
         assert time.monotonic() < deadline, daemon.stderr
         time.sleep(0.01)

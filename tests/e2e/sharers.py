@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from common.pieces import PIECE_SIZE
 from tests.e2e.daemon import Daemon
 
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 """Seconds (s) for what takes one on an idle machine."""
 
 LOCAL: Final = "127.0.0.1"
@@ -46,7 +46,7 @@ class ShareProcess:
     async def wait_for(self, code: str, **fields: Any) -> Json:
         """Return the first event with this code and these fields, once it has come."""
         wanted = {"code": code, **fields}
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             for event in self.events:
                 if event.items() >= wanted.items():
                     return event
@@ -58,7 +58,7 @@ class ShareProcess:
 
     async def end(self) -> int:
         """Return the exit code, once it has ended."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while await self._listen():
                 pass
             return await self.process.wait()
@@ -85,7 +85,7 @@ class ShareProcess:
 
     async def wait_for_pieces(self, pieces: int) -> None:
         """Wait until so many pieces are in its unfinished files."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while self._pieces_on_disk() < pieces:  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.01)
 

@@ -15,7 +15,7 @@ from common.pieces import PIECE_SIZE
 from tests.chatctl import running
 from tests.e2e.actors import never_writing, opened, running_fake_peer
 from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import LOCAL, PATIENCE, StartShare, make_file
+from tests.e2e.sharers import LOCAL, TIMEOUT, StartShare, make_file
 from tests.e2e.wire import RawClient
 
 SECRET: Final = ("--key", "sesame")
@@ -209,7 +209,7 @@ async def test_ctrl_c_is_heard_in_the_very_turn_in_which_something_else_happens(
             await asyncio.sleep(0)  # until it waits for what happens
         fake_peer.session.swarm.changed.set()
         fake_peer.running.cancel()
-        done, _ = await asyncio.wait([fake_peer.running], timeout=PATIENCE)
+        done, _ = await asyncio.wait([fake_peer.running], timeout=TIMEOUT)
         assert done == {fake_peer.running}
 
 

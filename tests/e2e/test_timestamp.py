@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.chatctl.running import PATIENCE, begin, run
+from tests.chatctl.running import TIMEOUT, begin, run
 from tests.e2e.daemon import Daemon
 from tests.e2e.exchanges import LONG, SHORT, blocks, measured
 from tests.tools import require
@@ -65,7 +65,7 @@ def test_live_lines_come_each_second_and_end_with_the_reader(daemon: Daemon, out
     assert [moment["figures"] for moment in moments] == ["moment", "moment"]
     assert 0 < moments[0]["sent"] < moments[1]["sent"] < 6_000
     client.stdout.close()
-    assert client.wait(PATIENCE) == 141
+    assert client.wait(TIMEOUT) == 141
     assert client.stderr is not None
     client.stderr.close()
     (block,) = blocks(out)
@@ -93,7 +93,7 @@ def terminal(daemon: Daemon, out: Path) -> Iterator["pexpect.spawn[str]"]:
         sys.executable,
         command,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         dimensions=(24, 100),
         env=environment,
     )
@@ -118,7 +118,7 @@ def test_netcat_sees_the_stamps_of_the_server_though_it_sends_none(daemon: Daemo
         [netcat, "-N", daemon.host, str(daemon.port)],
         input=asked,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=True,
     )
     granted, *stamps = map(json.loads, done.stdout.splitlines())

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from chatctl.sharing.link import PeerConnection
-from chatctl.sharing.swap import CATALOGUE
+from chatctl.sharing.swap import REGISTRY
 from chatctl.sharing.wire import Frame
 
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
 
 
@@ -20,11 +20,11 @@ class RecordingConnection:
         self.frames: list[Frame] = []
         self.close_error: Exception | None = None
         self._changed = asyncio.Event()
-        self.connection = PeerConnection(sock, CATALOGUE, self._on_frame, self._on_close)
+        self.connection = PeerConnection(sock, REGISTRY, self._on_frame, self._on_close)
 
     async def until(self, condition: Callable[[Self], bool]) -> None:
         """Wait until `condition` holds of this end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()

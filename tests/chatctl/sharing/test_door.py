@@ -11,11 +11,11 @@ from chatctl.errors import UsageError
 from chatctl.sharing.door import MAX_HANDSHAKING, DialError, Listener, listen
 from chatctl.sharing.handshake import PeerInfo, derive_key, group_key
 from chatctl.sharing.link import PeerConnection
-from chatctl.sharing.swap import CATALOGUE
+from chatctl.sharing.swap import REGISTRY
 from chatctl.sharing.wire import Frame
 from common.addresses import Address
 from common.messages.introduction import KeepAlive
-from tests.chatctl.sharing.links import PATIENCE
+from tests.chatctl.sharing.links import TIMEOUT
 from tests.ports import reserve_port
 
 SECRET: Final = group_key("the secret", b"")
@@ -25,7 +25,7 @@ class ListeningPeer:
     """A listener, and who was accepted by it."""
 
     def __init__(
-        self, identity: str, secret: bytes = SECRET, group: str = "run", timeout: float = PATIENCE
+        self, identity: str, secret: bytes = SECRET, group: str = "run", timeout: float = TIMEOUT
     ) -> None:
         server_socket = listen("127.0.0.1", 0)
         self.address = Address(*server_socket.getsockname())
@@ -35,7 +35,7 @@ class ListeningPeer:
         self.connections: list[PeerConnection] = []
         self.listener = Listener(
             server_socket,
-            CATALOGUE,
+            REGISTRY,
             own=PeerInfo(identity, identity * 32, self.address.port, "digest"),
             group=group,
             secret=secret,
@@ -46,7 +46,7 @@ class ListeningPeer:
 
     async def accepted_peer(self) -> PeerInfo:
         """Return who was accepted."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             _, info, _ = await self.accepted.get()
         return info
 
@@ -94,7 +94,7 @@ async def test_what_is_said_right_behind_the_handshake_is_not_lost(
     ann, bob = start_peer("a"), start_peer("b")
     await ann.listener.dial(bob.address)
     ann.connections[0].send(KeepAlive())
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert await bob.frames.get() == Frame(KeepAlive(), None)
 
 
@@ -116,7 +116,7 @@ async def test_who_is_not_of_the_group_is_rejected_and_both_know_why(
     outsider, bob = start_peer(*who), start_peer("b")
     with pytest.raises(DialError, match=told):
         await outsider.listener.dial(bob.address)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert noted in await bob.rejected.get()
     assert bob.accepted.empty()
     assert outsider.accepted.empty()
@@ -126,7 +126,7 @@ async def test_who_says_nothing_is_disconnected(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     bob = start_peer("b", timeout=0.05)
-    with socket.create_connection(bob.address, PATIENCE) as silent:
+    with socket.create_connection(bob.address, TIMEOUT) as silent:
         assert await asyncio.to_thread(silent.recv, 1) == b""
     assert "did not introduce itself" in await bob.rejected.get()
 
@@ -135,7 +135,7 @@ async def test_who_has_not_proven_itself_may_not_announce_bytes(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     bob = start_peer("b")
-    with socket.create_connection(bob.address, PATIENCE) as rude:
+    with socket.create_connection(bob.address, TIMEOUT) as rude:
         rude.sendall(b'{"code":"description","owner":"1","size":1000000}\n')
         assert await asyncio.to_thread(rude.recv, 1) == b""
     assert "announced 1000000 bytes" in await bob.rejected.get()
@@ -145,8 +145,8 @@ async def test_no_more_handshakes_go_on_at_once_than_allowed(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     bob = start_peer("b")
-    waiting = [socket.create_connection(bob.address, PATIENCE) for _ in range(MAX_HANDSHAKING)]
-    with socket.create_connection(bob.address, PATIENCE) as one_more:
+    waiting = [socket.create_connection(bob.address, TIMEOUT) for _ in range(MAX_HANDSHAKING)]
+    with socket.create_connection(bob.address, TIMEOUT) as one_more:
         assert await asyncio.to_thread(one_more.recv, 1) == b""
     waiting.pop().close()
     await bob.rejected.get()
@@ -181,7 +181,7 @@ async def test_a_name_that_is_none_is_told(
 async def test_all_addresses_of_the_machine_are_listened_on() -> None:
     with listen("", 0) as server_socket:
         port = server_socket.getsockname()[1]
-        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        socket.create_connection(("127.0.0.1", port), TIMEOUT).close()
 
 
 def test_a_port_that_is_taken_is_refused() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatctl.sharing import filenames
-from common.names import invisible
+from common.names import invisible_kind
 
 # Also what no program should send: halves of surrogate pairs, NULs, overlong names.
 ANYTHING = st.text(st.characters() | st.sampled_from("./\\ \0\u202e\u200b\ud800:*?"), max_size=300)
@@ -23,7 +23,7 @@ def is_safe(name: str) -> bool:
         and not set(name) & set('/\\<>:"|?*')
         and not name.lower().endswith((".part", ".part.map"))
         and name.isprintable()
-        and not any(map(invisible, name))
+        and not any(map(invisible_kind, name))
     )
 
 

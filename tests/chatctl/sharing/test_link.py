@@ -61,7 +61,7 @@ async def test_bytes_and_parts_of_files_come_in_their_order_and_lines_before_the
 
 
 async def until_blocked(connection: PeerConnection) -> None:
-    """Return when the kernel has taken nothing of `connection` ten times in a row, however slowly."""
+    """Return when the kernel has taken nothing of `connection` ten times in a row."""
     since, unmoved = 0.0, 0
     while unmoved < 10:
         await asyncio.sleep(0.01)

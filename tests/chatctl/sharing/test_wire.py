@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatctl.sharing.swap import CATALOGUE
+from chatctl.sharing.swap import REGISTRY
 from chatctl.sharing.wire import MAX_LINE, Frame, FrameDecoder, PeerProtocolError
 from common.codec import encode
 from common.messages.base import Message
@@ -26,7 +26,7 @@ MESSAGES: Final = st.lists(
 
 
 def reading() -> FrameDecoder:
-    decoder = FrameDecoder(CATALOGUE)
+    decoder = FrameDecoder(REGISTRY)
     decoder.limits = LIMITS
     return decoder
 
@@ -93,4 +93,4 @@ def test_what_is_not_the_protocol_is_said_to_be_so(stream: bytes, text: str) -> 
 
 def test_before_the_handshake_nobody_may_announce_anything() -> None:
     with pytest.raises(PeerProtocolError, match="0 are the most here"):
-        fed(FrameDecoder(CATALOGUE), encode(ManifestHeader("1", 1)))
+        fed(FrameDecoder(REGISTRY), encode(ManifestHeader("1", 1)))

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from chatd.services.feed import BURST, MAX_CATCH_UP, PHASES
-from common.messages.base import Refusal
+from common.messages.base import RejectedError
 from common.messages.feed import Block
 from tests.chatd.feeding import FakeSubscriber, FeedHarness
 
@@ -193,7 +193,7 @@ async def test_without_what_makes_items_the_refusal_says_how_to_install_it(
         raise ModuleNotFoundError("No module named 'faker'")
 
     harness.while_opening = fail
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(RejectedError) as raised:
         await ann.subscribe(ref="a")
     error = raised.value.error
     assert (error.reason, error.ref) == ("unsupported", "a")
