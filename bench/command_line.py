@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.measure import Timing
-from common.units import parse_duration
+from common.values import parse_duration
 
 FULL: Final = Timing(warmup=0.4, seconds=1.6)
 QUICK: Final = Timing(warmup=0.2, seconds=0.5)

@@ -22,12 +22,11 @@ from typing import Final
 from msgspec import structs
 
 from bench.report import Recovery, read, write
-from chatd.log.batch import CommitBatch
-from chatd.log.checkpointer import MAX_PAGES
-from chatd.log.database import Database
-from chatd.log.opening import FILE, open_database
-from chatd.log.port import NewMessage
-from chatd.log.schema import INDEX_ALL
+from chatd.messagelog.base import NewMessage
+from chatd.messagelog.sqlite.checkpoint import MAX_PAGES
+from chatd.messagelog.sqlite.open import FILE, open_database
+from chatd.messagelog.sqlite.schema import INDEX_ALL
+from chatd.messagelog.sqlite.statements import CommitBatch, Database
 
 GOAL_S: Final = 1.0
 """Seconds (s) that may go by until the first message is acknowledged."""

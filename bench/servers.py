@@ -23,7 +23,7 @@ from bench.errors import BenchError, StartError
 from bench.host import pinned
 from bench.measure import Target
 from bench.protocols import DELAY, DELAY_SEED, ChatdProtocol, WireProtocol
-from common.version import version
+from common import __version__
 
 _HOST: Final = "127.0.0.1"
 _START_S: Final = 10.0
@@ -75,7 +75,7 @@ class Chatd:
 
     def version(self) -> str:
         """Return the version as chatd tells it."""
-        return version()
+        return __version__
 
     def command(self, directory: Path, port: str) -> list[str]:
         """Return `python -m chatd` with limits that allow the loads."""

@@ -14,9 +14,10 @@ from importlib import import_module
 from keyword import iskeyword
 from typing import Any, Final, cast
 
-from chatctl import commands, options, settings, streams
+from chatctl import commands
+from chatctl.cli import config, options, stdio
 from chatctl.errors import ClientError, Exit
-from common.commandline import CheckedArgumentParser
+from common.system.settings import CheckedArgumentParser
 
 PROGRAM: Final = "chatctl"
 
@@ -33,29 +34,29 @@ Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
-    streams.reopen_closed()
+    stdio.reopen_closed()
     try:
-        with streams.argparse_output():
+        with stdio.argparse_output():
             args = _parser().parse_args(argv)
         return _run(args)
     except ClientError as error:
-        from common.text import escape_control  # noqa: PLC0415 - a server's words may hold anything
+        from common.protocol.text_format import escape_control  # noqa: PLC0415 - a server's words may hold anything
 
         print(f"{PROGRAM}: {escape_control(str(error))}", file=sys.stderr)  # noqa: T201 - talk
-        if isinstance(error, streams.OutputError):
-            streams.discard_output()
+        if isinstance(error, stdio.OutputError):
+            stdio.discard_output()
         return error.exit_code
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        streams.discard_output()
+        stdio.discard_output()
         return Exit.BROKEN_PIPE
 
 
 def _run(args: Namespace) -> int:
     import asyncio  # noqa: PLC0415 - takes longer than all of --help
 
-    chosen = settings.load(vars(args), os.environ)
+    chosen = config.load(vars(args), os.environ)
     command = _load(args.command)
     new_event_loop = getattr(command, "new_event_loop", None)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -127,9 +128,9 @@ class _Version(Action):
         super().__init__(option_strings, dest, nargs=0, default=SUPPRESS, help=help)
 
     def __call__(self, parser: ArgumentParser, *_: Any) -> None:
-        from common.version import version  # noqa: PLC0415 - see above
+        from common import __version__  # noqa: PLC0415 - see above
 
-        streams.write(f"{PROGRAM} {version()}")
+        stdio.write(f"{PROGRAM} {__version__}")
         parser.exit()
 
 
@@ -139,7 +140,7 @@ class _Completion(Action):
     def __call__(self, parser: ArgumentParser, _: Namespace, shell: Any, *__: Any) -> None:
         import shtab  # noqa: PLC0415 - see above
 
-        streams.write(shtab.complete(parser, shell=shell))
+        stdio.write(shtab.complete(parser, shell=shell))
         parser.exit()
 
 

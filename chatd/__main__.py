@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from chatd import logs, sources, streams
+from chatd import config, logging_setup
 from chatd.config import PROGRAM, Config
-from chatd.log.port import UnusableLogError
-from chatd.streams import OutputError, UnreadError
+from chatd.messagelog.base import UnusableLogError
+from common.system import stdio
+from common.system.stdio import OutputError, UnreadError
 
 USAGE: Final = 2
 CANNOT_LISTEN: Final = 3
@@ -23,7 +24,7 @@ BROKEN_PIPE: Final = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop, or do its action; return the exit code."""
-    streams.open_closed()
+    stdio.open_closed()
     # What is cut short before the server has a better answer to Ctrl-C is as if it never began.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run_action(settings)
         _prepare(settings.data)
         return _serve(settings)
-    except sources.ConfigError as error:
+    except config.ConfigError as error:
         return _print_error(error, USAGE)
     except UnusableLogError as error:
         return _print_error(error, UNUSABLE_LOG)
@@ -43,26 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(arguments: Sequence[str]) -> Config:
-    with streams.printed():
-        return sources.load(arguments, os.environ)
+    with stdio.printed():
+        return config.load(arguments, os.environ)
 
 
 def _run_action(settings: Config) -> int:
-    from chatd import errands  # noqa: PLC0415 - as below
+    from chatd.messagelog.sqlite import maintenance  # noqa: PLC0415 - as below
 
     if settings.check is not None:
-        return 0 if errands.check(settings.check) else UNUSABLE_LOG
+        return 0 if maintenance.check(settings.check) else UNUSABLE_LOG
     if settings.backup is not None:
-        errands.back_up_to(settings.data, settings.backup)
+        maintenance.back_up_to(settings.data, settings.backup)
     return 0
 
 
 def _serve(settings: Config) -> int:
-    logs.configure(settings.log_level, settings.log_format)
+    logging_setup.configure(settings.log_level, settings.log_format)
     # Imported late, so that --help and mistakes are answered at once.
     import uvloop  # noqa: PLC0415
 
-    from chatd.listening import ListenError  # noqa: PLC0415
+    from chatd.net.listeners import ListenError  # noqa: PLC0415
     from chatd.server import Server  # noqa: PLC0415
 
     async def serve() -> None:
@@ -93,7 +94,7 @@ def _prepare(data: Path) -> None:
         with tempfile.TemporaryFile(dir=data):
             pass
     except OSError as error:
-        raise sources.ConfigError(
+        raise config.ConfigError(
             f"cannot write in {data}: {error.strerror}; choose another with --data"
         ) from None
 

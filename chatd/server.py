@@ -12,36 +12,36 @@ from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
-from chatd.alarm import LoopTimer
-from chatd.clock import Clock, SystemClock
+from chatd.app import make_log
 from chatd.config import Config
-from chatd.connection import Connection, ConnectionLimits
-from chatd.fanout import Fanout
-from chatd.generator import Generator
-from chatd.identities import Accounts
-from chatd.journal import TimeFileThread
-from chatd.listening import listen
-from chatd.log.choice import make_log
-from chatd.log.port import Log
-from chatd.roster import Presence
-from chatd.router import LoggingRouter, Router
-from chatd.services import peers, request, timestamp
+from chatd.core.accounts import Accounts
+from chatd.core.fanout import Fanout
+from chatd.core.presence import Presence
+from chatd.core.router import LoggingRouter, Router
+from chatd.core.session import MAX_INFLIGHT, InFlight, Session
+from chatd.core.timer_wheel import TimerWheel
+from chatd.feed_source import Generator
+from chatd.messagelog.base import Log
+from chatd.net.connection import Connection, ConnectionLimits
+from chatd.net.listeners import listen
+from chatd.net.write_batcher import WriteBatcher
+from chatd.services import groups, request
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
-from chatd.services.feed import Feeds
+from chatd.services.feed.service import Feeds
+from chatd.services.groups import GroupDirectory
 from chatd.services.hello import Registration
-from chatd.services.peers import GroupDirectory
 from chatd.services.request import Requests
-from chatd.services.timestamp import Exchanges
-from chatd.session import MAX_INFLIGHT, Session
-from chatd.streams import OutputError, write
-from chatd.tally import InFlight
-from chatd.turn import WriteBatcher
-from chatd.wheel import TimerWheel
-from common.addresses import Address
+from chatd.services.timestamp import service
+from chatd.services.timestamp.service import Exchanges
+from common import __version__
 from common.messages.base import Error
 from common.messages.chat import Welcome
-from common.version import version
+from common.system.clock import Clock, SystemClock
+from common.system.stdio import OutputError, write
+from common.system.time_file import TimeFileThread
+from common.system.timerfd import LoopTimer
+from common.values import Address
 
 logger: Final = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Server:
         self._fanout = Fanout(presence)
         accounts = Accounts(self._log, self._clock, config.reserve)
         limits = Welcome(
-            server=f"chatd {version()}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
+            server=f"chatd {__version__}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
         self._registration = Registration(self._log, presence, self._fanout, accounts, limits)
         make_router = LoggingRouter if config.print_messages else Router
@@ -94,14 +94,14 @@ class Server:
                     self._wheel,
                     self._clock,
                     self._time_file,
-                    timestamp.ExchangeLimits(
+                    service.ExchangeLimits(
                         config.min_interval, config.max_duration, config.max_exchanges
                     ),
                     self._write_batcher.flush,
                 ),
                 Feeds(self._generator, self._wheel, self._clock),
                 GroupDirectory(
-                    peers.GroupLimits(config.max_groups, config.max_peers), secrets.token_urlsafe
+                    groups.GroupLimits(config.max_groups, config.max_peers), secrets.token_urlsafe
                 ),
             ]
         )

@@ -1,1 +1,5 @@
-"""What both sides of the wire say: framing, codec, messages and rules. No sockets, no files."""
+"""What both programs share: messages, the wire protocol, rules for values, the operating system."""
+
+from typing import Final
+
+__version__: Final = "0.1.0"

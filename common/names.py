@@ -1,4 +1,4 @@
-"""The rules for names: which are allowed, and when two are the same."""
+"""The rules for the names of users and the ids of exchanges: which are allowed, which are equal."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -22,6 +22,9 @@ _FORBIDDEN_CATEGORIES: Final = {
     "Zl": "a line separator",
     "Zp": "a paragraph separator",
 }
+
+_SEPARATORS: Final = frozenset("/\\")
+_MAX_ID_LENGTH: Final = 64
 
 
 class InvalidNameError(ValueError):
@@ -82,3 +85,18 @@ def suggestions(name: str) -> Iterator[str]:
 
 def _is_variation_selector(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+
+
+def check_id(text: str) -> str:
+    """Return `text` if it can name the file of a client, in its directory.
+
+    Raises ValueError unless it has 1 to 64 characters, all printable and none a separator, and does
+    not begin with a dot.
+    """
+    if not 1 <= len(text) <= _MAX_ID_LENGTH:
+        raise ValueError(f"an id has 1 to {_MAX_ID_LENGTH} characters, this one {len(text)}")
+    if not text.isprintable() or _SEPARATORS & set(text):
+        raise ValueError(f"the id {text!r} has a separator or a control character; leave it out")
+    if text.startswith("."):
+        raise ValueError(f"the id {text!r} begins with a dot; leave it out")
+    return text

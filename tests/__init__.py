@@ -1,1 +1,1 @@
-"""A package, so that tests share code by name: ``from tests.tools import require``."""
+"""A package, so that tests share code by name: ``from tests.support.programs import require``."""

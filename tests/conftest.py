@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.ports import reserve_port
-from tests.tools import missing_programs
+from tests.support.ports import reserve_port
+from tests.support.programs import missing_programs
 
 _CHECKOUT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CHECKOUT, os.getenv("PYTHONPATH"))))

@@ -1,4 +1,4 @@
-"""The import rules of the house, held by reading every import statement without running one."""
+"""The layers of the packages: the test reads every import statement and runs none of them."""
 
 import ast
 from collections.abc import Iterator
@@ -10,88 +10,95 @@ import pytest
 CHECKOUT: Final = Path(__file__).parent.parent
 PACKAGES: Final = ("common", "chatd", "chatctl")
 
-EVENT_LOOP_AND_SOCKETS: Final = frozenset({"asyncio", "selectors", "socket", "ssl", "uvloop"})
-FILES: Final = frozenset({"builtins.open", "io", "os", "pathlib", "shutil", "sqlite3", "tempfile"})
-
-FORBIDDEN: Final = {
-    "common": EVENT_LOOP_AND_SOCKETS | FILES | {"chatd", "chatctl"},
-    "chatd": {"chatctl"},
-    "chatd.services": EVENT_LOOP_AND_SOCKETS,
-    "chatctl": {"chatd"},
-}
-"""What the modules of a package never import."""
-
-ORDER: Final = {
+LAYERS: Final = {
+    "common": (
+        {"system"},
+        {"protocol"},
+        {"messages"},
+        {"timing", "manifest"},
+        {"names", "values", "entities"},
+    ),
     "chatd": (
         {"__main__"},
-        {"server", "errands"},
-        {"connection"},
-        {"reader"},
-        {"router"},
+        {"server"},
+        {"app"},
+        {"feed_source"},
+        {"net"},
         {"services"},
-        {"routes", "runs", "fanout", "identities"},
-        {"roster"},
-        {"session", "turn"},
-        {"outbox"},
-        {"dialects"},
-        {"log"},
+        {"core"},
+        {"messagelog"},
+        {"config", "logging_setup"},
     ),
     "chatctl": (
         {"__main__"},
         {"commands"},
+        {"chat", "timestamp", "share"},
+        {"cli"},
+        {"client"},
+        {"errors"},
     ),
+    "chatctl.share": ({"storage", "planner"},),
 }
-"""The rooms of a package from top to bottom: a room imports only from lines below its own.
+"""The parts of a package from top to bottom. A part imports from lower lines only.
 
-A room that is not named stands below all lines, beside the others that are not named.
+A part that no line names is above all lines, except the package's own ``__init__``, which is below.
 """
 
-APART: Final = ("chatd.services",)
-"""Packages whose modules never import each other; only their ``__init__`` knows them all."""
+INDEPENDENT: Final = ("chatd.services", "chatctl.commands")
+"""Packages whose modules never import each other."""
+
+SYSTEM: Final = frozenset(
+    {"asyncio", "builtins.open", "os", "pathlib", "selectors", "shutil", "socket", "ssl"}
+    | {"sqlite3", "tempfile", "threading", "uvloop"}
+)
+"""What reaches the operating system: event loops, sockets, threads, files."""
+
+NETWORK: Final = frozenset({"asyncio", "selectors", "socket", "ssl", "uvloop"})
+
+FORBIDDEN: Final = {
+    "common": {"chatd", "chatctl"},
+    "common.messages": SYSTEM,
+    "common.protocol": SYSTEM,
+    "common.timing": SYSTEM,
+    "common.names": SYSTEM,
+    "common.values": SYSTEM,
+    "common.entities": SYSTEM,
+    "common.manifest": SYSTEM,
+    "chatd": {"chatctl"},
+    "chatd.services": NETWORK,
+    "chatctl": {"chatd"},
+    "chatctl.share.planner": SYSTEM,
+}
+"""What the modules of a package never import."""
 
 
 class Import(NamedTuple):
-    """One dotted module name that one module imports, and where it says so."""
+    """One dotted module name that one module imports, and the line that says so."""
 
     importer: str
     imported: str
     place: str
 
 
-def inside(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
-
-
-def room(module: str, package: str) -> str:
-    """Return the part of `module` directly below `package`; of the package itself, its own file."""
-    below = module.removeprefix(package).strip(".")
-    return below.partition(".")[0] or "__init__"
-
-
-def modules(root: Path) -> Iterator[Path]:
-    """Yield the file of every module, relative to `root`."""
+def imports(root: Path) -> Iterator[Import]:
+    """Yield every import below `root`, and ``builtins.open`` for every call of it."""
     for package in PACKAGES:
         for path in sorted(root.glob(f"{package}/**/*.py")):
-            yield path.relative_to(root)
+            file = path.relative_to(root)
+            parents = file.parent.parts
+            importer = ".".join(parents if file.stem == "__init__" else (*parents, file.stem))
+            for node in ast.walk(ast.parse(path.read_bytes(), filename=str(file))):
+                for imported in imported_by(node, parents, root):
+                    yield Import(importer, imported, f"{file}:{getattr(node, 'lineno', 0)}")
 
 
-def imports(root: Path) -> Iterator[Import]:
-    """Yield every import, wherever it stands in a module, and ``builtins.open`` for calls of it."""
-    for file in modules(root):
-        package = file.parent.parts
-        importer = ".".join(package if file.stem == "__init__" else (*package, file.stem))
-        for node in ast.walk(ast.parse((root / file).read_bytes(), filename=str(file))):
-            for imported in imported_by(node, package, root):
-                yield Import(importer, imported, f"{file}:{getattr(node, 'lineno', 0)}")
-
-
-def imported_by(node: ast.AST, package: tuple[str, ...], root: Path) -> Iterator[str]:
+def imported_by(node: ast.AST, parents: tuple[str, ...], root: Path) -> Iterator[str]:
     match node:
         case ast.Import(names=names):
             yield from (alias.name for alias in names)
         case ast.ImportFrom(module=module, names=names, level=level):
-            parents = package[: len(package) - level + 1] if level else ()
-            source = ".".join((*parents, module) if module else parents)
+            package = parents[: len(parents) - level + 1] if level else ()
+            source = ".".join((*package, module) if module else package)
             for alias in names:
                 submodule = f"{source}.{alias.name}"
                 path = root / submodule.replace(".", "/")
@@ -101,123 +108,117 @@ def imported_by(node: ast.AST, package: tuple[str, ...], root: Path) -> Iterator
             yield "builtins.open"
 
 
-def violations(root: Path) -> Iterator[str]:
-    """Yield one line for every import in the packages below `root` that breaks a rule."""
-    for statement in imports(root):
-        for broken in broken_rules(statement.importer, statement.imported):
-            yield f"{statement.place}: {broken}"
+def violations(root: Path) -> list[str]:
+    """Return one line for every import below `root` that breaks a rule."""
+    return [
+        f"{found.place}: {rule}"
+        for found in imports(root)
+        for rule in broken_rules(found.importer, found.imported)
+    ]
 
 
 def broken_rules(importer: str, imported: str) -> Iterator[str]:
     for package, names in FORBIDDEN.items():
-        if inside(importer, package) and any(inside(imported, name) for name in names):
+        if is_inside(importer, package) and any(is_inside(imported, name) for name in names):
             yield f"{package} never imports {imported}"
-
-    for package in APART:
-        if inside(importer, package) and importer != package and inside(imported, package):
-            one, other = room(importer, package), room(imported, package)
-            if one != other:
-                yield f"the modules of {package} stand apart, but {one} imports {other}"
-
-    for package, lines in ORDER.items():
-        if inside(importer, package) and inside(imported, package):
-            upper, lower = room(importer, package), room(imported, package)
-            if upper != lower and depth(upper, lines) >= depth(lower, lines) < len(lines):
-                yield f"in {package}, {upper} does not stand above {lower}, which it imports"
+    for package in INDEPENDENT:
+        upper, lower = part(importer, package), part(imported, package)
+        if upper and lower and upper != lower and "__init__" not in (upper, lower):
+            yield f"{upper} and {lower} in {package} are independent"
+    for package, layers in LAYERS.items():
+        upper, lower = part(importer, package), part(imported, package)
+        if upper and lower and upper != lower and points_up(upper, lower, layers):
+            yield f"in {package}, {upper} is not above {lower}"
 
 
-def depth(name: str, lines: tuple[set[str], ...]) -> int:
-    """Return the line of a room, counted from the top; that below all lines if it is not named."""
-    return next((number for number, line in enumerate(lines) if name in line), len(lines))
+def is_inside(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
-def test_the_house_keeps_its_import_rules() -> None:
-    assert list(violations(CHECKOUT)) == []
+def part(module: str, package: str) -> str | None:
+    """Return the name directly below `package` that `module` is or belongs to."""
+    if not is_inside(module, package):
+        return None
+    return module.removeprefix(package).strip(".").partition(".")[0] or "__init__"
+
+
+def points_up(importer: str, imported: str, layers: tuple[set[str], ...]) -> bool:
+    """Return whether the import leads to the same line or a higher one."""
+    lines = {name: number for number, layer in enumerate(layers) for name in layer}
+    lines["__init__"] = len(layers)
+    upper, lower = lines.get(importer, -1), lines.get(imported, -1)
+    return upper >= lower and (upper, lower) != (-1, -1)
+
+
+def test_every_import_points_down() -> None:
+    assert violations(CHECKOUT) == []
 
 
 def test_every_package_is_read() -> None:
-    assert {file.parts[0] for file in modules(CHECKOUT)} == set(PACKAGES)
+    assert {found.importer.partition(".")[0] for found in imports(CHECKOUT)} == set(PACKAGES)
 
 
 @pytest.mark.parametrize(
-    ("file", "source", "rule"),
+    ("importer", "statement", "rule"),
     [
-        ("common/codec.py", "import asyncio.streams", "common never imports asyncio"),
-        ("common/codec.py", "from socket import socket", "common never imports socket"),
-        ("common/codec.py", "import selectors", "common never imports selectors"),
-        ("common/codec.py", "import msgspec, ssl", "common never imports ssl"),
-        ("common/codec.py", "from pathlib import Path", "common never imports pathlib"),
-        ("common/codec.py", "import os.path", "common never imports os.path"),
-        ("common/codec.py", "table = open('t').read()", "common never imports builtins.open"),
-        ("common/codec.py", "from chatd import router", "common never imports chatd"),
-        ("common/codec.py", "import chatctl.client", "common never imports chatctl.client"),
-        ("chatd/config.py", "import chatctl", "chatd never imports chatctl"),
-        ("chatctl/client.py", "def f(): import chatd.server", "chatctl never imports chatd.server"),
-        ("chatd/services/ping.py", "import asyncio", "chatd.services never imports asyncio"),
-        ("chatd/services/ping.py", "from . import chat", "ping imports chat"),
-        ("chatd/services/ping.py", "from .chat import Chat", "ping imports chat"),
-        ("chatd/services/ping.py", "from chatd.services import chat", "ping imports chat"),
-        ("chatd/services/ping.py", "from chatd.services import ALL", "ping imports __init__"),
-        ("chatd/server.py", "import chatd.__main__", "server does not stand above __main__"),
-        ("chatd/connection.py", "from . import server", "connection does not stand above server"),
-        ("chatd/router.py", "import chatd.connection", "router does not stand above connection"),
-        (
-            "chatd/services/ping.py",
-            "from ..router import X",
-            "services does not stand above router",
-        ),
-        ("chatd/fanout.py", "import chatd.services", "fanout does not stand above services"),
-        ("chatd/log/memory.py", "import chatd.fanout", "log does not stand above fanout"),
-        ("chatd/log/memory.py", "import chatd.roster", "log does not stand above roster"),
-        ("chatd/wheel.py", "from chatd.roster import R", "wheel does not stand above roster"),
-        ("chatctl/client.py", "import chatctl.commands", "client does not stand above commands"),
+        ("common/protocol/codec", "import asyncio.streams", "common.protocol never imports"),
+        ("common/protocol/codec", "from pathlib import Path", "common.protocol never imports"),
+        ("common/protocol/codec", "table = open('t').read()", "never imports builtins.open"),
+        ("common/messages/chat", "import common.protocol", "messages is not above protocol"),
+        ("common/system/files", "from chatd import config", "common never imports chatd"),
+        ("chatctl/client/client", "def f(): import chatd.server", "chatctl never imports chatd"),
+        ("chatd/services/chat", "import asyncio", "chatd.services never imports asyncio"),
+        ("chatd/services/chat", "from . import basic", "chat and basic in chatd.services"),
+        ("chatd/services/chat", "from .basic import Basic", "chat and basic in chatd.services"),
+        ("chatd/core/router", "from ..net import reader", "core is not above net"),
+        ("chatd/messagelog/base", "import chatd.core.fanout", "messagelog is not above core"),
+        ("chatd/server", "import chatd.__main__", "server is not above __main__"),
+        ("chatctl/client/client", "import chatctl.cli", "client is not above cli"),
+        ("chatctl/share/session", "from chatctl import chat", "share is not above chat"),
     ],
 )
-def test_a_broken_rule_is_named_with_its_place(
-    house: Path, file: str, source: str, rule: str
+def test_an_import_that_points_up_is_named_with_its_place(
+    checkout: Path, importer: str, statement: str, rule: str
 ) -> None:
-    (house / file).write_text(f"\n{source}\n")
+    (checkout / f"{importer}.py").write_text(f"\n{statement}\n")
 
-    (violation,) = violations(house)
+    (violation,) = violations(checkout)
 
-    assert violation.startswith(f"{file}:2: ")
+    assert violation.startswith(f"{importer}.py:2: ")
     assert rule in violation
 
 
 @pytest.mark.parametrize(
-    ("file", "source"),
+    ("importer", "statement"),
     [
-        ("common/codec.py", "import time, msgspec"),
-        ("common/codec.py", "from common.names import check"),
-        ("common/codec.py", "from iolib import openness"),
-        ("chatd/__main__.py", "from chatd import server, config, __version__"),
-        ("chatd/connection.py", "import asyncio, common.codec, chatd.router"),
-        ("chatd/services/__init__.py", "from chatd.services import chat, ping"),
-        ("chatd/services/chat.py", "from ..roster import Roster"),
-        ("chatd/log/memory.py", "from . import port"),
-        ("chatd/wheel.py", "from chatd.config import Config"),
-        ("chatctl/commands/who.py", "from chatctl.client import Client"),
+        ("common/protocol/codec", "import time, msgspec"),
+        ("common/system/files", "import os, asyncio, common.protocol"),
+        ("chatd/__main__", "from chatd import server, config, __version__"),
+        ("chatd/services/chat", "from ..core.router import Router"),
+        ("chatd/messagelog/base", "from . import memory"),
+        ("chatctl/chat/screen", "from chatctl.client import Client"),
     ],
 )
-def test_a_way_down_or_sideways_within_a_room_is_free(house: Path, file: str, source: str) -> None:
-    (house / file).write_text(source)
+def test_an_import_that_points_down_or_stays_inside_is_allowed(
+    checkout: Path, importer: str, statement: str
+) -> None:
+    (checkout / f"{importer}.py").write_text(statement)
 
-    assert list(violations(house)) == []
+    assert violations(checkout) == []
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A checkout with every room that the cases name, all of them empty."""
-    rooms = {
-        "common": ("codec", "names"),
-        "chatd": ("server", "connection", "router", "fanout", "roster", "wheel", "config"),
-        "chatd/services": ("chat", "ping"),
-        "chatd/log": ("port", "memory"),
-        "chatctl": ("client",),
-        "chatctl/commands": ("who",),
-    }
-    for package, modules in rooms.items():
-        (tmp_path / package).mkdir()
-        for module in ("__init__", *modules):
-            (tmp_path / package / f"{module}.py").touch()
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with the packages that the cases name, every module empty."""
+    for module in (
+        *("common/messages/chat", "common/protocol/codec", "common/system/files"),
+        *("chatd/__main__", "chatd/server", "chatd/config", "chatd/net/reader"),
+        *("chatd/services/basic", "chatd/services/chat", "chatd/core/router"),
+        *("chatd/core/fanout", "chatd/messagelog/base", "chatd/messagelog/memory"),
+        *("chatctl/client/client", "chatctl/cli/output", "chatctl/chat/screen"),
+        "chatctl/share/session",
+    ):
+        path = tmp_path / f"{module}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     return tmp_path

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.tools import require_library
+from tests.support.programs import require_library
 
 CHECKOUT = Path(__file__).parent.parent
 PACKAGES = {"chatctl", "chatd", "common"}

@@ -10,7 +10,7 @@ from bench.errors import BenchTimeoutError, WrongAnswerError
 from bench.measure import Goal, Measurement, Stopwatch, Target, Timing, percentiles
 from bench.sockets import CHUNK, TIMEOUT, Poller, connect, expect_silence
 from common.messages.timestamp import ExchangeEnd, Stamp
-from common.timestamps import format_time, parse_time
+from common.protocol.timestamps import format_time, parse_time
 
 _INTERVAL_MS = 10
 _INTERVAL_NS = _INTERVAL_MS * 1_000_000

@@ -19,7 +19,7 @@ from bench.shares.network import require_network
 from bench.shares.report import Report, Subject, summarize, write
 from bench.shares.swarm import Candidate
 from bench.shares.table import heading, show
-from common.units import parse_size
+from common.values import parse_size
 
 _SMALLEST = 64 * 1024  # bytes: below that a swarm is over before TCP has found the rate
 

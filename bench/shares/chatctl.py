@@ -9,7 +9,7 @@ import time
 from bench.errors import StartError
 from bench.shares.network import Host
 from bench.shares.swarm import Start, Swarm
-from common.version import version
+from common import __version__
 
 _GROUP = "bench"
 _PATIENCE = "60s"
@@ -28,7 +28,7 @@ class Chatctl:
 
     def version(self) -> str:
         """Return the version as chatctl tells it."""
-        return f"chatctl {version()}"
+        return f"chatctl {__version__}"
 
     def start(self, swarm: Swarm) -> Start:
         """Start the server, all peers, and then the time."""

@@ -20,7 +20,7 @@ import msgspec
 from bench.errors import BenchError, WrongAnswerError
 from bench.shares import stage
 from bench.shares.files import PeerFiles, make
-from common.units import parse_size
+from common.values import parse_size
 
 _LOCAL: Final = "127.0.0.1"
 _PATIENCE_S: Final = 60.0

@@ -12,7 +12,7 @@ USAGE, one line in place of a list of all options.
 from argparse import ArgumentParser, Namespace
 from typing import Final, Protocol
 
-from chatctl.settings import Settings
+from chatctl.cli.config import Settings
 
 NAMES: Final = (
     "chat",

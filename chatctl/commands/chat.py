@@ -4,10 +4,10 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from typing import Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import UsageError
-from chatctl.settings import Settings
-from common.addresses import Address
+from common.values import Address
 
 HELP: Final = "talk: user|text to one, *|text or just text to all"
 EXAMPLE: Final = """\
@@ -32,19 +32,19 @@ async def run(args: Namespace, settings: Settings) -> int:
     """Talk until the person leaves or the input ends."""
     import os
 
-    from chatctl.identities import Credentials, default_directory
+    from chatctl.client.credentials import Credentials, default_directory
 
     settings, name = _read_words(args.words, settings)
     credentials = Credentials(settings.server, default_directory(os.environ))
     if not args.json and _on_terminal():
-        from chatctl import interactive
+        from chatctl.chat import conversation
 
-        return await interactive.chat(settings, name, credentials, use_suggested=args.suggested)
-    from chatctl import plain
-    from chatctl.report import JsonOutput, PlainOutput
+        return await conversation.chat(settings, name, credentials, use_suggested=args.suggested)
+    from chatctl.chat import pipe
+    from chatctl.chat.pipe import JsonOutput, PlainOutput
 
     output = JsonOutput() if args.json else PlainOutput()
-    return await plain.chat(settings, name, credentials, output, use_suggested=args.suggested)
+    return await pipe.chat(settings, name, credentials, output, use_suggested=args.suggested)
 
 
 def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:
@@ -59,7 +59,7 @@ def _read_words(words: list[str], settings: Settings) -> tuple[Settings, str]:
 
 
 def _read_port(text: str) -> int:
-    from common.units import parse_whole
+    from common.values import parse_whole
 
     with suppress(ValueError):
         if 1 <= (port := parse_whole(text)) <= 65535:

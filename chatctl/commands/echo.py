@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit
-from chatctl.settings import Settings
 
 HELP: Final = "have the server say something back"
 EXAMPLE: Final = "chatctl echo hello there"
@@ -19,8 +19,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Print the echo."""
-    from chatctl.oneshot import connect
-    from chatctl.output import print_json, print_line
+    from chatctl.cli.login import connect
+    from chatctl.cli.output import print_json, print_line
 
     async with connect(settings) as client:
         content = await client.echo(" ".join(args.text))

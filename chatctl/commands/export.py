@@ -4,13 +4,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit
-from chatctl.settings import Settings
 
 if TYPE_CHECKING:
-    from chatctl.past import Delivery
-    from chatctl.progress import ProgressBar
+    from chatctl.cli.history import Delivery
+    from chatctl.cli.output import ProgressBar
 
 HELP: Final = "print all that you may see in the log, for import or jq"
 EXAMPLE: Final = "chatctl export --as ann > ann.ndjson"
@@ -23,15 +23,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Collect the whole log, then print it: what comes out is all of it, or nothing."""
-    from chatctl import past
-    from chatctl.oneshot import history_session
-    from chatctl.output import print_lines, say
-    from chatctl.progress import ProgressBar
+    from chatctl.cli import history
+    from chatctl.cli.login import history_session
+    from chatctl.cli.output import ProgressBar, print_lines, say
 
-    with past.ReverseSpool() as spool:
+    with history.ReverseSpool() as spool:
         async with history_session(settings, args.name_given) as client:
             with ProgressBar(None) as progress:
-                await spool.fill(_counted(past.pages(client), progress), past.accept_all())
+                await spool.fill(_counted(history.pages(client), progress), history.accept_all())
         for page in spool:
             print_lines(page)
         say(f"{spool.count} messages")

@@ -1,19 +1,183 @@
-"""``chatctl feed``: random users and arrays as they come, and how long blocks of them take."""
+"""``chatctl feed``: random users and arrays as they come, and how long blocks of them take.
+
+How a feed is shown: one line each, one JSON object each, or laid out for a terminal.
+How long blocks of messages take: counted, timed, and marked where something is missing.
+"""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from chatctl import options
+import msgspec
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from chatctl.cli import options
+from chatctl.cli.config import Settings
+from chatctl.cli.output import print_json, print_line
+from chatctl.client.subscriptions import Item
 from chatctl.errors import Exit, UsageError
-from chatctl.settings import Settings
+from common.messages.feed import Array, Block, Person, User
+from common.protocol.text_format import escape_control
+from common.protocol.timestamps import format_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from chatctl.blocks import BlockTimer
     from chatctl.client import Client
-    from chatctl.feed import Item
-    from chatctl.feedview import FeedView
+    from chatctl.client.subscriptions import Item
+
+
+class FeedView(Protocol):
+    """Shows what came and when, in ns since the Unix epoch."""
+
+    def item(self, item: Item, received: int) -> None:
+        """Show a message."""
+
+    def block(self, number: int, block: Block, received: int) -> None:
+        """Show how long a block took; `number` counts from 1."""
+
+
+class FeedText:
+    """One line each, in UTC."""
+
+    def item(self, item: Item, received: int) -> None:
+        """Print a user or the values of an array."""
+        content = ", ".join(_person_fields(item.user)) if isinstance(item, User) else _values(item)
+        print_line(f"{format_time(received)} {_topic(item)} {item.n}: {content}")
+
+    def block(self, number: int, block: Block, received: int) -> None:
+        """Print a sentence."""
+        print_line(f"{format_time(received)} {_format_block(number, block)}")
+
+
+class FeedRecords:
+    """One JSON object each, with `received` and what the server sent, or what it was told."""
+
+    def item(self, item: Item, received: int) -> None:
+        """Print the message."""
+        _print_record(item, received)
+
+    def block(self, number: int, block: Block, received: int) -> None:
+        """Print the block."""
+        _print_record(block, received)
+
+
+class FeedPanels:
+    """In columns, as wide as the terminal; times as in `zone`, or as they are here."""
+
+    def __init__(self, console: Console | None = None, zone: tzinfo | None = None) -> None:
+        self._console = console or Console()
+        self._zone = zone
+
+    def item(self, item: Item, received: int) -> None:
+        """Print a user on a few lines, or an array."""
+        row = Table.grid(padding=(0, 2))
+        row.add_column(style="dim", no_wrap=True)
+        row.add_column(min_width=len("array 1000"), no_wrap=True)
+        row.add_column()
+        style = "cyan" if isinstance(item, User) else "green"
+        at = datetime.fromtimestamp(received / 1e9, self._zone)
+        content = (
+            _format_person(item.user)
+            if isinstance(item, User)
+            else Text(_values(item, aligned=True))
+        )
+        row.add_row(
+            f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
+            Text(f"{_topic(item)} {item.n}", style),
+            content,
+        )
+        self._console.print(row)
+
+    def block(self, number: int, block: Block, received: int) -> None:
+        """Print a rule across the terminal."""
+        style = "yellow" if block.interrupted else "dim"
+        self._console.print(
+            Rule(Text(_format_block(number, block), style), style=style, align="left")
+        )
+
+
+def _topic(item: Item) -> str:
+    return "user" if isinstance(item, User) else "array"
+
+
+def _values(array: Array, *, aligned: bool = False) -> str:
+    texts = [str(value) for value in array.values]
+    width = max(map(len, texts), default=0) if aligned else 0
+    return " ".join(text.rjust(width) for text in texts)
+
+
+def _person_fields(person: Person) -> list[str]:
+    """Return what is known of somebody, each safe to print on one line."""
+    return [
+        escape_control(", ".join(field.splitlines()))
+        for field in (
+            f"{person.name} ({person.username})",
+            f"born {person.birthdate}",
+            person.company,
+            person.address,
+            person.phone,
+            person.email,
+        )
+    ]
+
+
+def _format_person(person: Person) -> Text:
+    name, born, company, address, phone, email = _person_fields(person)
+    return Text.assemble((name, "bold"), f", {born}\n{company}\n{address}\n{phone}, {email}")
+
+
+def _format_block(number: int, block: Block) -> str:
+    messages = "message" if block.count == 1 else "messages"
+    mark = ", interrupted" if block.interrupted else ""
+    return f"block {number}: {block.count} {messages} in {block.seconds:.3f} s{mark}"
+
+
+def _print_record(message: Item | Block, received: int) -> None:
+    fields: dict[str, Any] = msgspec.to_builtins(message)
+    print_json({"received": format_time(received), **fields})
+
+
+class BlockTimer:
+    """Counts messages into blocks of `size`; times in s, monotonic.
+
+    Blocks adjoin: each lasts from the end of the one before, the first from `start`, to its own
+    last message. A lost connection lengthens the block that spans it, which is marked.
+    """
+
+    def __init__(self, size: int, start: float) -> None:
+        self.total = 0
+        """Messages that came."""
+        self.complete = 0
+        """Blocks that are complete."""
+        self._size = size
+        self._began = start
+        self._last = 0
+        self._is_interrupted = False
+
+    def count(self, number: int, now: float) -> Block | None:
+        """Count the message with this `number`, taken at `now`; return the block it completes."""
+        self._is_interrupted |= number != self._last + 1
+        self._last = number
+        self.total += 1
+        if self.total % self._size:
+            return None
+        self.complete += 1
+        block = Block(self._size, now - self._began, self._is_interrupted)
+        self._began, self._is_interrupted = now, False
+        return block
+
+    def connection_lost(self) -> None:
+        """Note that the connection was lost.
+
+        When a message has come the numbers show it, once and in the right block: those that came
+        before the loss may still be on their way here.
+        """
+        self._is_interrupted |= not self.total
+
 
 HELP: Final = "print random users and arrays, and time blocks of them"
 EXAMPLE: Final = """\
@@ -67,12 +231,11 @@ async def run(args: Namespace, settings: Settings) -> int:
     import time
     from contextlib import suppress
 
-    from chatctl.blocks import BlockTimer
+    from chatctl.cli.login import connect, print_events
+    from chatctl.cli.output import say
     from chatctl.client import Reconnecting
-    from chatctl.events import Event
-    from chatctl.oneshot import connect, print_events
-    from chatctl.output import say
-    from common.units import format_duration
+    from chatctl.client.events import Event
+    from common.values import format_duration
 
     view = _view(args)
 
@@ -135,8 +298,6 @@ def _interval(text: str) -> float:
 
 def _view(args: Namespace) -> "FeedView":
     import sys
-
-    from chatctl.feedview import FeedPanels, FeedRecords, FeedText
 
     if args.json:
         return FeedRecords()

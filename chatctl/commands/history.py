@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit
-from chatctl.settings import Settings
 
 HELP: Final = "print what was said before, oldest first"
 EXAMPLE: Final = """\
@@ -44,23 +44,23 @@ async def run(args: Namespace, settings: Settings) -> int:
 
     import msgspec
 
-    from chatctl import past
-    from chatctl.oneshot import history_session
-    from chatctl.output import print_line, print_lines
+    from chatctl.cli import history
+    from chatctl.cli.login import history_session
+    from chatctl.cli.output import print_line, print_lines
 
     limit = args.limit or (LIMIT if args.since is None else sys.maxsize)
     oldest_ns = 0 if args.since is None else time.time_ns() - int(args.since * 1e9)
-    with past.ReverseSpool() as spool:
+    with history.ReverseSpool() as spool:
         async with history_session(settings, args.name_given) as client:
-            own_name, matches, size = client.name, past.accept_all(), min(limit, past.PAGE)
+            own_name, matches, size = client.name, history.accept_all(), min(limit, history.PAGE)
             if args.other is not None:
-                matches, size = past.between(own_name, args.other), past.PAGE
-            await spool.fill(past.pages(client, args.before, size), matches, oldest_ns, limit)
-        decode = msgspec.json.Decoder(past.Delivery).decode_lines
+                matches, size = history.between(own_name, args.other), history.PAGE
+            await spool.fill(history.pages(client, args.before, size), matches, oldest_ns, limit)
+        decode = msgspec.json.Decoder(history.Delivery).decode_lines
         for page in spool:
             if args.json:
                 print_lines(page)
             else:
                 for message in decode(page):
-                    print_line(past.format_message(message, own_name))
+                    print_line(history.format_message(message, own_name))
     return Exit.OK

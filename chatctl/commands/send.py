@@ -3,12 +3,12 @@
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit
-from chatctl.settings import Settings
 
 if TYPE_CHECKING:
-    from chatctl.events import Receipt
+    from chatctl.client.events import Receipt
 
 HELP: Final = "send a message and wait until the server has it"
 EXAMPLE: Final = """\
@@ -29,10 +29,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Send the words, or the lines of standard input."""
-    from chatctl.oneshot import login_session
-    from chatctl.output import print_json
-    from chatctl.pipeline import send_lines
-    from chatctl.stdin import read_lines
+    from chatctl.cli.bulk import send_lines
+    from chatctl.cli.input import read_lines
+    from chatctl.cli.login import login_session
+    from chatctl.cli.output import print_json
 
     def report(receipt: "Receipt") -> None:
         if args.json:

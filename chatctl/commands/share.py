@@ -5,16 +5,15 @@ from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit, PartialError
-from chatctl.settings import Settings
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from chatctl.sharing.ending import StopPolicy
-    from chatctl.sharing.wish import ShareOptions
-    from common.addresses import Address
+    from chatctl.share.options import ShareOptions, StopPolicy
+    from common.values import Address
 
 HELP: Final = "swap files with peers, so that all have the files of all"
 USAGE: Final = "chatctl share [OPTIONS] --group GROUP [FILE ...]"
@@ -106,10 +105,10 @@ async def run(args: Namespace, settings: Settings) -> int:
 
 async def run_share(share_options: "ShareOptions", settings: Settings, *, as_json: bool) -> int:
     """Swap as wished, and print what came of it; return the exit code, or raise PartialError."""
-    from chatctl.output import print_json, print_line
-    from chatctl.sharing.report import render
-    from chatctl.sharing.run import share
-    from chatctl.sharing.view import open_view
+    from chatctl.cli.output import print_json, print_line
+    from chatctl.share.report import render
+    from chatctl.share.session import share
+    from chatctl.share.view import open_view
 
     with open_view(as_json=as_json) as view:
         report = await share(share_options, settings, view)
@@ -126,7 +125,7 @@ async def run_share(share_options: "ShareOptions", settings: Settings, *, as_jso
 
 def stop_policy(args: Namespace, seed_after: float = 0.0) -> "StopPolicy":
     """Return what `add_expectations` has read."""
-    from chatctl.sharing.ending import StopPolicy
+    from chatctl.share.options import StopPolicy
 
     wait = args.wait
     if wait is None:
@@ -137,8 +136,8 @@ def stop_policy(args: Namespace, seed_after: float = 0.0) -> "StopPolicy":
 def _share_options(args: Namespace) -> "ShareOptions":
     import socket
 
-    from chatctl.output import say
-    from chatctl.sharing.wish import ShareOptions
+    from chatctl.cli.output import say
+    from chatctl.share.options import ShareOptions
 
     share_options = ShareOptions(
         group=args.group,
@@ -163,10 +162,10 @@ def _peer(text: str) -> "Address | None":
 
 async def _list(args: Namespace, settings: Settings) -> int:
     """Print one peer a line: its id, where it listens, how many bytes it shares."""
-    from chatctl.oneshot import connect
-    from chatctl.output import print_json, print_line
-    from common.addresses import Address
-    from common.text import escape_control
+    from chatctl.cli.login import connect
+    from chatctl.cli.output import print_json, print_line
+    from common.protocol.text_format import escape_control
+    from common.values import Address
 
     async with connect(settings) as client:
         for peer in await client.peers(args.group):

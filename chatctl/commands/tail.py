@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit
-from chatctl.settings import Settings
 
 HELP: Final = "print messages as they come"
 EXAMPLE: Final = "chatctl tail --as logger --json >> chat.ndjson"
@@ -24,11 +24,11 @@ async def run(args: Namespace, settings: Settings) -> int:
     """Print messages until there were enough, or for ever."""
     import math
 
+    from chatctl.cli.event_text import describe
+    from chatctl.cli.login import reading_session
+    from chatctl.cli.output import print_json, print_line, say
     from chatctl.client import Incoming, IncomingBroadcast
-    from chatctl.oneshot import reading_session
-    from chatctl.output import print_json, print_line, say
-    from chatctl.talk import describe
-    from common.text import render
+    from common.protocol.text_format import render
 
     remaining = math.inf if args.count is None else args.count
     async with reading_session(settings, args.name_given) as client:

@@ -4,16 +4,16 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.commands import share
 from chatctl.errors import Exit, PartialError, UsageError
-from chatctl.settings import Settings
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from chatctl.display import ProgressDisplay
-    from chatctl.measuring import ExchangeOptions
+    from chatctl.timestamp.display import ProgressDisplay
+    from chatctl.timestamp.measure import ExchangeOptions
 
 HELP: Final = "exchange timestamps and measure delay and clocks"
 USAGE: Final = "chatctl timestamp [OPTIONS]"
@@ -60,9 +60,9 @@ def new_event_loop() -> "AbstractEventLoop":
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Exchange, or read a file, and print what that shows."""
-    from chatctl.figures import render_report
-    from chatctl.measuring import ExchangeOptions, measure
-    from chatctl.output import print_json, print_line
+    from chatctl.cli.output import print_json, print_line
+    from chatctl.timestamp.measure import ExchangeOptions, measure
+    from chatctl.timestamp.report import render_report
 
     if args.analyze:
         return _analyze(args)
@@ -71,7 +71,7 @@ async def run(args: Namespace, settings: Settings) -> int:
         settings.name if args.id is None else args.id, args.interval, args.duration
     )
     if args.plot:
-        from chatctl import plot
+        from chatctl.timestamp import plot
 
         plot.check(args.plot)
     file = _file(exchange.id, args.out)
@@ -86,7 +86,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     if report.is_interrupted:
         return Exit.INTERRUPTED
     if args.share and record.sent_ns:
-        from chatctl.sharing.wish import ShareOptions
+        from chatctl.share.options import ShareOptions
 
         share_options = ShareOptions(args.share, exchange.id, [file], share.stop_policy(args))
         await share.run_share(share_options, settings, as_json=args.json)
@@ -96,8 +96,8 @@ async def run(args: Namespace, settings: Settings) -> int:
 
 
 def _analyze(args: Namespace) -> int:
-    from chatctl.output import print_json, print_line
-    from chatctl.recorded import read, render
+    from chatctl.cli.output import print_json, print_line
+    from chatctl.timestamp.report import read, render
 
     if args.plot:
         raise UsageError("--analyze has nothing for --plot: a file alone knows of no round trips")
@@ -113,7 +113,7 @@ def _display(args: Namespace, exchange: "ExchangeOptions") -> "ProgressDisplay":
     """Return who shows how it goes: lines where asked for, a bar where there is a terminal."""
     import sys
 
-    from chatctl.display import ProgressDisplay, StatusBar, StatusLines
+    from chatctl.timestamp.display import ProgressDisplay, StatusBar, StatusLines
 
     if args.live:
         return StatusLines(as_json=args.json)

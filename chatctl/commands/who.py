@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from chatctl import options
+from chatctl.cli import options
+from chatctl.cli.config import Settings
 from chatctl.errors import Exit
-from chatctl.settings import Settings
 
 HELP: Final = "print who is there, but for the one who asks"
 EXAMPLE: Final = "chatctl who | wc -l"
@@ -19,8 +19,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Print the names."""
-    from chatctl.oneshot import login_session
-    from chatctl.output import print_json, print_line
+    from chatctl.cli.login import login_session
+    from chatctl.cli.output import print_json, print_line
 
     async with login_session(settings, args.name_given) as client:
         for name in await client.who():

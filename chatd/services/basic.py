@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from chatd.clock import Clock
-from chatd.routes import Route, batch_route, route
-from chatd.session import Session
+from chatd.core.router import Route, batch_route, route
+from chatd.core.session import Session
 from common.messages.basic import Echo, Ping, Pong
-from common.timestamps import format_time
+from common.protocol.timestamps import format_time
+from common.system.clock import Clock
 
 
 class Basic:

@@ -5,14 +5,13 @@ from typing import Final
 
 from msgspec import UNSET, structs
 
-from chatd.clock import Clock
-from chatd.dialects import Format, v1_message
-from chatd.identities import Accounts
-from chatd.log.port import Entry, Log, NewMessage
-from chatd.roster import Presence
-from chatd.routes import Route, batch_route, route
-from chatd.session import Session
-from common import codec, names
+from chatd.core.accounts import Accounts
+from chatd.core.formats import Format, v1_message
+from chatd.core.presence import Presence
+from chatd.core.router import Route, batch_route, route
+from chatd.core.session import Session
+from chatd.messagelog.base import Entry, Log, NewMessage
+from common import names
 from common.messages.base import Error, RejectedError
 from common.messages.chat import (
     History,
@@ -24,6 +23,8 @@ from common.messages.chat import (
     Users,
     Who,
 )
+from common.protocol import codec
+from common.system.clock import Clock
 
 _MAX_REF_BYTES: Final = 64
 _MAX_PAGE_BYTES: Final = 256 * 1024

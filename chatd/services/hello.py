@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Sequence
 
 from msgspec import UNSET, UnsetType, structs
 
-from chatd.dialects import Format
-from chatd.fanout import Fanout
-from chatd.identities import Accounts, NameReservedError, new_identity
-from chatd.log.port import Entry, Log
-from chatd.outbox import EncodedChunk
-from chatd.roster import Presence
-from chatd.routes import Route, route
-from chatd.session import Session
+from chatd.core.accounts import Accounts, NameReservedError, new_identity
+from chatd.core.fanout import Fanout
+from chatd.core.formats import Format
+from chatd.core.presence import Presence
+from chatd.core.router import Route, route
+from chatd.core.send_queue import EncodedChunk
+from chatd.core.session import Session
+from chatd.messagelog.base import Entry, Log
 from common import names
 from common.messages.base import Error, Message, Reason, RejectedError
 from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome

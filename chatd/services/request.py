@@ -7,20 +7,14 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from chatd.outbox import EncodedChunk
-from chatd.routes import Route, route
-from chatd.session import Session
-from chatd.wheel import TimerWheel
-from common.codec import encode
+from chatd.core.router import Route, route
+from chatd.core.send_queue import EncodedChunk
+from chatd.core.session import Session
+from chatd.core.timer_wheel import TimerWheel
 from common.entities import parse_entities
 from common.messages.base import Error, RejectedError
-from common.messages.request import (
-    BareRequest,
-    BareResponse,
-    Request,
-    RequestId,
-    Response,
-)
+from common.messages.request import BareRequest, BareResponse, Request, RequestId, Response
+from common.protocol.codec import encode
 
 logger: Final = logging.getLogger(__name__)
 

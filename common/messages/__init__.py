@@ -5,10 +5,10 @@ To add a mode, write its module and name it in `_MODES`; to remove one, do the r
 
 from typing import Final, TypeAlias
 
-from common.messages import basic, chat, feed, peers, request, timestamp
+from common.messages import basic, chat, feed, groups, request, timestamp
 from common.messages.base import Error, Message, RejectedError
 
-_MODES: Final = (basic, chat, request, timestamp, feed, peers)
+_MODES: Final = (basic, chat, request, timestamp, feed, groups)
 
 ClientMessage: TypeAlias = Message | request.BareRequest
 ServerMessage: TypeAlias = Message | request.BareResponse

@@ -11,7 +11,7 @@ class Exchange(Message, frozen=True):
     """Asks for an exchange: a stamp each way every `interval_ms` (ms), for `duration_s` (s).
 
     The server sends the same object back when it grants it, and its stamps follow. `id` names the
-    client's file (`common.exchange.check_id`).
+    client's file (`common.names.check_id`).
     """
 
     id: str
@@ -23,7 +23,7 @@ class Stamp(Message, frozen=True):
     """Stamp `n` (from 1) and when it was sent; `heard` is the newest that came from the other side.
 
     `heard_at` is when that one came in. Both are left out while none has come. Times are written as
-    in `common.timestamps`.
+    in `common.protocol.timestamps`.
     """
 
     n: Annotated[int, Meta(ge=1)]

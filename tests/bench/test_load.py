@@ -19,9 +19,8 @@ from bench.load.pure_python import PurePythonLoad
 from bench.measure import Target, Timing
 from bench.protocols import ANY, ChatdProtocol
 from bench.sockets import CYCLE, BytePattern, numbered, repeated
-from tests.e2e.daemon import Daemon
-from tests.e2e.wire import RawClient
-from tests.tools import require
+from tests.support.daemon_process import Daemon, RawClient
+from tests.support.programs import require
 
 Open = Callable[[list[Flow]], Load]
 Pair = tuple[socket.socket, socket.socket]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chatctl import settings
-from tests.chatctl.scripted import ScriptedServer, scripted
-from tests.e2e.daemon import Daemon
+from chatctl.cli import config
+from tests.support.daemon_process import Daemon
+from tests.support.scripted_server import ScriptedServer, scripted
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let nothing that the person who runs the tests has set be seen, or changed."""
-    for name in settings.Settings._fields:
+    for name in config.Settings._fields:
         monkeypatch.delenv(f"CHATCTL_{name.upper()}", raising=False)
     monkeypatch.delenv("CHATCTL_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

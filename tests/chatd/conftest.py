@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.chatd.stage import ServiceHarness
-from tests.chatd.virtual_time import VirtualTimeLoop
+from tests.support.fake_time import VirtualTimeLoop
+from tests.support.service_harness import ServiceHarness
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

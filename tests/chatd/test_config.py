@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chatd.config import Config
-from chatd.sources import ConfigError, load
-from common.codec import MAX_LINE
+from chatd.config import Config, ConfigError, load
+from common.protocol.codec import MAX_LINE
 
 WriteFile = Callable[[str], str]
 

@@ -19,12 +19,12 @@ from msgspec import Raw
 
 import chatd
 import common
-from chatd.dialects import FORMATS, Format
-from chatd.log.port import Entry
+from chatd.core.formats import FORMATS, Format
+from chatd.messagelog.base import Entry
 from common.messages.chat import Incoming, IncomingBroadcast
-from tests.chatd.house import MemoryClient, MemoryServer
-from tests.chatd.stage import Json
-from tests.chatd.virtual_time import quiet
+from tests.support.fake_time import quiet
+from tests.support.memory_server import MemoryClient, MemoryServer
+from tests.support.service_harness import Json
 
 PACKAGE_DIRECTORIES: Final = tuple(str(Path(package.__path__[0])) for package in (chatd, common))
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import ShareProcess, StartShare
-from tests.e2e.terminals import Terminals
-from tests.e2e.wire import RawClient, logged_in
+from tests.support.daemon_process import Daemon, RawClient, logged_in
+from tests.support.share_peers import ShareProcess, StartShare
+from tests.support.terminal import Terminals
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.e2e.daemon import Daemon
-from tests.e2e.wire import RawClient
+from tests.support.daemon_process import Daemon, RawClient
 
 Start = Callable[..., Daemon]
 

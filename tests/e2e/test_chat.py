@@ -1,4 +1,7 @@
-"""Chat over real sockets with the real daemon."""
+"""Chat over real sockets with the real daemon.
+
+The client messages that the daemon prints.
+"""
 
 import json
 import socket
@@ -7,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.daemon import Daemon
-from tests.e2e.wire import TIMEOUT, RawClient
+from tests.support.daemon_process import TIMEOUT, Daemon, RawClient
 
 
 class OriginalClient:
@@ -109,3 +111,22 @@ def test_content_arrives_as_it_was_sent(daemon: Daemon, content: str) -> None:
         frank.hello("frank")
         frank.send("outgoing", to="frank", content=content)
         assert frank.receive() == {"code": "incoming", "from": "frank", "content": content}
+
+
+Start = Callable[..., Daemon]
+
+
+def test_messages_are_printed_where_that_is_asked_for_and_nowhere_else(start: Start) -> None:
+    loud, quiet = start("--print-messages"), start("--log-level", "debug")
+    for daemon in (loud, quiet):
+        with RawClient(daemon.address) as client:
+            client.hello("ann", version=1, token="a secret of ann's")
+            client.send("outgoing", to="ann", content="for \x1b[2J her eyes only")
+            client.receive()
+            client.send_bytes(b"what?\n")
+            client.receive()
+    assert "not a message" in loud.stderr
+    assert r'"content":"for \u001b[2J her eyes only"' in loud.stderr
+    assert "secret" not in loud.stderr
+    assert "her eyes" not in quiet.stderr
+    assert "what?" not in quiet.stderr

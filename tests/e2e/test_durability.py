@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.chatd.log.files import tamper
-from tests.e2e.daemon import Daemon, command
 from tests.e2e.test_lifecycle import refused
-from tests.e2e.wire import RawClient
+from tests.support.daemon_process import Daemon, RawClient, command
+from tests.support.log_harness import tamper
 
 TOKEN = "a secret of ann's"
 

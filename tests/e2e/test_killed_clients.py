@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatctl.running import begin, run
-from tests.e2e.daemon import Daemon
-from tests.e2e.terminals import TIMEOUT, Terminals
-from tests.e2e.valve import FilteringProxy
-from tests.e2e.wire import RawClient
+from tests.support.chatctl_process import begin, run
+from tests.support.daemon_process import Daemon, RawClient
+from tests.support.filtering_proxy import FilteringProxy
+from tests.support.terminal import TIMEOUT, Terminals
 
 Start = Callable[..., Daemon]
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.daemon import Daemon
-from tests.e2e.wire import RawClient
-from tests.tools import require
+from tests.support.daemon_process import Daemon, RawClient
+from tests.support.programs import require
 
 
 class Netcat:

@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.e2e.daemon import Daemon
-from tests.e2e.wire import RawClient
-from tests.tools import require
+from tests.support.daemon_process import Daemon, RawClient
+from tests.support.programs import require
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 ASKED: Final = f'{{"request_id":"01","data":"{HUB}"}}'

@@ -7,12 +7,10 @@ from typing import Final
 import pytest
 from msgspec import structs
 
-from chatctl.sharing.events import ConnectionRejected
-from chatctl.sharing.manifest import SharedFiles
-from tests.e2e.actors import lying, renamed, running_fake_peer
-from tests.e2e.daemon import Daemon
-from tests.e2e.sharers import StartShare, make_file
-from tests.e2e.wire import RawClient
+from chatctl.share.events import ConnectionRejected
+from chatctl.share.storage.source_file import SharedFiles
+from tests.support.daemon_process import Daemon, RawClient
+from tests.support.share_peers import StartShare, lying, make_file, renamed, running_fake_peer
 
 SECRET: Final = ("--key", "sesame")
 

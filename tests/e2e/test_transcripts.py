@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.e2e.daemon import Daemon
-from tests.e2e.wire import RawClient
+from tests.support.daemon_process import Daemon, RawClient
 
 PROTOCOL: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 

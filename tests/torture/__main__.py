@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress
 
-from common.units import parse_duration
+from common.values import parse_duration
 from tests.torture import report
 from tests.torture.faulty_log import FAULTY_LOGS
 from tests.torture.supervisor import Durability, Plan, Supervisor, Verdict

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from chatctl.backoff import Backoff
 from chatctl.client import (
     Client,
     Delivered,
@@ -28,6 +27,7 @@ from chatctl.client import (
     Resumed,
     Undelivered,
 )
+from chatctl.client.reconnect import Backoff
 from tests.torture.journal import Acked, CaughtUp, Gapped, Journal, Seen, Sent, Started, Unexpected
 
 MAX_BURST: Final = 8

@@ -10,12 +10,10 @@ from typing import Any
 
 import uvloop
 
-from chatd.clock import Clock
-from chatd.config import Config
-from chatd.log.port import Log
-from chatd.log.retention import Retention
+from chatd.config import Config, load
+from chatd.messagelog.base import Log, Retention
 from chatd.server import Server
-from chatd.sources import load
+from common.system.clock import Clock
 from tests.torture.faulty_log import FAULTY_LOGS
 
 

@@ -6,8 +6,15 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from chatd.log.port import AppendResult, Entry, NewMessage, OnCommitted, as_results, assign_ids
-from chatd.log.sqlite import SqliteLog
+from chatd.messagelog.base import (
+    AppendResult,
+    Entry,
+    NewMessage,
+    OnCommitted,
+    as_results,
+    assign_ids,
+)
+from chatd.messagelog.sqlite.log import SqliteLog
 
 COMMIT_DELAY: Final = 0.05
 """Seconds (s) between what `AckBeforeCommit` promises and what it does."""

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from tests.ports import reserve_port
+from tests.support.ports import reserve_port
 from tests.torture import checker, journal
 from tests.torture.checker import Facts, Promise
 from tests.torture.client import open_client

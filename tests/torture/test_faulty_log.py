@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chatd.log.retention import Retention
-from tests.chatd.log.harness import (
+from chatd.messagelog.base import Retention
+from tests.support.fakes import EPOCH_NS
+from tests.support.log_harness import (
     BOB,
     Reported,
     SqliteHarness,
@@ -17,7 +18,6 @@ from tests.chatd.log.harness import (
     open_sqlite,
     replayed,
 )
-from tests.chatd.stand_ins import EPOCH_NS
 from tests.torture import faulty_log
 from tests.torture.faulty_log import AckBeforeCommit, ForgetRefs
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chatd.stage import ServiceHarness
+from tests.support.service_harness import ServiceHarness
 
 
 @pytest.mark.parametrize(

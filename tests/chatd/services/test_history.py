@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.chatd.stage import Json, ServiceHarness
+from tests.support.service_harness import Json, ServiceHarness
 
 
 def ids(page: Json) -> list[int]:

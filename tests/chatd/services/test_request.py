@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from common.messages.request import BareRequest, Request
-from tests.chatd.requesting import DELAY, SEED, FakeRequester, RequestHarness
+from tests.support.request_harness import DELAY, SEED, FakeRequester, RequestHarness
 
 HUB: Final = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 LEGACY: Final = (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from chatd.log.memory import MemoryLog
-from tests.chatd.stage import Json, ServiceHarness
+from chatd.messagelog.memory import MemoryLog
+from tests.support.service_harness import Json, ServiceHarness
 
 
 def contents(messages: Sequence[Json]) -> list[str]:

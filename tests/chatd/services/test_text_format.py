@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chatd.stage import FakeClient, ServiceHarness
+from tests.support.service_harness import FakeClient, ServiceHarness
 
 
 async def guest(harness: ServiceHarness) -> FakeClient:

@@ -1,0 +1,1 @@
+"""The interactive chat and its plain form for pipes."""

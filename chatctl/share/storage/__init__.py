@@ -1,0 +1,1 @@
+"""Files of a share: pieces, hashes, resume data."""

@@ -1,0 +1,1 @@
+"""The timestamp exchange: pacing, recording, report, plot."""

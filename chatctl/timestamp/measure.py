@@ -1,0 +1,115 @@
+"""An exchange from its options to its report: the run, its file, and who watches."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from chatctl.cli.config import Settings
+from chatctl.cli.event_text import describe
+from chatctl.client.events import Reconnected, Reconnecting
+from chatctl.client.reconnect import Backoff, Reconnector
+from chatctl.errors import UsageError
+from chatctl.timestamp.connection import StampProtocol
+from chatctl.timestamp.display import ProgressDisplay
+from chatctl.timestamp.report import ExchangeReport, Sampler
+from chatctl.timestamp.run import ExchangeRun
+from chatctl.timestamp.time_file import ClientTimeFile
+from common.names import check_id
+from common.system.clock import SteadyClock
+from common.timing.analysis import analyze
+from common.timing.record import ExchangeRecord
+
+GIVE_UP_AFTER: Final = 60.0
+"""How long (s) to try to get a lost connection back."""
+
+
+class ExchangeOptions(NamedTuple):
+    """What is asked for: a stamp every `interval_ns`, `stamps` of them each way."""
+
+    id: str
+    interval_ns: int
+    stamps: int
+
+    @classmethod
+    def parse(cls, identity: str, interval: float, duration: float) -> Self:
+        """Read what was typed, in s; raises UsageError."""
+        try:
+            check_id(identity)
+        except ValueError as error:
+            raise UsageError(f"--id: {error}") from None
+        if not 0 < interval <= duration:
+            raise UsageError("--interval is to be more than 0 and no longer than --duration")
+        return cls(identity, round(interval * 1e9), round(duration / interval))
+
+
+async def measure(
+    options: ExchangeOptions, path: Path, settings: Settings, display: ProgressDisplay
+) -> tuple[ExchangeRecord, ExchangeReport]:
+    """Run the exchange; return the record and its report.
+
+    To cancel it ends it early and well. Raises UsageError (the file), CannotConnectError,
+    RefusedError, AnswerTimeoutError, ProtocolError when not one stamp was sent.
+    """
+    record = ExchangeRecord(options.interval_ns, options.stamps)
+    clock = SteadyClock()
+    keepalive = max(settings.timeout, 3 * options.interval_ns / 1e9)
+
+    async def open_protocol() -> StampProtocol:
+        return await StampProtocol.open(settings.server, settings.timeout, keepalive)
+
+    def notify(event: Reconnecting | Reconnected) -> None:
+        display.say(describe(event) or "")
+
+    with display, ClientTimeFile(path, display.say) as file:
+        run = ExchangeRun(
+            options.id,
+            record,
+            file=file,
+            clock=clock,
+            reconnector=Reconnector(
+                open_protocol, Backoff(), max(GIVE_UP_AFTER, settings.timeout), notify
+            ),
+            answer_timeout=settings.timeout,
+            notify=notify,
+        )
+        failure = await _with_display(run.run(), record, clock, display)
+    rows = len(record.sent_ns) + len(record.arrivals) - file.rows_lost
+    return record, ExchangeReport(
+        id=options.id,
+        server=str(settings.server),
+        file=str(path),
+        interval_ns=options.interval_ns,
+        rows=rows,
+        rows_lost=file.rows_lost,
+        is_interrupted=run.is_interrupted,
+        failure=failure,
+        outages=tuple(run.outages),
+        server_counts=run.server,
+        analysis=analyze(record),
+    )
+
+
+async def _with_display(
+    running: Coroutine[Any, Any, str],
+    record: ExchangeRecord,
+    clock: SteadyClock,
+    display: ProgressDisplay,
+) -> str:
+    """Await `running` while `display` shows how it goes."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(_watch(record, clock, display))
+            failure = await running
+            watcher.cancel()
+    except BaseExceptionGroup as error:
+        raise error.exceptions[0] from None
+    return failure
+
+
+async def _watch(record: ExchangeRecord, clock: SteadyClock, display: ProgressDisplay) -> None:
+    sampler = Sampler(record)
+    while display.period:
+        await asyncio.sleep(display.period)
+        sample = sampler.sample(clock.wall_ns(clock.monotonic_ns()))
+        await asyncio.to_thread(display.show, sample)

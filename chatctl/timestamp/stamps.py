@@ -1,0 +1,186 @@
+"""Stamps out, stamps in, and what is kept of both; no sockets, no event loop.
+
+An absolute schedule of deadlines: what is late is sent late, nothing is skipped or moved.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from msgspec import UNSET
+
+from chatctl.errors import ProtocolError
+from common.messages.timestamp import Stamp
+from common.protocol.codec import encode
+from common.protocol.timestamps import format_time, parse_time
+from common.timing.file_format import direction
+from common.timing.record import ExchangeRecord, ReceivedStamp, check_last_received
+
+_BLANK: Final = format_time(0)
+
+
+class StampClock(Protocol):
+    """See `common.system.clock`."""
+
+    def monotonic_ns(self) -> int:
+        """Return ns since some fixed moment."""
+
+    def wall_ns(self, monotonic_ns: int) -> int:
+        """Return the same moment in ns since the Unix epoch."""
+
+
+class StampRows(Protocol):
+    """The file, as an exchange uses it; see `chatctl.timestamp.time_file`."""
+
+    def start_block(self) -> None:
+        """Begin a block."""
+
+    def add(self, row: str) -> None:
+        """Write a stamp soon; see `common.timing.file_format.format_rows`."""
+
+    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
+        """End the block."""
+
+
+class StampWriter(Protocol):
+    """Where stamps go; see `chatctl.timestamp.connection`."""
+
+    host: str
+    local_host: str
+
+    def write(self, line: bytes) -> None:
+        """Send bytes at once."""
+
+
+class StampRecorder:
+    """The stamps of one connection: adds to `record` and to `file` what goes out and comes in.
+
+    Own numbers go on where the record ends. Those of the other side begin anew on each connection;
+    in the record they go on behind a hole, so that none becomes the neighbour of one from before.
+    """
+
+    def __init__(
+        self, writer: StampWriter, record: ExchangeRecord, file: StampRows, clock: StampClock
+    ) -> None:
+        self.sent = 0
+        self.received = 0
+        self.expected = record.expected - len(record.sent_ns)
+        """Stamps that this connection is to carry, each way."""
+        self._writer = writer
+        self._record = record
+        self._file = file
+        self._clock = clock
+        self._outgoing = direction(writer.local_host, writer.host)
+        self._incoming = direction(writer.host, writer.local_host)
+        newest = max((arrival.n for arrival in record.arrivals), default=0)
+        self._number_offset = (
+            max(newest, len(record.sent_ns)) + 1 if record.sent_ns or newest else 0
+        )
+        self._last_received = 0
+        self._last_received_ns = 0
+        self._prepare()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every stamp went out and as many came in."""
+        return min(self.sent, self.received) >= self.expected
+
+    def send(self, now_ns: int, late_ns: int) -> None:
+        """Send the next stamp at `now_ns`, `late_ns` after its deadline (monotonic)."""
+        sent_ns = self._clock.wall_ns(now_ns)
+        sent = format_time(sent_ns)
+        line = b"%b%b%b" % (self._head, sent.encode(), self._tail)
+        before_ns = self._clock.monotonic_ns()
+        self._writer.write(line)
+        record = self._record
+        record.send_call_ns.append(self._clock.monotonic_ns() - before_ns)
+        record.timer_error_ns.append(late_ns)
+        record.sent_ns.append(sent_ns)
+        self._file.add(self._outgoing + sent)
+        self.sent += 1
+        self._prepare()
+
+    def receive(self, stamp: Stamp, received_ns: int) -> None:
+        """Keep a stamp that came in at `received_ns` (monotonic); raises ProtocolError."""
+        last_received = stamp.heard or 0
+        received_ns = self._clock.wall_ns(received_ns)
+        try:
+            sent_ns = parse_time(stamp.sent)
+            last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
+            arrival = ReceivedStamp(
+                self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
+            )
+            check_last_received(arrival, len(self._record.sent_ns))
+        except ValueError as error:
+            raise ProtocolError(f"the server sent a stamp that cannot be: {error}") from None
+        self._record.arrivals.append(arrival)
+        self._file.add(self._incoming + stamp.sent)
+        self.received += 1
+        if stamp.n > self._last_received:
+            self._last_received, self._last_received_ns = stamp.n, received_ns
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Encode the next stamp before it is due, all but the moment of sending."""
+        last_received_at = format_time(self._last_received_ns) if self._last_received else UNSET
+        stamp = Stamp(
+            len(self._record.sent_ns) + 1, _BLANK, self._last_received or UNSET, last_received_at
+        )
+        self._head, self._tail = encode(stamp).split(_BLANK.encode(), 1)
+
+
+class TimerSource(Protocol):
+    """What wakes the pacer: it has `on_timer` called at the moment that it was set to, or later."""
+
+    def set(self, at_ns: int) -> None:
+        """Wake at `at_ns` on the monotonic clock, and again and again until it is set anew."""
+
+    def off(self) -> None:
+        """Stop waking."""
+
+
+class Pacer:
+    """Calls `send(now_ns, late_ns)` once for each of the deadlines start + n x interval.
+
+    `now_ns` is the monotonic clock as it was read for this deadline and `late_ns` (ns, >= 0) how
+    much earlier the deadline was. After a stall all that are overdue follow at once. As each
+    deadline is computed from the start, errors do not add up.
+    """
+
+    def __init__(
+        self,
+        monotonic_ns: Callable[[], int],
+        timer: TimerSource,
+        interval_ns: int,
+        send: Callable[[int, int], object],
+    ) -> None:
+        self._monotonic_ns = monotonic_ns
+        self._timer = timer
+        self._interval_ns = interval_ns
+        self._send = send
+        self._deadline_ns = 0
+        self.remaining = 0
+        """Deadlines to come."""
+
+    def start(self, count: int) -> None:
+        """Start the schedule now: the first of `count` deadlines is one interval away."""
+        self._deadline_ns = self._monotonic_ns() + self._interval_ns
+        self.remaining = count
+        self._timer.set(self._deadline_ns)
+
+    def on_timer(self) -> None:
+        """Meet every deadline that has come, and wait for the next."""
+        while self.remaining:
+            now_ns = self._monotonic_ns()
+            late_ns = now_ns - self._deadline_ns
+            if late_ns < 0:
+                self._timer.set(self._deadline_ns)
+                return
+            self._deadline_ns += self._interval_ns
+            self.remaining -= 1
+            self._send(now_ns, late_ns)
+        self._timer.off()
+
+    def stop(self) -> None:
+        """Meet no more deadlines."""
+        self.remaining = 0
+        self._timer.off()

@@ -1,0 +1,1 @@
+"""What the services share: sessions, routing, send queues, presence, fan-out, timers."""

@@ -1,0 +1,161 @@
+"""What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from chatd.core.formats import Format
+from common.messages.base import Message
+
+HIGH_WATER_BYTES: Final = 256 * 1024
+HIGH_WATER_REPLIES: Final = 512
+"""Past either, the connection is not read from until its send queue has been written."""
+
+
+class EncodedChunk(Struct, frozen=True, gc=False):
+    """Encoded messages that many send queues may share; `last_id` is the newest log id in them."""
+
+    encoded: bytes
+    last_id: int = 0
+
+
+class SendQueue:
+    """A queue of replies (messages for this connection alone) and chunks.
+
+    `schedule` is called when the first of either is queued after `is_scheduled` was reset; whoever
+    it wakes resets that and calls `flush`, which takes until nothing comes and writes it with
+    `write`. Where there is a `descriptor` it may also take once and write there what it got.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_replies",
+        "_schedule",
+        "descriptor",
+        "flush",
+        "format",
+        "is_above_high_water",
+        "is_blocked",
+        "is_scheduled",
+        "last_sent_id",
+        "on_drained",
+        "size",
+        "write",
+    )
+
+    def __init__(
+        self,
+        schedule: Callable[["SendQueue"], None],
+        flush: Callable[[], None],
+        write: Callable[[bytes], None],
+    ) -> None:
+        self.descriptor: int | None = None
+        """Of the socket, as long as what is taken has only to be written to it."""
+        self.format = Format.LEGACY
+        self.flush = flush
+        self.write = write
+        self.is_scheduled = False
+        self.is_above_high_water = False
+        """Whether there is so much to write that nothing more should be asked for."""
+        self.is_blocked = False
+        """Whether the kernel did not take all that was taken: the other side does not read."""
+        self.on_drained: Callable[[], None] | None = None
+        """Called when all that was queued went to the kernel, by whoever takes; may queue more."""
+        self.size = 0
+        """Bytes queued; replies count from when they are encoded."""
+        self.last_sent_id = 0
+        """Newest log id that was taken out."""
+        self._replies: list[Message] = []
+        # No deque, although they leave in front: one with nothing in it takes 0.6 KB, a seventh of
+        # a connection that does nothing.
+        self._chunks: list[EncodedChunk] = []
+        self._schedule = schedule
+
+    def set_format(self, wire_format: Format) -> None:
+        """Encode what comes from now on in `wire_format`."""
+        if self._replies:
+            self.encode_pending()
+        self.format = wire_format
+
+    def send(self, message: Message) -> None:
+        """Queue a reply."""
+        replies = self._replies
+        replies.append(message)
+        if len(replies) > HIGH_WATER_REPLIES:
+            self.is_above_high_water = True
+        if not self.is_scheduled:
+            self.is_scheduled = True
+            self._schedule(self)
+
+    def send_all(self, messages: Sequence[Message]) -> None:
+        """Queue replies, at least one."""
+        *most, last = messages
+        self._replies.extend(most)
+        self.send(last)
+
+    def put(self, chunk: EncodedChunk) -> None:
+        """Queue what is already encoded, behind everything queued before."""
+        if self._replies:
+            self.encode_pending()
+        self._chunks.append(chunk)
+        self.size += len(chunk.encoded)
+        if self.size > HIGH_WATER_BYTES:
+            self.is_above_high_water = True
+        if not self.is_scheduled:
+            self.is_scheduled = True
+            self._schedule(self)
+
+    def encode_pending(self) -> None:
+        """Encode the replies queued so far; from then on their bytes count."""
+        encoded = self.format.encode(self._replies)
+        self._replies.clear()
+        if encoded:
+            self._chunks.append(EncodedChunk(encoded))
+            self.size += len(encoded)
+            if self.size > HIGH_WATER_BYTES:
+                self.is_above_high_water = True
+
+    def take(self, limit: int) -> bytes:
+        """Return what comes next: whole chunks, about `limit` bytes of them; b"" when empty.
+
+        A chunk that comes alone is returned itself, not a copy: all its recipients share it.
+        """
+        chunks = self._chunks
+        if self._replies:
+            if not chunks:
+                encoded = self.format.encode(self._replies)
+                self._replies.clear()
+                self.is_above_high_water = False
+                return encoded
+            self.encode_pending()
+        if not chunks:
+            return b""
+        if len(chunks) == 1:
+            chunk = chunks.pop()
+            encoded, last_id = chunk.encoded, chunk.last_id
+        else:
+            encoded, last_id = self._join_chunks(limit)
+        self.size -= len(encoded)
+        self.is_above_high_water = self.size > HIGH_WATER_BYTES
+        self.last_sent_id = max(self.last_sent_id, last_id)
+        return encoded
+
+    def _join_chunks(self, limit: int) -> tuple[bytes, int]:
+        """Take chunks out; return them as one, and the newest id in them."""
+        taken, size, last_id = [], 0, 0
+        for chunk in self._chunks:
+            taken.append(chunk.encoded)
+            size += len(chunk.encoded)
+            last_id = max(last_id, chunk.last_id)
+            if size >= limit:
+                break
+        del self._chunks[: len(taken)]
+        return b"".join(taken), last_id
+
+    def clear(self) -> None:
+        """Forget everything that was not taken."""
+        self._replies.clear()
+        self._chunks.clear()
+        self.size = 0
+        self.is_above_high_water = False

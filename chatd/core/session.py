@@ -1,0 +1,171 @@
+"""One connection as the services see it: who it is and how to answer. No sockets.
+
+A count that goes up and down, and can be waited for.
+"""
+
+import asyncio
+from typing import Final, Protocol
+
+from chatd.core.send_queue import SendQueue
+from common.messages.base import Error, Message
+
+
+class InFlight:
+    """How much of something is under way for one session."""
+
+    __slots__ = ("_decreased", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._decreased: asyncio.Event | None = None
+
+    def add(self, number: int = 1) -> None:
+        """Count `number` more."""
+        self.count += number
+
+    def done(self, number: int = 1) -> None:
+        """Count `number` fewer."""
+        self.count -= number
+        if self._decreased is not None:
+            self._decreased.set()
+
+    async def wait_below(self, limit: int) -> None:
+        """Wait until the count is below `limit`."""
+        while self.count >= limit:
+            # Most sessions never wait; the event is made for those that do.
+            self._decreased = self._decreased or asyncio.Event()
+            self._decreased.clear()
+            await self._decreased.wait()
+
+
+MAX_INFLIGHT: Final = 1_024
+"""Messages of one session that may wait for the log, about; at that number it is not read from."""
+
+
+class Transport(Protocol):
+    """What a session asks of the connection under it."""
+
+    @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+
+    def close_transport(self) -> None:
+        """Write what is queued, then close; nothing more is read."""
+
+    async def drain(self) -> None:
+        """Wait until there is little left to write."""
+
+
+class _ClosedTransport:
+    """The transport of a session whose connection is closed: it writes nothing."""
+
+    local_host = "?"
+
+    def close_transport(self) -> None:
+        """Do nothing: it is closed."""
+
+    async def drain(self) -> None:
+        """Return at once."""
+
+
+_CLOSED: Final = _ClosedTransport()
+
+
+class Session:
+    """The state of one connection, shared by the services; `connected_at` is monotonic, in s."""
+
+    __slots__ = (
+        "_transport",
+        "address",
+        "close_reason",
+        "connected_at",
+        "identity",
+        "inflight",
+        "is_anonymous",
+        "is_closing",
+        "is_live",
+        "key",
+        "name",
+        "pending_replies",
+        "read_ns",
+        "send_queue",
+        "wants_presence",
+    )
+
+    def __init__(
+        self, address: str, connected_at: float, send_queue: SendQueue, transport: Transport
+    ) -> None:
+        self.address = address
+        self.connected_at = connected_at
+        self.send_queue = send_queue
+        self.read_ns = 0
+        """When the bytes being handled were read, ns since the Unix epoch."""
+        self.identity = 0
+        """Who it is in the log; 0 before the welcome."""
+        self.name = ""
+        self.key = ""
+        self.is_anonymous = False
+        self.wants_presence = False
+        self.is_live = False
+        """Whether deliveries come straight from the log's commits; not during a replay."""
+        self.is_closing = False
+        self.close_reason = ""
+        self.inflight = InFlight()
+        """Messages that wait for the log; from `MAX_INFLIGHT` on nothing more is read."""
+        self.pending_replies = InFlight()
+        """Answers that are due later; a connection at the end of its input stays open for them."""
+        self._transport: Transport = transport
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})" if self.name else self.address
+
+    @property
+    def host(self) -> str:
+        """The address of the client's machine."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def local_host(self) -> str:
+        """The address of this machine that the client connected to."""
+        return self._transport.local_host
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it said hello and was accepted."""
+        return self.identity != 0
+
+    @property
+    def is_backpressured(self) -> bool:
+        """Whether so much is under way for it that nothing more should be asked of the server."""
+        return self.send_queue.is_above_high_water or self.inflight.count >= MAX_INFLIGHT
+
+    def send(self, message: Message) -> None:
+        """Queue a message for this session alone."""
+        if not self.is_closing:
+            self.send_queue.send(message)
+
+    def send_large(self, message: Message) -> None:
+        """Queue a message that may be long: its bytes count at once."""
+        self.send(message)
+        self.send_queue.encode_pending()
+
+    def close(self, reason: str, error: Error | None = None) -> None:
+        """End the session after what is queued, and `error`, have been written.
+
+        `reason` completes the sentence "disconnected: …" in the server's log.
+        """
+        if self.is_closing:
+            return
+        if error is not None:
+            self.send_queue.send(error)
+        self.is_closing = True
+        self.close_reason = reason
+        self._transport.close_transport()
+
+    async def drain(self) -> None:
+        """Wait until what is queued has been written, nearly: a long answer sends in steps."""
+        await self._transport.drain()
+
+    def detach(self) -> None:
+        """Forget the connection, which is over."""
+        self._transport = _CLOSED

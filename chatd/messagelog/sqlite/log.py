@@ -1,0 +1,160 @@
+"""A log that lasts: a database, and threads that write, read and tidy up."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final, Generic
+
+from msgspec import structs
+
+from chatd.messagelog.base import (
+    HistorySlice,
+    NameOwner,
+    NewMessage,
+    OnCommitted,
+    Page,
+    Retention,
+    Sender,
+    StorageError,
+    UnusableLogError,
+)
+from chatd.messagelog.sqlite.checkpoint import Checkpointer
+from chatd.messagelog.sqlite.group_commit import GroupCommit
+from chatd.messagelog.sqlite.open import FILE, Durability, connect, connect_to_read, open_database
+from chatd.messagelog.sqlite.statements import Database
+from chatd.messagelog.sqlite.thread import Worker
+from common.system.files import open_locked
+from common.system.threads import LoopCaller
+
+_LOCK: Final = "log.lock"
+
+
+class SqliteLog(Generic[Sender]):
+    """Keeps messages and the owners of names in a database in `directory`.
+
+    `wall_ns` tells ns since the Unix epoch, `boot` which boot of the machine it is if not the one
+    that the kernel tells.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        durability: Durability,
+        retention: Retention,
+        wall_ns: Callable[[], int],
+        boot: str | None = None,
+    ) -> None:
+        self.name = ""
+        self.earlier_epochs: Mapping[str, int] = {}
+        self._directory = directory
+        self._durability: Durability = durability
+        self._boot = boot
+        self._lock: BinaryIO | None = None
+        self._loop_caller: LoopCaller | None = None
+        self._writer = Worker("log-writer")
+        self._reader = Worker("log-reader")
+        self._checkpoint_worker = Worker("log-checkpointer")
+        checkpointer = Checkpointer(self._checkpoint_worker)
+        self._group_commit: GroupCommit[Sender] = GroupCommit(
+            self._writer, checkpointer, retention, wall_ns
+        )
+
+    @property
+    def first(self) -> int:
+        """The oldest id that is kept."""
+        return self._group_commit.first
+
+    @property
+    def last(self) -> int:
+        """The newest id that was reported."""
+        return self._group_commit.last
+
+    async def open(self, on_committed: OnCommitted[Sender]) -> None:
+        """Make ready; results go to `on_committed` from now on. Raises UnusableLogError."""
+        self._lock = _lock(self._directory)
+        path = self._directory / FILE
+        try:
+            await self._writer.open(lambda: open_database(path, self._durability, boot=self._boot))
+            await self._checkpoint_worker.open(lambda: connect(path, self._durability))
+            await self._reader.open(lambda: connect_to_read(path))
+        except BaseException:
+            await self._release()
+            raise
+        self.earlier_epochs = await self._writer.run(Database.earlier_epochs)
+        self.name, first, last = await self._writer.run(
+            lambda database: (database.name, database.first, database.last)
+        )
+        self._loop_caller = LoopCaller()
+        self._group_commit.start(first, last, self._loop_caller.call, on_committed)
+
+    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+        """Take messages; their results come after the commit that stores them."""
+        self._group_commit.append(messages, sender)
+
+    async def replay(self, reader: int, after: int, through: int) -> Page:
+        """Return what reached `reader` in after < id <= through, or the first part of it."""
+        return await self._reader.run(lambda database: database.replay(reader, after, through))
+
+    async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
+        """Return the newest `limit` entries that concern `reader` with id < before."""
+        # What is committed and not yet reported is nobody's history.
+        end = min(before, self.last + 1)
+        return await self._reader.run(lambda database: database.history(reader, end, limit))
+
+    async def owner(self, key: str) -> NameOwner | None:
+        """Return who holds the name with this key."""
+        identity, seen_ns = self._group_commit.seen.get(key, (0, 0))
+        owner = await self._reader.run(lambda database: database.owner(key))
+        if owner is not None and owner.identity == identity:
+            return structs.replace(owner, seen_ns=max(seen_ns, owner.seen_ns))
+        return owner
+
+    async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
+        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        return await self._group_commit.claim(owner, replacing)
+
+    def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
+        """Note that the owner was here; it is written with a commit to come, at the latest."""
+        self._group_commit.seen[key] = (identity, seen_ns)
+
+    async def flush(self) -> None:
+        """Return when all that was appended so far is committed and reported.
+
+        As much has been forgotten by then, where there was more than is kept.
+        """
+        await self._group_commit.flush()
+        await self._writer.join()
+
+    async def close(self) -> None:
+        """Flush, and let go of the files; once closed, closing again does nothing."""
+        if self._lock is not None:
+            await self._group_commit.stop()
+            # Where the disk does not take it, the next start finds out whether anything was lost.
+            with suppress(StorageError):
+                await self._writer.run(Database.close_epoch)
+            await self._release()
+
+    async def _release(self) -> None:
+        # The writer is the last: who closes last folds the write-ahead log into the database.
+        await self._reader.close()
+        await self._checkpoint_worker.close()
+        await self._writer.close()
+        if self._loop_caller is not None:
+            self._loop_caller.close()
+            self._loop_caller = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _lock(directory: Path) -> BinaryIO:
+    # Not the database itself: to close any descriptor of it would drop the locks of SQLite on it.
+    path = directory / _LOCK
+    try:
+        return open_locked(path)
+    except BlockingIOError:
+        raise UnusableLogError(
+            f"another chatd uses {directory}; stop it, or choose another with --data"
+        ) from None
+    except OSError as error:
+        raise UnusableLogError(f"cannot open {path}: {error.strerror}") from None

@@ -1,0 +1,1 @@
+"""The feed service: random users and arrays."""

@@ -1,0 +1,1 @@
+"""The timestamp service: exchanges of date and time."""

@@ -1,0 +1,99 @@
+"""The text format: what a person types, and what a terminal shows, one line each.
+
+Typing is the same in netcat and in ``chatctl chat``: ``user|text`` to one, ``*|text`` or plain text
+to everyone, ``who``, ``quit``.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+from common.messages import chat
+from common.messages.base import Error, Message
+from common.protocol.codec import MAX_LINE, InvalidLine
+from common.protocol.framing import BLANK, Framer
+from common.protocol.registry import not_utf8, too_long
+
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# The joiners stay: emoji and several scripts need them, and they move nothing on the screen.
+_JOINERS: Final = frozenset("\u200c\u200d")
+
+
+def parse_line(line: str) -> chat.Who | chat.Quit | chat.Outgoing | chat.OutgoingBroadcast:
+    """Return what a typed `line` asks for."""
+    match line:
+        case "who":
+            return chat.Who()
+        case "quit":
+            return chat.Quit()
+    to, bar, content = line.partition("|")
+    if not bar:
+        return chat.OutgoingBroadcast(content=line)
+    if to.strip() == "*":
+        return chat.OutgoingBroadcast(content=content)
+    return chat.Outgoing(to=to.strip(), content=content)
+
+
+def escape_control(text: str) -> str:
+    """Escape what would move the cursor, forge a line or turn the direction of writing."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _UNSAFE and character not in _JOINERS
+        else character
+        for character in text
+    )
+
+
+def render(message: Message, *, nameless: bool = False) -> str | None:
+    """Return how a terminal shows `message`, or None for what only programs need.
+
+    `nameless` says that the author never gave a name, so that a broadcast shows none.
+    """
+    match message:
+        case chat.IncomingBroadcast(author=author, content=content, since=since):
+            name = "" if nameless else f" {escape_control(author)}"
+            return f"{since}{name} < {escape_control(content)}"
+        case chat.Incoming(author=author, content=content, since=since):
+            return f"{since} {escape_control(author)} (to you) < {escape_control(content)}"
+        case chat.Users(users=users):
+            return "\n".join(["current users:", *map(escape_control, users), ""])
+        case chat.Joined(name=name):
+            return f"* {escape_control(name)} joined"
+        case chat.Left(name=name):
+            return f"* {escape_control(name)} left"
+        case chat.Gap(first=first):
+            return f"! messages before number {first} are no longer kept"
+        case Error(detail=detail):
+            return f"! {escape_control(detail)}"
+    return None
+
+
+class TextDecoder:
+    """Turns typed lines into the same messages that the JSON decoder gives."""
+
+    def __init__(self, max_line: int = MAX_LINE) -> None:
+        self._framer = Framer(max_line)
+        self._max_line = max_line
+
+    def feed(self, chunk: bytes) -> Iterator[Message | InvalidLine]:
+        """Yield what the lines complete with `chunk` ask for; to be consumed before the next."""
+        block = self._framer.feed(chunk)
+        for line in block[:-1].split(b"\n") if block else ():
+            yield from self._decode_line(line)
+        if self._framer.overflow():
+            yield InvalidLine(too_long(self._max_line))
+
+    def finish(self) -> Iterator[Message | InvalidLine]:
+        """Yield what the end of file completes: an unfinished line is the last line."""
+        return self._decode_line(self._framer.take_rest())
+
+    def _decode_line(self, line: bytes) -> Iterator[Message | InvalidLine]:
+        if len(line) > self._max_line:
+            yield InvalidLine(too_long(self._max_line))
+        elif line.strip(BLANK):
+            try:
+                yield parse_line(line.removesuffix(b"\r").decode())
+            except UnicodeDecodeError as fault:
+                yield InvalidLine(not_utf8(fault))

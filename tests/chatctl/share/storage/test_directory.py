@@ -1,0 +1,257 @@
+"""Whatever lies in the output directory, nothing is overwritten, and what is there is found.
+
+Names that peers give their files become names that are safe here.
+"""
+
+import errno
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatctl.share.storage import partial_file
+from chatctl.share.storage.store import FileComplete
+from common.manifest import PIECE_SIZE
+from common.names import invisible_kind
+from tests.support.share_storage import PeerFiles, listing, open_store, random_bytes
+
+ANN = PeerFiles("ann", ("a.txt", random_bytes(2 * PIECE_SIZE + 1)))
+CONTENT = ANN.contents[0]
+
+
+def identity(path: Path) -> tuple[int, int, int]:
+    """Return what changes when a file is replaced or written, and not when it is read."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+async def test_a_file_that_is_there_is_not_fetched_again_nor_touched(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as harness:
+        await harness.fetch(ANN)
+    before = identity(tmp_path / "ann_a.txt")
+    async with open_store(tmp_path) as harness:
+        assert (await harness.store.add(ANN.manifest)).count() == 3
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a.txt")
+        assert await harness.store.read("ann", 2) == ANN.pieces[2]
+    assert identity(tmp_path / "ann_a.txt") == before
+    assert listing(tmp_path) == {"ann_a.txt": CONTENT}
+
+
+@pytest.mark.parametrize("name", ["ann_a.txt", "ann_a.txt.part", "ann_a.txt.part.map"])
+@pytest.mark.parametrize("other", [b"", b"mine", CONTENT[:-1] + b"x"])
+async def test_a_file_of_someone_else_is_not_touched(
+    tmp_path: Path, name: str, other: bytes
+) -> None:
+    (tmp_path / name).write_bytes(other)
+    for _ in range(2):
+        async with open_store(tmp_path) as harness:
+            assert await harness.fetch(ANN) == [FileComplete("ann", 0, tmp_path / "ann_a-2.txt")]
+        assert listing(tmp_path) == {name: other, "ann_a-2.txt": CONTENT}
+
+
+@pytest.mark.parametrize("name", ["ann_a.txt", "ann_a.txt.part", "ann_a.txt.part.map"])
+@pytest.mark.parametrize("target", ["../victim", "nowhere"])
+async def test_a_link_is_not_followed(tmp_path: Path, name: str, target: str) -> None:
+    (tmp_path / "victim").write_bytes(CONTENT)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).symlink_to(target)
+    async with open_store(out) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, out / "ann_a-2.txt")]
+    assert (out / name).is_symlink()
+    assert not (out / "nowhere").exists()
+    assert (tmp_path / "victim").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("name", ["ann_a.txt", "ann_a.txt.part", "ann_a.txt.part.map"])
+async def test_what_is_no_file_is_left_alone(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / name)
+    async with open_store(tmp_path) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, tmp_path / "ann_a-2.txt")]
+
+
+async def test_a_link_in_the_place_of_a_part_that_was_begun_is_not_written_through(
+    tmp_path: Path,
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    out = tmp_path / "out"
+    async with open_store(out) as harness:
+        await harness.store.add(ANN.manifest)
+    (out / "ann_a.txt.part").unlink()
+    (out / "ann_a.txt.part").symlink_to(victim)
+    async with open_store(out) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, out / "ann_a-2.txt")]
+    assert victim.read_bytes() == b"precious"
+
+
+async def test_a_name_that_is_taken_during_the_transfer_is_left_to_who_took_it(
+    tmp_path: Path,
+) -> None:
+    async with open_store(tmp_path) as harness:
+        await harness.store.add(ANN.manifest)
+        (tmp_path / "ann_a.txt").write_bytes(b"mine")
+        await harness.write_pieces(ANN)
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a-2.txt")
+    assert listing(tmp_path) == {"ann_a.txt": b"mine", "ann_a-2.txt": CONTENT}
+    async with open_store(tmp_path) as harness:
+        assert await harness.fetch(ANN) == [FileComplete("ann", 0, tmp_path / "ann_a-2.txt")]
+
+
+async def test_files_of_one_name_from_one_peer_all_arrive_and_all_are_found_again(
+    tmp_path: Path,
+) -> None:
+    same, other = random_bytes(PIECE_SIZE + 1, 2), random_bytes(PIECE_SIZE + 1, 3)
+    peer = PeerFiles("1", ("a.txt", same), ("a.txt", other), ("x/a.txt", same), ("A.TXT", same))
+    expected = {"1_a.txt": same, "1_a-2.txt": other, "1_a-3.txt": same, "1_A-4.TXT": same}
+    for _ in range(2):
+        async with open_store(tmp_path) as harness:
+            events = await harness.fetch(peer)
+        assert {each.path.name for each in events if isinstance(each, FileComplete)} == set(
+            expected
+        )
+        assert listing(tmp_path) == expected
+
+
+async def test_peers_whose_names_become_one_do_not_meet(tmp_path: Path) -> None:
+    peers = [
+        PeerFiles("a b", ("x", b"1")),
+        PeerFiles("a\u00a0b", ("x", b"2")),
+        PeerFiles("A B", ("x", b"3")),
+    ]
+    async with open_store(tmp_path) as harness:
+        for peer in peers:
+            await harness.fetch(peer)
+    assert listing(tmp_path) == {"a b_x": b"1", "a b_x-2": b"2", "A B_x-3": b"3"}
+
+
+async def test_a_name_like_that_of_a_part_is_not_mistaken_for_one(tmp_path: Path) -> None:
+    names = ["a.part.map", "a.part", "a"]
+    peer = PeerFiles(
+        "1", *((name, random_bytes(PIECE_SIZE, seed)) for seed, name in enumerate(names))
+    )
+    for _ in range(2):
+        async with open_store(tmp_path) as harness:
+            await harness.fetch(peer)
+        assert set(listing(tmp_path)) == {"1_a.part.map_", "1_a.part_", "1_a"}
+
+
+async def test_hundreds_of_files_of_one_name_find_their_places(tmp_path: Path) -> None:
+    peer = PeerFiles("1", *[("a", b"")] * 500)
+    async with open_store(tmp_path) as harness:
+        assert (
+            len({each.path for each in await harness.fetch(peer) if isinstance(each, FileComplete)})
+            == 500
+        )
+
+
+async def test_another_version_of_a_file_begins_anew_beside_the_old(tmp_path: Path) -> None:
+    newer = PeerFiles("ann", ("a.txt", random_bytes(2 * PIECE_SIZE + 1, 9)))
+    async with open_store(tmp_path) as harness:
+        await harness.store.add(ANN.manifest)
+        await harness.write_pieces(ANN, [0])
+    async with open_store(tmp_path) as harness:
+        assert (await harness.store.add(newer.manifest)).count() == 0
+        await harness.write_pieces(newer)
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a-2.txt")
+    async with open_store(tmp_path) as harness:
+        assert list((await harness.store.add(ANN.manifest)).search(1)) == [0]
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+async def test_a_disk_without_hard_links_does_not_overwrite_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse_link(*paths: Path, follow_symlinks: bool) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "link", refuse_link)
+    async with open_store(tmp_path) as harness:
+        await harness.store.add(ANN.manifest)
+        (tmp_path / "ann_a.txt").write_bytes(b"mine")
+        await harness.write_pieces(ANN)
+        assert await harness.events.get() == FileComplete("ann", 0, tmp_path / "ann_a-2.txt")
+    assert listing(tmp_path) == {"ann_a.txt": b"mine", "ann_a-2.txt": CONTENT}
+
+
+# Also what no program should send: halves of surrogate pairs, NULs, overlong names.
+ANYTHING = st.text(st.characters() | st.sampled_from("./\\ \0\u202e\u200b\ud800:*?"), max_size=300)
+ENDING = st.sampled_from(["", ".part", ".PART.map", ".txt", "..", "/"])
+
+
+def is_safe(name: str) -> bool:
+    return (
+        len(f"{name}{partial_file.BITMAP}".encode()) <= 255
+        and not name.startswith((".", " "))
+        and not name.endswith((".", " "))
+        and not set(name) & set('/\\<>:"|?*')
+        and not name.lower().endswith((".part", ".part.map"))
+        and name.isprintable()
+        and not any(map(invisible_kind, name))
+    )
+
+
+@given(owner=ANYTHING, name=st.builds(str.__add__, ANYTHING, ENDING))
+def test_whatever_a_file_is_called_its_name_here_is_safe(owner: str, name: str) -> None:
+    local = partial_file.local_name(owner, name)
+    numbered_names = list(itertools.islice(partial_file.numbered_names(local), 12))
+    assert numbered_names[0] == local
+    assert len(set(numbered_names)) == 12
+    assert all(map(is_safe, numbered_names)), numbered_names
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "local"),
+    [
+        ("1", "client_1_TimeData.txt", "1_client_1_TimeData.txt"),
+        ("Zoë", "Übersicht 2.pdf", "Zoë_Übersicht 2.pdf"),
+        ("1", "../../etc/passwd", "1_passwd"),
+        ("1", "..\\..\\boot.ini", "1_boot.ini"),
+        ("1", "/etc/cron.d/..", "1_cron.d"),
+        ("1", "..", "1_file"),
+        ("1", "", "1_file"),
+        ("1", "\u200b\u2060", "1_file"),
+        ("1", ".bashrc", "1_bashrc"),
+        ("..", ".", "_file"),
+        ("a/b", "c", "a_b_c"),
+        ("1", "CON", "1_CON"),
+        ("1", "film.Part", "1_film.Part_"),
+        ("1", "a.part.map", "1_a.part.map_"),
+        ("1", "part", "1_part"),
+        ("1", "a\x00b\x1b[31mc\n.txt", "1_ab[31mc .txt"),
+        ("1", "invoice\u202efdp.exe", "1_invoicefdp.exe"),
+        ("1", "stream:$DATA", "1_stream_$DATA"),
+        ("1", "what? *.txt", "1_what_ _.txt"),
+        ("1", "ends with dots... ", "1_ends with dots"),
+        ("1", "wide\u3000space\u00a0.txt", "1_wide space .txt"),
+        ("1", "a\ud800.txt", "1_a.txt"),
+        ("1", "e\u0301.txt", "1_\u00e9.txt"),
+    ],
+)
+def test_what_is_unsafe_is_left_out(owner: str, name: str, local: str) -> None:
+    assert partial_file.local_name(owner, name) == local
+
+
+def test_a_name_that_is_too_long_keeps_its_owner_and_its_suffix(tmp_path: Path) -> None:
+    local = partial_file.local_name("ä" * 64, "ö" * 255 + ".tar.gz")
+    assert local.startswith("ä" * 50 + "_ö")
+    assert local.endswith("ö.gz")
+    for variant in itertools.islice(partial_file.numbered_names(local), 3):
+        (tmp_path / f"{variant}{partial_file.BITMAP}").touch()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_variants_are_numbered_before_the_suffix() -> None:
+    assert list(itertools.islice(partial_file.numbered_names("1_a.txt"), 3)) == [
+        "1_a.txt",
+        "1_a-2.txt",
+        "1_a-3.txt",
+    ]
+    assert list(itertools.islice(partial_file.numbered_names("1_a"), 2)) == ["1_a", "1_a-2"]

@@ -1,0 +1,383 @@
+"""From a message to its handler, and from a failure to its answer.
+
+What ``--print-messages`` shows.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import pytest
+
+from chatd.core.router import (
+    MAX_CHARACTERS,
+    BatchHandler,
+    LoggingRouter,
+    Route,
+    Router,
+    batch_route,
+    route,
+    summarize,
+)
+from chatd.core.send_queue import HIGH_WATER_REPLIES
+from chatd.core.session import MAX_INFLIGHT, Session
+from chatd.messagelog.base import StorageError
+from common.messages import ClientMessage, Error, Message, RejectedError
+from common.messages.basic import Echo, Ping
+from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast, Who
+from common.messages.request import BareRequest
+from common.protocol.codec import InvalidLine
+from common.protocol.registry import FROM_CLIENT
+from tests.support.fakes import detached_send_queue, detached_session, received_by
+from tests.support.service_harness import Json
+
+Handler: TypeAlias = Callable[[Session, ClientMessage], Awaitable[None] | None]
+
+
+def ignore(_session: Session, _message: ClientMessage) -> None:
+    pass
+
+
+class CatchAllService:
+    """A service that routes every kind of message, some of them to handlers of a test's own."""
+
+    def __init__(
+        self,
+        handlers: dict[type[ClientMessage], Handler],
+        batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
+        *,
+        requires_hello: bool = False,
+    ) -> None:
+        batch_handlers = batch_handlers or {}
+        self.routes: Sequence[Route] = [
+            batch_route(kind, batch_handlers[kind], requires_hello=requires_hello)
+            if kind in batch_handlers
+            else route(kind, handlers.get(kind, ignore), requires_hello=requires_hello)
+            for kind in FROM_CLIENT.kinds
+        ]
+        self.closed_sessions: list[Session] = []
+
+    def closed(self, session: Session) -> None:
+        self.closed_sessions.append(session)
+
+
+class FailingService:
+    """A service that cannot let go."""
+
+    routes: Sequence[Route] = ()
+
+    def closed(self, _session: Session) -> None:
+        raise RuntimeError("cannot let go")
+
+
+async def serve(
+    handlers: dict[type[ClientMessage], Handler],
+    *messages: ClientMessage | InvalidLine,
+    batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
+    requires_hello: bool = False,
+) -> list[Json]:
+    """Have `messages` served that come in one chunk, and return what came of it."""
+    router = Router([CatchAllService(handlers, batch_handlers, requires_hello=requires_hello)])
+    session = detached_session(0)
+    suspended = router.serve(session, list(messages))
+    while suspended is not None:
+        await router.complete(session, suspended)
+        suspended = suspended.resume()
+    return received_by(session)
+
+
+def failing(error: Exception) -> Handler:
+    def fail(_session: Session, _message: ClientMessage) -> None:
+        raise error
+
+    return fail
+
+
+def failing_later(error: Exception) -> Handler:
+    async def fail(_session: Session, _message: ClientMessage) -> None:
+        await asyncio.sleep(1)
+        raise error
+
+    return fail
+
+
+def answering(session: Session, message: ClientMessage) -> None:
+    assert isinstance(message, Message)
+    session.send(message)
+
+
+def test_a_message_that_no_service_routes_fails_at_start_up() -> None:
+    service = CatchAllService({})
+    service.routes = [row for row in service.routes if row.kind not in (Ping, Who)]
+    with pytest.raises(LookupError, match="no service routes Ping, Who"):
+        Router([service])
+
+
+def test_a_message_that_two_services_route_fails_at_start_up() -> None:
+    service = CatchAllService({})
+    with pytest.raises(LookupError, match="two services route the same kind"):
+        Router([service, service])
+
+
+async def test_each_message_goes_to_its_handler() -> None:
+    served: list[ClientMessage] = []
+    handlers: dict[type[ClientMessage], Handler] = {
+        Ping: lambda _session, message: served.append(message),
+        Who: lambda _session, message: served.append(message),
+    }
+    await serve(handlers, Who(), Echo(), Ping("1"))
+    assert served == [Who(), Ping("1")]
+
+
+@pytest.mark.parametrize("fail", [failing, failing_later])
+@pytest.mark.parametrize("raised", [RuntimeError("oops"), ConnectionError("no log")], ids=repr)
+async def test_a_failing_handler_costs_its_message_an_error_and_nothing_else(
+    fail: Callable[[Exception], Handler], raised: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    received = await serve({Ping: fail(raised), Who: answering}, Who("a"), Ping("b"), Who("c"))
+    assert [message["ref"] for message in received] == ["a", "b", "c"]
+    error = received[1]
+    assert (error["code"], error["reason"]) == ("error", "internal_error")
+    assert "ping" in error["detail"]
+    assert str(raised) not in error["detail"]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "(192.0.2.1:40000): the handler of ping failed" in caplog.text
+    assert "Traceback" in caplog.text
+    assert str(raised) in caplog.text
+
+
+@pytest.mark.parametrize("fail", [failing, failing_later])
+async def test_a_refusal_is_the_answer_and_not_logged(
+    fail: Callable[[Exception], Handler], caplog: pytest.LogCaptureFixture
+) -> None:
+    refusal = RejectedError(Error("unsupported", "not here", ref="1"))
+    assert await serve({Ping: fail(refusal)}, Ping("1")) == [
+        {"code": "error", "reason": "unsupported", "detail": "not here", "ref": "1"}
+    ]
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("fail", [failing, failing_later])
+async def test_a_log_that_cannot_be_read_or_written_is_reported_and_not_taken_for_an_internal_error(
+    fail: Callable[[Exception], Handler], caplog: pytest.LogCaptureFixture
+) -> None:
+    (error,) = await serve({Ping: fail(StorageError("the disk is full"))}, Ping("1"))
+    assert (error["reason"], error["ref"]) == ("storage_failed", "1")
+    assert error["detail"] == (
+        "the server cannot read or write its log now: the disk is full; try again later"
+    )
+    assert "no ping: the disk is full" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_what_requires_hello_is_refused_without_one() -> None:
+    (error,) = await serve({Ping: answering}, Ping("1"), requires_hello=True)
+    assert (error["reason"], error["ref"]) == ("hello_required", "1")
+    assert "before ping" in error["detail"]
+
+
+async def test_a_bad_line_is_answered_with_its_error() -> None:
+    bad = InvalidLine(Error("bad_json", "not JSON"))
+    assert await serve({}, bad) == [{"code": "error", "reason": "bad_json", "detail": "not JSON"}]
+
+
+class EchoHandler:
+    """A stream that answers each message with the same; some it fails at, for some it waits."""
+
+    def __init__(self, *, fails_at: Sequence[str] = (), waits_for: Sequence[str] = ()) -> None:
+        self.calls = 0
+        self._fails_at = fails_at
+        self._waits_for = waits_for
+
+    def __call__(self, session: Session, pings: Iterator[Ping]) -> Awaitable[None] | None:
+        self.calls += 1
+        for ping in pings:
+            if ping.ref in self._fails_at:
+                raise RuntimeError("oops")
+            if ping.ref in self._waits_for:
+                return self._answer_later(session, ping)
+            session.send(ping)
+        return None
+
+    async def _answer_later(self, session: Session, ping: Ping) -> None:
+        await asyncio.sleep(1)
+        if ping.ref in self._waits_for[1:]:
+            raise RuntimeError("oops")
+        session.send(ping)
+
+
+def pings(count: int) -> list[Ping]:
+    return [Ping(str(number)) for number in range(count)]
+
+
+async def test_a_batch_route_takes_many_messages_with_one_call() -> None:
+    answering = EchoHandler()
+    received = await serve({}, *pings(50), batch_handlers={Ping: answering})
+    assert [message["ref"] for message in received] == [str(number) for number in range(50)]
+    assert answering.calls == 1
+
+
+@pytest.mark.parametrize("others", [[Who("w")], [InvalidLine(Error("bad_json", "…", ref="w"))]])
+async def test_a_batch_route_takes_what_is_of_its_kind_and_leaves_the_others_their_place(
+    others: list[ClientMessage | InvalidLine],
+) -> None:
+    batch_route = EchoHandler()
+    logged = [Ping("1"), Ping("2"), *others, Ping("3"), *others, *others]
+    received = await serve({Who: answering}, *logged, batch_handlers={Ping: batch_route})
+    assert [message["ref"] for message in received] == ["1", "2", "w", "3", "w", "w"]
+    assert batch_route.calls == 2
+
+
+@pytest.mark.parametrize("kind", ["fails_at", "waits_for"])
+async def test_a_message_at_which_a_batch_route_stops_does_not_stop_those_behind_it(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answering = EchoHandler(**{kind: ["2", "3"]})
+    received = await serve({}, *pings(5), Who("w"), batch_handlers={Ping: answering})
+    codes = [(message["code"], message["ref"]) for message in received]
+    failed = ["3"] if kind == "waits_for" else ["2", "3"]
+    assert codes == [("error" if ref in failed else "ping", ref) for ref in "01234"]
+    assert len(caplog.records) == len(failed)
+
+
+async def test_a_batch_route_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> (
+    None
+):
+    router = Router([CatchAllService({}, {Ping: EchoHandler()})])
+    session, logged = detached_session(1), pings(2 * HIGH_WATER_REPLIES)
+    suspended = router.serve(session, logged)
+    received = received_by(session)
+    assert HIGH_WATER_REPLIES < len(received) < HIGH_WATER_REPLIES + 100
+    while suspended is not None:
+        assert suspended.pending is None
+        suspended = suspended.resume()
+        received += received_by(session)
+    assert [message["ref"] for message in received] == [ping.ref for ping in logged]
+
+
+async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
+    def close(session: Session, messages: Iterator[Ping]) -> None:
+        session.send(next(messages))
+        session.close("quit")
+
+    received = await serve({Who: answering}, *pings(3), Who("w"), batch_handlers={Ping: close})
+    assert [message["ref"] for message in received] == ["0"]
+
+
+async def test_a_batch_route_that_requires_hello_is_refused_without_one_message_by_message() -> (
+    None
+):
+    received = await serve({}, *pings(3), batch_handlers={Ping: EchoHandler()}, requires_hello=True)
+    assert [(error["reason"], error["ref"]) for error in received] == [
+        ("hello_required", ref) for ref in "012"
+    ]
+
+
+def test_every_service_hears_of_an_end_even_if_another_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one, other = [CatchAllService({}) for _ in range(2)]
+    other.routes = ()
+    session = detached_session(1)
+    Router([one, FailingService(), other]).closed(session)
+    assert one.closed_sessions == other.closed_sessions == [session]
+    assert "user 1 (192.0.2.1:40000): failed to let go of the session" in caplog.text
+    assert "cannot let go" in caplog.text
+
+
+class NullTransport:
+    """A transport without a connection, and a service that takes every message."""
+
+    local_host = "192.0.2.254"
+
+    routes: tuple[Route, ...] = tuple(
+        route(kind, lambda _session, _message: None) for kind in FROM_CLIENT.kinds
+    )
+
+    def closed(self, session: Session) -> None:
+        raise AssertionError("no session ends here")
+
+    def close_transport(self) -> None:
+        raise AssertionError("no session ends here")
+
+    async def drain(self) -> None:
+        raise AssertionError("nothing is written here")
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session("192.0.2.1:40000", 0.0, detached_send_queue(), NullTransport())
+
+
+def test_a_message_is_shown_as_the_line_that_it_is() -> None:
+    assert summarize(Outgoing("bob", "hi")) == '{"code":"outgoing","to":"bob","content":"hi"}'
+    assert summarize(BareRequest(7, "a")) == '{"request_id":7,"data":"a"}'
+
+
+def test_nothing_in_it_moves_the_cursor_or_makes_a_line_of_its_own() -> None:
+    shown = summarize(Outgoing("bob", "\x1b[2J\nINFO forged\x9b\u202e\u2028"))
+    assert shown.isprintable()
+    assert "\\u001b[2J\\nINFO forged" in shown
+
+
+def test_long_content_is_cut() -> None:
+    message = OutgoingBroadcast("x" * 60_000)
+    shown = summarize(message)
+    assert shown.startswith('{"code":"outgoing_broadcast","content":"xxx')
+    assert shown.endswith(f"… and {60_000 + 42 - MAX_CHARACTERS} characters more")
+    assert len(shown) < 2 * MAX_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello("ann", 1, token="a secret of ann's"),
+        History(name="ann", token="a secret of ann's"),
+    ],
+)
+def test_a_token_is_not_shown(message: Hello | History) -> None:
+    shown = summarize(message)
+    assert "secret" not in shown
+    assert '"name":"ann"' in shown
+
+
+def test_of_a_bad_line_its_error_is_shown() -> None:
+    line = InvalidLine(Error("unknown_code", "the code '\x1b' is not known"))
+    assert summarize(line) == "not a message: the code '\\x1b' is not known"
+
+
+def test_a_logging_router_logs_every_message_with_who_sent_it(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    router = LoggingRouter([NullTransport()])
+    router.serve(session, [Ping("1")])
+    assert caplog.messages == ['192.0.2.1:40000: {"code":"ping","ref":"1"}']
+    session.name = "ann"
+    router.serve(session, [Outgoing("bob", "hi")])
+    assert caplog.messages[1:] == [
+        'ann (192.0.2.1:40000): {"code":"outgoing","to":"bob","content":"hi"}'
+    ]
+
+
+def test_a_logging_router_logs_each_of_many_messages_once_when_it_is_its_turn(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    session.inflight.add(MAX_INFLIGHT)
+    suspended = LoggingRouter([NullTransport()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
+    for count in (1, 2, 3):
+        assert suspended is not None
+        assert [message[-3:-2] for message in caplog.messages] == list("123")[:count]
+        suspended = suspended.resume()
+    assert suspended is None
+
+
+def test_without_it_no_content_reaches_the_log(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    Router([NullTransport()]).serve(session, [Outgoing("bob", "hi")])
+    assert caplog.messages == []

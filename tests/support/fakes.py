@@ -1,0 +1,114 @@
+"""What the parts of the daemon are given in tests instead of a clock, a loop, a file and Faker.
+
+Sessions and send queues that belong to no connection and no harness.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from chatd.core.formats import Format
+from chatd.core.send_queue import SendQueue
+from chatd.core.session import Session
+from chatd.services.feed.service import ItemStream
+from common.messages.feed import Subscribe
+from tests.support.fake_time import FakeTime
+
+EPOCH_NS: Final = 1_795_245_060_000_000_000
+"""2026-11-21T07:11:00Z, when every fake clock starts."""
+
+
+class FakeClock(FakeTime):
+    """Stands still until a test advances it; timers that fall due meanwhile fire."""
+
+    def __init__(self) -> None:
+        super().__init__(start=0.0)
+
+    def wall_ns(self) -> int:
+        """Return ns since the Unix epoch."""
+        return EPOCH_NS + round(self.now * 1e9)
+
+
+class ManualScheduler:
+    """Stands in for `loop.call_soon`: what was scheduled runs when a test says so."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], None]] = deque()
+
+    def __call__(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+
+    def run(self) -> None:
+        """Run what was scheduled, and what that schedules."""
+        while self._calls:
+            self._calls.popleft()()
+
+
+class FakeTimeFile:
+    """Stands in for the time file: keeps what was written, block by block."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.rows: list[str] = []
+        self.ends: list[tuple[int, bool]] = []
+        self.blocks = 0
+
+    async def open(self) -> None:
+        """This one is always ready."""
+
+    def start_block(self) -> None:
+        """Begin a block."""
+        self.blocks += 1
+
+    def add(self, row: str) -> None:
+        """Write a stamp."""
+        self.rows.append(row)
+
+    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
+        """End the block."""
+        self.ends.append((duration_ns, broken_off))
+
+
+class UnavailableFeed:
+    """Stands in for the generator where Faker is missing."""
+
+    async def open(self, _subscription: Subscribe, _on_available: Callable[[], None]) -> ItemStream:
+        """Refuse."""
+        raise ImportError("no module named faker")
+
+
+class DetachedTransport:
+    """The transport of a session that has no connection."""
+
+    local_host = "?"
+
+    def close_transport(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    async def drain(self) -> None:
+        """Return at once: nothing is ever written."""
+
+
+def drop(_encoded: bytes) -> None:
+    """Be written to, for nobody."""
+
+
+def detached_send_queue() -> SendQueue:
+    """Return a send queue that nobody flushes."""
+    return SendQueue(lambda _send_queue: None, lambda: None, drop)
+
+
+def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Session:
+    """Return a session that no service knows, named after its identity."""
+    session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), DetachedTransport())
+    session.send_queue.set_format(wire_format)
+    session.identity = identity
+    session.name = session.key = f"user {identity}"
+    return session
+
+
+def received_by(session: Session) -> list[dict[str, Any]]:
+    """Return the messages that are queued for `session`."""
+    taken = iter(lambda: session.send_queue.take(1_000), b"")
+    return [json.loads(line) for line in b"".join(taken).splitlines()]

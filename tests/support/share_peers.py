@@ -1,0 +1,329 @@
+"""Peers that do as a test tells them, for end-to-end tests.
+
+A fake peer is a whole peer inside the test, put together from the parts of the program, with a
+store of its own that a test can hold back or have lie.
+
+
+Real processes of ``chatctl share``, for end-to-end tests.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio import Future
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from msgspec import structs
+
+from chatctl.client import Client
+from chatctl.share.events import ShareEvent
+from chatctl.share.options import ShareOptions, StopPolicy
+from chatctl.share.progress import DownloadProgress
+from chatctl.share.session import ShareSession, follow_group
+from chatctl.share.storage.file_io import Location
+from chatctl.share.storage.source_file import SharedFiles, hash_files
+from chatctl.share.storage.store import StorageEvent, Store
+from common.manifest import PIECE_SIZE
+from common.values import Address
+from tests.support.daemon_process import Daemon
+
+TIMEOUT: Final = 60.0
+"""Seconds (s) for what takes one on an idle machine."""
+
+LOCAL: Final = "127.0.0.1"
+
+Json = dict[str, Any]
+
+
+class ShareProcess:
+    """A process of ``chatctl share --json``, and what it has said."""
+
+    def __init__(self, process: Process, directory: Path) -> None:
+        self.directory = directory
+        self.process = process
+        self.events: list[Json] = []
+
+    @classmethod
+    async def start(cls, directory: Path, *arguments: str, daemon: Daemon | None = None) -> Self:
+        """Start one in `directory`, where what it receives goes to ``received``."""
+        await asyncio.to_thread(directory.mkdir, exist_ok=True)
+        server = {} if daemon is None else {"CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "chatctl", "share", "--json", *arguments),
+            cwd=directory,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={**os.environ, **server},
+        )
+        return cls(process, directory)
+
+    async def wait_for(self, code: str, **fields: Any) -> Json:
+        """Return the first event with this code and these fields, once it has come."""
+        wanted = {"code": code, **fields}
+        async with asyncio.timeout(TIMEOUT):
+            for event in self.events:
+                if event.items() >= wanted.items():
+                    return event
+            while True:
+                event = await self._listen()
+                assert event, f"no {wanted} before the end of {self.events}"
+                if event.items() >= wanted.items():
+                    return event
+
+    async def end(self) -> int:
+        """Return the exit code, once it has ended."""
+        async with asyncio.timeout(TIMEOUT):
+            while await self._listen():
+                pass
+            return await self.process.wait()
+
+    async def stderr(self) -> str:
+        """Return what it told people; it has ended."""
+        assert self.process.stderr is not None
+        return (await self.process.stderr.read()).decode()
+
+    async def kill(self) -> None:
+        """End it without a word."""
+        self.process.kill()
+        await self.end()
+
+    @property
+    def report(self) -> Json:
+        """What it said last."""
+        assert self.events[-1]["code"] == "report", self.events
+        return self.events[-1]
+
+    def events_of(self, code: str) -> list[Json]:
+        """Return what it has said with this code."""
+        return [event for event in self.events if event["code"] == code]
+
+    async def wait_for_pieces(self, pieces: int) -> None:
+        """Wait until so many pieces are in its unfinished files."""
+        async with asyncio.timeout(TIMEOUT):
+            while self._pieces_on_disk() < pieces:  # noqa: ASYNC110 - another process does it
+                await asyncio.sleep(0.01)
+
+    def _pieces_on_disk(self) -> int:
+        maps = (self.directory / "received").glob("*.part.map")
+        bits = (path.read_bytes().partition(b"\n")[2] for path in maps)
+        return sum(int.from_bytes(each, "big").bit_count() for each in bits)
+
+    def finished(self) -> list[str]:
+        """Return the names of what came whole."""
+        return [event["path"] for event in self.events_of("received")]
+
+    def received(self) -> dict[str, bytes]:
+        """Return the files that came, by their names."""
+        directory = self.directory / "received"
+        return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
+
+    async def _listen(self) -> Json:
+        assert self.process.stdout is not None
+        line = await self.process.stdout.readline()
+        event: Json = json.loads(line) if line else {}
+        if event:
+            self.events.append(event)
+        return event
+
+
+StartShare = Callable[..., Awaitable[ShareProcess]]
+"""Starts a peer: its id, options, and files by their names."""
+
+
+def make_file(directory: Path, name: str, pieces: float) -> Path:
+    """Write a file of so many pieces of random bytes."""
+    path = directory / name
+    path.write_bytes(os.urandom(round(pieces * PIECE_SIZE)))
+    return path
+
+
+class StagedStore(Store):
+    """A store that reads pieces only as far as `opened` says, and may lie about some of them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.opened: int | None = None
+        """Pieces that are sent before the rest is held back; None for all."""
+        self.lies = False
+        self.asked: list[tuple[str, int]] = []
+        self._held_back: list[Callable[[], object]] = []
+
+    def locate(self, owner: str, index: int) -> Location | None:
+        """Have every piece read, so that none goes unnoticed."""
+        return None
+
+    def read(self, owner: str, index: int) -> "Future[bytes]":
+        """Read a piece when it is its turn."""
+        loop = asyncio.get_running_loop()
+        answer: Future[bytes] = loop.create_future()
+
+        def continue_reading() -> None:
+            super(StagedStore, self).read(owner, index).add_done_callback(pass_on)
+
+        def pass_on(done: "Future[bytes]") -> None:
+            if not answer.done():
+                answer.set_result(bytes(len(done.result())) if self.lies else done.result())
+
+        self.asked.append((owner, index))
+        if self.opened is None or len(self.asked) <= self.opened:
+            continue_reading()
+        else:
+            self._held_back.append(continue_reading)
+        return answer
+
+    def open(self) -> None:
+        """Hold nothing back any more."""
+        self.opened = None
+        for continue_reading in self._held_back:
+            continue_reading()
+        self._held_back.clear()
+
+
+class FakePeer:
+    """A peer inside the test; see `running_fake_peer`."""
+
+    def __init__(self, session: ShareSession, store: StagedStore) -> None:
+        self.session = session
+        self.store = store
+        self.events: list[ShareEvent] = []
+        self.running = asyncio.create_task(session.run())
+        self.address = f"{LOCAL}:{session.info.port}"
+
+    def emit(self, event: ShareEvent) -> None:
+        """Note what happens."""
+        self.events.append(event)
+
+    def show(self, files: DownloadProgress, upload_rate: float, download_rate: float) -> None:
+        """Show nothing."""
+
+    async def leave(self) -> None:
+        """Say goodbye and go."""
+        self.running.cancel()
+        await asyncio.wait([self.running])
+
+    async def vanish(self) -> None:
+        """Be gone without a word, as one that is killed."""
+        for peer in self.session.swarm.peers.values():
+            peer.connection.send = lambda *_: None  # type: ignore[method-assign]
+        await self.leave()
+
+    def dial(self, address: str) -> None:
+        """Go to a peer at `address`."""
+        self.session.membership.dial_queue.add("", Address.parse(address), 0.0)
+
+    def silence(self) -> None:
+        """Say and hear nothing from now on, with all connections open."""
+        for peer in self.session.swarm.peers.values():
+            peer.connection.pause()
+            peer.connection.send = lambda *_: None  # type: ignore[method-assign]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until `condition` holds."""
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():  # noqa: ASYNC110 - anything may change it
+                await asyncio.sleep(0.01)
+
+
+def never_stopping(peers: int | None = None) -> StopPolicy:
+    """Return terms under which a peer stays until it is told to go."""
+    return StopPolicy(peers=peers, wait=1e6, seed_after=1e6, stall=1e6)
+
+
+@asynccontextmanager
+async def running_fake_peer(
+    directory: Path,
+    identity: str,
+    *files: Path,
+    meets: Sequence[str] = (),
+    daemon: Daemon | None = None,
+    key: str = "",
+    change: Callable[[SharedFiles], SharedFiles] | None = None,
+    prepare: Callable[[StagedStore], object] | None = None,
+) -> AsyncIterator[FakePeer]:
+    """Run a fake peer in the group ``run`` that dials the addresses in `meets`, or is dialled.
+
+    With a `daemon` that introduces it.
+    `change` makes of what it shares something else, and `prepare` sets up its store.
+    """
+    own = await hash_files(identity, files)
+    if change is not None:
+        own = change(own)
+    options = ShareOptions(
+        group="run",
+        id=identity,
+        files=files,
+        uses_server=daemon is not None,
+        addresses=[Address.parse(address) for address in meets],
+        key=key,
+        out=directory / f"of {identity}",
+        max_size=2**30,
+        port=0,
+        stop_policy=never_stopping(),
+    )
+    fake_peers: list[FakePeer] = []
+
+    def on_storage_event(news: StorageEvent) -> None:
+        fake_peers[0].session.swarm.on_storage_event(news)
+
+    class EventForwarder:
+        """Hands on what there is to see."""
+
+        def emit(self, event: ShareEvent) -> None:
+            if fake_peers:
+                fake_peers[0].emit(event)
+
+        def show(self, *_: object) -> None:
+            pass
+
+    async with AsyncExitStack() as stack:
+        store = StagedStore(options.out, max_size=options.max_size, emit=on_storage_event)
+        await stack.enter_async_context(store)
+        if prepare is not None:
+            prepare(store)
+        session = await stack.enter_async_context(
+            ShareSession(options, own, store, EventForwarder(), host=LOCAL, timeout=TIMEOUT)
+        )
+        if daemon is not None:
+            client = await stack.enter_async_context(Client(*daemon.address))
+            await stack.enter_async_context(follow_group(session, client))
+        fake_peers.append(FakePeer(session, store))
+        try:
+            yield fake_peers[0]
+        finally:
+            await fake_peers[0].leave()
+
+
+def renamed(name: str) -> Callable[[SharedFiles], SharedFiles]:
+    """Return what gives the only file of shared files another name."""
+
+    def change(own: SharedFiles) -> SharedFiles:
+        (file,) = own.manifest.files
+        manifest = structs.replace(own.manifest, files=(structs.replace(file, name=name),))
+        return structs.replace(own, manifest=manifest)
+
+    return change
+
+
+def opened(pieces: int) -> Callable[[StagedStore], None]:
+    """Return what has a store hold back all but so many pieces."""
+
+    def prepare(store: StagedStore) -> None:
+        store.opened = pieces
+
+    return prepare
+
+
+def never_writing(store: StagedStore) -> None:
+    """Have a store never finish to write a piece."""
+    store.write = lambda *_: asyncio.get_running_loop().create_future()  # type: ignore[method-assign]
+
+
+def lying(store: StagedStore) -> None:
+    """Have a store hand out zeros."""
+    store.lies = True
