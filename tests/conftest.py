@@ -1,10 +1,12 @@
 """What all tests share.
 
 Hypothesis repeats itself, so that what fails in CI fails at home. Programs that tests start come
-from this checkout, whatever is installed, and wherever they are started.
+from this checkout, whatever is installed, and wherever they are started. They end at Ctrl-C, even
+where a shell started the tests in the background and had them ignore it.
 """
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from tests.support.programs import missing_programs
 
 _CHECKOUT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CHECKOUT, os.getenv("PYTHONPATH"))))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which programs would inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None)

@@ -1,0 +1,102 @@
+"""Programs that a test starts, and conditions that it waits for in other processes."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+TIMEOUT: Final = 60.0
+"""Seconds (s) for what takes milliseconds on an idle machine."""
+
+_POLL_INTERVAL: Final = 0.01
+
+
+class CommandResult(NamedTuple):
+    """The exit code of a program, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def start(
+    command: Sequence[str],
+    *,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    **environment: str,
+) -> subprocess.Popen[str]:
+    """Start a program with `environment` added to that of the tests."""
+    return subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        bufsize=1,
+        env=_with(environment),
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> CommandResult:
+    """Wait for the end of a program that `start` started; return what was not read before."""
+    out, err = process.communicate(timeout=TIMEOUT)
+    return CommandResult(process.returncode, out or "", err or "")
+
+
+def run(
+    command: Sequence[str],
+    *,
+    stdin: str | bytes = "",
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    **environment: str,
+) -> CommandResult:
+    """Run a program to its end."""
+    done = subprocess.run(
+        command,
+        input=stdin if isinstance(stdin, bytes) else stdin.encode(),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=_with(environment),
+        timeout=TIMEOUT,
+        check=False,
+    )
+    return CommandResult(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a program and collect what is left of it."""
+    process.kill()
+    process.communicate(timeout=TIMEOUT)
+
+
+def wait_until(condition: Callable[[], object], problem: Callable[[], str] = str) -> None:
+    """Wait for what another process is to do; `problem` says what is the matter if it never does.
+
+    A process tells nobody here about its progress, so that the only way is to look again.
+    """
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, problem()
+        time.sleep(_POLL_INTERVAL)
+
+
+def is_asleep(pid: int) -> bool:
+    """Whether the process has nothing to do: a hundred looks in a row find it waiting (proc(5))."""
+    return all(_state(pid) == "S" for _ in range(100))
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether SIGSTOP has taken effect."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def _with(environment: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, **environment}
