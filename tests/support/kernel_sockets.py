@@ -43,9 +43,7 @@ def unsent_bytes(port: int, client: socket.socket) -> int:
 
 def _server_end(port: int, client: socket.socket) -> KernelSocket:
     client_port = client.getsockname()[1]
-    (row,) = (
-        row for row in _table() if (row.local_port, row.remote_port) == (port, client_port)
-    )
+    (row,) = (row for row in _table() if (row.local_port, row.remote_port) == (port, client_port))
     return row
 
 
