@@ -1,6 +1,7 @@
 """Fault injection: logs that break a promise on purpose, to show that the torture notices."""
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,29 +17,38 @@ from chatd.messagelog.base import (
 )
 from chatd.messagelog.sqlite.log import SqliteLog
 
-COMMIT_DELAY: Final = 0.05
-"""Seconds (s) between what `AckBeforeCommit` promises and what it does."""
+MAX_HELD: Final = 64
+"""Appends that `AckBeforeCommit` reports as stored and holds back, at most."""
 
 
 class AckBeforeCommit(SqliteLog[Any]):
-    """Reports a message as stored, and has it stored a while later.
+    """Reports messages as stored, and stores them when `MAX_HELD` appends have come after them.
 
-    A kill in between loses what was acknowledged, and its id is given to another message.
+    A kill in between loses what was acknowledged, and its ids are given to other messages.
     """
 
     async def open(self, on_committed: OnCommitted[Any]) -> None:
         """Make ready; results go to `on_committed` from now on."""
-        await super().open(lambda _outcomes: None)
+        await super().open(lambda _results: None)
         self._report = on_committed
         self._promised = self.last
+        self._held: deque[tuple[Sequence[NewMessage], Any]] = deque()
 
     def append(self, messages: Sequence[NewMessage], sender: Any) -> None:
         """Promise the next ids."""
-        loop = asyncio.get_running_loop()
         appended = [(messages, sender)]
-        loop.call_soon(self._report, as_results(appended, assign_ids(appended, self._promised)))
+        results = as_results(appended, assign_ids(appended, self._promised))
+        asyncio.get_running_loop().call_soon(self._report, results)
         self._promised += len(messages)
-        loop.call_later(COMMIT_DELAY, super().append, messages, sender)
+        self._held += appended
+        if len(self._held) > MAX_HELD:
+            super().append(*self._held.popleft())
+
+    async def flush(self) -> None:
+        """Store what was held back, too."""
+        while self._held:
+            super().append(*self._held.popleft())
+        await super().flush()
 
 
 class ForgetRefs(SqliteLog[Any]):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-START_TIMEOUT: Final = 30.0
+START_TIMEOUT: Final = 60.0
 """Seconds (s) a daemon may take to listen on a busy machine."""
 
 _MAX_OUTPUT: Final = 300

@@ -23,6 +23,8 @@ class Proxy:
     def __init__(self, target: int, draw: random.Random) -> None:
         self.cuts = 0
         """Connections that were broken."""
+        self.ack_cuts = 0
+        """Those of them that were broken within an ack."""
         self._target = target
         self._random = draw
         self._pending_cuts: list[re.Pattern[bytes]] = []
@@ -109,7 +111,8 @@ class Proxy:
         for pattern in self._pending_cuts:
             if lines := [*pattern.finditer(chunk)]:
                 self._pending_cuts.remove(pattern)
-                self.cuts += 1
                 line = self._random.choice(lines)
+                self.cuts += 1
+                self.ack_cuts += ACK.fullmatch(line[0]) is not None
                 return self._random.randint(line.start() + 1, line.end() - 1)
         return 0

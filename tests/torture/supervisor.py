@@ -41,7 +41,10 @@ Durability = Literal["process", "power"]
 
 
 class Plan(Struct, frozen=True):
-    """Which faults to inject. Same `seed`, same draws; what each hits is up to the machine.
+    """Which faults to inject: `kills` of the daemon, and of each other kind as many as come.
+
+    Of each kind there is one at least, however fast the machine is. Same `seed`, same draws; what
+    each hits is up to the machine.
 
     `patience` (s) is for everyone to finish undisturbed, `limit` (s) for all of it. The log keeps
     the newest `keep_messages` (0: all).
@@ -202,7 +205,7 @@ class Supervisor:
 
     async def _kill_clients(self, clients: list[ManagedProcess]) -> None:
         draw = self._random("kills")
-        while await self._wait_unless_over(draw.uniform(0, MAX_PAUSE)):
+        while await self._is_next_due(draw.uniform(0, MAX_PAUSE), self._faults.client_kills):
             target = draw.choice(clients)
             await target.kill()
             self._faults.client_kills += 1
@@ -212,7 +215,7 @@ class Supervisor:
     async def _stop_clients(self, clients: list[ManagedProcess]) -> None:
         draw = self._random("stops")
         longest = MAX_STOP_WITH_RETENTION if self._plan.keep_messages else MAX_STOP
-        while await self._wait_unless_over(draw.uniform(0, MAX_PAUSE)):
+        while await self._is_next_due(draw.uniform(0, MAX_PAUSE), self._faults.client_stops):
             target = draw.choice(clients)
             self._faults.client_stops += target.pause()
             await asyncio.sleep(draw.uniform(0, longest))
@@ -220,13 +223,15 @@ class Supervisor:
 
     async def _cut(self, proxy: Proxy) -> None:
         draw = self._random("cuts")
-        while await self._wait_unless_over(
-            draw.uniform(0, MAX_CONNECTION_TIME / self._plan.clients)
-        ):
+        longest = MAX_CONNECTION_TIME / self._plan.clients
+        while await self._is_next_due(draw.uniform(0, longest), proxy.ack_cuts):
             proxy.cut()
 
-    async def _wait_unless_over(self, seconds: float) -> bool:
-        """Wait so long (s), and return whether faults are still injected."""
+    async def _is_next_due(self, seconds: float, injected: int) -> bool:
+        """Wait so long (s), and return whether to inject a fault of which there were `injected`."""
+        if not injected:
+            await asyncio.sleep(seconds)
+            return True
         try:
             async with asyncio.timeout(seconds):
                 await self._is_over.wait()
