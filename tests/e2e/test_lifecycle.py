@@ -164,8 +164,8 @@ def data(start: Callable[..., Daemon]) -> str:
 
 def run(output: int, *options: str, is_buffered: bool) -> tuple[int, str]:
     """Run chatd with its stdout on a descriptor; return its exit code and what it complains of."""
-    unbuffered = "" if is_buffered else "1"
-    done = processes.run(command(*options), stdout=output, PYTHONUNBUFFERED=unbuffered)
+    environment = {"PYTHONUNBUFFERED": "" if is_buffered else "1"}
+    done = processes.run(command(*options), stdout=output, environment=environment)
     return done.code, done.err
 
 

@@ -25,7 +25,7 @@ def run(
     *arguments: str, daemon: ServerAddress | None = None, stdin: str | bytes = ""
 ) -> CommandResult:
     """Run a command to its end."""
-    result = processes.run([*_CHATCTL, *arguments], stdin=stdin, **_environment(daemon))
+    result = processes.run([*_CHATCTL, *arguments], stdin=stdin, environment=_environment(daemon))
     return _without_asyncio_remarks(result)
 
 
@@ -37,7 +37,7 @@ def begin(
 ) -> subprocess.Popen[str]:
     """Start a command; its first word on stderr says that it is ready."""
     command = [*_CHATCTL, *arguments]
-    return processes.start(command, stdin=stdin, stdout=stdout, **_environment(daemon))
+    return processes.start(command, stdin=stdin, stdout=stdout, environment=_environment(daemon))
 
 
 def finish(command: subprocess.Popen[str]) -> CommandResult:

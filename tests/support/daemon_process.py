@@ -42,7 +42,7 @@ class Daemon:
         self._log = folder / "stderr.txt"
         started = command(*options, "--data", str(folder), is_debugged=is_debugged)
         with self._log.open("ab") as log:
-            self.process = processes.start(started, stderr=log, **(environment or {}))
+            self.process = processes.start(started, stderr=log, environment=environment)
         self.first_line = self._read_first_line()
         match = re.fullmatch(r"listening on (.+):(\d+)\n", self.first_line)
         assert match, f"{self.first_line!r} {self.stderr}"
@@ -102,7 +102,7 @@ def command(*options: str, is_debugged: bool = False) -> Sequence[str]:
 
 def refused(*options: str, **environment: str) -> tuple[int, str]:
     """Run a daemon that cannot start; return its exit code and its one line on stderr."""
-    result = processes.run(command(*options), **environment)
+    result = processes.run(command(*options), environment=environment)
     assert result.out == ""
     assert result.err.count("\n") == 1, result.err
     return result.code, result.err.strip()

@@ -27,7 +27,7 @@ def start(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """Start a program with `environment` added to that of the tests."""
     return subprocess.Popen(
@@ -37,7 +37,7 @@ def start(
         stderr=stderr,
         text=True,
         bufsize=1,
-        env=_with(environment),
+        env={**os.environ, **(environment or {})},
     )
 
 
@@ -52,7 +52,7 @@ def run(
     *,
     stdin: str | bytes = "",
     stdout: int | IO[bytes] = subprocess.PIPE,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> CommandResult:
     """Run a program to its end."""
     done = subprocess.run(
@@ -60,7 +60,7 @@ def run(
         input=stdin if isinstance(stdin, bytes) else stdin.encode(),
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env=_with(environment),
+        env={**os.environ, **(environment or {})},
         timeout=TIMEOUT,
         check=False,
     )
@@ -96,7 +96,3 @@ def is_stopped(pid: int) -> bool:
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-
-
-def _with(environment: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, **environment}
