@@ -2,16 +2,19 @@
 
 Hypothesis repeats itself, so that what fails in CI fails at home. Programs that tests start come
 from this checkout, whatever is installed, and wherever they are started. They end at Ctrl-C, even
-where a shell started the tests in the background and had them ignore it.
+where a shell started the tests in the background and had them ignore it. How fast the machine is
+decides about no test.
 """
 
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.ports import reserve_port
 from tests.support.programs import missing_programs
@@ -22,8 +25,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CHECKOUT, os.getenv("P
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which programs would inherit
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.register_profile("explore", derandomize=False, deadline=None)
+# A slow machine fails no test, neither by itself nor by what asyncio logs about it.
+_UNTIMED: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing "))
+
+settings.register_profile("repeatable", _UNTIMED, derandomize=True)
+settings.register_profile("explore", _UNTIMED, derandomize=False)
 settings.load_profile("repeatable")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.daemon_process import Daemon, RawClient
@@ -61,12 +61,7 @@ GARBAGE = (
 ).map(lambda line: line.replace(b"\n", b"\r").replace(b'"format"', b'"formad"'))
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150)
 @given(line=GARBAGE)
 def test_after_any_garbage_the_session_goes_on(
     daemon: Daemon, observers: tuple[RawClient, RawClient], line: bytes
