@@ -1,9 +1,8 @@
-"""What all tests share.
+"""Settings of all tests.
 
-Hypothesis repeats itself, so that what fails in CI fails at home. Programs that tests start come
-from this checkout, whatever is installed, and wherever they are started. They end at Ctrl-C, even
-where a shell started the tests in the background and had them ignore it. How fast the machine is
-decides about no test.
+Hypothesis repeats its examples, so that what fails in CI fails at home. Programs that tests start
+come from this checkout, whatever is installed, and end at Ctrl-C, even if a shell started the tests
+in the background and had them ignore it. No test depends on the speed of the machine.
 """
 
 import logging
@@ -43,7 +42,7 @@ def reserved_port() -> Iterator[int]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # so that it is the last that is printed
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-    """Tell what to install for the tests that were skipped."""
+    """List what to install for the tests that were skipped."""
     yield
     lines = list(missing_programs(terminalreporter.stats.get("skipped", [])))
     if lines:

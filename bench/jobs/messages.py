@@ -40,7 +40,7 @@ class Broadcast(Struct, frozen=True):
     unit: str = "deliveries"
 
     def run(self, target: Target, timing: Timing) -> Measurement:
-        """Count deliveries at the members, each of whom must receive everything in order."""
+        """Count deliveries at the members, each of which must receive everything in order."""
         protocol = target.protocol
         author = connect_author(target, _AUTHOR)
         members = [connect_subscriber(target, f"m{n}") for n in range(self.members)]
@@ -73,7 +73,7 @@ class Direct(Struct, frozen=True):
     unit: str = "messages"
 
     def run(self, target: Target, timing: Timing) -> Measurement:
-        """Count messages at the recipients, each of whom must receive everything in order."""
+        """Count messages at the recipients, each of which must receive everything in order."""
         flows = [self._pair(target, f"a{n:03}", f"b{n:03}") for n in range(self.pairs)]
         sockets = [sock for flow in flows for sock in (flow.author, *flow.receivers)]
         drain_unsolicited(sockets, target)

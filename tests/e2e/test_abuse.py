@@ -1,4 +1,4 @@
-"""Clients that are broken, hostile or unlucky: the server stays, the others notice nothing."""
+"""Broken and hostile clients: the server keeps running, and no other client is affected."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Acknowledged messages survive whatever happens to the daemon; what is not stored is reported."""
+"""Durability: acknowledged messages survive a kill, and what is not stored is reported."""
 
 import resource
 import signal

@@ -1,4 +1,4 @@
-"""Clients that are killed, and what the next one under the same name recovers."""
+"""Clients that are killed, and what the next client with the same name recovers."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The torture in short, and proof that it can fail; `make torture` is the long one."""
+"""A short torture test, and proof that it can fail; `make torture` runs the long one."""
 
 import json
 import sys

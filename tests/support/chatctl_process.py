@@ -35,13 +35,13 @@ def begin(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
-    """Start a command; its first word on stderr says that it is ready."""
+    """Start a command; its first line on stderr says that it is ready."""
     command = [*_CHATCTL, *arguments]
     return processes.start(command, stdin=stdin, stdout=stdout, environment=_environment(daemon))
 
 
 def finish(command: subprocess.Popen[str]) -> CommandResult:
-    """Wait for the end of a command that was begun."""
+    """Wait for the end of a command that `begin` started."""
     return _without_asyncio_remarks(processes.finish(command))
 
 

@@ -1,6 +1,6 @@
-"""The real daemon as a process of its own, for tests that use it over real sockets.
+"""The real daemon as a process, and a raw client, for tests over real sockets.
 
-A raw client of nothing but socket and json, as anybody could write it in an hour.
+The raw client needs nothing but socket and json, as one that anybody writes in an hour.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the kernel knows of the TCP sockets of this machine (``/proc/net/tcp``, proc(5))."""
+"""The kernel's table of TCP sockets, ``/proc/net/tcp`` (proc(5))."""
 
 import socket
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _LISTEN: Final = "0A"
-_TIMERS: Final = {"00": "nothing", "01": "an acknowledgement", "02": "keep-alive"}
+_TIMERS: Final = {"00": "none", "01": "retransmission", "02": "keep-alive"}
 
 
 class KernelSocket(NamedTuple):
@@ -32,12 +32,12 @@ def listening_ports(pid: int) -> list[int]:
 
 
 def timer(port: int, client: socket.socket) -> str:
-    """Return what the kernel waits for on the server's end of the connection of `client`."""
+    """Return which timer runs on the server's end of the connection of `client`."""
     return _TIMERS[_server_end(port, client).timer]
 
 
 def unsent_bytes(port: int, client: socket.socket) -> int:
-    """Return how many bytes of the server on `port` the kernel has yet to bring to `client`."""
+    """Return how many bytes the server on `port` has queued in the kernel for `client`."""
     return int(_server_end(port, client).unsent, 16)
 
 
@@ -59,7 +59,7 @@ def _port(address: str) -> int:
 
 
 def _links(pid: int) -> Iterator[str]:
-    """Yield what the descriptors of a process lead to."""
+    """Yield the targets of the descriptors of a process."""
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # it was closed meanwhile
             yield str(path.readlink())

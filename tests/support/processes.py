@@ -1,4 +1,4 @@
-"""Programs that a test starts, and conditions that it waits for in other processes."""
+"""Processes that a test starts, and conditions on other processes that it waits for."""
 
 import os
 import subprocess
@@ -68,15 +68,15 @@ def run(
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a program and collect what is left of it."""
+    """Kill a program and wait for its end."""
     process.kill()
     process.communicate(timeout=TIMEOUT)
 
 
 def wait_until(condition: Callable[[], object], problem: Callable[[], str] = str) -> None:
-    """Wait for what another process is to do; `problem` says what is the matter if it never does.
+    """Wait until `condition` holds; `problem` explains a timeout.
 
-    A process tells nobody here about its progress, so that the only way is to look again.
+    Nothing reports the progress of another process, so this polls.
     """
     deadline = time.monotonic() + TIMEOUT
     while not condition():
@@ -85,7 +85,7 @@ def wait_until(condition: Callable[[], object], problem: Callable[[], str] = str
 
 
 def is_asleep(pid: int) -> bool:
-    """Whether the process has nothing to do: a hundred looks in a row find it waiting (proc(5))."""
+    """Whether the process has nothing to do: 100 samples in a row find it sleeping (proc(5))."""
     return all(_state(pid) == "S" for _ in range(100))
 
 

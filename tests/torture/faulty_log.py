@@ -1,4 +1,4 @@
-"""Fault injection: logs that break a promise on purpose, to show that the torture notices."""
+"""Fault injection: logs that break a promise on purpose, to show that the checker reports it."""
 
 import asyncio
 from collections import deque
@@ -28,14 +28,14 @@ class AckBeforeCommit(SqliteLog[Any]):
     """
 
     async def open(self, on_committed: OnCommitted[Any]) -> None:
-        """Make ready; results go to `on_committed` from now on."""
+        """Open the log; results go to `on_committed` from now on."""
         await super().open(lambda _results: None)
         self._report = on_committed
         self._promised = self.last
         self._held: deque[tuple[Sequence[NewMessage], Any]] = deque()
 
     def append(self, messages: Sequence[NewMessage], sender: Any) -> None:
-        """Promise the next ids."""
+        """Report the next ids as committed, and hold the messages back."""
         appended = [(messages, sender)]
         results = as_results(appended, assign_ids(appended, self._promised))
         asyncio.get_running_loop().call_soon(self._report, results)
@@ -45,17 +45,17 @@ class AckBeforeCommit(SqliteLog[Any]):
             super().append(*self._held.popleft())
 
     async def flush(self) -> None:
-        """Store what was held back, too."""
+        """Commit what was held back, too."""
         while self._held:
             super().append(*self._held.popleft())
         await super().flush()
 
 
 class ForgetRefs(SqliteLog[Any]):
-    """Stores messages without their refs: one that a client sends again is there twice."""
+    """Stores messages without their refs: a message that a client sends again is stored twice."""
 
     async def open(self, on_committed: OnCommitted[Any]) -> None:
-        """Make ready; results go to `on_committed` from now on."""
+        """Open the log; results go to `on_committed` from now on."""
 
         def report(results: Sequence[AppendResult[tuple[Sequence[NewMessage], Any]]]) -> None:
             on_committed([_with_refs(result) for result in results])
@@ -63,7 +63,7 @@ class ForgetRefs(SqliteLog[Any]):
         await super().open(report)
 
     def append(self, messages: Sequence[NewMessage], sender: Any) -> None:
-        """Take messages without their refs."""
+        """Append the messages without their refs."""
         without = [structs.replace(message, ref=None) for message in messages]
         super().append(without, (messages, sender))
 
@@ -79,4 +79,4 @@ FAULTY_LOGS: Final[Mapping[str, type[SqliteLog[Any]]]] = {
     "ack-before-commit": AckBeforeCommit,
     "forget-refs": ForgetRefs,
 }
-"""The log for each fault that can be asked for."""
+"""The log for each `--log-fault`."""
