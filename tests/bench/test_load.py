@@ -59,7 +59,7 @@ def run_until(load: Load, least: int) -> int:
     return received
 
 
-def test_what_is_heard_is_counted_and_nothing_is_left_in_the_end(
+def test_what_is_received_is_counted_and_nothing_is_left_in_the_end(
     open_load: Open, pair: Pair
 ) -> None:
     load = open_load([flow(pair)])

@@ -171,17 +171,6 @@ def test_a_server_that_stops_says_so_to_every_subscriber(start: Start) -> None:
     daemon.wait()
 
 
-def test_clients_that_do_not_read_do_not_hold_up_a_stop(start: Start) -> None:
-    daemon = start(is_debugged=False)
-    with RawClient(daemon.address) as slow:
-        slow.send("subscribe", interval_ms=0)
-        slow.receive()
-        with RawClient(daemon.address) as other:
-            for _ in range(20):
-                assert other.ask("ping")["code"] == "pong"
-        daemon.stop()
-
-
 async def test_the_python_api_yields_both_kinds(daemon: Daemon) -> None:
     kinds = []
     async with Client(*daemon.address) as client:
