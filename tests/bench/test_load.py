@@ -185,7 +185,7 @@ def test_every_acknowledgement_that_is_counted_is_a_message_in_the_log(
     daemon = Daemon(tmp_path, "--durability", "process", is_debugged=False)
     host, port = daemon.address
     target = Target(host=host, port=port, pid=daemon.process.pid, protocol=SmallLogProtocol())
-    job = Durable("durable-3", authors=3, window=window)
+    job = Durable("durable-3", authors=3, window=window, max_messages=60_000)
     measured = job.run(target, Timing(warmup=0.0, seconds=0.05))
     with RawClient(daemon.address) as client:
         kept = client.hello("somebody", version=1)["last"]

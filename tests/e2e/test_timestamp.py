@@ -86,7 +86,6 @@ def test_live_lines_come_each_second_and_end_with_the_reader(daemon: Daemon, out
 
 
 def test_a_plot_is_drawn(daemon: Daemon, out: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     sheet = tmp_path / "run.svg"
     outcome = run("timestamp", "--out", str(out), "--plot", str(sheet), *SHORT, daemon=daemon)
     assert (outcome.code, outcome.err) == (0, "")
