@@ -54,7 +54,7 @@ def cursor_in(state: Path) -> int:
 
 
 def send_and_kill(proxy: FilteringProxy, dropped_code: str, to: str, content: str) -> None:
-    """Send as ann, drop the next line with this code, and kill the client that waits for its ack."""
+    """Send as ann, drop the next line with this code, and kill the client before its ack."""
     proxy.dropped_codes = {dropped_code}
     sending = begin("send", to, content, "--as", "ann", daemon=proxy)
     proxy.wait()
