@@ -29,7 +29,7 @@ class StampClock(Protocol):
 
 
 class StampRows(Protocol):
-    """The file, as an exchange uses it; see `chatctl.timestamp.time_file`."""
+    """The file, as an exchange uses it; see `common.system.time_file`."""
 
     def start_block(self) -> None:
         """Begin a block."""

@@ -50,7 +50,7 @@ class TimeFileWriter:
     def __init__(self, file: BinaryFile) -> None:
         self.lost = 0
         """Rows that could not be written."""
-        self.fault: OSError | None = None
+        self.error: OSError | None = None
         """What kept batches from being written, since the first of them; None when they are."""
         self._file = file
         self._size = file.seek(0, 2)
@@ -78,8 +78,8 @@ class TimeFileWriter:
         try:
             self._cut()
             self._write_all(content)
-        except OSError as fault:
-            self.fault = self.fault or fault
+        except OSError as error:
+            self.error = self.error or error
             self.lost += rows
             if not rows:
                 self._pending += text
@@ -87,7 +87,7 @@ class TimeFileWriter:
             with suppress(OSError):
                 self._cut()
         else:
-            self.fault = None
+            self.error = None
             self._pending = ""
             self._size += len(content)
             self._number += rows
