@@ -48,6 +48,9 @@ logger: Final = logging.getLogger(__name__)
 DRAIN_TIMEOUT: Final = 3.0
 """Seconds (s) that clients have to take what is left for them when the server stops."""
 
+BATCH_INTERVAL: Final = 0.02
+"""Seconds (s) that rows of the time file wait for others."""
+
 PRESENCE_INTERVAL: Final = 600.0
 """Seconds (s) after which the log records again who is here."""
 
@@ -69,7 +72,9 @@ class Server:
         self._write_batcher = WriteBatcher(loop.call_soon)
         self._log: Log[Session] = make_log(config, self._clock)
         self._timer = LoopTimer()
-        self._time_file = TimeFileThread(config.time_file or config.data / "serverTimeData.txt")
+        self._time_file = TimeFileThread(
+            config.time_file or config.data / "serverTimeData.txt", BATCH_INTERVAL, logger.error
+        )
         self._generator = Generator(config.feed_locale, config.feed_seed)
         self._wheel = TimerWheel(self._clock.monotonic, self._timer.set, self._write_batcher.flush)
         presence = Presence()
@@ -130,7 +135,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         host, port = listeners[0].sockets[0].getsockname()[:2]
-        with suppress(OutputError):  # who started it may not be there to read it
+        with suppress(BrokenPipeError, OutputError):  # who started it may not be there to read it
             write(f"listening on {Address(host, port)}")
         await self._stopping.wait()
         for listener in listeners:

@@ -42,7 +42,7 @@ def _v1_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadcast]
 
 def _text_lines(entries: Iterable[Entry]) -> list[Raw]:
     return [
-        Raw(str(render(v1_message(entry), nameless=entry.message.anonymous)).encode())
+        Raw(str(render(v1_message(entry), anonymous=entry.message.anonymous)).encode())
         for entry in entries
     ]
 

@@ -147,7 +147,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
         (
             ["--idle-timeout", "5"],
             {},
-            "chatd: --idle-timeout: '5' is not a duration: write it as 10ms, 4s, 5m, 1h, 7d or 0",
+            "chatd: --idle-timeout: '5' is not a duration (examples: 10ms, 4s, 5m, 1h, 7d, 0)",
         ),
         ([], {"CHATD_MAX_LINE": "many"}, "chatd: CHATD_MAX_LINE: 'many' is not a size: "),
     ],

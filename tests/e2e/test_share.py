@@ -268,7 +268,7 @@ async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--id", "../1"], "has a separator"),
+        (["--id", "../1"], "an id must not contain /"),
         (["--group", "x" * 65], "not 1 to 64 characters"),
         (["--peers", "1"], "from 2 to 1000"),
         (["--max-size", "much"], "is not a size"),

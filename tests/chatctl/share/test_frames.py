@@ -77,7 +77,7 @@ def test_blank_lines_and_carriage_returns_are_ignored() -> None:
     ("stream", "text"),
     [
         (b"hello\n", "no message: not JSON"),
-        (b'{"code":"hello"}\n', "no message: the code 'hello' is not known"),
+        (b'{"code":"hello"}\n', "no message: unknown code 'hello'"),
         (b'{"code":"get","owner":"1","index":-1}\n', "at field index"),
         (encode(Piece("1", 0, 101)), "announced 101 bytes behind piece; 100 are the most"),
         (encode(ManifestHeader("1", 2**40)), "bytes behind description; 50 are the most"),
