@@ -10,9 +10,9 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-from chatd.app import make_log
+from chatd.app import Storage, make_storage
 from chatd.config import Config
 from chatd.core.accounts import Accounts
 from chatd.core.fanout import Fanout
@@ -21,7 +21,7 @@ from chatd.core.router import LoggingRouter, Router
 from chatd.core.session import MAX_INFLIGHT, InFlight, Session
 from chatd.core.timer_wheel import TimerWheel
 from chatd.feed_source import Generator
-from chatd.messagelog.base import Log
+from chatd.messagelog.base import MessageLog
 from chatd.net.connection import Connection, ConnectionLimits
 from chatd.net.listeners import listen
 from chatd.net.write_batcher import WriteBatcher
@@ -51,8 +51,8 @@ DRAIN_TIMEOUT: Final = 3.0
 PRESENCE_INTERVAL: Final = 600.0
 """Seconds (s) after which the log records again who is here."""
 
-MakeLog = Callable[[Config, Clock], Log[Any]]
-"""Returns the log that the settings ask for, not yet open."""
+MakeStorage = Callable[[Config, Clock], Storage]
+"""Returns the storage that the settings ask for, not yet open."""
 
 _SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _SPARE_DESCRIPTORS: Final = 64
@@ -60,21 +60,22 @@ _MAX_DESCRIPTORS: Final = 2**20
 
 
 class Server:
-    """One listening port and all that happens behind it; `make_log` chooses the log."""
+    """One listening port and all that happens behind it; `make_storage` chooses the log."""
 
-    def __init__(self, config: Config, make_log: MakeLog = make_log) -> None:
+    def __init__(self, config: Config, make_storage: MakeStorage = make_storage) -> None:
         loop = asyncio.get_running_loop()
         self._config = config
         self._clock = SystemClock()
         self._write_batcher = WriteBatcher(loop.call_soon)
-        self._log: Log[Session] = make_log(config, self._clock)
+        storage = make_storage(config, self._clock)
+        self._log: MessageLog[Session] = storage.log
         self._timer = LoopTimer()
         self._time_file = TimeFileThread(config.time_file or config.data / "serverTimeData.txt")
         self._generator = Generator(config.feed_locale, config.feed_seed)
         self._wheel = TimerWheel(self._clock.monotonic, self._timer.set, self._write_batcher.flush)
         presence = Presence()
         self._fanout = Fanout(presence)
-        accounts = Accounts(self._log, self._clock, config.reserve)
+        accounts = Accounts(storage.names, self._clock, config.reserve)
         limits = Welcome(
             server=f"chatd {__version__}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )

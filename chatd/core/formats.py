@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from msgspec import UNSET, Raw
 
-from chatd.messagelog.base import Entry
+from chatd.messagelog.base import EVERYONE, Entry
 from common.messages.base import Message
 from common.messages.chat import Incoming, IncomingBroadcast
 from common.protocol import codec
@@ -16,7 +16,7 @@ from common.protocol.timestamps import format_time
 def v1_message(entry: Entry) -> Incoming | IncomingBroadcast:
     """Return `entry` as version 1 delivers it."""
     message = entry.message
-    kind = IncomingBroadcast if message.recipient is None else Incoming
+    kind = IncomingBroadcast if message.audience is EVERYONE else Incoming
     return kind(
         message.name,
         message.content,
@@ -31,7 +31,7 @@ def _legacy_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadc
     messages: list[Incoming | IncomingBroadcast] = []
     for entry in entries:  # most come alone, and to begin a comprehension takes longer
         message = entry.message
-        kind = IncomingBroadcast if message.recipient is None else Incoming
+        kind = IncomingBroadcast if message.audience is EVERYONE else Incoming
         messages.append(kind(message.name, message.content))
     return messages
 

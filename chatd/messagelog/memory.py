@@ -53,7 +53,7 @@ class MemoryLog(Generic[Sender]):
         self._entries: list[Entry] = []
         self._refs: dict[tuple[int, str | None], Entry] = {}
         self._owners: dict[str, NameOwner] = {}
-        self._appended: list[tuple[Sequence[NewMessage], Sender]] = []
+        self._appended: list[tuple[Sequence[NewMessage], Sender | None]] = []
         self._waiting = 0
         self._on_committed: OnCommitted[Sender] = lambda _results: None
 
@@ -61,7 +61,7 @@ class MemoryLog(Generic[Sender]):
         """Make ready; results go to `on_committed` from now on."""
         self._on_committed = on_committed
 
-    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Sender | None) -> None:
         """Take messages; their results come at the end of the loop iteration, or earlier."""
         if self._waiting + len(messages) > self._batch:
             self._commit()
@@ -133,7 +133,7 @@ class MemoryLog(Generic[Sender]):
         self.last += len(entries)
         return as_results(appended, entries)
 
-    def _store_one(self, message: NewMessage, sender: Sender) -> AppendResult[Sender]:
+    def _store_one(self, message: NewMessage, sender: Sender | None) -> AppendResult[Sender]:
         first = self._refs.get((message.author, message.ref))
         if first is not None:
             return AppendResult("duplicate", [first], sender)

@@ -11,7 +11,7 @@ from chatd.core.presence import Presence
 from chatd.core.router import Route, route
 from chatd.core.send_queue import EncodedChunk
 from chatd.core.session import Session
-from chatd.messagelog.base import Entry, Log
+from chatd.messagelog.base import Entry, MessageLog
 from common import names
 from common.messages.base import Error, Message, Reason, RejectedError
 from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
@@ -25,7 +25,7 @@ class Registration:
 
     def __init__(
         self,
-        log: Log[Session],
+        log: MessageLog[Session],
         presence: Presence,
         fanout: Fanout,
         accounts: Accounts,

@@ -18,7 +18,6 @@ from chatd.core.presence import Presence
 from chatd.core.router import Router, Service
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
-from chatd.messagelog.base import Log
 from chatd.messagelog.memory import MemoryLog
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
@@ -59,7 +58,7 @@ class ServiceHarness:
 
     def __init__(
         self,
-        make_log: Callable[[int, ManualScheduler], Log[Session]] = MemoryLog,
+        make_log: Callable[[int, ManualScheduler], MemoryLog[Session]] = MemoryLog,
         *,
         keep_messages: int = 10_000,
         reservation: float = 7 * DAY,

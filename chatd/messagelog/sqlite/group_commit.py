@@ -66,7 +66,7 @@ class GroupCommit(Generic[Sender]):
         self._loop = asyncio.get_running_loop()
         self._call_in_loop: Callable[[Callable[[], None]], None] = lambda _call: None
         self._on_committed: OnCommitted[Sender] = lambda _results: None
-        self._appended: deque[tuple[Sequence[NewMessage], Sender]] = deque()
+        self._appended: deque[tuple[Sequence[NewMessage], Sender | None]] = deque()
         self._claims: list[NameClaim] = []
         self._claim_futures: list[asyncio.Future[bool]] = []
         self._appended_count = 0
@@ -93,7 +93,7 @@ class GroupCommit(Generic[Sender]):
         self._on_committed = on_committed
         self._maintain()
 
-    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Sender | None) -> None:
         """Have messages stored."""
         self._appended.append((messages, sender))
         self._appended_count += len(messages)
@@ -143,7 +143,7 @@ class GroupCommit(Generic[Sender]):
         self._claims, self._claim_futures = [], []
         self._writer.submit(lambda database: self._store(database, batch, futures))
 
-    def _take(self) -> list[tuple[Sequence[NewMessage], Sender]]:
+    def _take(self) -> list[tuple[Sequence[NewMessage], Sender | None]]:
         taken, size = [], 0
         while self._appended and size < MAX_MESSAGES:
             appended = self._appended.popleft()

@@ -87,7 +87,7 @@ class SqliteLog(Generic[Sender]):
         self._loop_caller = LoopCaller()
         self._group_commit.start(first, last, self._loop_caller.call, on_committed)
 
-    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Sender | None) -> None:
         """Take messages; their results come after the commit that stores them."""
         self._group_commit.append(messages, sender)
 
