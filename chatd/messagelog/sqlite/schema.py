@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import apsw
 
-from chatd.messagelog.base import EVERYONE, Audience, Everyone, Identity
+from chatd.messagelog.base import EVERYONE, Audience, Identity
 
 APPLICATION_ID: Final = 0x63686174
 """``chat`` in ASCII, in ``PRAGMA application_id``: tells a log from any other database."""
@@ -134,7 +134,7 @@ What has been released stays as it is: a change of the tables is one more script
 
 def recipient_of(audience: Audience) -> int | None:
     """Return what the column `recipient` holds for `audience`."""
-    return None if isinstance(audience, Everyone) else audience.id
+    return audience.id if isinstance(audience, Identity) else None
 
 
 def audience_of(recipient: int | None) -> Audience:

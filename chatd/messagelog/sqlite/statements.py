@@ -333,8 +333,11 @@ def _insert_statement(capacity: int) -> str:
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
-    author, name, content, sent_ns, since, audience, *others = structs.astuple(entry.message)
-    return entry.id, author, name, content, sent_ns, since, recipient_of(audience), *others
+    author, name, content, sent_ns, since, audience, to, ref, anonymous = structs.astuple(
+        entry.message
+    )
+    recipient = recipient_of(audience)
+    return entry.id, author, name, content, sent_ns, since, recipient, to, ref, anonymous
 
 
 def _entry(row: Any) -> Entry:
