@@ -11,7 +11,6 @@ from chatd.core.session import Session
 from chatd.messagelog.base import EVERYONE, AppendResult, Audience, Entry, Everyone
 from common.messages.base import Error, Message
 from common.messages.chat import Ack
-from common.protocol.codec import encode_lines
 
 
 class Fanout:
@@ -37,7 +36,7 @@ class Fanout:
                 sender.inflight.done(len(entries))
             if result.kind != "stored":
                 if sender is not None:
-                    delivery.individual(sender).add(*_replies(result, sender))
+                    delivery.individual(sender).add(*_replies(result))
                 continue
             self.last = entries[-1].id
             previous: Audience = EVERYONE
@@ -135,7 +134,7 @@ class _PersonalStream(Struct, gc=False):
     _messages: list[Message | Raw] | None = None
     _pieces: list[bytes | slice] | None = None
 
-    def add(self, *messages: Message | Raw) -> None:
+    def add(self, *messages: Message) -> None:
         """Add messages that are no direct messages."""
         self._with_direct().extend(messages)
 
@@ -151,7 +150,7 @@ class _PersonalStream(Struct, gc=False):
         if self._pieces is None:
             if self._messages is None:
                 return self.wire_format.encode_entries(self.direct)
-            return encode_lines(self._with_direct())
+            return self.wire_format.encode(self._with_direct())
         view = memoryview(broadcasts)
         pieces = self._close_piece()
         return b"".join(view[one] if isinstance(one, slice) else one for one in pieces)
@@ -160,7 +159,7 @@ class _PersonalStream(Struct, gc=False):
         """Make a piece of the messages, so that more can be added to the pieces."""
         pieces = self._pieces = self._pieces or []
         if messages := self._with_direct():
-            pieces.append(encode_lines(messages))
+            pieces.append(self.wire_format.encode(messages))
             messages.clear()
         return pieces
 
@@ -173,13 +172,12 @@ class _PersonalStream(Struct, gc=False):
         return messages
 
 
-def _replies(result: AppendResult[Session], sender: Session) -> Iterator[Message | Raw]:
+def _replies(result: AppendResult[Session]) -> Iterator[Message]:
     """Return what the sender is sent for what was not stored now."""
     for entry in result.entries:
         ref = UNSET if entry.message.ref is None else entry.message.ref
         if result.kind == "failed":
             detail = f"the message was not stored and not delivered: {result.error}"
-            error = Error("storage_failed", detail, ref=ref)
-            yield Raw(sender.send_queue.format.encode([error])[:-1])
+            yield Error("storage_failed", detail, ref=ref)
         elif ref is not UNSET:
             yield Ack(ref, entry.id, duplicate=True)

@@ -14,7 +14,6 @@ from chatd.core.timer_wheel import TimerWheel
 from common.entities import parse_entities
 from common.messages.base import Error, RejectedError
 from common.messages.request import BareRequest, BareResponse, Request, RequestId, Response
-from common.protocol.codec import encode
 
 logger: Final = logging.getLogger(__name__)
 
@@ -141,7 +140,7 @@ class Requests:
             raise RejectedError(Error("duplicate_request", detail, request_id=request_id))
         if len(pending) >= limits.max_pending:
             raise _too_many(f"{len(pending)} requests are pending", request_id)
-        answer = encode(kind(request_id, parse_entities(message.data)))
+        answer = session.send_queue.format.encode([kind(request_id, parse_entities(message.data))])
         size = queue.size + len(answer)
         if size > limits.max_bytes:
             raise _too_many(f"answers of {queue.size / _MIB:.1f} MiB are pending", request_id)

@@ -26,11 +26,7 @@ from chatd.services.groups import GroupDirectory, GroupLimits
 from chatd.services.hello import Registration
 from chatd.services.request import RequestLimits, Requests
 from chatd.services.timestamp.service import ExchangeLimits, Exchanges
-from common.messages import ClientMessage
 from common.messages.chat import Welcome
-from common.protocol.codec import Decoder
-from common.protocol.registry import FROM_CLIENT
-from common.protocol.text_format import TextDecoder
 from tests.support.fake_time import quiet
 from tests.support.fakes import (
     FakeClock,
@@ -43,6 +39,8 @@ from tests.support.fakes import (
 Json: TypeAlias = dict[str, Any]
 
 DAY: Final = 86_400.0
+
+MAX_LINE: Final = 2**20
 
 LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
 
@@ -114,8 +112,8 @@ class FakeClient:
         """What answered its hello; empty in the text format."""
         self.session = Session(address, harness.clock.monotonic(), detached_send_queue(), self)
         self._harness = harness
-        self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
-        self._text = TextDecoder()
+        self._format = self.session.send_queue.format
+        self._decoder = self._format.make_decoder(MAX_LINE)
         self._unread: list[Json] = []
         self._reads = asyncio.Event()
         self._reads.set()
@@ -139,11 +137,12 @@ class FakeClient:
 
     async def send_line(self, line: str) -> None:
         """Send one line, as JSON or as text, whichever was agreed on."""
-        is_text = self.session.send_queue.format is Format.TEXT
-        decoder = self._text if is_text else self._json
+        if self.session.send_queue.format is not self._format:
+            self._format = self.session.send_queue.format
+            self._decoder = self._format.make_decoder(MAX_LINE)
         self.session.read_ns = self._harness.clock.wall_ns()
         router = self._harness.router
-        suspended = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
+        suspended = router.serve(self.session, self._decoder.feed(line.encode() + b"\n"))
         while suspended is not None:
             await router.complete(self.session, suspended)
             suspended = suspended.resume()

@@ -16,7 +16,6 @@ from chatd.core.session import Session
 from chatd.messagelog.base import AppendResult, Entry, NewMessage
 from common.messages.base import Error
 from common.messages.chat import Ack
-from common.protocol.codec import encode
 from tests.support.fakes import EPOCH_NS, detached_session
 from tests.support.log_harness import audience
 from tests.support.service_harness import ServiceHarness
@@ -108,7 +107,7 @@ def expected(reader: Session, results: Sequence[AppendResult[Session]]) -> bytes
                 stream += wire_format.encode([Error("storage_failed", detail, ref=ref or UNSET)])
             elif ref is not None:
                 is_duplicate = result.kind == "duplicate" or UNSET
-                stream += encode(Ack(ref, entry.id, is_duplicate))
+                stream += wire_format.encode([Ack(ref, entry.id, is_duplicate)])
     return stream
 
 

@@ -113,6 +113,13 @@ def test_a_typed_line_waits_for_its_newline_or_the_end_of_input() -> None:
     assert list(decoder.finish()) == [Who()]
 
 
+def test_whoever_stops_in_the_middle_finds_the_lines_that_were_not_consumed() -> None:
+    decoder = TextDecoder()
+    next(iter(decoder.feed(b"one\ntwo\nthr")))
+    assert decoder.take_rest() == b"two\nthr"
+    assert decoder.take_rest() == b""
+
+
 def test_a_typed_line_that_is_not_utf_8_costs_one_error() -> None:
     assert typed(b"\xff\nwho\n") == ["bad_json", Who()]
 
