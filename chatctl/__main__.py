@@ -15,8 +15,9 @@ from keyword import iskeyword
 from typing import Any, Final, cast
 
 from chatctl import commands
-from chatctl.cli import config, options, stdio
+from chatctl.cli import config, options
 from chatctl.errors import ClientError, Exit
+from common.system import stdio
 from common.system.settings import CheckedArgumentParser
 
 PROGRAM: Final = "chatctl"
@@ -34,18 +35,19 @@ Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
-    stdio.reopen_closed()
+    stdio.open_closed()
     try:
-        with stdio.argparse_output():
+        with stdio.printed():
             args = _parser().parse_args(argv)
         return _run(args)
     except ClientError as error:
         from common.protocol.text_format import escape_control  # noqa: PLC0415 - a server's words may hold anything
 
         print(f"{PROGRAM}: {escape_control(str(error))}", file=sys.stderr)  # noqa: T201 - talk
-        if isinstance(error, stdio.OutputError):
-            stdio.discard_output()
         return error.exit_code
+    except stdio.OutputError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201 - talk
+        return Exit.PARTIAL
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:

@@ -13,7 +13,7 @@ from chatd import config, logging_setup
 from chatd.config import PROGRAM, Config
 from chatd.messagelog.base import UnusableLogError
 from common.system import stdio
-from common.system.stdio import OutputError, UnreadError
+from common.system.stdio import OutputError
 
 USAGE: Final = 2
 CANNOT_LISTEN: Final = 3
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_error(error, USAGE)
     except UnusableLogError as error:
         return _print_error(error, UNUSABLE_LOG)
-    except UnreadError:
+    except BrokenPipeError:
         return BROKEN_PIPE
     except OutputError as error:
         return _print_error(error, USAGE)

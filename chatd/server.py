@@ -131,7 +131,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         host, port = listeners[0].sockets[0].getsockname()[:2]
-        with suppress(OutputError):  # who started it may not be there to read it
+        with suppress(BrokenPipeError, OutputError):  # who started it may not be there to read it
             write(f"listening on {Address(host, port)}")
         await self._stopping.wait()
         for listener in listeners:

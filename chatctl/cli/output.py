@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from chatctl.cli import stdio
+from common.system import stdio
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

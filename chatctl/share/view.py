@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatctl.cli.output import print_json, say
-from chatctl.cli.stdio import OutputError
 from chatctl.share.events import ShareEvent
 from chatctl.share.progress import DownloadProgress, FileProgress
 from common.protocol.text_format import escape_control
+from common.system.stdio import OutputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
