@@ -6,8 +6,7 @@ from asyncio import StreamWriter
 from collections.abc import Callable
 from typing import Final, cast
 
-from msgspec import Struct
-
+from chatd.config import ConnectionLimits
 from chatd.core.router import Router
 from chatd.core.send_queue import SendQueue
 from chatd.core.session import Session
@@ -22,14 +21,6 @@ logger: Final = logging.getLogger(__name__)
 
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
-
-
-class ConnectionLimits(Struct, frozen=True):
-    """What is granted to a connection: bytes a line and queued, seconds (s) of silence (0: any)."""
-
-    max_line: int
-    send_queue_limit: int
-    idle_timeout: float
 
 
 class Connection(asyncio.Protocol):

@@ -8,8 +8,9 @@ import asyncio
 import json
 from typing import Any, Final, Self
 
+from chatd.config import ConnectionLimits
 from chatd.messagelog.memory import MemoryLog
-from chatd.net.connection import Connection, ConnectionLimits
+from chatd.net.connection import Connection
 from chatd.net.write_batcher import WriteBatcher
 from tests.support.fake_time import quiet
 from tests.support.memory_transport import MemoryTransport
@@ -127,7 +128,9 @@ class MemoryServer:
             lambda keep, _scheduler: MemoryLog(keep, loop.call_soon)
         )
         self._write_batcher = WriteBatcher(loop.call_soon, self._write)
-        self._limits = ConnectionLimits(max_line, send_queue_limit, idle_timeout)
+        self._limits = ConnectionLimits(
+            max_line=max_line, send_queue_limit=send_queue_limit, idle_timeout=idle_timeout
+        )
         self._clients: list[MemoryClient] = []
         self.writes: list[MemoryTransport] = []
         """The transports that were written to, in order."""
