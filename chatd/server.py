@@ -6,7 +6,6 @@ import os
 import resource
 import secrets
 import signal
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -16,14 +15,17 @@ from chatd.app import Storage, make_storage
 from chatd.config import Config
 from chatd.core.accounts import Accounts
 from chatd.core.fanout import Fanout
+from chatd.core.metrics import Metrics
 from chatd.core.presence import Presence
 from chatd.core.router import LoggingRouter, Router
-from chatd.core.session import MAX_INFLIGHT, InFlight, Session
+from chatd.core.session import MAX_INFLIGHT, Session
 from chatd.core.timer_wheel import TimerWheel
 from chatd.feed_source import Generator
 from chatd.messagelog.base import MessageLog
-from chatd.net.connection import Connection, ConnectionLimits
+from chatd.net.connection import Connection, ConnectionLimits, Environment
 from chatd.net.listeners import listen
+from chatd.net.multiplex import Accepted, Multiplexer, ProtocolEntry, any_bytes
+from chatd.net.open_connections import OpenConnections
 from chatd.net.write_batcher import WriteBatcher
 from chatd.services import groups, request
 from chatd.services.basic import Basic
@@ -35,7 +37,6 @@ from chatd.services.request import Requests
 from chatd.services.timestamp import service
 from chatd.services.timestamp.service import Exchanges
 from common import __version__
-from common.messages.base import Error
 from common.messages.chat import Welcome
 from common.system.clock import Clock, SystemClock
 from common.system.stdio import OutputError, write
@@ -54,7 +55,6 @@ PRESENCE_INTERVAL: Final = 600.0
 MakeStorage = Callable[[Config, Clock], Storage]
 """Returns the storage that the settings ask for, not yet open."""
 
-_SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _SPARE_DESCRIPTORS: Final = 64
 _MAX_DESCRIPTORS: Final = 2**20
 
@@ -66,7 +66,8 @@ class Server:
         loop = asyncio.get_running_loop()
         self._config = config
         self._clock = SystemClock()
-        self._write_batcher = WriteBatcher(loop.call_soon)
+        self._metrics = Metrics()
+        self._write_batcher = WriteBatcher(loop.call_soon, self._metrics)
         storage = make_storage(config, self._clock)
         self._log: MessageLog[Session] = storage.log
         self._timer = LoopTimer()
@@ -76,12 +77,12 @@ class Server:
         presence = Presence()
         self._fanout = Fanout(presence)
         accounts = Accounts(storage.names, self._clock, config.reserve)
-        limits = Welcome(
+        announced = Welcome(
             server=f"chatd {__version__}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
         )
-        self._registration = Registration(self._log, presence, self._fanout, accounts, limits)
+        self._registration = Registration(self._log, presence, self._fanout, accounts, announced)
         make_router = LoggingRouter if config.print_messages else Router
-        self._router = make_router(
+        router = make_router(
             [
                 Basic(self._clock),
                 self._registration,
@@ -106,10 +107,19 @@ class Server:
                 ),
             ]
         )
-        self._limits = ConnectionLimits(config.max_line, config.outbox_limit, config.idle_timeout)
-        self._max_connections = config.max_connections or _raise_descriptor_limit()
-        self._connections: set[Connection] = set()
-        self._open_connections = InFlight()
+        limits = ConnectionLimits(config.max_line, config.outbox_limit, config.idle_timeout)
+        self._environment = Environment(
+            router, self._write_batcher, self._wheel, self._clock, limits, self._metrics
+        )
+        self._connections = OpenConnections(
+            config.max_connections or _raise_descriptor_limit(), self._metrics
+        )
+        self._multiplexer = Multiplexer(
+            [ProtocolEntry("JSON lines", any_bytes, self._make_connection)],
+            self._connections,
+            self._clock,
+            idle_timeout=config.idle_timeout,
+        )
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -125,7 +135,9 @@ class Server:
             await self._log.close()
 
     async def _serve(self) -> None:
-        listeners = await listen(self._accept, self._config.host, self._config.port)
+        listeners = await listen(
+            self._multiplexer.make_protocol, self._config.host, self._config.port
+        )
         self._record_presence()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -138,29 +150,8 @@ class Server:
             listener.close()
         await self._drain()
 
-    def _accept(self, _reader: StreamReader, writer: StreamWriter) -> None:
-        connection = Connection(
-            writer,
-            router=self._router,
-            write_batcher=self._write_batcher,
-            wheel=self._wheel,
-            clock=self._clock,
-            limits=self._limits,
-            on_closed=self._on_closed,
-        )
-        self._connections.add(connection)
-        self._open_connections.add()
-        if self._stopping.is_set():
-            connection.session.close("server stops", _SHUTTING_DOWN)
-        elif len(self._connections) > self._max_connections:
-            detail = f"all {self._max_connections} connections are taken; try again later"
-            connection.session.close("server full", Error("server_full", detail))
-        else:
-            connection.start()
-
-    def _on_closed(self, connection: Connection) -> None:
-        self._connections.remove(connection)
-        self._open_connections.done()
+    def _make_connection(self, accepted: Accepted) -> Connection:
+        return Connection(accepted, self._environment, self._connections.closed)
 
     def _record_presence(self) -> None:
         self._registration.record_presence()
@@ -170,24 +161,18 @@ class Server:
         if self._stopping.is_set():
             os._exit(128 + signal.SIGINT)
         logger.info("%s: stopping", signal.Signals(number).name)
+        self._connections.refuse_new()
         self._stopping.set()
 
     async def _drain(self) -> None:
         """Commit and deliver what was taken, say goodbye, and give everyone time to read it."""
         await self._log.flush()
-        for connection in list(self._connections):
-            connection.session.close("server stops", _SHUTTING_DOWN)
-        await self._wait_closed(within=DRAIN_TIMEOUT)
+        await self._connections.close_all(within=DRAIN_TIMEOUT)
         self._generator.close()
         self._timer.close()
         await self._time_file.close()
-        for connection in self._connections:
-            connection.abort()
-        await self._wait_closed(within=1.0)
-
-    async def _wait_closed(self, within: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._open_connections.wait_below(1), within)
+        await self._connections.abort_all(within=1.0)
+        logger.info("stopped: %s", self._metrics.summary())
 
 
 def _raise_descriptor_limit() -> int:
