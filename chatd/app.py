@@ -19,7 +19,6 @@ from chatd.feed_source import Generator
 from chatd.messagelog.base import DAY_NS, MessageLog, NameStore, Retention
 from chatd.messagelog.memory import MemoryLog
 from chatd.messagelog.sqlite.log import SqliteLog
-from chatd.net.write_batcher import WriteBatcher
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed.service import Feeds, FeedSource
@@ -55,7 +54,7 @@ MakeStorage: TypeAlias = Callable[[Config, Clock, CallSoon, Metrics], Storage]
 
 
 class Resources(Struct, frozen=True):
-    """What the services use and do not own: time, storage, files, counters.
+    """What the services use and do not own: time, storage, files.
 
     `flush` writes to the clients what is queued for them, at once.
     """
@@ -67,7 +66,6 @@ class Resources(Struct, frozen=True):
     time_file: ExchangeRecorder
     feed_source: FeedSource
     make_secret: Callable[[], str]
-    metrics: Metrics
 
 
 class App:
@@ -125,26 +123,25 @@ def make_storage(config: Config, clock: Clock, call_soon: CallSoon, metrics: Met
 
 @asynccontextmanager
 async def open_resources(
-    config: Config, call_soon: CallSoon, make_storage: MakeStorage = make_storage
-) -> AsyncIterator[tuple[Resources, WriteBatcher]]:
+    config: Config,
+    call_soon: CallSoon,
+    flush: Callable[[], None],
+    metrics: Metrics,
+    make_storage: MakeStorage = make_storage,
+) -> AsyncIterator[Resources]:
     """Start the clocks, files and threads of a daemon, and stop them when the block ends."""
-    clock, metrics = SystemClock(), Metrics()
-    write_batcher = WriteBatcher(call_soon)
-    timer = LoopTimer()
+    clock, timer, generator = SystemClock(), LoopTimer(), Generator(config.feed)
     time_file = TimeFileThread(config.timestamp.time_file or config.data / TIME_FILE)
-    generator = Generator(config.feed)
-    resources = Resources(
-        storage=make_storage(config, clock, call_soon, metrics),
-        clock=clock,
-        wheel=TimerWheel(clock.monotonic, timer.set, write_batcher.flush),
-        flush=write_batcher.flush,
-        time_file=time_file,
-        feed_source=generator,
-        make_secret=secrets.token_urlsafe,
-        metrics=metrics,
-    )
     try:
-        yield resources, write_batcher
+        yield Resources(
+            storage=make_storage(config, clock, call_soon, metrics),
+            clock=clock,
+            wheel=TimerWheel(clock.monotonic, timer.set, flush),
+            flush=flush,
+            time_file=time_file,
+            feed_source=generator,
+            make_secret=secrets.token_urlsafe,
+        )
     finally:
         generator.close()
         timer.close()

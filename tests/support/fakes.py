@@ -90,13 +90,9 @@ class DetachedTransport:
         """Return at once: nothing is ever written."""
 
 
-def drop(_encoded: bytes) -> None:
-    """Be written to, for nobody."""
-
-
 def detached_send_queue() -> SendQueue:
     """Return a send queue that nobody flushes."""
-    return SendQueue(lambda _send_queue: None, lambda: None, drop)
+    return SendQueue(lambda _send_queue: None, lambda _remainder: None)
 
 
 def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Session:
