@@ -113,11 +113,15 @@ def make_storage(config: Config, clock: Clock, call_soon: CallSoon, metrics: Met
     """Return the storage that the settings ask for, not yet open."""
     settings = config.log
     if settings.kind == "memory":
-        memory_log = MemoryLog[Any](settings.keep_messages or MEMORY_MESSAGES, call_soon)
+        memory_log = MemoryLog[Any](
+            settings.keep_messages or MEMORY_MESSAGES, call_soon, metrics=metrics
+        )
         return Storage(memory_log, memory_log)
     age_ns = round(settings.keep_days * DAY_NS)
     retention = Retention(settings.keep_messages, age_ns, settings.keep_bytes)
-    log = SqliteLog[Any](config.data, settings.durability, retention, clock.wall_ns)
+    log = SqliteLog[Any](
+        config.data, settings.durability, retention, clock.wall_ns, metrics=metrics
+    )
     return Storage(log, log)
 
 
