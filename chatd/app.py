@@ -1,5 +1,6 @@
 """The composition root: the one module that knows every service and what each is built from."""
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,11 +33,16 @@ from common.system.clock import Clock, SystemClock
 from common.system.time_file import TimeFileThread
 from common.system.timerfd import LoopTimer
 
+logger: Final = logging.getLogger(__name__)
+
 MEMORY_MESSAGES: Final = 100_000
 """Messages that a log in memory keeps where no number was given."""
 
 TIME_FILE: Final = "serverTimeData.txt"
 """The name of the time file in the data directory, where no other file was given."""
+
+BATCH_INTERVAL: Final = 0.02
+"""Seconds (s) that rows of the time file wait for others: what a crash can cost."""
 
 CallSoon: TypeAlias = Callable[[Callable[[], None]], object]
 """Runs a function after the current loop iteration."""
@@ -135,7 +141,9 @@ async def open_resources(
 ) -> AsyncIterator[Resources]:
     """Start the clocks, files and threads of a daemon, and stop them when the block ends."""
     clock, timer, generator = SystemClock(), LoopTimer(), Generator(config.feed)
-    time_file = TimeFileThread(config.timestamp.time_file or config.data / TIME_FILE)
+    time_file = TimeFileThread(
+        config.timestamp.time_file or config.data / TIME_FILE, BATCH_INTERVAL, logger.error
+    )
     try:
         yield Resources(
             storage=make_storage(config, clock, call_soon, metrics),
