@@ -13,6 +13,7 @@ from chatd import config, logging_setup
 from chatd.config import PROGRAM, Config
 from chatd.messagelog.base import UnusableLogError
 from common.system import stdio
+from common.system.settings import SettingsError
 from common.system.stdio import OutputError
 
 USAGE: Final = 2
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run_action(settings)
         _prepare(settings.data)
         return _serve(settings)
-    except config.ConfigError as error:
+    except SettingsError as error:
         return _print_error(error, USAGE)
     except UnusableLogError as error:
         return _print_error(error, UNUSABLE_LOG)
@@ -59,7 +60,7 @@ def _run_action(settings: Config) -> int:
 
 
 def _serve(settings: Config) -> int:
-    logging_setup.configure(settings.log_level, settings.log_format)
+    logging_setup.configure(settings.logging)
     # Imported late, so that --help and mistakes are answered at once.
     import uvloop  # noqa: PLC0415
 
@@ -94,7 +95,7 @@ def _prepare(data: Path) -> None:
         with tempfile.TemporaryFile(dir=data):
             pass
     except OSError as error:
-        raise config.ConfigError(
+        raise SettingsError(
             f"cannot write in {data}: {error.strerror}; choose another with --data"
         ) from None
 

@@ -5,6 +5,7 @@ import hmac
 import secrets
 from typing import Final
 
+from chatd.config import AccountConfig
 from chatd.messagelog.base import NameOwner, NameStore
 from common import names
 from common.messages.base import Reason
@@ -34,12 +35,12 @@ class NameReservedError(Exception):
 
 
 class Accounts:
-    """The owners of names, kept in the store; `reservation` is in seconds (s)."""
+    """The owners of names, kept in the store."""
 
-    def __init__(self, store: NameStore, clock: Clock, reservation: float) -> None:
+    def __init__(self, store: NameStore, clock: Clock, config: AccountConfig) -> None:
         self._store = store
         self._clock = clock
-        self._reservation_ns = int(reservation * _SECOND_NS)
+        self._reservation_ns = int(config.reservation * _SECOND_NS)
         # Who writes to one who is away does so more than once; names change hands only here.
         self._cache: dict[str, int] = {}
 

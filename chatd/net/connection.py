@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from chatd.config import ConnectionLimits
 from chatd.core.metrics import Metrics
 from chatd.core.router import Router
 from chatd.core.send_queue import SendQueue
@@ -26,14 +27,6 @@ logger: Final = logging.getLogger(__name__)
 
 LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
-
-
-class ConnectionLimits(Struct, frozen=True):
-    """What is granted to a connection: bytes a line and queued, seconds (s) of silence (0: any)."""
-
-    max_line: int
-    send_queue_limit: int
-    idle_timeout: float
 
 
 class Environment(Struct, frozen=True):

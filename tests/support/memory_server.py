@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 
+from chatd.config import ConnectionLimits
 from chatd.core.metrics import Metrics
 from chatd.core.send_queue import Writer
 from chatd.messagelog.memory import MemoryLog
-from chatd.net.connection import Connection, ConnectionLimits, Environment
+from chatd.net.connection import Connection, Environment
 from chatd.net.multiplex import Accepted, Multiplexer, ProtocolEntry, any_bytes
 from chatd.net.open_connections import OpenConnections
 from chatd.net.write_batcher import WriteBatcher
@@ -147,7 +148,9 @@ class MemoryServer:
             lambda keep, _scheduler: MemoryLog(keep, loop.call_soon)
         )
         self.metrics = Metrics()
-        limits = ConnectionLimits(max_line, send_queue_limit, idle_timeout)
+        limits = ConnectionLimits(
+            max_line=max_line, send_queue_limit=send_queue_limit, idle_timeout=idle_timeout
+        )
         self.environment = Environment(
             self.harness.router,
             WriteBatcher(loop.call_soon, self.metrics),

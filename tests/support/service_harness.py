@@ -8,25 +8,24 @@ import asyncio
 import json
 from collections.abc import Callable
 from itertools import count
-from random import Random
 from typing import Any, Final, TypeAlias
 
-from chatd.core.accounts import Accounts
-from chatd.core.fanout import Fanout
+from msgspec import structs
+
+from chatd.app import App, Resources, Storage
+from chatd.config import (
+    AccountConfig,
+    Config,
+    ConnectionLimits,
+    RequestConfig,
+    ShareConfig,
+    TimestampConfig,
+)
 from chatd.core.formats import Format
-from chatd.core.presence import Presence
-from chatd.core.router import Router, Service
+from chatd.core.metrics import Metrics
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
 from chatd.messagelog.memory import MemoryLog
-from chatd.services.basic import Basic
-from chatd.services.chat import Chat
-from chatd.services.feed.service import Feeds
-from chatd.services.groups import GroupDirectory, GroupLimits
-from chatd.services.hello import Registration
-from chatd.services.request import RequestLimits, Requests
-from chatd.services.timestamp.service import ExchangeLimits, Exchanges
-from common.messages.chat import Welcome
 from tests.support.fake_time import quiet
 from tests.support.fakes import (
     FakeClock,
@@ -42,13 +41,13 @@ DAY: Final = 86_400.0
 
 MAX_LINE: Final = 2**20
 
-LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
-
-REQUESTS: Final = RequestLimits(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
-
-EXCHANGES: Final = ExchangeLimits(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
-
-GROUPS: Final = GroupLimits(max_groups=2, max_peers=3)
+CONFIG: Final = Config(
+    limits=ConnectionLimits(send_queue_limit=10_000),
+    request=RequestConfig(seed=1, max_pending=3),
+    timestamp=TimestampConfig(max_exchanges=3),
+    share=ShareConfig(max_groups=2, max_peers=3),
+)
+"""The settings of every harness: small limits, and the same delays in every run."""
 
 
 class ServiceHarness:
@@ -66,25 +65,25 @@ class ServiceHarness:
         self.log = make_log(keep_messages, self.scheduler)
         self.wheel = TimerWheel(self.clock.monotonic, self.clock.set_timer)
         self.time_file = FakeTimeFile()
-        self.presence = Presence()
-        self.fanout = Fanout(self.presence)
-        accounts = Accounts(self.log, self.clock, reservation)
-        self.registration = Registration(self.log, self.presence, self.fanout, accounts, LIMITS)
-        services: list[Service] = [
-            Basic(self.clock),
-            self.registration,
-            Chat(self.log, self.presence, accounts, self.clock),
-            Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.time_file, EXCHANGES, lambda: None),
-            Feeds(UnavailableFeed(), self.wheel, self.clock),
-            GroupDirectory(GROUPS, map("ticket {}".format, count(1)).__next__),
-        ]
-        self.router = Router(services)
+        resources = Resources(
+            storage=Storage(self.log, self.log),
+            clock=self.clock,
+            wheel=self.wheel,
+            flush=lambda: None,
+            time_file=self.time_file,
+            feed_source=UnavailableFeed(),
+            make_secret=map("secret {}".format, count(1)).__next__,
+            metrics=Metrics(),
+        )
+        accounts = AccountConfig(reservation=reservation)
+        self.app = App(structs.replace(CONFIG, accounts=accounts), resources)
+        self.presence, self.fanout = self.app.presence, self.app.fanout
+        self.registration, self.router = self.app.registration, self.app.router
         self._client_count = 0
 
     async def open(self) -> None:
         """Let the log report to the fan-out."""
-        await self.log.open(self.fanout.deliver)
+        await self.app.open()
 
     def connect(self) -> "FakeClient":
         """Let somebody connect."""

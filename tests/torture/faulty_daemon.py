@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import uvloop
 
-from chatd.app import Storage
+from chatd.app import CallSoon, Storage
 from chatd.config import Config, load
+from chatd.core.metrics import Metrics
 from chatd.messagelog.base import Retention
 from chatd.server import Server
 from common.system.clock import Clock
@@ -26,9 +27,11 @@ async def serve(fault: str, options: Sequence[str]) -> None:
     """Run the server with the log that has this `fault`."""
     log_type = FAULTY_LOGS[fault]
 
-    def make_storage(config: Config, clock: Clock) -> Storage:
-        retention = Retention(config.keep_messages)
-        log = log_type(config.data, config.durability, retention, clock.wall_ns)
+    def make_storage(
+        config: Config, clock: Clock, _call_soon: CallSoon, _metrics: Metrics
+    ) -> Storage:
+        retention = Retention(config.log.keep_messages)
+        log = log_type(config.data, config.log.durability, retention, clock.wall_ns)
         return Storage(log, log)
 
     config = load(options, os.environ)
