@@ -87,7 +87,11 @@ class Connection(ServerProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self.session = Session(accepted.address, accepted.connected_at, self._send_queue, self)
         self._reader = ConnectionReader(
-            self.session, environment.router, self._transport, environment.limits.max_line
+            self.session,
+            environment.router,
+            self._transport,
+            environment.metrics,
+            environment.limits.max_line,
         )
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the send queue, where it is counted and can be dropped message by message.

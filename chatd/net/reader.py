@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import Final
 
-from chatd.core.router import Router, Suspended
-from chatd.core.session import MAX_INFLIGHT, Session
+from chatd.core.metrics import Metrics
+from chatd.core.router import Router
+from chatd.core.session import Session
 from common.messages import ClientMessage
 from common.protocol.codec import InvalidLine
 
@@ -20,16 +21,31 @@ class ConnectionReader:
     that is done. A message has at most `max_line` bytes.
     """
 
-    __slots__ = ("_decoder", "_format", "_max_line", "_router", "_session", "_transport", "task")
+    __slots__ = (
+        "_decoder",
+        "_format",
+        "_max_line",
+        "_metrics",
+        "_router",
+        "_session",
+        "_transport",
+        "task",
+    )
 
     def __init__(
-        self, session: Session, router: Router, transport: asyncio.ReadTransport, max_line: int
+        self,
+        session: Session,
+        router: Router,
+        transport: asyncio.ReadTransport,
+        metrics: Metrics,
+        max_line: int,
     ) -> None:
         self.task: asyncio.Task[None] | None = None
         """What is awaited now."""
         self._session = session
         self._router = router
         self._transport = transport
+        self._metrics = metrics
         self._max_line = max_line
         self._format = session.send_queue.format
         self._decoder = self._format.make_decoder(max_line)
@@ -37,13 +53,13 @@ class ConnectionReader:
     def feed(self, chunk: bytes) -> None:
         """Serve what became complete with `chunk`."""
         try:
-            suspended = self._router.serve(self._session, self._decode(chunk))
+            rest = self._router.serve(self._session, self._decode(chunk))
         except Exception:
             self._close_failed()
             return
-        if suspended is not None:
+        if rest is not None:
             self._transport.pause_reading()
-            self.task = asyncio.get_running_loop().create_task(self._complete(suspended))
+            self.task = asyncio.get_running_loop().create_task(self._serve_rest(rest))
 
     def finish(self) -> None:
         """Serve what the end of input completes; close the session when nothing is due to it."""
@@ -53,18 +69,27 @@ class ConnectionReader:
         if self._session.send_queue.format is not self._format:
             self._switch_decoder()
         messages = self._decoder.feed(chunk)
-        # In a list or tuple nothing changes the format but the last message, if any.
-        return messages if isinstance(messages, (tuple, list)) else self._follow_format(messages)
+        metrics = self._metrics
+        metrics.receive_batches += 1
+        if isinstance(messages, (tuple, list)):  # in which at most the last changes the format
+            metrics.messages_received += len(messages)
+            return messages
+        return self._follow_format(messages)
 
     def _follow_format(
         self, messages: Iterable[ClientMessage | InvalidLine]
     ) -> Iterator[ClientMessage | InvalidLine]:
         """Yield `messages`; after one that changed the format, go on in the new one."""
-        for message in messages:
-            yield message
-            if (rest := self._switch_decoder()) is not None:
-                yield from self._follow_format(self._decoder.feed(rest))
-                return
+        count = 0
+        try:
+            for message in messages:
+                count += 1
+                yield message
+                if (rest := self._switch_decoder()) is not None:
+                    yield from self._follow_format(self._decoder.feed(rest))
+                    return
+        finally:
+            self._metrics.messages_received += count
 
     def _switch_decoder(self) -> bytes | None:
         """Decode in the session's format from now on; return the bytes left where that is new."""
@@ -79,9 +104,9 @@ class ConnectionReader:
         self._decoder = wire_format.make_decoder(self._max_line)
         return rest
 
-    async def _complete(self, suspended: Suspended) -> None:
+    async def _serve_rest(self, rest: Awaitable[None]) -> None:
         try:
-            await self._resume(suspended)
+            await rest
         except Exception:
             self._close_failed()
         self.task = None
@@ -92,24 +117,14 @@ class ConnectionReader:
         session = self._session
         try:
             self._switch_decoder()
-            await self._resume(self._router.serve(session, self._decoder.finish()))
+            rest = self._router.serve(session, self._follow_format(self._decoder.finish()))
+            if rest is not None:
+                await rest
             await session.inflight.wait_below(1)
             await session.pending_replies.wait_below(1)
         except Exception:
             self._close_failed()
         session.close("end of input")
-
-    async def _resume(self, suspended: Suspended | None) -> None:
-        session = self._session
-        while suspended is not None:
-            if suspended.pending is not None:
-                await self._router.complete(session, suspended)
-            if session.is_backpressured:
-                await session.drain()
-                await session.inflight.wait_below(MAX_INFLIGHT)
-            if session.is_closing:
-                return
-            suspended = suspended.resume()
 
     def _close_failed(self) -> None:
         logger.exception("%s: failed", self._session)

@@ -9,7 +9,7 @@ from chatd.core.accounts import Accounts
 from chatd.core.formats import Format, v1_message
 from chatd.core.presence import Presence
 from chatd.core.router import Route, batch_route, route
-from chatd.core.session import Session
+from chatd.core.session import Access, Session
 from chatd.messagelog.base import EVERYONE, Entry, Identity, MessageLog, NewMessage
 from common import names
 from common.messages.base import Error, RejectedError
@@ -48,9 +48,9 @@ class Chat:
     def routes(self) -> Sequence[Route]:
         """The messages it serves."""
         return (
-            route(Who, self.who, requires_hello=True),
-            batch_route(Outgoing, self.directs, requires_hello=True),
-            batch_route(OutgoingBroadcast, self.broadcasts, requires_hello=True),
+            route(Who, self.who, requires=Access.MEMBER),
+            batch_route(Outgoing, self.directs, requires=Access.MEMBER),
+            batch_route(OutgoingBroadcast, self.broadcasts, requires=Access.MEMBER),
             route(History, self.history),
         )
 
