@@ -8,16 +8,20 @@ import signal
 from contextlib import suppress
 from typing import Final
 
+import uvloop
+
 from chatd.app import App, MakeStorage, Resources, make_storage, open_resources
 from chatd.config import Config
 from chatd.core.metrics import Metrics
 from chatd.net.connection import Connection, Environment
-from chatd.net.listeners import listen
+from chatd.net.listeners import ListenError, listen
 from chatd.net.multiplex import Accepted, Multiplexer, ProtocolEntry, any_bytes
 from chatd.net.open_connections import OpenConnections
 from chatd.net.write_batcher import WriteBatcher
 from common.system.stdio import OutputError, write
 from common.values import Address
+
+__all__ = ["ListenError", "Server", "serve"]
 
 logger: Final = logging.getLogger(__name__)
 
@@ -115,6 +119,15 @@ class Server:
         logger.info("%s: stopping", signal.Signals(number).name)
         self._connections.refuse_new()
         self._stopping.set()
+
+
+def serve(config: Config) -> None:
+    """Run a server until a signal stops it. Raises ListenError and UnusableLogError."""
+
+    async def run() -> None:
+        await Server(config).run()
+
+    uvloop.run(run())
 
 
 def _raise_descriptor_limit() -> int:
