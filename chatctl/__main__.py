@@ -18,7 +18,7 @@ from chatctl import commands
 from chatctl.cli import config, options
 from chatctl.errors import ClientError, Exit
 from common.system import stdio
-from common.system.settings import CheckedArgumentParser
+from common.system.stdio import CheckedArgumentParser
 
 PROGRAM: Final = "chatctl"
 
