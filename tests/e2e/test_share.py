@@ -169,7 +169,7 @@ async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
         await one.wait_for_pieces(20)
     assert await one.end() == 7
     (missing,) = one.report["shortfalls"]
-    assert missing == "10 pieces of 9 are missing (large); nobody who is here has them"
+    assert missing == "10 pieces of 9 are missing (large); no connected peer has them"
     assert one.report["seconds"] is None
     assert one.events_of("parted") == [{"code": "parted", "id": "9", "why": "left"}]
 

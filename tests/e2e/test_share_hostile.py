@@ -32,7 +32,7 @@ async def test_who_sends_bad_pieces_is_dropped_by_name_and_the_rest_comes_from_o
         assert await one.end() == 0, await one.stderr()
         (dropped,) = one.events_of("dropped")
         assert dropped["id"] == "8"
-        assert "sent a piece of 9 that 9 never announced" in dropped["why"]
+        assert "sent a piece of 9 with the wrong digest" in dropped["why"]
         assert one.received() == {"9_large": file.read_bytes()}
         exit_reasons = {peer["id"]: peer["fate"] for peer in one.report["peers"]}
         assert exit_reasons["8"].startswith("dropped")
@@ -118,7 +118,7 @@ async def test_without_the_secret_of_the_server_nobody_is_served(
         port = (await one.wait_for("listening"))["port"]
         outsider.dial(f"127.0.0.1:{port}")
         turned_away = await one.wait_for("turned_away")
-        assert "the secret or the key" in turned_away["why"]
+        assert "your --key or group secret" in turned_away["why"]
         one.process.send_signal(signal.SIGINT)
         assert await one.end() == 130
         assert one.events_of("met") == []

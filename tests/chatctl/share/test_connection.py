@@ -172,7 +172,7 @@ async def test_finishing_writes_what_waits_and_lets_the_other_side_close(
     one, other = ends
     description = ManifestHeader("1", SIZE)
     one.connection.send(description, bytes(SIZE))
-    await one.connection.finish(20.0)
+    await one.connection.close_gracefully(20.0)
     assert one.connection.is_closed
     assert other.frames == [Frame(description, None), Frame(description, bytearray(SIZE))]
     assert str(other.close_error) == "closed the connection"
@@ -184,7 +184,7 @@ async def test_finishing_ends_although_the_other_side_does_not(
     one, other = ends
     other.connection.pause()
     one.connection.send(KeepAlive())
-    await one.connection.finish(0.05)
+    await one.connection.close_gracefully(0.05)
     assert one.connection.is_closed
 
 
