@@ -63,6 +63,6 @@ def test_the_daemon_answers_as_documented(
                 assert closed.receive_to_end() == []
         else:
             received = clients[who].receive_line()
-            assert pattern(text).fullmatch(received), f"{who} heard {received!r}, not {text!r}"
+            assert pattern(text).fullmatch(received), f"{who} received {received!r}, not {text!r}"
     for client in clients.values():
         client.close()

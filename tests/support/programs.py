@@ -1,4 +1,4 @@
-"""Programs and libraries beyond the runtime that some tests need."""
+"""Programs and libraries that some tests need beyond those of the runtime."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 REQUIRE_TOOLS = "CHATD_TEST_REQUIRE_TOOLS"
-"""When this environment variable is set, as in CI, what is missing fails the tests that need it."""
+"""If this environment variable is set, as in CI, a missing program fails the tests that need it."""
 
 
 PACKAGE_OF: Final = {
@@ -26,7 +26,7 @@ _NOT_INSTALLED: Final = re.compile(r"Skipped: (\S+) is not installed")
 
 
 def require(program: str) -> str:
-    """Return the path of `program`; without it the calling test is skipped, or fails in CI.
+    """Return the path of `program`; if it is missing, skip the calling test, or fail it in CI.
 
     >>> netcat = require("nc")
     """
@@ -37,7 +37,7 @@ def require(program: str) -> str:
 
 
 def require_library(requirement: str) -> None:
-    """Return if a distribution like ``setuptools >= 77`` is there; otherwise as `require`."""
+    """Return if a distribution like ``setuptools >= 77`` is installed; otherwise as `require`."""
     wanted = Requirement(requirement)
     try:
         found = metadata.version(wanted.name)
@@ -54,10 +54,7 @@ def _miss(reason: str) -> NoReturn:
 
 
 def missing_programs(skipped: Iterable[pytest.TestReport]) -> Iterator[str]:
-    """Yield the lines that tell which tests were `skipped` without a program, and what to install.
-
-    None where nothing was skipped for that.
-    """
+    """Yield lines that list the tests `skipped` for a missing program, and what to install."""
     tests: dict[str, list[str]] = {}
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
