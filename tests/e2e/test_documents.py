@@ -19,7 +19,7 @@ DOCUMENTS: Final = [
     CHECKOUT / "docs" / name for name in ("chatctl.md", "operations.md", "python.md")
 ]
 
-OPTIONS: Final = ("--delay", "0.1:0.8", "--delay-seed", "2", "--feed-seed", "7")
+OPTIONS: Final = ("--delay", "0.1:0.9", "--delay-seed", "40", "--feed-seed", "7")
 """Those of the daemon whose answers are random in the documents."""
 
 
