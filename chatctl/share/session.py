@@ -13,7 +13,7 @@ from chatctl.cli.config import Settings
 from chatctl.cli.login import connect, print_events
 from chatctl.cli.output import say
 from chatctl.client import Client, PeerLeft, PeerList
-from chatctl.client.subscriptions import GroupUpdate
+from chatctl.client.groups import GroupUpdate
 from chatctl.errors import ClientError
 from chatctl.share import events
 from chatctl.share.handshake import PeerInfo, derive_key, group_key
