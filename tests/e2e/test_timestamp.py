@@ -47,8 +47,8 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
     [
         (("--interval", "100us", "--duration", "1s"), 4, "interval_ms is out of range: from 1ms"),
         (("--duration", "2h"), 4, "duration_s is out of range: from one interval to 1h"),
-        (("--id", "../1"), 2, "--id: the id '../1' has a separator"),
-        (("--id", ""), 2, "--id: an id has 1 to 64 characters"),
+        (("--id", "../1"), 2, "--id: an id must not contain /"),
+        (("--id", ""), 2, "--id: an id must have 1 to 64 characters"),
         (("--interval", "0"), 2, "--interval is to be more than 0"),
         (("--interval", "2s", "--duration", "1s"), 2, "no longer than --duration"),
         (("--plot", "run.pdf"), 2, "is to end with .png or .svg"),
@@ -210,7 +210,7 @@ def test_a_full_disk_of_the_client_costs_rows_and_not_the_exchange(daemon: Daemo
     code, printed, stderr = run("timestamp", "--json", "--out", "/dev/full", *SHORT, daemon=daemon)
     assert code == 7
     assert stderr.splitlines() == [
-        "chatctl: cannot write /dev/full: no space left on device; the exchange goes on without",
+        "chatctl: cannot write /dev/full: no space left on device; its rows are lost",
         "chatctl: 120 rows could not be written to /dev/full",
     ]
     report = measured(printed)
@@ -226,7 +226,7 @@ def test_a_full_disk_of_the_server_is_reported_to_the_client(
     assert code == 7
     assert re.fullmatch(r"chatctl: the server could not write \d+ rows to its file\n", stderr)
     assert rows(out) == 120
-    assert "cannot write /dev/full: No space left on device; rows are lost" in daemon.stderr
+    assert "cannot write /dev/full: no space left on device; its rows are lost" in daemon.stderr
 
 
 def test_a_file_can_be_read_back(daemon: Daemon, out: Path) -> None:

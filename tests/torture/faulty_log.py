@@ -69,6 +69,7 @@ class ForgetRefs(SqliteLog[Any]):
 
 
 def _with_refs(result: AppendResult[tuple[Sequence[NewMessage], Any]]) -> AppendResult[Any]:
+    assert result.sender is not None
     messages, sender = result.sender
     numbers = [entry.id for entry in result.entries]
     entries = [*map(Entry, numbers, messages)]
