@@ -207,7 +207,8 @@ def test_what_finds_no_room_is_one_clear_line(data: str, *, is_buffered: bool) -
 def test_a_daemon_serves_and_stops_whatever_its_streams_are(streams: str, tmp_path: Path) -> None:
     with redirected(streams, tmp_path) as daemon:
         wait_until(lambda: listening_ports(daemon.pid), lambda: "it does not listen")
-        with RawClient(("127.0.0.1", listening_ports(daemon.pid)[0])) as client:
+        (port,) = listening_ports(daemon.pid)
+        with RawClient(("127.0.0.1", port)) as client:
             assert client.ask("ping")["code"] == "pong"
         daemon.terminate()
         ended = processes.finish(daemon)
