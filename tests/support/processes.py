@@ -12,7 +12,7 @@ TIMEOUT: Final = 60.0
 
 _POLL_INTERVAL: Final = 0.01
 
-_started: Final[list[subprocess.Popen[str]]] = []
+_running: Final[list[subprocess.Popen[str]]] = []
 
 
 class CommandResult(NamedTuple):
@@ -41,7 +41,7 @@ def start(
         bufsize=1,
         env={**os.environ, **(environment or {})},
     )
-    _started.append(process)
+    _running[:] = [*(each for each in _running if each.poll() is None), process]
     return process
 
 
@@ -79,9 +79,8 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 def kill_all() -> None:
     """Kill the programs that `start` started and that failed tests left running."""
-    for process in _started:
-        if process.poll() is None:
-            kill(process)
+    for process in _running:
+        kill(process)
 
 
 def wait_until(condition: Callable[[], object], problem: Callable[[], str] = str) -> None:
