@@ -1,7 +1,4 @@
-"""The real daemon as a process of its own, for tests that use it over real sockets.
-
-A raw client of nothing but socket and json, as anybody could write it in an hour.
-"""
+"""The real daemon as a process, and a raw client of socket and json alone."""
 
 import json
 import os
@@ -23,6 +20,9 @@ START_TIMEOUT: Final = 60.0
 """Seconds (s) a daemon may take to listen on a busy machine."""
 
 STOP_TIMEOUT: Final = 60.0
+
+TIMEOUT: Final = 60.0
+"""Seconds (s) to wait for an answer on a busy machine; a right answer takes a millisecond."""
 
 _LEAKS_AND_ERRORS: Final = re.compile(
     r"Traceback|Exception ignored|never awaited|never retrieved|ResourceWarning|was destroyed"
@@ -101,10 +101,6 @@ def command(*options: str, is_debugged: bool = False) -> Sequence[str]:
     """Return the command line that starts a daemon on a free port unless `options` name another."""
     debugging = ("-X", "dev", "-W", "error") if is_debugged else ()
     return (sys.executable, *debugging, "-m", "chatd", "--port", "0", *options)
-
-
-TIMEOUT: Final = 60.0
-"""Seconds (s) to wait for an answer on a busy machine; a right answer takes a millisecond."""
 
 
 class RawClient:

@@ -1,10 +1,7 @@
-"""Peers that do as a test tells them, for end-to-end tests.
+"""Peers for end-to-end tests of share: processes of ``chatctl share``, and fake peers.
 
-A fake peer is a whole peer inside the test, put together from the parts of the program, with a
-store of its own that a test can hold back or have lie.
-
-
-Real processes of ``chatctl share``, for end-to-end tests.
+A fake peer is a complete peer inside the test, made of the program's parts. Its store is its own: a
+test can delay it or let it lie.
 """
 
 import asyncio
