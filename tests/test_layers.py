@@ -57,19 +57,13 @@ NETWORK: Final = frozenset({"asyncio", "selectors", "socket", "ssl", "uvloop"})
 
 FORBIDDEN: Final = {
     "common": {"chatd", "chatctl"},
-    "common.messages": SYSTEM,
-    "common.protocol": SYSTEM,
-    "common.timing": SYSTEM,
-    "common.names": SYSTEM,
-    "common.values": SYSTEM,
-    "common.entities": SYSTEM,
-    "common.manifest": SYSTEM,
+    **{f"common.{part}": SYSTEM for layer in LAYERS["common"] for part in layer - {"system"}},
     "chatd": {"chatctl"},
     "chatd.services": NETWORK,
     "chatctl": {"chatd"},
     "chatctl.share.planner": SYSTEM,
 }
-"""What the modules of a package never import."""
+"""What the modules of a package never import. Of `common`, only `system` reaches the system."""
 
 
 class Import(NamedTuple):
