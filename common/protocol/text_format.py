@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-from common.messages import chat
+from common.messages import ClientMessage, chat
 from common.messages.base import Error, Message
 from common.protocol.codec import MAX_LINE, InvalidLine
 from common.protocol.framing import BLANK, Framer
@@ -73,23 +73,37 @@ def render(message: Message, *, anonymous: bool = False) -> str | None:
 class TextDecoder:
     """Turns typed lines into the same messages as the JSON decoder."""
 
+    __slots__ = ("_block", "_consumed", "_framer", "_max_line")
+
     def __init__(self, max_line: int = MAX_LINE) -> None:
         self._framer = Framer(max_line)
         self._max_line = max_line
+        # The whole lines that are being decoded, and how far a consumer got in them.
+        self._block = b""
+        self._consumed = 0
 
-    def feed(self, chunk: bytes) -> Iterator[Message | InvalidLine]:
+    def feed(self, chunk: bytes) -> Iterator[ClientMessage | InvalidLine]:
         """Yield the messages that `chunk` completes; consume them before the next call."""
-        block = self._framer.feed(chunk)
-        for line in block[:-1].split(b"\n") if block else ():
+        self._block = self._framer.feed(chunk)
+        self._consumed = 0
+        for line in self._block[:-1].split(b"\n") if self._block else ():
+            self._consumed += len(line) + 1
             yield from self._decode_line(line)
         if self._framer.overflow():
             yield InvalidLine(too_long(self._max_line))
 
-    def finish(self) -> Iterator[Message | InvalidLine]:
+    def finish(self) -> Iterator[ClientMessage | InvalidLine]:
         """Yield what the end of file completes: an unfinished line counts as the last line."""
         return self._decode_line(self._framer.take_rest())
 
-    def _decode_line(self, line: bytes) -> Iterator[Message | InvalidLine]:
+    def take_rest(self) -> bytes:
+        """Return the bytes behind the last line that was consumed, and forget them."""
+        rest = self._block[self._consumed :] + self._framer.take_rest()
+        self._block = b""
+        self._consumed = 0
+        return rest
+
+    def _decode_line(self, line: bytes) -> Iterator[ClientMessage | InvalidLine]:
         if len(line) > self._max_line:
             yield InvalidLine(too_long(self._max_line))
         elif line.strip(BLANK):

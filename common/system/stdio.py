@@ -2,13 +2,27 @@
 
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class OutputError(Exception):
     """Standard output cannot be written; the text says why."""
+
+
+class CheckedArgumentParser(ArgumentParser):
+    """Raises OSError when stdout does not take the help or the version; argparse would drop it.
+
+    Parse inside `printed`.
+    """
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
 
 def open_closed() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from chatd.core.formats import Format
 from chatd.core.send_queue import SendQueue
-from chatd.core.session import Session
+from chatd.core.session import Access, Session
 from chatd.services.feed.service import ItemStream
 from common.messages.feed import Subscribe
 from common.timing.file_format import FileBlock, parse_blocks
@@ -130,13 +130,9 @@ class DetachedTransport:
         """Return at once: nothing is ever written."""
 
 
-def drop(_encoded: bytes) -> None:
-    """Be written to, for nobody."""
-
-
 def detached_send_queue() -> SendQueue:
     """Return a send queue that nobody flushes."""
-    return SendQueue(lambda _send_queue: None, lambda: None, drop)
+    return SendQueue(lambda _send_queue: None, lambda _remainder: None)
 
 
 def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Session:
@@ -144,6 +140,7 @@ def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Sess
     session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), DetachedTransport())
     session.send_queue.set_format(wire_format)
     session.identity = identity
+    session.access = Access.MEMBER if identity else Access.ANYONE
     session.name = session.key = f"user {identity}"
     return session
 

@@ -26,7 +26,7 @@ async def test_who_shares_learns_the_group_and_its_secret(harness: ServiceHarnes
         "code": "peers",
         "group": "run",
         "peers": [entry(ann, "1"), entry(bob, "2")],
-        "ticket": "ticket 1",
+        "ticket": "secret 1",
         "ref": "r",
     }
 
@@ -41,7 +41,7 @@ async def test_without_a_ref_there_is_no_answer_and_peers_asks_for_one(
         "code": "peers",
         "group": "run",
         "peers": [entry(ann)],
-        "ticket": "ticket 1",
+        "ticket": "secret 1",
     }
 
 

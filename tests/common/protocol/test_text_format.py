@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from common.messages import Error, Message
+from common.messages import ClientMessage, Error, Message
 from common.messages.basic import Pong
 from common.messages.chat import (
     Ack,
@@ -33,7 +33,7 @@ from tests.support.message_strategies import instances
 LIMIT = 16
 
 
-def typed(*chunks: bytes) -> list[Message | str]:
+def typed(*chunks: bytes) -> list[ClientMessage | str]:
     """Return what a person asks for with `chunks`, and for each bad line the reason."""
     decoder = TextDecoder(LIMIT)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
@@ -111,6 +111,13 @@ def test_a_typed_line_waits_for_its_newline_or_the_end_of_input() -> None:
     assert list(decoder.feed(b"wh")) == []
     assert list(decoder.feed(b"o")) == []
     assert list(decoder.finish()) == [Who()]
+
+
+def test_whoever_stops_in_the_middle_finds_the_lines_that_were_not_consumed() -> None:
+    decoder = TextDecoder()
+    next(iter(decoder.feed(b"one\ntwo\nthr")))
+    assert decoder.take_rest() == b"two\nthr"
+    assert decoder.take_rest() == b""
 
 
 def test_a_typed_line_that_is_not_utf_8_costs_one_error() -> None:
