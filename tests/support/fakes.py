@@ -77,19 +77,19 @@ class FakeTimeFile:
 
 
 class FakeDisk(io.BytesIO):
-    """A file that can hold `room` bytes in all and takes at most `step` of them in one write.
+    """A file that can hold `capacity` bytes in all and takes at most `step` of them in one write.
 
     A write that begins before the disk is full is cut short; the next one fails.
     """
 
-    def __init__(self, content: bytes = b"", *, room: int = 10**9, step: int = 10**9) -> None:
+    def __init__(self, content: bytes = b"", *, capacity: int = 10**9, step: int = 10**9) -> None:
         super().__init__(content)
-        self.room = room
+        self.capacity = capacity
         self.step = step
         self.cannot_truncate = False
 
     def write(self, content: bytes, /) -> int:  # type: ignore[override]
-        taken = content[: min(self.step, self.room - self.tell())]
+        taken = content[: min(self.step, self.capacity - self.tell())]
         if content and not taken:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(taken)

@@ -160,13 +160,13 @@ def growth(
 
 
 @pytest.mark.parametrize("line", ENDLESS)
-def test_a_line_that_dribbles_in_byte_by_byte_costs_in_proportion(line: str) -> None:
+def test_a_line_that_arrives_byte_by_byte_costs_in_proportion(line: str) -> None:
     assert growth(*ENDLESS[line], dribbled=True) < LARGEST
 
 
 @pytest.mark.parametrize("line", ENDLESS)
 @pytest.mark.parametrize("end", ["", "\n"], ids=["unfinished", "finished"])
-def test_a_line_that_comes_at_once_costs_in_proportion(line: str, end: str) -> None:
+def test_a_line_that_arrives_at_once_costs_in_proportion(line: str, end: str) -> None:
     assert growth(*ENDLESS[line], dribbled=False, end=end.encode()) < LARGEST
 
 
@@ -182,7 +182,7 @@ def test_typed_lines_cost_in_proportion(unit: bytes, dribbled: bool) -> None:
     assert growth(b"", unit, dribbled=dribbled, decoder=TextDecoder) < LARGEST
 
 
-def test_what_follows_an_overlong_line_is_dropped_without_looking_at_it_twice() -> None:
+def test_the_rest_of_an_overlong_line_is_searched_once() -> None:
     decoder = Decoder(FROM_CLIENT, max_line=64)
     assert [*decoder.feed(b"x" * 65)]
     chunks = [b"{" * 2 * AT_ONCE] * 10
