@@ -23,13 +23,13 @@ def new_identity() -> int:
 
 
 class NameReservedError(Exception):
-    """The name is kept for its owner, and whoever asked has no token or another."""
+    """The name is reserved for its owner, and the token is missing or not the owner's."""
 
     def __init__(self, name: str, *, is_token_wrong: bool) -> None:
         super().__init__(
-            f"the name {name} is kept for its holder, whose token this is not"
+            f"the name {name} is reserved, and this is not its owner's token"
             if is_token_wrong
-            else f"the name {name} is kept for its holder"
+            else f"the name {name} is reserved by someone else"
         )
         self.reason: Reason = "unauthorized" if is_token_wrong else "name_taken"
 

@@ -133,7 +133,7 @@ class Chat:
         if name is not UNSET and token is not UNSET:
             owner = await self._accounts.authenticate(names.fold(name), token)
             if owner is None:
-                detail = "there is no such name, or this is not its token"
+                detail = "the name is unknown, or the token is not its owner's"
                 raise RejectedError(Error("unauthorized", detail, ref=ref, name=name))
             return owner
         if name is not UNSET or token is not UNSET:
@@ -150,7 +150,8 @@ class Chat:
     async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
         owner = await self._accounts.find(names.fold(message.to))
         if owner is None:
-            detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
+            name = message.to[: names.MAX_LENGTH]
+            detail = f'nobody called "{name}" is known here; `who` lists who is present'
             raise RejectedError(Error("no_such_user", detail, ref=message.ref, to=message.to))
         author, name, anonymous, sent_ns, since = self._message_fields(session)
         content, to = message.content, message.to
@@ -175,9 +176,7 @@ def _check_ref(ref: str, session: Session) -> str | None:
     if session.send_queue.format is not Format.V1:
         return None
     if len(ref.encode()) > _MAX_REF_BYTES:
-        raise RejectedError(
-            Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it")
-        )
+        raise RejectedError(Error("bad_field", f"a ref may have at most {_MAX_REF_BYTES} bytes"))
     return ref
 
 

@@ -93,7 +93,7 @@ class GroupDirectory:
         own_member = self._members.get(session)
         if group is None:
             if len(self._groups) >= self._config.max_groups:
-                detail = f"all {self._config.max_groups} groups are taken; try again later"
+                detail = f"all {self._config.max_groups} groups are in use; try again later"
                 raise _refusal(message, "too_many_requests", detail)
             return
         other = group.members.get(fold(message.id))
@@ -101,7 +101,7 @@ class GroupDirectory:
             raise _id_taken(message, group)
         is_member = own_member is not None and own_member.group == message.group
         if len(group.members) - is_member >= self._config.max_peers:
-            detail = f"the group has {self._config.max_peers} peers, no more are allowed"
+            detail = f"the group is full: it has {self._config.max_peers} peers"
             raise _refusal(message, "too_many_requests", detail)
 
     def _leave(self, session: Session) -> None:
@@ -123,7 +123,7 @@ def _notify(members: Iterable[_Member], message: Message) -> None:
 
 def _id_taken(message: Share, group: _Group) -> RejectedError:
     free = next(name for name in suggestions(message.id) if fold(name) not in group.members)
-    detail = f"{message.id} is another peer of this group; use {free}"
+    detail = f"the id {message.id} is taken in this group; try {free}"
     error = Error("name_taken", detail, ref=message.ref, name=message.id, suggestion=free)
     return RejectedError(error)
 

@@ -47,7 +47,10 @@ class Registration:
         """Welcome the session under a name, and replay what it missed if it asks for that."""
         if session.is_registered:
             raise RejectedError(
-                Error("hello_repeated", f"you are {session.name}; quit and come back to change it")
+                Error(
+                    "hello_repeated",
+                    f"you are already {session.name}; reconnect to change your name",
+                )
             )
         wire_format = _requested_format(message)
         name = await self._choose_name(message, wire_format)
@@ -128,7 +131,7 @@ class Registration:
             raise await self._name_taken(name, error.reason, str(error)) from None
         if await self._accounts.is_reserved(key):
             raise await self._name_taken(
-                name, "name_taken", f"the name {name} is kept for its holder"
+                name, "name_taken", f"the name {name} is reserved by someone else"
             )
         return new_identity(), None
 
@@ -141,7 +144,7 @@ class Registration:
             # Somebody else came first while the log was asked.
             raise RejectedError(Error("name_taken", f"the name {name} is in use", name=name))
         self._presence.leave(present)
-        detail = "you signed in on another connection, which has the name now"
+        detail = "you logged in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
         return True
 
@@ -149,7 +152,7 @@ class Registration:
         for suggestion in names.suggestions(name):
             if await self._is_free(names.fold(suggestion)):
                 break
-        detail = f"{detail}; say hello with another, for example {suggestion}"
+        detail = f"{detail}; try another, for example {suggestion}"
         return RejectedError(Error(reason, detail, name=name, suggestion=suggestion))
 
     async def _is_free(self, key: str) -> bool:

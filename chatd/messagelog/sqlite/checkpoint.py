@@ -63,7 +63,7 @@ class Checkpointer:
             self._checkpointed_pages = database.checkpoint()
         except apsw.Error as error:
             if not self._is_failing:
-                logger.warning("the write-ahead log cannot be emptied, and grows: %s", error)
+                logger.warning("cannot checkpoint; the write-ahead log grows: %s", error)
             self._is_failing = True
         else:
             self._is_failing = False

@@ -81,7 +81,7 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     (
         'SELECT id FROM entry WHERE (recipient IS NULL) <> ("to" IS NULL)',
-        "message {} has half a recipient",
+        "message {} has a recipient without a name, or a name without a recipient",
     ),
     ("SELECT key FROM holder WHERE length(token_hash) <> 32", "the token of {} is no SHA-256"),
 )
@@ -96,7 +96,7 @@ _INDEX_RULES: Final[Sequence[_Rule]] = (
     (
         "SELECT author, ref, id FROM known_ref AS known WHERE NOT EXISTS (SELECT 1 FROM entry "
         "WHERE (entry.author, entry.ref, entry.id) = (known.author, known.ref, known.id))",
-        "the index has for identity {} the ref {} of message {}, which has another or is missing",
+        "the index has, for identity {}, the ref {} of message {}, which is missing or has another",
     ),
 )
 _READABLE: Final = (
@@ -111,11 +111,11 @@ _READER: Final = f"iif(reader = {schema.ALL_READERS}, 'everyone', 'identity ' ||
 _ID_BLOCK_RULES: Final[Sequence[_Rule]] = (
     (
         f"SELECT id, {_READER} FROM (SELECT * FROM ({_READABLE}) EXCEPT {_INDEXED})",
-        "message {} is not found by {}, who said it or is to read it",
+        "the index lacks message {} for {}",
     ),
     (
         f"SELECT id, {_READER} FROM ({_INDEXED} EXCEPT SELECT * FROM ({_READABLE}))",
-        "the index has message {} for {}, and it is not for them or is missing",
+        "the index has message {} for {}, which is missing or for others",
     ),
     (
         f"SELECT id, {_READER} FROM ({_INDEXED}) GROUP BY id, reader HAVING count(*) > 1",
@@ -124,7 +124,7 @@ _ID_BLOCK_RULES: Final[Sequence[_Rule]] = (
     (
         f"SELECT last, {_READER} FROM bundle, log WHERE last < first OR last IS NOT "
         "(SELECT max(value) FROM json_each(iif(json_valid(ids), ids, '[]')))",
-        "the bundle of messages up to {} of {} does not end with that, or is of no use",
+        "the ID block up to message {} of {} ends with another one, or is obsolete",
     ),
 )
 _BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"

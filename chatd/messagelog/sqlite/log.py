@@ -171,7 +171,7 @@ def _lock(directory: Path) -> BinaryIO:
         return open_locked(path)
     except BlockingIOError:
         raise UnusableLogError(
-            f"another chatd uses {directory}; stop it, or choose another with --data"
+            f"another chatd is using {directory}; stop it, or choose another directory with --data"
         ) from None
     except OSError as error:
         raise UnusableLogError(f"cannot open {path}: {error.strerror}") from None

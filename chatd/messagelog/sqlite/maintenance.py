@@ -27,7 +27,7 @@ def back_up(source: Path, target: Path) -> int:
     there from now on mean other messages. Raises UnusableLogError, OSError and apsw.Error.
     """
     if target.exists():
-        raise UnusableLogError(f"{target} is there already; name a new file, or move it away")
+        raise UnusableLogError(f"{target} already exists; name a new file, or move it away")
     unfinished = target.with_name(f"{target.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     with (
@@ -62,7 +62,7 @@ def check(target: Path) -> bool:
             findings = [str(error)]
     for finding in findings:
         write(finding)
-    write("damaged: put back a backup" if findings else "sound")
+    write("damaged: restore a backup" if findings else "sound")
     return not findings
 
 
@@ -72,7 +72,7 @@ def back_up_to(data: Path, target: Path) -> None:
         size = back_up(data / FILE, target)
     except (OSError, apsw.Error) as error:
         raise UnusableLogError(f"cannot make the backup {target}: {error}") from None
-    print(f"{size} bytes are in {target}", file=sys.stderr)  # noqa: T201
+    print(f"wrote {size} bytes to {target}", file=sys.stderr)  # noqa: T201
 
 
 def _contents(log: apsw.Connection) -> str:

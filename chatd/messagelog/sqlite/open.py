@@ -93,7 +93,9 @@ def open_to_read(path: Path) -> apsw.Connection:
     Raises UnusableLogError.
     """
     if not path.exists():
-        raise UnusableLogError(f"there is no {path}; name the directory that chatd has as --data")
+        raise UnusableLogError(
+            f"{path} does not exist; name the directory that chatd uses as --data"
+        )
     try:
         database = connect_to_read(path)
         try:
@@ -111,14 +113,16 @@ def require_log(
 ) -> None:
     """Raise UnusableLogError if it is not a log that this chatd knows. May raise apsw.Error."""
     if database.pragma("page_count") == 0:
-        raise _damaged(path, "it is empty, which no log ever is")
+        raise _damaged(path, "it is empty")
     if database.pragma("application_id") != schema.APPLICATION_ID:
-        raise UnusableLogError(f"{path} is no log of chatd; move it away or choose another --data")
+        raise UnusableLogError(
+            f"{path} is not a log of chatd; move it away, or choose another directory with --data"
+        )
     version = schema.version_of(database)
     if version > len(migrations):
         raise UnusableLogError(
             f"{path} was written by a newer chatd (tables of version {version}, this one knows "
-            f"{len(migrations)}); start that one, or choose another --data"
+            f"{len(migrations)}); start that one, or choose another directory with --data"
         )
 
 
@@ -127,8 +131,8 @@ def _create(path: Path, migrations: Sequence[str]) -> None:
     wal = _wal_path(path)
     if wal.exists():
         raise UnusableLogError(
-            f"{path} is missing, but {wal.name} is there and has messages of it; put it back, or "
-            f"move {wal.name} away to begin a new log"
+            f"{path} is missing, but {wal.name} is there and has messages of it; restore it, or "
+            f"move {wal.name} away to start a new log"
         )
     new = path.with_name(f"{path.name}.new")
     for left_over in path.parent.glob(f"{new.name}*"):
@@ -144,9 +148,9 @@ def _migrate(database: apsw.Connection, path: Path, migrations: Sequence[str]) -
     if version == newest:
         return
     size, began = path.stat().st_size, time.monotonic()
-    logger.info("bringing %s (%d bytes) from version %d to %d", path, size, version, newest)
+    logger.info("migrating %s (%d bytes) from version %d to %d", path, size, version, newest)
     schema.migrate(database, migrations)
-    logger.info("it is of version %d after %.1f s", newest, time.monotonic() - began)
+    logger.info("migrated to version %d in %.1f s", newest, time.monotonic() - began)
 
 
 def _require_own_wal(path: Path) -> None:
@@ -170,11 +174,13 @@ def _wal_path(path: Path) -> Path:
 def _unusable(path: Path, error: Exception) -> UnusableLogError:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return _damaged(path, str(error))
-    return UnusableLogError(f"cannot use {path}: {error}; mend that, or choose another --data")
+    return UnusableLogError(
+        f"cannot use {path}: {error}; fix that, or choose another directory with --data"
+    )
 
 
 def _damaged(path: Path, finding: str) -> UnusableLogError:
     return UnusableLogError(
-        f"{path} is damaged: {finding}. Put back a backup, or move it away (and {path.name}-wal) "
-        "to begin a new log"
+        f"{path} is damaged: {finding}. Restore a backup, or move it away (and {path.name}-wal) "
+        "to start a new log"
     )

@@ -34,8 +34,8 @@ PHASES: Final = 10
 """Ticks over which feeds are spread, whenever they begin: one is due at every tick in turn."""
 
 _UNAVAILABLE: Final = (
-    "this server has nothing to feed: what makes users and arrays is not installed; its operator "
-    "can add it with: pip install 'chatd[feed]'"
+    "this server cannot generate feeds: Faker or NumPy is not installed; its operator can "
+    "install them with: pip install 'chatd[feed]'"
 )
 
 
@@ -168,7 +168,7 @@ class Feeds:
         if session.is_closing:
             return
         self._stop(session)
-        logger.info("%s: feed of %s begins", session, _describe(message))
+        logger.info("%s: feed of %s starts", session, _describe(message))
         if message.ref is not UNSET:
             session.send(Subscribed(message.ref))
         self._feeds[session] = self._start(session, items, message.interval_ms)

@@ -102,7 +102,7 @@ class Exchanges:
         try:
             await self._time_file.open()
         except (OSError, ValueError) as error:
-            detail = f"the server cannot keep its time file: {error}"
+            detail = f"the server cannot write its time file: {error}"
             raise RejectedError(Error("storage_failed", detail)) from None
         if session.is_closing:
             return
@@ -117,7 +117,7 @@ class Exchanges:
         session.send(message)
         session.pending_replies.add()
         self._join_timer(active)
-        logger.info("%s: exchange %s begins: %d stamps", session, message.id, active.count)
+        logger.info("%s: exchange %s starts: %d stamps", session, message.id, active.count)
 
     def stamp(self, session: Session, message: Stamp) -> None:
         """Take a stamp of the other side."""
@@ -125,14 +125,14 @@ class Exchanges:
         if active is None:
             if session in self._ended:
                 return
-            detail = "no exchange runs here; ask for one with exchange before you send stamps"
+            detail = "no exchange is running; start one with exchange before you send stamps"
             raise RejectedError(Error("unsupported", detail))
         try:
             check_time(message.sent)
         except ValueError as error:
             raise RejectedError(Error("bad_field", f"in stamp: {error}")) from None
         if active.received >= active.count:
-            detail = f"all {active.count} stamps of this exchange have come; send exchange_end"
+            detail = f"all {active.count} stamps of this exchange are received; send exchange_end"
             raise RejectedError(Error("too_many_requests", detail))
         active.received += 1
         if active.last_received is UNSET or message.n > active.last_received:
@@ -147,9 +147,7 @@ class Exchanges:
             self.finish(active)
         counts = self._ended.get(session)
         if counts is None:
-            raise RejectedError(
-                Error("unsupported", "no exchange ran here, so there is none to end")
-            )
+            raise RejectedError(Error("unsupported", "there is no exchange to end"))
         session.send(counts)
 
     def closed(self, session: Session) -> None:
@@ -205,7 +203,7 @@ class Exchanges:
             "%d late, lateness in ms: median %.2f, p99 %.2f, max %.2f",
             active.session,
             active.request.id,
-            "broke off" if is_incomplete else "is over",
+            "was interrupted" if is_incomplete else "is complete",
             active.sent,
             active.count,
             active.received,
@@ -257,20 +255,20 @@ class Exchanges:
             raise RejectedError(Error("bad_field", f"in exchange: {error}")) from None
         if not config.min_interval <= interval <= config.max_duration:
             low, high = format_duration(config.min_interval), format_duration(config.max_duration)
-            detail = f"in exchange: interval_ms is out of range: from {low} to {high}"
+            detail = f"in exchange: interval_ms must be between {low} and {high}"
             raise RejectedError(Error("bad_field", detail))
         if not interval <= message.duration_s <= config.max_duration:
             high = format_duration(config.max_duration)
-            detail = f"in exchange: duration_s is out of range: from one interval to {high}"
+            detail = f"in exchange: duration_s must be between one interval and {high}"
             raise RejectedError(Error("bad_field", detail))
 
     def _check_capacity(self, session: Session) -> None:
         if session in self._active:
             raise RejectedError(
-                Error("unsupported", "an exchange runs here; end it with exchange_end")
+                Error("unsupported", "an exchange is already running; end it with exchange_end")
             )
         if len(self._active) >= self._config.max_exchanges:
-            detail = f"all {self._config.max_exchanges} exchanges are taken; try again later"
+            detail = f"all {self._config.max_exchanges} exchanges are in use; try again later"
             raise RejectedError(Error("too_many_requests", detail))
 
     def _end_block(self, planned: float) -> None:

@@ -190,7 +190,7 @@ async def test_a_reserved_name_cannot_be_taken_without_the_token(
     (await harness.client("ann")).lose_connection()
     error = await harness.connect().ask("hello", name="Ann", **fields)
     assert (error["reason"], error["suggestion"]) == ("name_taken", "Ann-2")
-    assert "kept for its holder" in error["detail"]
+    assert "is reserved" in error["detail"]
 
 
 async def test_a_suggestion_is_never_a_reserved_name(harness: ServiceHarness) -> None:
