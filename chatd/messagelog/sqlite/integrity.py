@@ -1,4 +1,4 @@
-"""Whether a database can be trusted: what is looked at when it is opened, and on demand."""
+"""Integrity checks of a database: a quick one whenever it is opened, a full one on demand."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ _SAMPLES: Final = 64
 def quick_check(database: apsw.Connection, path: Path) -> str | None:
     """Return what is wrong with the database at `path`, as far as that is found in `BUDGET`.
 
-    A file that is small enough is looked at whole. Of a larger one its length, its first pages,
-    messages here and there, and the newest. Nobody else may write meanwhile. May raise apsw.Error,
-    which is damage too if it is a CorruptError.
+    A small file is checked completely; of a larger one the length, the first pages, a sample of the
+    messages, and the newest. No other process may write meanwhile. May raise apsw.Error; a
+    CorruptError is damage too.
     """
-    # What is still in the write-ahead log goes to the file, which then must be as long as it says.
+    # After a checkpoint the file must be as long as its header says.
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     expected = database.pragma("page_count") * database.pragma("page_size")
     if (size := path.stat().st_size) < expected:
@@ -58,7 +58,7 @@ def check(database: apsw.Connection) -> Iterator[str]:
 
 
 _Rule: TypeAlias = tuple[str, str]
-"""A query for what must not be, and the sentence that tells of a row of it."""
+"""A query for violations, and the sentence that reports a row of it."""
 
 _ONE_LOG: Final[_Rule] = (
     "SELECT count(*) FROM log HAVING count(*) <> 1",
@@ -85,7 +85,7 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     ("SELECT key FROM holder WHERE length(token_hash) <> 32", "the token of {} is no SHA-256"),
 )
-# What is behind `filed` may be in the indexes or not.
+# Messages after `filed` may be in the indexes or not.
 _INDEX_RULES: Final[Sequence[_Rule]] = (
     (
         "SELECT id FROM entry, log WHERE id <= filed AND ref IS NOT NULL AND NOT EXISTS "
@@ -149,7 +149,7 @@ def _sqlite_quick_check(database: apsw.Connection) -> str | None:
 
 
 def _sample(database: apsw.Connection) -> str | None:
-    """Look at messages here and there and at the newest: each id must be there, and its ref."""
+    """Check a sample of the messages and the newest: each id and its ref must be found."""
     for finding in _violations(database, _ONE_LOG):
         return finding
     bounds: Any = database.execute(_BOUNDS).fetchone()

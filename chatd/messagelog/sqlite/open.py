@@ -1,4 +1,4 @@
-"""From a path to a log that can be trusted, or to a sentence that says why it cannot."""
+"""Opening a log: create, check, migrate, or say why it cannot be used."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ FILE: Final = "log.sqlite"
 """What the database is called in the data directory."""
 
 CACHE_KIB: Final = 16_000
-"""KiB of pages that the writer keeps at most: the ends of what thousands of authors have said."""
+"""KiB of pages in the writer's cache: the newest index pages of thousands of authors."""
 
 Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process (kill -9), or a power cut too."""
@@ -35,11 +35,11 @@ def open_database(
     migrations: Sequence[str] = schema.MIGRATIONS,
     boot: str | None = None,
 ) -> apsw.Connection:
-    """Open the log at `path` for writing, made new where there is none, old tables migrated.
+    """Open the log at `path` for writing; create it if it is missing, migrate old tables.
 
-    It has another name where the machine, in its present `boot`, has not all that was committed.
-    Raises UnusableLogError when it is damaged, of a newer chatd, no log at all, or cannot be read
-    or written. Nobody else may write to it.
+    It gets a new name if commits may have been lost since the last `boot`. Raises UnusableLogError
+    if it is damaged, written by a newer chatd, no log at all, or cannot be read or written. No
+    other process may write to it.
     """
     try:
         if not path.exists():
@@ -68,7 +68,7 @@ def connect(path: Path, durability: Durability) -> apsw.Connection:
     database = _connect(path, apsw.SQLITE_OPEN_READWRITE)
     database.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
     database.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
-    # Checkpoints are not made by whoever commits: see `chatd.messagelog.sqlite.checkpoint`.
+    # The connection that commits makes no checkpoints: see `chatd.messagelog.sqlite.checkpoint`.
     database.execute("PRAGMA wal_autocheckpoint = 0")
     return database
 
@@ -81,8 +81,8 @@ def connect_to_read(path: Path) -> apsw.Connection:
 def _connect(path: Path, flags: int) -> apsw.Connection:
     database = apsw.Connection(os.fspath(path), flags)
     database.set_busy_timeout(5_000)
-    # Else SQLite looks at each bound LIMIT to plan with it, and so compiles the statement anew each
-    # time: a third of what it takes to store one message.
+    # Otherwise SQLite plans with the value of each bound LIMIT and compiles the statement anew: a
+    # third of the cost of storing one message.
     database.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return database
 
@@ -127,7 +127,7 @@ def require_log(
 
 
 def _create(path: Path, migrations: Sequence[str]) -> None:
-    """Make an empty log in one step: whenever that is cut short, there is none."""
+    """Create an empty log atomically: a crash leaves no log."""
     wal = _wal_path(path)
     if wal.exists():
         raise UnusableLogError(
@@ -154,9 +154,9 @@ def _migrate(database: apsw.Connection, path: Path, migrations: Sequence[str]) -
 
 
 def _require_own_wal(path: Path) -> None:
-    """Refuse a backup beside the write-ahead log of what was there before.
+    """Refuse a backup beside the write-ahead log of another database.
 
-    SQLite would mix the two: nothing in a write-ahead log says which database it belongs to.
+    SQLite would mix the two: a write-ahead log does not say which database it belongs to.
     """
     with path.open("rb") as file:
         is_backup = file.read(_WRITE_VERSION_OFFSET + 1)[_WRITE_VERSION_OFFSET:] == b"\1"

@@ -33,7 +33,7 @@ _SECOND_NS: Final = 1_000_000_000
 
 
 class ExchangeRecorder(Protocol):
-    """The file of all exchanges, as the service uses it; nothing here blocks."""
+    """The time file of all exchanges, as the service uses it; it never blocks."""
 
     @property
     def lost(self) -> int:
@@ -63,9 +63,9 @@ class _Block(Struct):
 class Exchanges:
     """Runs all exchanges on one wheel, spread over the ticks of their interval.
 
-    A loop that was held up sends what is overdue at once: nothing is skipped and no deadline moves.
-    All exchanges share one file. A block of it lasts as long as any of them runs. `flush` writes
-    what was sent, at once.
+    After a delay of the loop, overdue stamps are sent at once: none is skipped and no deadline
+    moves. All exchanges share one file; a block of it lasts as long as any of them runs. `flush`
+    writes everything queued for clients, at once.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Exchanges:
         )
 
     async def exchange(self, session: Session, message: Exchange) -> None:
-        """Grant an exchange and start it, or name the range."""
+        """Start an exchange, or refuse it with the range that is allowed."""
         self._check_limits(message)
         try:
             await self._time_file.open()
@@ -120,7 +120,7 @@ class Exchanges:
         logger.info("%s: exchange %s starts: %d stamps", session, message.id, active.count)
 
     def stamp(self, session: Session, message: Stamp) -> None:
-        """Take a stamp of the other side."""
+        """Record a stamp of the client."""
         active = self._active.get(session)
         if active is None:
             if session in self._ended:
@@ -141,7 +141,7 @@ class Exchanges:
         write_row(active.incoming + message.sent)
 
     def exchange_end(self, session: Session, _message: ExchangeEnd) -> None:
-        """End the exchange, if it still runs, and answer with the counts."""
+        """End the exchange if it is still running, and answer with the counts."""
         active = self._active.get(session)
         if active is not None:
             self.finish(active)
@@ -165,7 +165,7 @@ class Exchanges:
             self._time_file.add,
         )
         due = timer.schedule.pop_due(monotonic())
-        # In a copy, since whoever turns out to be gone leaves the timer.
+        # A copy, because an exchange that ends leaves the timer.
         for number, active in enumerate(tuple(timer.exchanges), 1):
             now, sent = monotonic(), format_time(wall_ns())
             for tick in due:
@@ -185,7 +185,7 @@ class Exchanges:
             self._wheel.add(timer.schedule.tick, timer)
 
     def finish(self, active: ActiveExchange) -> None:
-        """End `active`, broken off if not all was sent."""
+        """End `active`; it is interrupted if not every stamp was sent."""
         del self._active[active.session]
         is_incomplete = active.sent < active.count
         if is_incomplete:
@@ -215,13 +215,13 @@ class Exchanges:
         )
 
     def _start_grace(self, active: ActiveExchange) -> None:
-        """Give the other side time to send what it has still to send."""
+        """Give the client time to send its last stamps."""
         self._leave_timer(active)
         active.grace_tick = self._wheel.tick_in(GRACE)
         self._wheel.add(active.grace_tick, active)
 
     def _join_timer(self, active: ActiveExchange) -> None:
-        """Spread those who begin at once over the ticks of an interval."""
+        """Spread exchanges that start together over the ticks of an interval."""
         interval_ns = round(active.request.interval_ms * 1e6)
         ticks = max(1, interval_ns // TICK_NS)
         start_ns = (self._wheel.tick_in(0) + self._granted % ticks) * TICK_NS
@@ -236,7 +236,7 @@ class Exchanges:
         active.timer.exchanges.append(active)
 
     def _leave_timer(self, active: ActiveExchange) -> None:
-        """Have no more stamps sent; a timer without exchanges is over."""
+        """Send no more stamps; remove a timer without exchanges."""
         timer, active.timer = active.timer, None
         if timer is None:
             return
