@@ -1,7 +1,4 @@
-"""Starting, stopping, and wrong settings.
-
-A daemon whose standard streams are closed, full, or read by nobody.
-"""
+"""Starting and stopping a daemon, usage errors, and standard streams that are closed or full."""
 
 import os
 import signal

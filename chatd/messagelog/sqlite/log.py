@@ -25,7 +25,7 @@ from chatd.messagelog.sqlite.group_commit import GroupCommit
 from chatd.messagelog.sqlite.open import FILE, Durability, connect, connect_to_read, open_database
 from chatd.messagelog.sqlite.statements import Database
 from chatd.messagelog.sqlite.thread import DatabaseThread
-from chatd.messagelog.sqlite.writer import Writer
+from chatd.messagelog.sqlite.writer import LogWriter
 from common.system.files import open_locked
 from common.system.threads import LoopCaller
 
@@ -94,7 +94,7 @@ class SqliteLog(Generic[Sender]):
             lambda database: (database.name, database.first, database.last)
         )
         call_in_loop = self._loop_caller.call
-        writer = Writer[Sender](
+        writer = LogWriter[Sender](
             Checkpointer(self._checkpoint_thread),
             self._retention,
             self._wall_ns,

@@ -69,7 +69,7 @@ def back_up_to(data: Path, target: Path) -> None:
         size = back_up(data / FILE, target)
     except (OSError, apsw.Error) as error:
         raise UnusableLogError(f"cannot make the backup {target}: {error}") from None
-    print(f"wrote {size} bytes to {target}", file=sys.stderr)  # noqa: T201
+    sys.stderr.write(f"wrote {size} bytes to {target}\n")
 
 
 def _contents(log: apsw.Connection) -> str:

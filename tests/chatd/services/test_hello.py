@@ -1,8 +1,4 @@
-"""Who gets which name: its rules, when it is taken, and what to do then.
-
-A name and its token: who may come back to it, and for how long others may not have it.
-Who comes and who goes, told to those who asked.
-"""
+"""Hello: the rules of names, tokens and reservations, and presence announcements."""
 
 import asyncio
 from typing import Any

@@ -1,7 +1,4 @@
-"""What the log in SQLite forgets, and that it does so a little at a time.
-
-The write-ahead log is emptied beside the commits, and does not grow for ever.
-"""
+"""Retention and checkpoints of the log in SQLite: a little at a time, beside the commits."""
 
 import logging
 import math
