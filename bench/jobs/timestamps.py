@@ -1,4 +1,4 @@
-"""Timestamp exchanges: how punctual the server is when many run, and who else has to wait."""
+"""Timestamp exchanges: how punctual the server is when many run, and how long others wait."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""An exchange from its options to its report: the run, its file, and who watches."""
+"""A timestamp measurement, from its options to its report: run, time file and display."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple, Self
 
 from chatctl.cli.config import Settings
 from chatctl.cli.event_text import describe
-from chatctl.client.events import Reconnected, Reconnecting
+from chatctl.cli.runner import task_group
+from chatctl.client import Reconnected, Reconnecting
 from chatctl.client.reconnect import Backoff, Reconnector
 from chatctl.errors import UsageError, why
 from chatctl.timestamp.connection import StampProtocol
@@ -29,7 +30,7 @@ BATCH_INTERVAL: Final = 0.1
 
 
 class ExchangeOptions(NamedTuple):
-    """What is asked for: a stamp every `interval_ns`, `stamps` of them each way."""
+    """The parameters of an exchange: a stamp every `interval_ns`, `stamps` of them each way."""
 
     id: str
     interval_ns: int
@@ -37,13 +38,13 @@ class ExchangeOptions(NamedTuple):
 
     @classmethod
     def parse(cls, identity: str, interval: float, duration: float) -> Self:
-        """Read what was typed, in s; raises UsageError."""
+        """Check the values of the command line (in s); raises UsageError."""
         try:
             check_id(identity)
         except ValueError as error:
             raise UsageError(f"--id: {error}") from None
         if not 0 < interval <= duration:
-            raise UsageError("--interval is to be more than 0 and no longer than --duration")
+            raise UsageError("--interval must be more than 0 and at most --duration")
         return cls(identity, round(interval * 1e9), round(duration / interval))
 
 
@@ -52,8 +53,8 @@ async def measure(
 ) -> tuple[ExchangeRecord, ExchangeReport]:
     """Run the exchange; return the record and its report.
 
-    To cancel it ends it early and well. Raises UsageError (the file), CannotConnectError,
-    RefusedError, AnswerTimeoutError, ProtocolError when not one stamp was sent.
+    Cancelling ends the exchange early, with all files in order. Raises UsageError (the file), and
+    CannotConnectError, RefusedError, AnswerTimeoutError, ProtocolError if no stamp was sent.
     """
     record = ExchangeRecord(options.interval_ns, options.stamps)
     clock = SteadyClock()
@@ -123,14 +124,11 @@ async def _with_display(
     clock: SteadyClock,
     display: ProgressDisplay,
 ) -> str:
-    """Await `running` while `display` shows how it goes."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            watcher = group.create_task(_watch(record, clock, display))
-            failure = await running
-            watcher.cancel()
-    except BaseExceptionGroup as error:
-        raise error.exceptions[0] from None
+    """Await `running` while `display` shows samples of `record`."""
+    async with task_group() as group:
+        watcher = group.create_task(_watch(record, clock, display))
+        failure = await running
+        watcher.cancel()
     return failure
 
 

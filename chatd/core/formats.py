@@ -95,7 +95,7 @@ def _legacy_messages(entries: Iterable[Entry]) -> list[Incoming | IncomingBroadc
 def _text_messages(entries: Iterable[Entry]) -> list[Raw]:
     # Rendered here, where it is known whether the author ever chose a name.
     return [
-        Raw(str(render(v1_message(entry), nameless=entry.message.anonymous)).encode())
+        Raw(str(render(v1_message(entry), anonymous=entry.message.anonymous)).encode())
         for entry in entries
     ]
 

@@ -373,8 +373,8 @@ def test_a_token_is_not_shown(message: Hello | History) -> None:
 
 
 def test_of_a_bad_line_its_error_is_shown() -> None:
-    line = InvalidLine(Error("unknown_code", "the code '\x1b' is not known"))
-    assert summarize(line) == "not a message: the code '\\x1b' is not known"
+    line = InvalidLine(Error("unknown_code", "unknown code '\x1b'"))
+    assert summarize(line) == "not a message: unknown code '\\x1b'"
 
 
 def test_a_logging_router_logs_every_message_with_who_sent_it(

@@ -191,7 +191,7 @@ LINES: list[Any] = [
     (Joined("ann"), "* ann joined"),
     (Left("ann"), "* ann left"),
     (Gap(7), "! messages before number 7 are no longer kept"),
-    (Error("bad_name", "a name may not contain |"), "! a name may not contain |"),
+    (Error("bad_name", "a name must not contain |"), "! a name must not contain |"),
 ]
 
 
@@ -202,7 +202,7 @@ def test_a_message_is_shown_as_a_line(message: Message, shown: str) -> None:
 
 def test_a_broadcast_of_someone_who_gave_no_name_shows_none() -> None:
     message = IncomingBroadcast("guest-1", "or maybe pasta?", since=6)
-    assert render(message, nameless=True) == "6 < or maybe pasta?"
+    assert render(message, anonymous=True) == "6 < or maybe pasta?"
 
 
 @pytest.mark.parametrize(
