@@ -1,5 +1,6 @@
 """The composition root: the one module that knows every service and what each is built from."""
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,6 @@ from chatd.feed_source import Generator
 from chatd.messagelog.base import DAY_NS, MessageLog, NameStore, Retention
 from chatd.messagelog.memory import MemoryLog
 from chatd.messagelog.sqlite.log import SqliteLog
-from chatd.net.write_batcher import WriteBatcher
 from chatd.services.basic import Basic
 from chatd.services.chat import Chat
 from chatd.services.feed.service import Feeds, FeedSource
@@ -33,11 +33,16 @@ from common.system.clock import Clock, SystemClock
 from common.system.time_file import TimeFileThread
 from common.system.timerfd import LoopTimer
 
+logger: Final = logging.getLogger(__name__)
+
 MEMORY_MESSAGES: Final = 100_000
 """Messages that a log in memory keeps where no number was given."""
 
 TIME_FILE: Final = "serverTimeData.txt"
 """The name of the time file in the data directory, where no other file was given."""
+
+BATCH_INTERVAL: Final = 0.02
+"""Seconds (s) that rows of the time file wait for others: what a crash can cost."""
 
 CallSoon: TypeAlias = Callable[[Callable[[], None]], object]
 """Runs a function after the current loop iteration."""
@@ -55,7 +60,7 @@ MakeStorage: TypeAlias = Callable[[Config, Clock, CallSoon, Metrics], Storage]
 
 
 class Resources(Struct, frozen=True):
-    """What the services use and do not own: time, storage, files, counters.
+    """What the services use and do not own: time, storage, files.
 
     `flush` writes to the clients what is queued for them, at once.
     """
@@ -67,7 +72,6 @@ class Resources(Struct, frozen=True):
     time_file: ExchangeRecorder
     feed_source: FeedSource
     make_secret: Callable[[], str]
-    metrics: Metrics
 
 
 class App:
@@ -115,36 +119,41 @@ def make_storage(config: Config, clock: Clock, call_soon: CallSoon, metrics: Met
     """Return the storage that the settings ask for, not yet open."""
     settings = config.log
     if settings.kind == "memory":
-        memory_log = MemoryLog[Any](settings.keep_messages or MEMORY_MESSAGES, call_soon)
+        memory_log = MemoryLog[Any](
+            settings.keep_messages or MEMORY_MESSAGES, call_soon, metrics=metrics
+        )
         return Storage(memory_log, memory_log)
     age_ns = round(settings.keep_days * DAY_NS)
     retention = Retention(settings.keep_messages, age_ns, settings.keep_bytes)
-    log = SqliteLog[Any](config.data, settings.durability, retention, clock.wall_ns)
+    log = SqliteLog[Any](
+        config.data, settings.durability, retention, clock.wall_ns, metrics=metrics
+    )
     return Storage(log, log)
 
 
 @asynccontextmanager
 async def open_resources(
-    config: Config, call_soon: CallSoon, make_storage: MakeStorage = make_storage
-) -> AsyncIterator[tuple[Resources, WriteBatcher]]:
+    config: Config,
+    call_soon: CallSoon,
+    flush: Callable[[], None],
+    metrics: Metrics,
+    make_storage: MakeStorage = make_storage,
+) -> AsyncIterator[Resources]:
     """Start the clocks, files and threads of a daemon, and stop them when the block ends."""
-    clock, metrics = SystemClock(), Metrics()
-    write_batcher = WriteBatcher(call_soon, metrics)
-    timer = LoopTimer()
-    time_file = TimeFileThread(config.timestamp.time_file or config.data / TIME_FILE)
-    generator = Generator(config.feed)
-    resources = Resources(
-        storage=make_storage(config, clock, call_soon, metrics),
-        clock=clock,
-        wheel=TimerWheel(clock.monotonic, timer.set, write_batcher.flush),
-        flush=write_batcher.flush,
-        time_file=time_file,
-        feed_source=generator,
-        make_secret=secrets.token_urlsafe,
-        metrics=metrics,
+    clock, timer, generator = SystemClock(), LoopTimer(), Generator(config.feed)
+    time_file = TimeFileThread(
+        config.timestamp.time_file or config.data / TIME_FILE, BATCH_INTERVAL, logger.error
     )
     try:
-        yield resources, write_batcher
+        yield Resources(
+            storage=make_storage(config, clock, call_soon, metrics),
+            clock=clock,
+            wheel=TimerWheel(clock.monotonic, timer.set, flush),
+            flush=flush,
+            time_file=time_file,
+            feed_source=generator,
+            make_secret=secrets.token_urlsafe,
+        )
     finally:
         generator.close()
         timer.close()

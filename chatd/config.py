@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -47,20 +48,20 @@ def parse_switch(text: str) -> bool:
 
 def parse_seed(text: str) -> int:
     """Return the seed of a random generator; raises ValueError."""
-    if (seed := parse_whole(text)) < 0:
-        raise ValueError(f"{text} is not at least 0")
-    return seed
+    if (seed := parse_whole(text)) >= 0:
+        return seed
+    raise ValueError(f"{text} is not at least 0")
 
 
 def parse_locale(text: str) -> str:
     """Return a locale of Faker, or any text where Faker is missing; raises ValueError."""
     try:
-        from faker.config import AVAILABLE_LOCALES  # noqa: PLC0415 - an extra
+        locales = import_module("faker.config").AVAILABLE_LOCALES  # an extra, and slow to import
     except ImportError:
         return text
-    if text in AVAILABLE_LOCALES:
+    if text in locales:
         return text
-    close = get_close_matches(text, AVAILABLE_LOCALES, n=3, cutoff=0.5)
+    close = get_close_matches(text, locales, n=3, cutoff=0.5)
     hint = f"; there are {', '.join(close)}" if close else ""
     raise ValueError(f"{text!r} is not a locale of Faker: write it as en_US or de_DE{hint}")
 
@@ -221,9 +222,7 @@ class LoggingConfig(Struct, frozen=True, kw_only=True):
     ] = "text"
     print_messages: Annotated[
         bool,
-        Option(
-            parse_switch, "yes|no", "log every message that clients send (no)", flag_value="yes"
-        ),
+        Option(parse_switch, "yes|no", "log every message from a client (no)", flag_value="yes"),
     ] = False
 
 

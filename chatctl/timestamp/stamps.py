@@ -29,7 +29,7 @@ class StampClock(Protocol):
 
 
 class StampRows(Protocol):
-    """The file, as an exchange uses it; see `chatctl.timestamp.time_file`."""
+    """The file, as an exchange uses it; see `common.system.time_file`."""
 
     def start_block(self) -> None:
         """Begin a block."""
@@ -101,11 +101,11 @@ class StampRecorder:
 
     def receive(self, stamp: Stamp, received_ns: int) -> None:
         """Keep a stamp that came in at `received_ns` (monotonic); raises ProtocolError."""
-        last_received = stamp.heard or 0
+        last_received = stamp.last_received or 0
         received_ns = self._clock.wall_ns(received_ns)
         try:
             sent_ns = parse_time(stamp.sent)
-            last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
+            last_received_ns = parse_time(stamp.last_received_at or "") if last_received else 0
             arrival = ReceivedStamp(
                 self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
             )

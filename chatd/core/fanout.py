@@ -44,14 +44,17 @@ class Fanout:
             for entry in entries:
                 message = entry.message
                 audience = message.audience
-                if isinstance(audience, Everyone):
+                if audience is not previous:  # an audience that is equal finds the same stream
+                    previous = audience
+                    direct = (
+                        None
+                        if isinstance(audience, Everyone)
+                        else delivery.direct(session_by_identity(audience.id))
+                    )
+                if audience is EVERYONE:
                     # The author may have come back on another connection since.
                     delivery.add_broadcast(entry, session_by_identity(message.author) or sender)
-                    direct = None
-                elif audience != previous:
-                    direct = delivery.direct(session_by_identity(audience.id))
-                previous = audience
-                if direct is not None:
+                elif direct is not None:
                     direct.append(entry)
                 if message.ref is not None and sender is not None:
                     delivery.individual(sender).add(Ack(message.ref, entry.id))

@@ -4,10 +4,10 @@ The composition root creates one `Metrics` and hands it to whoever counts, the w
 clock. Everyone counts once per batch, never per message: a counter must not cost what it measures.
 """
 
-from msgspec import Struct
+from chatd.messagelog.base import LogMetrics
 
 
-class Metrics(Struct):
+class Metrics(LogMetrics):
     """Counters that only grow; one object for the whole daemon, used on the loop's thread alone."""
 
     connections: int = 0
@@ -18,16 +18,13 @@ class Metrics(Struct):
     """Messages from clients, and lines that were no message."""
     bytes_sent: int = 0
     """Bytes handed to the kernel, or to the transport where the kernel takes no more."""
-    messages_committed: int = 0
-    """Messages that the log has stored."""
-    commits: int = 0
-    """Batches in which the log stored them."""
 
     def summary(self) -> str:
         """Return the totals as one line for the log."""
         return (
             f"{self.connections} connections ({self.connections_refused} refused), "
             f"{self.messages_received} messages received, "
-            f"{self.messages_committed} stored in {self.commits} commits, "
+            f"{self.messages_committed} stored in {self.commits} commits "
+            f"({self.messages_failed} not stored), "
             f"{self.bytes_sent} bytes sent"
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from chatd.core.formats import FORMATS, Format
 from chatd.core.send_queue import EncodedChunk
 from chatd.core.session import Session
+from chatd.messagelog.base import Identity
 from common.messages.chat import Users
 
 
@@ -41,6 +42,7 @@ class Presence:
 
     def join(self, session: Session) -> None:
         """Take in a session that has a name and an identity; it is not live yet."""
+        session.audience = Identity(session.identity)
         self._sessions_by_key[session.key] = session
         self._sessions_by_identity[session.identity] = session
         if session.wants_presence:

@@ -5,6 +5,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from chatd.core.send_queue import SendQueue
+from chatd.messagelog.base import Identity
 from common.messages.base import Error, Message
 
 MAX_INFLIGHT: Final = 1_024
@@ -79,6 +80,9 @@ class InFlight:
             await self._decreased.wait()
 
 
+_NOBODY: Final = Identity(0)
+
+
 class Session:
     """The state of one connection, shared by the services; `connected_at` is monotonic, in s."""
 
@@ -86,6 +90,7 @@ class Session:
         "_transport",
         "access",
         "address",
+        "audience",
         "close_reason",
         "connected_at",
         "identity",
@@ -113,6 +118,8 @@ class Session:
         """Which messages it may send."""
         self.identity = 0
         """Its identity in the log; 0 before the welcome."""
+        self.audience = _NOBODY
+        """Those who get the messages to this identity; one object for all of them."""
         self.name = ""
         self.key = ""
         self.is_anonymous = False

@@ -98,6 +98,17 @@ def as_results(appended: Appended[Sender], entries: Sequence[Entry]) -> list[App
     return results
 
 
+class LogMetrics(Struct):
+    """Counters of what a log has stored; they only grow. A log counts once for each batch."""
+
+    commits: int = 0
+    """Batches in which the log stored messages."""
+    messages_committed: int = 0
+    """Messages that the log has stored."""
+    messages_failed: int = 0
+    """Messages that the log could not store."""
+
+
 OnCommitted: TypeAlias = Callable[[Sequence[AppendResult[Sender]]], None]
 """Called with each batch of results, in log order, on the loop's thread."""
 

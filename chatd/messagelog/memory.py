@@ -12,6 +12,7 @@ from chatd.messagelog.base import (
     AppendResult,
     Entry,
     HistorySlice,
+    LogMetrics,
     NameOwner,
     NewMessage,
     OnCommitted,
@@ -40,6 +41,7 @@ class MemoryLog(Generic[Sender]):
         keep_messages: int,
         call_soon: Callable[[Callable[[], None]], object],
         batch: int = _BATCH,
+        metrics: LogMetrics | None = None,
     ) -> None:
         self.name = secrets.token_hex(8)
         self.earlier_epochs: Mapping[str, int] = {}
@@ -48,6 +50,7 @@ class MemoryLog(Generic[Sender]):
         self._keep = keep_messages
         self._call_soon = call_soon
         self._batch = batch
+        self._metrics = LogMetrics() if metrics is None else metrics
         # Up to the one with the id `last`. What is forgotten stays in front until it is enough to
         # be worth moving the others.
         self._entries: list[Entry] = []
@@ -114,7 +117,10 @@ class MemoryLog(Generic[Sender]):
     def _commit(self) -> None:
         appended, self._appended, self._waiting = self._appended, [], 0
         if appended:
+            last = self.last
             results = self._store(appended)
+            self._metrics.commits += 1
+            self._metrics.messages_committed += self.last - last
             self._trim()
             self._on_committed(results)
 

@@ -51,6 +51,8 @@ def test_a_signal_notifies_every_client_and_exits_with_0(
             assert client.receive() == {}
             client.close()
         assert daemon.process.wait(60) == 0
+    assert "stopped: 2 connections (0 refused)" in daemon.stderr
+    assert "1 stored in 1 commits (0 not stored)" in daemon.stderr
 
 
 def test_the_kernel_is_to_notice_that_the_host_of_a_client_is_gone(start: Start) -> None:
@@ -137,7 +139,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     code, line = refused("--data", str(tmp_path / "file" / "folder"))
     assert code == 2
-    assert line.startswith("chatd: cannot write in ")
+    assert line.startswith("chatd: cannot write to ")
     assert line.endswith("choose another with --data")
 
 

@@ -215,7 +215,7 @@ def test_a_full_disk_of_the_client_costs_rows_and_not_the_exchange(daemon: Daemo
     code, printed, stderr = run("timestamp", "--json", "--out", "/dev/full", *SHORT, daemon=daemon)
     assert code == 7
     assert stderr.splitlines() == [
-        "chatctl: cannot write /dev/full: no space left on device; the exchange goes on without",
+        "chatctl: cannot write /dev/full: no space left on device; its rows are lost",
         "chatctl: 120 rows could not be written to /dev/full",
     ]
     report = measured(printed)
@@ -231,7 +231,7 @@ def test_a_full_disk_of_the_server_is_reported_to_the_client(
     assert code == 7
     assert re.fullmatch(r"chatctl: the server could not write \d+ rows to its file\n", stderr)
     assert rows(out) == 120
-    assert "cannot write /dev/full: No space left on device; rows are lost" in daemon.stderr
+    assert "cannot write /dev/full: no space left on device; its rows are lost" in daemon.stderr
 
 
 def test_a_file_can_be_read_back(daemon: Daemon, out: Path) -> None:

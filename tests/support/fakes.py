@@ -3,6 +3,8 @@
 Sessions and send queues that belong to no connection and no harness.
 """
 
+import errno
+import io
 import json
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from chatd.core.send_queue import SendQueue
 from chatd.core.session import Access, Session
 from chatd.services.feed.service import ItemStream
 from common.messages.feed import Subscribe
+from common.timing.file_format import FileBlock, parse_blocks
 from tests.support.fake_time import FakeTime
 
 EPOCH_NS: Final = 1_795_245_060_000_000_000
@@ -68,6 +71,40 @@ class FakeTimeFile:
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
         self.ends.append((duration_ns, broken_off))
+
+
+class FakeDisk(io.BytesIO):
+    """A file that can hold `room` bytes in all and takes at most `step` of them in one write.
+
+    A write that begins before the disk is full is cut short; the next one fails.
+    """
+
+    def __init__(self, content: bytes = b"", *, room: int = 10**9, step: int = 10**9) -> None:
+        super().__init__(content)
+        self.room = room
+        self.step = step
+        self.cannot_truncate = False
+
+    def write(self, content: bytes, /) -> int:  # type: ignore[override]
+        taken = content[: min(self.step, self.room - self.tell())]
+        if content and not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(taken)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        if self.cannot_truncate:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return super().truncate(size)
+
+    @property
+    def text(self) -> str:
+        return self.getvalue().decode()
+
+    def blocks(self) -> list[FileBlock]:
+        return list(parse_blocks(io.StringIO(self.text)))
+
+    def numbers(self) -> list[int]:
+        return [row.number for block in self.blocks() for row in block.rows]
 
 
 class UnavailableFeed:

@@ -22,6 +22,7 @@ from chatd.messagelog.base import (
     Audience,
     Entry,
     Identity,
+    LogMetrics,
     MessageLog,
     NameOwner,
     NameStore,
@@ -67,6 +68,7 @@ class Harness(Protocol):
 
     log: MessageLog[str]
     names: NameStore
+    metrics: LogMetrics
     reported: list[Reported]
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:
@@ -85,7 +87,8 @@ class _MemoryHarness:
         self._scheduler = ManualScheduler()
         self.log: MessageLog[str]
         self.names: NameStore
-        self.log = self.names = MemoryLog[str](keep, self._scheduler)
+        self.metrics = LogMetrics()
+        self.log = self.names = MemoryLog[str](keep, self._scheduler, metrics=self.metrics)
         self.reported: list[Reported] = []
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:
@@ -116,10 +119,11 @@ class SqliteHarness:
     ) -> None:
         self.now_ns = EPOCH_NS
         self.reported: list[Reported] = []
+        self.metrics = LogMetrics()
         self.log: MessageLog[str]
         self.names: NameStore
         self.log = self.names = SqliteLog[str](
-            directory, durability, retention, lambda: self.now_ns, boot
+            directory, durability, retention, lambda: self.now_ns, boot=boot, metrics=self.metrics
         )
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:

@@ -22,7 +22,6 @@ from chatd.config import (
     TimestampConfig,
 )
 from chatd.core.formats import Format
-from chatd.core.metrics import Metrics
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
 from chatd.messagelog.memory import MemoryLog
@@ -73,7 +72,6 @@ class ServiceHarness:
             time_file=self.time_file,
             feed_source=UnavailableFeed(),
             make_secret=map("secret {}".format, count(1)).__next__,
-            metrics=Metrics(),
         )
         accounts = AccountConfig(reservation=reservation)
         self.app = App(structs.replace(CONFIG, accounts=accounts), resources)

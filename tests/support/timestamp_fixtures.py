@@ -41,11 +41,11 @@ def exchange(count: int = 100) -> ExchangeRecord:
     for n in range(1, count + 1):
         sent = EPOCH + n * 10 * MS
         there, back = 100 * US + n % 4 * 100 * US, 100 * US + n % 3 * 150 * US
-        heard_at, answered = sent + there + 1 * MS, sent + 6 * MS
+        received_at, answered = sent + there + 1 * MS, sent + 6 * MS
         record.sent_ns.append(sent)
         record.send_call_ns.append(20 * US)
         record.timer_error_ns.append(50 * US)
-        arrival = ReceivedStamp(n, answered, n, heard_at, answered - 1 * MS + back)
+        arrival = ReceivedStamp(n, answered, n, received_at, answered - 1 * MS + back)
         record.arrivals.append(arrival)
     return record
 

@@ -162,12 +162,3 @@ def publish(path: Path, candidates: Iterable[Path]) -> Path:
                 path.replace(candidate)
             return candidate
     raise AssertionError("names never end")
-
-
-def sync_directory(path: Path) -> None:
-    """Have the disk keep the names in a directory; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -30,6 +30,7 @@ from chatctl.share.storage import file_io
 from chatctl.share.storage.file_io import FileHandle, FileHandleCache, Location
 from common import names
 from common.manifest import DIGEST_SIZE, PIECE_SIZE, FileEntry, decode_bits
+from common.system.files import sync_directory
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
@@ -230,7 +231,7 @@ class PartialFile:
         candidates = map(final.with_name, numbered_names(final.name))
         with self._renaming:
             self.path = file_io.publish(part, candidates)
-        file_io.sync_directory(final.parent)
+        sync_directory(final.parent)
         self._handles.evict(part, bitmap)
         part.unlink(missing_ok=True)
         bitmap.unlink()

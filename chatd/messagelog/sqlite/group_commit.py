@@ -9,6 +9,7 @@ from typing import Final, Generic
 
 from chatd.messagelog.base import (
     AppendResult,
+    LogMetrics,
     NameOwner,
     NewMessage,
     OnCommitted,
@@ -39,7 +40,7 @@ class GroupCommit(Generic[Sender]):
     Every method runs on the event loop. What runs in the thread is in `Writer`.
     """
 
-    def __init__(self, thread: DatabaseThread) -> None:
+    def __init__(self, thread: DatabaseThread, metrics: LogMetrics) -> None:
         self.first = 1
         """The oldest id that is kept."""
         self.last = 0
@@ -47,6 +48,7 @@ class GroupCommit(Generic[Sender]):
         self.seen: dict[str, tuple[int, int]] = {}
         """Who was online and is not stored yet: identity and ns by the key of the name."""
         self._thread = thread
+        self._metrics = metrics
         self._writer: Writer[Sender]
         self._on_committed: OnCommitted[Sender] = lambda _results: None
         self._loop = asyncio.get_running_loop()
@@ -144,6 +146,9 @@ class GroupCommit(Generic[Sender]):
         if self._is_failing:
             logger.warning("messages are stored again")
         self._is_failing = False
+        if result.results:
+            self._metrics.commits += 1
+            self._metrics.messages_committed += result.last - self.last
         self.first, self.last = result.first, result.last
         for key, last_seen in self._committing_seen.items():
             if self.seen.get(key) == last_seen:
@@ -157,6 +162,7 @@ class GroupCommit(Generic[Sender]):
         if not self._is_failing:
             logger.error("cannot store messages: %s; their senders get an error", result.error)
         self._is_failing = True
+        self._metrics.messages_failed += sum(len(one.entries) for one in result.results)
         for future in self._committing_futures:
             if not future.done():
                 future.set_exception(StorageError(result.error))

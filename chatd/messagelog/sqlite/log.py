@@ -10,6 +10,7 @@ from msgspec import structs
 
 from chatd.messagelog.base import (
     HistorySlice,
+    LogMetrics,
     NameOwner,
     NewMessage,
     OnCommitted,
@@ -44,7 +45,9 @@ class SqliteLog(Generic[Sender]):
         durability: Durability,
         retention: Retention,
         wall_ns: Callable[[], int],
+        *,
         boot: str | None = None,
+        metrics: LogMetrics | None = None,
     ) -> None:
         self.name = ""
         self.earlier_epochs: Mapping[str, int] = {}
@@ -58,7 +61,9 @@ class SqliteLog(Generic[Sender]):
         self._writer_thread = DatabaseThread("log-writer")
         self._reader_thread = DatabaseThread("log-reader")
         self._checkpoint_thread = DatabaseThread("log-checkpointer")
-        self._group_commit = GroupCommit[Sender](self._writer_thread)
+        self._group_commit = GroupCommit[Sender](
+            self._writer_thread, LogMetrics() if metrics is None else metrics
+        )
 
     @property
     def first(self) -> int:

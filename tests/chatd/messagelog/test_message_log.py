@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatd.messagelog.base import Entry
+from chatd.messagelog.base import Entry, LogMetrics
 from tests.support.log_harness import (
     ANN,
     BOB,
@@ -78,6 +78,14 @@ class TestAppending:
                 ("stored", None),
                 ("duplicate", None),
             ]
+
+    async def test_it_counts_commits_and_the_messages_that_they_stored(
+        self, open_log: OpenLog
+    ) -> None:
+        async with open_log(PLENTY) as harness:
+            await fill(harness, new_message(ref="r"), new_message(BOB))
+            await fill(harness, new_message(ref="r"), new_message(CAROL))
+            assert harness.metrics == LogMetrics(commits=2, messages_committed=3)
 
     @pytest.mark.parametrize("way", ["flush", "close"])
     async def test_flushing_and_closing_report_what_was_appended(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from common.messages import Error, Message
+from common.messages import ClientMessage, Error, Message
 from common.messages.basic import Pong
 from common.messages.chat import (
     Ack,
@@ -33,7 +33,7 @@ from tests.support.message_strategies import instances
 LIMIT = 16
 
 
-def typed(*chunks: bytes) -> list[Message | str]:
+def typed(*chunks: bytes) -> list[ClientMessage | str]:
     """Return what a person asks for with `chunks`, and for each bad line the reason."""
     decoder = TextDecoder(LIMIT)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]

@@ -13,7 +13,7 @@ import apsw
 import pytest
 from typing_extensions import Buffer
 
-from chatd.messagelog.base import NameOwner, Retention, StorageError, UnusableLogError
+from chatd.messagelog.base import LogMetrics, NameOwner, Retention, StorageError, UnusableLogError
 from chatd.messagelog.sqlite.log import SqliteLog
 from tests.support.fakes import EPOCH_NS
 from tests.support.log_harness import (
@@ -225,6 +225,7 @@ async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
         await fill(harness, new_message(ref="r"), new_message())
         kinds = [(result.kind, result.entry.id) for result in harness.reported]
         assert kinds == [("failed", 0), ("failed", 0), ("stored", 1), ("stored", 2)]
+        assert harness.metrics == LogMetrics(commits=1, messages_committed=2, messages_failed=2)
     # asyncio logs too, on a busy machine: how slow it is.
     ours = [record for record in caplog.records if record.name.startswith("chatd")]
     logged = [record.getMessage().partition(":")[0] for record in ours]
