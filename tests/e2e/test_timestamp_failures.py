@@ -66,7 +66,9 @@ def test_a_server_that_restarts_costs_time_but_no_stamps(
     assert code == 7
     assert "chatctl: connected again after" in stderr
     assert re.search(
-        r"^chatctl: the connection was lost for \S+ \(the server stops", stderr, re.MULTILINE
+        r"^chatctl: the connection was lost for \S+ \(the server is shutting down",
+        stderr,
+        re.MULTILINE,
     )
     report = measured(stdout)
     assert report["analysis"]["counts"]["sent"] == 300
