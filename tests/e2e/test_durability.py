@@ -140,7 +140,8 @@ def test_a_directory_is_used_by_one_daemon_at_a_time(restart: Restart, tmp_path:
     with ann_on(restart()) as ann:
         assert refused("--data", str(tmp_path)) == (
             4,
-            f"chatd: another chatd uses {tmp_path}; stop it, or choose another with --data",
+            f"chatd: another chatd is using {tmp_path}; "
+            "stop it, or choose another directory with --data",
         )
         assert ann.ask("outgoing_broadcast", content="still here", ref="r")["id"] == 1
 
@@ -169,7 +170,7 @@ def test_a_log_that_cannot_be_trusted_is_refused_and_left_as_it_is(
     log.write_bytes(harmed)
     code, line = refused("--data", str(tmp_path))
     assert (code, line.startswith(f"chatd: {log} {expected_error}")) == (4, True), line
-    assert "; start that one, or" in line or "Put back a backup, or move it away" in line
+    assert "; start that one, or" in line or "Restore a backup, or move it away" in line
     assert log.read_bytes() == harmed
 
 
@@ -262,11 +263,11 @@ class TestMaintenance:
         checked = self.run("--check", str(tmp_path))
         assert checked.returncode == 4
         assert len(checked.stdout.splitlines()) >= 2
-        assert checked.stdout.endswith("\ndamaged: put back a backup\n")
+        assert checked.stdout.endswith("\ndamaged: restore a backup\n")
 
     @pytest.mark.parametrize("action", ["--check", "--backup"])
     def test_where_no_log_is_there_is_nothing_to_do(self, tmp_path: Path, action: str) -> None:
         done = self.run("--data", str(tmp_path), action, str(tmp_path / "some" / "where"))
         assert (done.returncode, done.stdout) == (4, "")
-        assert done.stderr.startswith("chatd: there is no ")
+        assert " does not exist; name the directory that chatd uses" in done.stderr
         assert list(tmp_path.iterdir()) == []

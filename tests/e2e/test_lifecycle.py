@@ -1,7 +1,4 @@
-"""Starting, stopping, and wrong settings.
-
-A daemon whose standard streams are closed, full, or read by nobody.
-"""
+"""Starting and stopping a daemon, usage errors, and standard streams that are closed or full."""
 
 import os
 import signal
@@ -140,7 +137,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
     code, line = refused("--data", str(tmp_path / "file" / "folder"))
     assert code == 2
     assert line.startswith("chatd: cannot write to ")
-    assert line.endswith("choose another with --data")
+    assert line.endswith("choose another directory with --data")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""What the parts of the daemon are given in tests instead of a clock, a loop, a file and Faker.
-
-Sessions and send queues that belong to no connection and no harness.
-"""
+"""Fakes of clock, loop, time file and feed source, and sessions without a connection."""
 
 import errno
 import io

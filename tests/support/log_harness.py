@@ -1,9 +1,6 @@
-"""A log under test: every implementation is put in one harness and passes one contract.
+"""Logs under test: one harness for every implementation, and database files to damage.
 
 To add an implementation, write its harness and name it in `IMPLEMENTATIONS`.
-
-
-Database files of the log, sound ones and others, without a daemon.
 """
 
 import os

@@ -254,7 +254,7 @@ def wait_for_rows(path: Path, least: int) -> None:
 def wait_for_end(daemon: Daemon, count: int) -> None:
     """Wait until the daemon has logged the end of so many exchanges."""
     deadline = time.monotonic() + TIMEOUT
-    while len(re.findall(r"exchange \S+ (?:is over|broke off)", daemon.stderr)) < count:
+    while len(re.findall(r"exchange \S+ (?:is complete|was interrupted)", daemon.stderr)) < count:
         assert time.monotonic() < deadline, daemon.stderr
         time.sleep(0.01)
 
