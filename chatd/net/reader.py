@@ -51,7 +51,7 @@ class ConnectionReader:
         self._decoder = self._format.make_decoder(max_line)
 
     def feed(self, chunk: bytes) -> None:
-        """Serve what became complete with `chunk`."""
+        """Serve the messages that are complete with `chunk`."""
         session = self._session
         try:
             if session.send_queue.format is not self._format:
@@ -70,7 +70,7 @@ class ConnectionReader:
             self.task = asyncio.get_running_loop().create_task(self._serve_rest(rest))
 
     def finish(self) -> None:
-        """Serve what the end of input completes; close the session when nothing is due to it."""
+        """Serve what the end of input completes; close the session when no answer is due."""
         self.task = asyncio.get_running_loop().create_task(self._finish())
 
     def _follow_format(
@@ -124,5 +124,5 @@ class ConnectionReader:
         session.close("end of input")
 
     def _close_failed(self) -> None:
-        logger.exception("%s: failed", self._session)
-        self._session.close("a fault of the server")
+        logger.exception("%s: internal error", self._session)
+        self._session.close("internal error")

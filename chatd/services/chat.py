@@ -89,12 +89,12 @@ class Chat:
                 # Most names are their own key, so the fast lookup comes first.
                 to = find(message.to) or find(names.fold(message.to))
                 if to is not None:
-                    recipient, recipient_name = to.identity, to.name
+                    audience, recipient_name = to.audience, to.name
                 else:
                     owner = self._accounts.find_cached(names.fold(message.to))
                     if owner is None:
                         return self._direct_to_absent(session, message, ref)
-                    recipient, recipient_name = owner, message.to
+                    audience, recipient_name = Identity(owner), message.to
                 new_messages.append(
                     NewMessage(
                         author,
@@ -102,7 +102,7 @@ class Chat:
                         content,
                         sent_ns,
                         since,
-                        Identity(recipient),
+                        audience,
                         recipient_name,
                         ref,
                         anonymous,

@@ -112,7 +112,7 @@ def test_a_restarted_server_is_one_quiet_line_and_nothing_typed_is_lost(
     first = start("--port", port)
     pia = terminals.chat(first, "pia")
     first.stop()
-    pia.expect("* the server stops; come back in a moment; reconnecting\n")
+    pia.expect("* the server is shutting down; reconnecting\n")
     pia.enter("are you there?")
     second = start("--port", port)
     pia.expect("* connected again after ")
