@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from tests.support.daemon_process import Daemon, RawClient
 from tests.support.share_peers import (
     LOCAL,
     TIMEOUT,
+    FakePeer,
     ShareProcess,
     StartShare,
     make_file,
@@ -29,6 +31,16 @@ SECRET: Final = ("--key", "sesame")
 WANTED: Final = ("--peers", "2", *SECRET)
 LONG: Final = ("--wait", "1h")
 """A peer that waits so long for others still waits at the end of a test."""
+
+
+@asynccontextmanager
+async def running_owner(tmp_path: Path) -> AsyncIterator[tuple[FakePeer, Path]]:
+    """Run the fake peer "9" with a file of 30 pieces, of which it sends only 20 at first."""
+    file = make_file(tmp_path, "large", 30)
+    async with running_fake_peer(
+        tmp_path, "9", file, key="sesame", prepare=opened(20)
+    ) as fake_peer:
+        yield fake_peer, file
 
 
 async def test_three_peers_swap_unequal_files_of_the_same_name_and_empty_ones(
@@ -122,10 +134,7 @@ async def test_the_server_may_stop_once_it_has_introduced_them(
 async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_twice(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, file):
         wanted = ("--peer", fake_peer.address, "--peers", "2", *SECRET)
         before = await start_share("1", *wanted)
         await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
@@ -160,10 +169,7 @@ async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
 async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, _):
         wanted = ("--peers", "2", "--wait", "2s", *SECRET, "--peer", fake_peer.address)
         one = await start_share("1", *wanted)
         await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
@@ -200,10 +206,7 @@ async def test_what_who_left_had_given_to_others_is_still_had_from_them(
 async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, _):
         one = await start_share("1", "--peers", "2", *SECRET, "--peer", fake_peer.address)
         await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
         assert await one.interrupt() == 130
@@ -301,10 +304,7 @@ async def killed(start_share: StartShare, address: str) -> ShareProcess:
 
 async def left_alone(start_share: StartShare, tmp_path: Path) -> tuple[bytes, str]:
     """Have a peer killed when it has all of a file; return that, and where its owner was."""
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, file):
         before = await killed(start_share, fake_peer.address)
     content = await asyncio.to_thread(file.read_bytes)
     write_the_rest(before.directory / "received", content)
@@ -371,10 +371,7 @@ async def test_it_takes_part_in_another_round_that_begins_while_it_waits(
 async def test_who_is_still_there_is_served_first(
     daemon: Daemon, start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, file):
         before = await killed(start_share, fake_peer.address)
         write_the_rest(before.directory / "received", file.read_bytes())
         fake_peer.store.open()

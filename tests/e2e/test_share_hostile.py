@@ -148,7 +148,7 @@ async def test_a_peer_that_falls_silent_is_disconnected_and_the_rest_comes_from_
         wanted = ("--peers", "3", "--timeout", "4s", *SECRET, "--peer", mute.address)
         one = await start_share("1", *wanted)
         await mute.until(lambda: mute.store.asked)
-        mute.silence()
+        mute.silence("1")
         owner.store.open()
         assert await one.end() == 0, await one.stderr()
         assert one.received() == {"9_large": file.read_bytes()}

@@ -212,6 +212,23 @@ def test_a_piece_that_is_corrupt_is_announced_as_lost_and_asked_for_again() -> N
     assert RequestPiece("2", 1) in queued["2"]
 
 
+def test_a_piece_is_requested_again_where_it_was_cancelled_for_a_peer_that_left() -> None:
+    harness = PlannerHarness("2", "3")
+    harness.agree_on_owner("2", "2")
+    harness.take()
+    harness.agree_on_owner("3", "2")
+    harness.receive("3", Bitfield("2", 0, b"\xf0"))
+    cancelled = of(Cancel, harness.pass_time(1.0)["2"])
+    assert cancelled
+    harness.planner.remove_peer("3", harness.now)
+    assert of(RequestPiece, harness.take().get("2", [])) == []
+    for each in cancelled:
+        assert isinstance(each, Cancel)
+        harness.receive("2", Reject(each.owner, each.index))
+    requested = of(RequestPiece, harness.take()["2"])
+    assert len(requested) == len(cancelled)
+
+
 def test_a_piece_that_cannot_be_read_is_rejected_and_not_sent_to_others() -> None:
     harness = PlannerHarness("2", "3")
     for peer_id in "23":
