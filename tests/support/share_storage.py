@@ -1,10 +1,7 @@
-"""Two ends of a connection, and what each heard.
+"""Connections and stores for the tests of a share.
 
-A store to write to, and peers whose files it is given.
-A program that writes pieces until it is killed, and says which it has written.
-
-Run as ``python -m tests.support.share_storage DIRECTORY``.
-
+``python -m tests.support.share_storage DIRECTORY`` writes pieces to a store until it is killed, and
+prints which it has written.
 """
 
 import asyncio
@@ -25,11 +22,11 @@ from chatctl.share.swarm import REGISTRY
 from common.manifest import PIECE_SIZE, FileEntry, Layout, Manifest
 
 TIMEOUT: Final = 60.0
-"""Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
+"""A generous limit (s) for waiting."""
 
 
 class RecordingConnection:
-    """A connection that records the frames that came, and the error that closed it."""
+    """A connection that records its frames, and the error that closed it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.frames: list[Frame] = []
@@ -38,7 +35,7 @@ class RecordingConnection:
         self.connection = PeerConnection(sock, REGISTRY, self._on_frame, self._on_close)
 
     async def until(self, condition: Callable[[Self], bool]) -> None:
-        """Wait until `condition` holds of this end."""
+        """Wait until `condition` holds for this end."""
         async with asyncio.timeout(TIMEOUT):
             while not condition(self):
                 self._changed.clear()
@@ -65,7 +62,7 @@ MB: Final = 2**20
 
 
 class PeerFiles:
-    """A peer with these files, names and contents, as its manifest says."""
+    """The files of a peer, by name and content: their manifest and their pieces."""
 
     def __init__(self, owner: str, *files: tuple[str, bytes]) -> None:
         self.contents = [content for _, content in files]
@@ -87,7 +84,7 @@ class PeerFiles:
 
 
 class StoreHarness:
-    """An open store, and what it tells."""
+    """An open store and its events."""
 
     def __init__(self, directory: Path, max_size: int) -> None:
         self.events: asyncio.Queue[StorageEvent] = asyncio.Queue()
@@ -96,7 +93,7 @@ class StoreHarness:
     async def write_pieces(
         self, peer: PeerFiles, indexes: Iterable[int] | None = None
     ) -> list[bool]:
-        """Write pieces of `peer`, all that are missing unless `indexes` says which."""
+        """Write the pieces of `peer` in `indexes`, by default all that are missing."""
         owner = peer.manifest.owner
         if indexes is None:
             held = self.store.held(owner)
@@ -105,7 +102,7 @@ class StoreHarness:
         return await asyncio.gather(*writes)
 
     async def fetch(self, peer: PeerFiles) -> list[StorageEvent]:
-        """Take all files of `peer`; return what is told of them."""
+        """Write all files of `peer`; return an event for each."""
         await self.store.add(peer.manifest)
         await self.write_pieces(peer)
         return [await self.events.get() for _ in peer.contents]
@@ -143,7 +140,7 @@ BURST: Final = 8
 
 
 def written_peer() -> PeerFiles:
-    """Return the peer whose files are written."""
+    """Return the files that the program writes."""
     return PeerFiles(
         "1",
         ("big.bin", random_bytes(300 * PIECE_SIZE + 1)),
@@ -152,7 +149,7 @@ def written_peer() -> PeerFiles:
 
 
 async def write(directory: Path) -> None:
-    """Write all pieces but the last, in any order."""
+    """Write all pieces but the last, in random order."""
     peer = written_peer()
     order = list(range(len(peer.pieces) - 1))
     Random(1).shuffle(order)
