@@ -261,7 +261,7 @@ def test_a_server_that_is_killed_and_comes_back_is_found_and_the_block_is_marked
     done = finish(command)
     assert done.code == 0
     assert "trying again" in done.err
-    assert "connected again" in done.err
+    assert "reconnected after" in done.err
     first, second = (record for record in after if record["code"] == "block")
     assert (first["count"], first["interrupted"]) == (7, True)
     assert (second["count"], second["interrupted"]) == (7, False)
@@ -276,7 +276,7 @@ def test_ctrl_c_unsubscribes_and_quits(daemon: Daemon, feed: subprocess.Popen[st
     feed.send_signal(signal.SIGINT)
     done = finish(feed)
     assert done.code == 0
-    assert done.err.rstrip().endswith("goodbye")
+    assert done.err.rstrip().endswith((" complete block", " complete blocks"))
     eventually(daemon, "disconnected: quit")
 
 

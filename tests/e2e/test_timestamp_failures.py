@@ -64,7 +64,7 @@ def test_a_server_that_restarts_costs_time_but_no_stamps(
     start("--port", str(reserved_port))
     code, stdout, stderr = finish(client)
     assert code == 7
-    assert "chatctl: connected again after" in stderr
+    assert "chatctl: reconnected after" in stderr
     assert re.search(
         r"^chatctl: the connection was lost for \S+ \(the server stops", stderr, re.MULTILINE
     )

@@ -46,7 +46,7 @@ def make_connection(
 async def test_a_silent_server_is_pinged_once_and_then_given_up() -> None:
     connection, writer = make_connection()
 
-    with pytest.raises(ConnectionLostError, match=r"silent for 0\.02 s"):
+    with pytest.raises(ConnectionLostError, match=r"sent nothing for 0\.02 s"):
         await connection.read()
 
     assert writer.written == [PING]

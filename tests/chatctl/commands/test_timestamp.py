@@ -12,7 +12,7 @@ from chatctl.errors import UsageError
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("run.pdf", r"run\.pdf is to end with \.png or \.svg"), ("no/run.png", "no directory .*no")],
+    [("run.pdf", r"run\.pdf must end in \.png or \.svg"), ("no/run.png", "no directory .*no")],
 )
 def test_what_cannot_be_drawn_is_refused_before_anything_is_measured(
     tmp_path: Path, name: str, problem: str
