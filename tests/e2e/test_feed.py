@@ -317,4 +317,4 @@ def test_invalid_feed_options_are_explained_with_code_2(
     refused = run("feed", *arguments, daemon=daemon)
     assert refused.code == 2
     assert expected_error in refused.err
-    assert "listening" not in refused.err
+    assert "receiving" not in refused.err

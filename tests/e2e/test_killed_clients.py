@@ -155,7 +155,7 @@ def test_tail_goes_on_after_the_last_message_that_it_printed(
     first = begin("tail", "--as", "logger", "--json", daemon=daemon)
     assert first.stdout is not None
     assert first.stderr is not None
-    assert "listening" in first.stderr.readline()
+    assert "waiting for messages" in first.stderr.readline()
     for number in range(3):
         bob.send("outgoing_broadcast", content=f"m{number}")
     assert [json.loads(first.stdout.readline())["content"] for _ in range(3)] == ["m0", "m1", "m2"]

@@ -89,7 +89,7 @@ def test_history_is_there_for_who_has_a_chat_open_which_goes_on(
 ) -> None:
     tail = begin("tail", "--as", "ann", "--json", "--count", "2", daemon=daemon)
     assert tail.stderr is not None
-    assert "listening" in tail.stderr.readline()
+    assert "waiting for messages" in tail.stderr.readline()
     bob.send("outgoing", to="ann", content="one")
 
     result = run("history", "--as", "Ann", "--json", daemon=daemon)

@@ -1,7 +1,6 @@
 """``chatctl timestamp`` before it connects."""
 
 import sys
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_measured(
 def test_without_matplotlib_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_plot(tmp_path / "run.png")
-    for module in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
+    monkeypatch.delitem(sys.modules, "chatctl.timestamp.plot", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UsageError, match=r"pip install 'chatd\[plot\]'"):
         load_plot(tmp_path / "run.png")
