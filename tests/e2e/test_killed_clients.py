@@ -247,7 +247,7 @@ def test_an_unreadable_journal_is_one_clear_line(
     sent = run("send", "bob", "two", "--as", "ann", daemon=daemon)
 
     assert sent.code == 0
-    assert sent.err.startswith("chatctl: what was kept for ann cannot be read (")
+    assert sent.err.startswith("chatctl: the journal of ann cannot be read (")
     assert sent.err.count("\n") == 1
     assert [bob.receive()["content"] for _ in range(2)] == ["one", "two"]
     assert run("send", "bob", "three", "--as", "ann", daemon=daemon).err == ""

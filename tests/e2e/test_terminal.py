@@ -144,7 +144,7 @@ def test_leaving_while_the_server_is_down_lists_what_was_not_sent(
     assert (
         "chatctl: 1 message is not acknowledged yet; the next login as rosa sends it\n" in rosa.text
     )
-    assert rosa.text.endswith("chatctl: messages that were not acknowledged: 1\n")
+    assert rosa.text.endswith("chatctl: messages not acknowledged: 1\n")
 
 
 def test_a_replaced_client_gets_a_notice_and_does_not_reconnect(
