@@ -16,10 +16,11 @@ from importlib import import_module
 from typing import Any, Final, cast
 
 from chatctl import commands
-from chatctl.cli import options, stdio
+from chatctl.cli import options
 from chatctl.errors import Exit
 from common import __version__
-from common.system.settings import CheckedArgumentParser
+from common.system import stdio
+from common.system.stdio import CheckedArgumentParser
 
 PROGRAM: Final = "chatctl"
 
@@ -36,9 +37,9 @@ Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
-    stdio.reopen_closed()
+    stdio.open_closed()
     try:
-        with stdio.argparse_output():
+        with stdio.printed():
             args = _make_parser().parse_args(argv)
         # The runner imports asyncio, which takes longer than all of --help.
         runner = import_module("chatctl.cli.runner")
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except stdio.OutputError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201 - stdout is gone
         stdio.discard_output()
-        return error.exit_code
+        return Exit.PARTIAL
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:

@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from chatctl.cli import stdio
+from common.system import stdio
 
 
 def print_line(text: str) -> None:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from chatctl.cli import config
 from chatctl.cli.config import Settings
 from chatctl.cli.output import say
-from chatctl.cli.stdio import OutputError
 from chatctl.errors import ClientError
 from common.protocol.text_format import escape_control
 
@@ -38,8 +37,6 @@ def run(command: AsyncCommand, args: Namespace) -> int:
         settings = config.load(vars(args), os.environ)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(command.run(args, settings))
-    except OutputError:
-        raise
     except ClientError as error:
         say(escape_control(str(error)))  # the server's words may hold anything
         return error.exit_code

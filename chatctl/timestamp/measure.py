@@ -1,7 +1,8 @@
 """A timestamp measurement, from its options to its report: run, time file and display."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -10,19 +11,22 @@ from chatctl.cli.event_text import describe
 from chatctl.cli.runner import task_group
 from chatctl.client import Reconnected, Reconnecting
 from chatctl.client.reconnect import Backoff, Reconnector
-from chatctl.errors import UsageError
+from chatctl.errors import UsageError, why
 from chatctl.timestamp.connection import StampProtocol
 from chatctl.timestamp.display import ProgressDisplay
 from chatctl.timestamp.report import ExchangeReport, Sampler
 from chatctl.timestamp.run import ExchangeRun
-from chatctl.timestamp.time_file import ClientTimeFile
 from common.names import check_id
 from common.system.clock import SteadyClock
+from common.system.time_file import TimeFileThread
 from common.timing.analysis import analyze
 from common.timing.record import ExchangeRecord
 
 GIVE_UP_AFTER: Final = 60.0
 """How long (s) to try to get a lost connection back."""
+
+BATCH_INTERVAL: Final = 0.1
+"""Seconds (s) that rows of the time file wait for others: what a crash can cost."""
 
 
 class ExchangeOptions(NamedTuple):
@@ -62,33 +66,56 @@ async def measure(
     def notify(event: Reconnecting | Reconnected) -> None:
         display.say(describe(event) or "")
 
-    with display, ClientTimeFile(path, display.say) as file:
-        run = ExchangeRun(
-            options.id,
-            record,
-            file=file,
-            clock=clock,
-            reconnector=Reconnector(
-                open_protocol, Backoff(), max(GIVE_UP_AFTER, settings.timeout), notify
-            ),
-            answer_timeout=settings.timeout,
-            notify=notify,
-        )
-        failure = await _with_display(run.run(), record, clock, display)
-    rows = len(record.sent_ns) + len(record.arrivals) - file.rows_lost
+    with display:
+        async with open_time_file(path, display.say) as file:
+            run = ExchangeRun(
+                options.id,
+                record,
+                file=file,
+                clock=clock,
+                reconnector=Reconnector(
+                    open_protocol, Backoff(), max(GIVE_UP_AFTER, settings.timeout), notify
+                ),
+                answer_timeout=settings.timeout,
+                notify=notify,
+            )
+            failure = await _with_display(run.run(), record, clock, display)
+    rows = len(record.sent_ns) + len(record.arrivals) - file.lost
     return record, ExchangeReport(
         id=options.id,
         server=str(settings.server),
         file=str(path),
         interval_ns=options.interval_ns,
         rows=rows,
-        rows_lost=file.rows_lost,
+        rows_lost=file.lost,
         is_interrupted=run.is_interrupted,
         failure=failure,
         outages=tuple(run.outages),
         server_counts=run.server,
         analysis=analyze(record),
     )
+
+
+@asynccontextmanager
+async def open_time_file(
+    path: Path, notify: Callable[[str], object]
+) -> AsyncIterator[TimeFileThread]:
+    """Open the time file for as long as the block lasts; raises UsageError when it cannot be."""
+    file = TimeFileThread(path, BATCH_INTERVAL, notify)
+    try:
+        await file.open()
+    except BlockingIOError:
+        raise UsageError(
+            f"{path} is being written by another client; wait for it, or choose another --id"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {why(error)}; choose another --out") from None
+    except ValueError as error:
+        raise UsageError(f"cannot use {path}: {error}") from None
+    try:
+        yield file
+    finally:
+        await file.close()
 
 
 async def _with_display(

@@ -22,7 +22,7 @@ from chatctl.timestamp.stamps import Pacer, StampClock, StampRecorder, StampRows
 from common.messages.base import Error, Message
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 from common.protocol.codec import InvalidLine, encode
-from common.system.timerfd import Alarm
+from common.system.timerfd import TimerFD
 from common.timing.record import ExchangeRecord
 
 END_TIMEOUT: Final = 2.0
@@ -220,7 +220,7 @@ class ExchangeRun:
         self._reconnector = reconnector
         self._timeout = answer_timeout
         self._notify = notify
-        self._timer = Alarm()
+        self._timer = TimerFD()
         self._lost_since: tuple[int, str] | None = None
 
     async def run(self) -> str:

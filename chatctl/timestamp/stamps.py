@@ -30,7 +30,7 @@ class StampClock(Protocol):
 
 
 class StampRows(Protocol):
-    """The time file of an exchange; see `chatctl.timestamp.time_file`."""
+    """The time file of an exchange; see `common.system.time_file`."""
 
     def start_block(self) -> None:
         """Start a block."""
@@ -103,11 +103,11 @@ class StampRecorder:
 
     def receive(self, stamp: Stamp, received_ns: int) -> None:
         """Record a stamp received at `received_ns` (monotonic); raises ProtocolError."""
-        last_received = stamp.heard or 0
+        last_received = stamp.last_received or 0
         received_ns = self._clock.wall_ns(received_ns)
         try:
             sent_ns = parse_time(stamp.sent)
-            last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
+            last_received_ns = parse_time(stamp.last_received_at or "") if last_received else 0
             arrival = ReceivedStamp(
                 self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
             )

@@ -52,7 +52,7 @@ def test_the_daemon_answers_as_documented(
     clients: dict[str, RawClient] = {}
     for line in transcript.lines:
         match = _LINE.fullmatch(line)
-        assert match, f"not a line of a transcript: {line!r}"
+        assert match, f"this is not a line of a transcript: {line!r}"
         who, direction, text = match[1], match[2], match[3] or ""
         if who not in clients:
             clients[who] = RawClient(daemon.address)
@@ -63,6 +63,6 @@ def test_the_daemon_answers_as_documented(
                 assert closed.receive_to_end() == []
         else:
             received = clients[who].receive_line()
-            assert pattern(text).fullmatch(received), f"{who} heard {received!r}, not {text!r}"
+            assert pattern(text).fullmatch(received), f"{who} received {received!r}, not {text!r}"
     for client in clients.values():
         client.close()

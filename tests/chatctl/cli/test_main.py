@@ -109,7 +109,7 @@ def test_the_version_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
         (["ping", "-c", "0"], "'0' is not a whole number of 1 or more"),
         (["ping", "-c", "٣"], "'٣' is not a whole number of 1 or more"),
         (["share", "--group", "g", "--port", "1_0"], "'1_0' is not a whole number from 0 to 65535"),
-        (["ping", "-i", "5"], "'5' is not a duration: write it as 10ms"),
+        (["ping", "-i", "5"], "'5' is not a duration (examples: 10ms"),
         (["who", "--serve", "x"], "unrecognized arguments"),
     ],
 )
