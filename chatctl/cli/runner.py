@@ -1,5 +1,13 @@
 """Run a command on an event loop, and turn what ends it into an exit code.
 
+- A command returns its own exit code.
+- A ClientError is reported on stderr; its class has the exit code.
+- Ctrl-C cancels the command, which may still clean up or print a summary. Then KeyboardInterrupt
+  is raised, for which `chatctl.__main__` returns 130.
+- OutputError and BrokenPipeError mean that stdout is gone; `chatctl.__main__` handles them.
+
+This module imports asyncio, which takes longer than all of ``chatctl --help``: import it late.
+
 A command that fails in several tasks at once reports one error; `task_group` picks it.
 """
 

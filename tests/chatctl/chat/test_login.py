@@ -12,7 +12,8 @@ import pytest
 
 from chatctl.cli.login import claim_name, next_name
 from chatctl.client import RefusedError
-from chatctl.client.credentials import Credentials, NameInUseError
+from chatctl.client.credentials import Credentials
+from chatctl.client.errors import NameInUseError
 from chatctl.errors import AnswerTimeoutError
 from common import names
 from common.messages.base import Error, Reason

@@ -8,7 +8,8 @@ from typing import cast
 
 import pytest
 
-from chatctl.client.connection import ClientConnection, ConnectionLostError
+from chatctl.client.connection import ClientConnection
+from chatctl.client.errors import ConnectionLostError
 from chatctl.errors import CannotConnectError
 from common.messages.basic import Pong
 from common.values import Address

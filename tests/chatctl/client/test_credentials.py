@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chatctl.client.credentials import Credentials, NameInUseError, default_directory
+from chatctl.client.credentials import Credentials, default_directory
+from chatctl.client.errors import NameInUseError
 from common.messages.chat import OutgoingBroadcast
 from common.values import Address
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from chatctl.client import journal as module
+from chatctl.client.errors import JournalError
 from chatctl.client.events import LogStartedOver, Reconnected
-from chatctl.client.journal import ClientJournal, JournalError
+from chatctl.client.journal import ClientJournal
 from common.messages.chat import (
     Hello,
     Incoming,
