@@ -50,7 +50,7 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
         (("--id", "../1"), 2, "--id: an id must not contain /"),
         (("--id", ""), 2, "--id: an id must have 1 to 64 characters"),
         (("--interval", "0"), 2, "--interval must be more than 0"),
-        (("--interval", "2s", "--duration", "1s"), 2, "no longer than --duration"),
+        (("--interval", "2s", "--duration", "1s"), 2, "at most --duration"),
         (("--plot", "run.pdf"), 2, "must end in .png or .svg"),
         (("--analyze", "x", "--plot", "x.png"), 2, "--plot does not work with --analyze"),
     ],
