@@ -49,10 +49,10 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
         (("--duration", "2h"), 4, "duration_s must be between one interval and 1h"),
         (("--id", "../1"), 2, "--id: an id must not contain /"),
         (("--id", ""), 2, "--id: an id must have 1 to 64 characters"),
-        (("--interval", "0"), 2, "--interval is to be more than 0"),
-        (("--interval", "2s", "--duration", "1s"), 2, "no longer than --duration"),
-        (("--plot", "run.pdf"), 2, "is to end with .png or .svg"),
-        (("--analyze", "x", "--plot", "x.png"), 2, "--analyze has nothing for --plot"),
+        (("--interval", "0"), 2, "--interval must be more than 0"),
+        (("--interval", "2s", "--duration", "1s"), 2, "at most --duration"),
+        (("--plot", "run.pdf"), 2, "must end in .png or .svg"),
+        (("--analyze", "x", "--plot", "x.png"), 2, "--plot does not work with --analyze"),
     ],
 )
 def test_invalid_options_are_refused_with_advice(
