@@ -53,16 +53,21 @@ def cursor_in(state: Path) -> int:
     return max(int(row["last"]) for row in rows if row["code"] == "place")
 
 
+def send_and_kill(proxy: FilteringProxy, dropped_code: str, to: str, content: str) -> None:
+    """Send as ann, drop the next line with this code, and kill the client before its ack."""
+    proxy.dropped_codes = {dropped_code}
+    sending = begin("send", to, content, "--as", "ann", daemon=proxy)
+    proxy.wait()
+    kill(sending)
+    proxy.dropped_codes = set()
+
+
 def test_a_message_whose_ack_was_lost_with_the_client_is_delivered_once(
     daemon: Daemon, proxy: FilteringProxy, bob: RawClient
 ) -> None:
-    proxy.dropped_codes = {"ack"}
-    sending = begin("send", "bob", "once", "--as", "ann", daemon=proxy)
-    proxy.wait()
-    kill(sending)
+    send_and_kill(proxy, "ack", "bob", "once")
     assert bob.receive()["content"] == "once"
 
-    proxy.dropped_codes = set()
     after = run("send", "bob", "then", "--as", "ann", daemon=proxy)
 
     assert after.code == 0
@@ -74,12 +79,8 @@ def test_a_message_whose_ack_was_lost_with_the_client_is_delivered_once(
 def test_a_message_that_was_lost_with_the_client_is_delivered_before_the_next_one(
     daemon: Daemon, proxy: FilteringProxy, bob: RawClient
 ) -> None:
-    proxy.dropped_codes = {"outgoing"}
-    sending = begin("send", "bob", "lost", "--as", "ann", daemon=proxy)
-    proxy.wait()
-    kill(sending)
+    send_and_kill(proxy, "outgoing", "bob", "lost")
 
-    proxy.dropped_codes = set()
     assert run("send", "bob", "then", "--as", "ann", daemon=proxy).code == 0
 
     assert [bob.receive()["content"] for _ in range(2)] == ["lost", "then"]
@@ -110,12 +111,8 @@ def test_what_a_killed_chat_read_from_a_pipe_is_delivered_once_by_the_next_one(
 def test_a_message_that_is_refused_at_last_is_reported_once(
     daemon: Daemon, proxy: FilteringProxy
 ) -> None:
-    proxy.dropped_codes = {"outgoing"}
-    sending = begin("send", "zoe", "hi", "--as", "ann", daemon=proxy)
-    proxy.wait()
-    kill(sending)
+    send_and_kill(proxy, "outgoing", "zoe", "hi")
 
-    proxy.dropped_codes = set()
     refused = "an earlier message to zoe (“hi”) was refused: there is no zoe here"
     assert refused in run("who", "--as", "ann", daemon=proxy).err
     assert run("who", "--as", "ann", daemon=proxy).err == ""

@@ -1,14 +1,11 @@
 """``chatctl timestamp`` and the real daemon: what it prints, and the files of both sides."""
 
 import json
-import os
 import re
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from tests.support import processes
@@ -16,6 +13,7 @@ from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon
 from tests.support.processes import TIMEOUT
 from tests.support.programs import require
+from tests.support.terminal import Terminals
 from tests.support.timestamp_fixtures import (
     LONG,
     SHORT,
@@ -92,35 +90,17 @@ def test_a_plot_is_drawn(daemon: Daemon, out: Path, tmp_path: Path) -> None:
     assert "Allan deviation" in sheet.read_text()
 
 
-@pytest.fixture
-def terminal(daemon: Daemon, out: Path) -> Iterator["pexpect.spawn[str]"]:
-    """A run of two seconds on a terminal."""
-    command = ["-m", "chatctl", "timestamp", "--id", "1", "--out", str(out), "--duration", "2s"]
-    environment = {
-        **os.environ,
-        "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}",
-        "TERM": "xterm-256color",
-    }
-    spawned = pexpect.spawn(
-        sys.executable,
-        command,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        dimensions=(24, 100),
-        env=environment,
-    )
-    yield spawned
-    spawned.close(force=True)
-
-
 def test_on_a_terminal_a_bar_shows_the_time_left_and_the_round_trip(
-    terminal: "pexpect.spawn[str]",
+    daemon: Daemon, out: Path, terminals: Terminals
 ) -> None:
-    terminal.expect(r"exchange 1 .*\d+% .*0:0\d left.*round trip \d+\.\d{3} ms")
+    server = f"{daemon.host}:{daemon.port}"
+    terminal = terminals.run(
+        *("timestamp", "--id", "1", "--out", str(out), "--duration", "2s"), CHATCTL_SERVER=server
+    )
+    for shown in ("exchange 1 ", "% ", " left", "round trip ", " ms"):
+        terminal.expect(shown)
     terminal.expect("200 sent, 200 received of 200 each way")
-    terminal.expect(pexpect.EOF)
-    terminal.wait()
-    assert terminal.exitstatus == 0
+    assert terminal.end() == 0
 
 
 def test_netcat_sees_the_stamps_of_the_server_though_it_sends_none(daemon: Daemon) -> None:

@@ -15,6 +15,7 @@ from typing_extensions import Buffer
 
 from chatd.messagelog.base import LogMetrics, NameOwner, Retention, StorageError, UnusableLogError
 from chatd.messagelog.sqlite.log import SqliteLog
+from chatd.messagelog.sqlite.open import Durability, open_database
 from tests.support.fakes import EPOCH_NS
 from tests.support.log_harness import (
     ANN,
@@ -134,8 +135,6 @@ async def test_a_level_of_durability_is_how_often_the_disk_is_waited_for(
     tmp_path: Path, durability: str, synchronous: int
 ) -> None:
     """What a power cut does cannot be tried here; what SQLite promises for each level can."""
-    from chatd.messagelog.sqlite.open import Durability, open_database
-
     level: Durability = "process" if durability == "process" else "power"
     database = open_database(tmp_path / "log.sqlite", level)
     assert database.pragma("synchronous") == synchronous
