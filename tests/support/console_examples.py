@@ -2,8 +2,9 @@
 
 A `console` block holds commands behind `$` and what they print. A `python` block with a file name
 is a program that later commands may run. The words behind `console` in a block's source say how a
-test takes it: `daemon`, `netcat` and `chat` are one terminal each that the reader keeps open, and
-`numbers` is for the report of a share, in which any number may differ.
+test takes it: `daemon`, `netcat` and `chat` are terminals that the reader keeps open; `numbers` is
+for an output in which any number may differ; `share` is for the report of a share, whose events
+come in no fixed order either.
 """
 
 import os
@@ -62,8 +63,10 @@ class Block(NamedTuple):
         """Return an output of this block without what differs from run to run."""
         for pattern, replacement in _VARYING:
             output = pattern.sub(replacement, output)
-        if "numbers" in self.words:
-            output = _LEFT.sub("", _ANY_NUMBER.sub("#", output))
+        if {"numbers", "share"} & set(self.words):
+            output = _ANY_NUMBER.sub("#", output)
+        if "share" in self.words:
+            output = "".join(sorted(_LEFT.sub("", output).splitlines(keepends=True)))
         return output
 
 
@@ -103,6 +106,7 @@ class Reader:
             HOME=str(home),
             LOGNAME="ann",
             CHATCTL_SERVER=f"{daemon.host}:{daemon.port}",
+            CHATCTL_TIMEOUT=f"{TIMEOUT:.0f}s",
             PATH=f"{scripts}:{os.environ['PATH']}",
         )
 
