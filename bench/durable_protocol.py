@@ -1,4 +1,4 @@
-"""The durable protocol: what authors send who wait until the server has stored their message."""
+"""The durable protocol: an author waits until the server has stored each message."""
 
 import json
 from functools import lru_cache

@@ -28,7 +28,7 @@ class Cores(Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether server and load compete for one core, which makes rates half of the truth."""
+        """Whether server and load compete for one core, which halves the rates."""
         return self.server == self.load
 
 
@@ -52,7 +52,7 @@ def pick_cores() -> Cores:
 
 @contextmanager
 def pinned(core: int) -> Iterator[None]:
-    """Start children on `core`: affinity is inherited, so not even their first thread strays."""
+    """Start children on `core`: they inherit the affinity, their first thread too."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -74,11 +74,11 @@ def affordable_connections(connections: int) -> tuple[int, str]:
     The server runs under the same limit, in a process of its own.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = limit - _SPARE_DESCRIPTORS
-    if connections <= room:
+    usable = limit - _SPARE_DESCRIPTORS
+    if connections <= usable:
         return connections, ""
-    return room, (
-        f"{room} connections instead of {connections}: a process may have {limit} descriptors "
+    return usable, (
+        f"{usable} connections instead of {connections}: a process may have {limit} descriptors "
         "here; raise the hard limit (ulimit -Hn, limits.conf, LimitNOFILE) for all of them"
     )
 
@@ -116,7 +116,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def busy_seconds(cores: Collection[int]) -> float:
-    """Return the CPU seconds since boot in which `cores` were not idle, the host's theft included.
+    """Return the CPU seconds since boot in which `cores` were not idle, steal time included.
 
     Resolution 10 ms a core; /proc/stat, whose fields are those of proc(5).
     """
@@ -138,7 +138,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def is_bound(port: int) -> bool:
-    """Tell whether a socket listens on the TCP `port` of IPv4, or is bound to the UDP port."""
+    """Return whether a socket listens on the TCP `port` of IPv4, or is bound to the UDP port."""
     listens = f":{port:04X} 00000000:0000 "
     return any(
         listens in line and (protocol == "udp" or f"{listens}0A " in line)

@@ -153,11 +153,11 @@ _FINE: Final = 5
 _IN_A_POWER: Final = 1 << _FINE
 
 PERCENTILES: Final = {"p50_us": 0.5, "p99_us": 0.99, "p999_us": 0.999}
-"""The percentiles that are told, and the shares they stand for."""
+"""The percentiles that are reported, and the shares they stand for."""
 
 
 def bucket(ns: int) -> int:
-    """Return where `ns` is counted: thirty-two buckets for each power of two, 3 % wide each."""
+    """Return the bucket of `ns`: thirty-two buckets for each power of two, 3 % wide each."""
     if ns < _IN_A_POWER:
         return max(0, ns)
     power = ns.bit_length() - 1
@@ -165,7 +165,7 @@ def bucket(ns: int) -> int:
 
 
 def midpoint(number: int) -> float:
-    """Return what (ns) a thing counted in bucket `number` took, give or take 2 %."""
+    """Return the middle (ns) of bucket `number`, within 2 % of what was counted there."""
     if number < 2 * _IN_A_POWER:
         return float(number)
     power, step = divmod(number, _IN_A_POWER)
@@ -174,7 +174,7 @@ def midpoint(number: int) -> float:
 
 
 def histogram_percentiles(counts: Sequence[int]) -> dict[str, float]:
-    """Return `PERCENTILES` and the worst of what was counted, in us; nothing if that is nothing."""
+    """Return `PERCENTILES` and the worst of what was counted, in us; {} if nothing was."""
     total = sum(counts)
     if not total:
         return {}

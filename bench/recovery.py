@@ -22,7 +22,7 @@ from typing import Final
 from msgspec import structs
 
 from bench.report import Recovery, read, write
-from chatd.messagelog.base import NewMessage
+from chatd.messagelog.base import Identity, NewMessage
 from chatd.messagelog.sqlite.checkpoint import MAX_PAGES
 from chatd.messagelog.sqlite.open import FILE, open_database
 from chatd.messagelog.sqlite.schema import INDEX_ALL
@@ -134,8 +134,9 @@ def _crash(path: Path) -> None:
         database = Database(open_database(path, "process"))
         anyone = random.Random(database.last)
         while database.wal_pages < MAX_PAGES:
-            to = (anyone.randrange(1, _PEOPLE) * 4611686018427387 for _ in range(20))
-            messages = [NewMessage(1, "user", "x" * 100, 0, 0, each, "somebody") for each in to]
+            identities = (anyone.randrange(1, _PEOPLE) * 4611686018427387 for _ in range(20))
+            to = map(Identity, identities)
+            messages = [NewMessage(1, "user", "x" * 100, 0, 0, one, "somebody") for one in to]
             database.store(CommitBatch([(messages, None)], (), {}))
             database.index()
         os._exit(0)

@@ -43,12 +43,12 @@ class Result(Struct, frozen=True):
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether somebody else took so much of the two cores that the figures tell of that too."""
+        """Whether other processes took so much of the two cores that the figures include it."""
         return self.others_busy > _QUIET
 
     @property
     def is_load_limited(self) -> bool:
-        """Whether the load was the bottleneck: then only CPU tells of the server."""
+        """Whether the load was the bottleneck: then only the CPU figures describe the server."""
         return self.load_busy > _FULL > self.server_busy
 
     def value(self, figure: str) -> float | None:

@@ -58,7 +58,7 @@ class Candidate(Protocol):
         ...
 
     def settings(self, directory: Path, port: str) -> str:
-        """Return what is written into `CONFIG` in `directory`; nothing if the command tells all."""
+        """Return the content of `CONFIG` in `directory`; "" if the command line says all."""
         ...
 
 
@@ -74,7 +74,7 @@ class Chatd:
         return None
 
     def version(self) -> str:
-        """Return the version as chatd tells it."""
+        """Return the version that chatd reports."""
         return __version__
 
     def command(self, directory: Path, port: str) -> list[str]:
@@ -86,7 +86,7 @@ class Chatd:
         ]  # fmt: skip
 
     def settings(self, _directory: Path, _port: str) -> str:
-        """The command tells all."""
+        """Nothing: the command line has it all."""
         return ""
 
 

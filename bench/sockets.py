@@ -67,7 +67,7 @@ def receive_until(sock: socket.socket, end: bytes) -> bytes:
 
 
 def drain_unsolicited(sockets: Iterable[socket.socket], target: Target) -> None:
-    """Read what comes unasked, such as who else is online, until nothing more will."""
+    """Read what comes unasked, such as the list of users, until nothing more comes."""
     server_ping = target.protocol.server_ping
     for sock in sockets:
         if server_ping:
@@ -162,7 +162,7 @@ class BytePattern:
         self.mask = mask and mask * 2
 
     def matches(self, position: int, received: bytes) -> bool:
-        """Tell whether the pattern reads `received` from byte `position` on."""
+        """Return whether the pattern reads `received` from byte `position` on."""
         while received:
             start = position % self.period
             piece = received[: self.period]

@@ -72,7 +72,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def format_si(value: float) -> str:
-    """Return `value` with three digits and a suffix that tells its size."""
+    """Return `value` with three digits and an SI prefix."""
     for size, suffix in ((1e6, " M"), (1e3, " k")):
         if value >= size:
             return f"{value / size:.3g}{suffix}"
@@ -97,10 +97,10 @@ def _goal(result: Result) -> str:
 
 def _notes(results: Sequence[Result]) -> Iterator[str]:
     if any(result.is_disturbed for result in results):
-        yield "others were at work on these cores: rates are too low, and CPU s/M is too high"
+        yield "other processes used these cores: rates are too low, and CPU s/M is too high"
     for result in results:
         for note in {run.note for run in result.runs if run.note}:
             yield f"{result.job} on {result.candidate}: {note}"
         if result.is_load_limited:
             where = f"{result.job} on {result.candidate}"
-            yield f"{where}: the load was the bottleneck; only CPU s/M tells of the server"
+            yield f"{where}: the load was the bottleneck; only CPU s/M describes the server"

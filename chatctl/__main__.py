@@ -1,9 +1,11 @@
-"""The command ``chatctl``."""
+"""The command line of ``chatctl``: parse the arguments, then run one command.
 
-import os
+Only the chosen command is imported, and only its arguments are declared; ``chatctl --help`` reads
+the table of commands alone.
+"""
+
 import sys
 from argparse import (
-    SUPPRESS,
     Action,
     ArgumentParser,
     Namespace,
@@ -11,13 +13,14 @@ from argparse import (
 )
 from collections.abc import Sequence
 from importlib import import_module
-from keyword import iskeyword
 from typing import Any, Final, cast
 
 from chatctl import commands
-from chatctl.cli import config, options, stdio
-from chatctl.errors import ClientError, Exit
-from common.system.settings import CheckedArgumentParser
+from chatctl.cli import options
+from chatctl.errors import Exit
+from common import __version__
+from common.system import stdio
+from common.system.stdio import CheckedArgumentParser
 
 PROGRAM: Final = "chatctl"
 
@@ -34,18 +37,17 @@ Exit codes: 0 ok, 2 usage, 3 cannot connect, 4 refused, 5 protocol, 6 timeout,
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, or exit with it as argparse does."""
-    stdio.reopen_closed()
+    stdio.open_closed()
     try:
-        with stdio.argparse_output():
-            args = _parser().parse_args(argv)
-        return _run(args)
-    except ClientError as error:
-        from common.protocol.text_format import escape_control  # noqa: PLC0415 - a server's words may hold anything
-
-        print(f"{PROGRAM}: {escape_control(str(error))}", file=sys.stderr)  # noqa: T201 - talk
-        if isinstance(error, stdio.OutputError):
-            stdio.discard_output()
-        return error.exit_code
+        with stdio.printed():
+            args = _make_parser().parse_args(argv)
+        # The runner imports asyncio, which takes longer than all of --help.
+        runner = import_module("chatctl.cli.runner")
+        return cast(int, runner.run(commands.load(args.command), args))
+    except stdio.OutputError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201 - stdout is gone
+        stdio.discard_output()
+        return Exit.PARTIAL
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
@@ -53,94 +55,89 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.BROKEN_PIPE
 
 
-def _run(args: Namespace) -> int:
-    import asyncio  # noqa: PLC0415 - takes longer than all of --help
-
-    chosen = config.load(vars(args), os.environ)
-    command = _load(args.command)
-    new_event_loop = getattr(command, "new_event_loop", None)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(command.run(args, chosen))
-
-
-def _load(name: str) -> commands.Command:
-    module = f"{name}_" if iskeyword(name) else name
-    return cast(commands.Command, import_module(f"chatctl.commands.{module}"))
-
-
-def _parser() -> ArgumentParser:
-    loaded = {name: _load(name) for name in commands.NAMES}
+def _make_parser(*, load_all: bool = False) -> ArgumentParser:
+    """Return the parser; `load_all` declares the arguments of all commands at once."""
     parser = CheckedArgumentParser(
         prog=PROGRAM,
         usage=_USAGE,
         description="\n".join(
-            ["commands:", *(f"  {name:<10} {command.HELP}" for name, command in loaded.items())]
+            ["commands:", *(f"  {name:<10} {entry.help}" for name, entry in _entries())]
         ),
         epilog=_EPILOG,
-        formatter_class=_Overview,
+        formatter_class=_OverviewFormatter,
         allow_abbrev=False,
     )
     options.add_connection(parser)
-    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}", help="show the version"
+    )
     parser.add_argument(
         "--print-completion",
-        action=_Completion,
+        action=_CompletionAction,
         choices=_SHELLS,
         metavar="SHELL",
         help=f"print the completion for {', '.join(_SHELLS)}",
     )
     subparsers = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", prog=PROGRAM
+        dest="command", required=True, metavar="COMMAND", prog=PROGRAM, parser_class=_CommandParser
     )
-    for name, command in loaded.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=command.HELP,
-            usage=getattr(command, "USAGE", None),
-            description=command.HELP[0].upper() + command.HELP[1:] + ".",
-            epilog=f"example: {command.EXAMPLE}",
-            formatter_class=_Formatter,
-            allow_abbrev=False,
-        )
-        command.add_arguments(subparser)
-        options.add_connection(subparser)
+    for name, entry in _entries():
+        command_parser = subparsers.add_parser(name, help=entry.help, command=name)
+        if load_all:
+            command_parser.load()
     return parser
 
 
-class _Formatter(RawDescriptionHelpFormatter):
+def _entries() -> Sequence[tuple[str, commands.CommandEntry]]:
+    return list(commands.COMMANDS.items())
+
+
+class _CommandParser(CheckedArgumentParser):
+    """Parses the arguments of one command, which is imported when they are to be parsed."""
+
+    def __init__(self, command: str, prog: str) -> None:
+        super().__init__(prog, formatter_class=_CommandFormatter, allow_abbrev=False)
+        self._command = command
+        self._is_loaded = False
+
+    def load(self) -> None:
+        """Import the command and declare its arguments."""
+        if self._is_loaded:
+            return
+        self._is_loaded = True
+        command = commands.load(self._command)
+        help_text = commands.COMMANDS[self._command].help
+        self.description = f"{help_text[0].upper()}{help_text[1:]}."
+        self.epilog = f"example: {command.EXAMPLE}"
+        command.add_arguments(self)
+        options.add_connection(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments; argparse calls this once the command is chosen."""
+        self.load()
+        return super().parse_known_args(args, namespace)
+
+
+class _CommandFormatter(RawDescriptionHelpFormatter):
     """Keeps each option on one line of 80 columns."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=79)
 
 
-class _Overview(_Formatter):
+class _OverviewFormatter(_CommandFormatter):
     """Leaves the screen to the commands, which the description lists."""
 
     def add_argument(self, action: Action) -> None:
         """Leave out what the usage shows."""
 
 
-class _Version(Action):
-    """Looks the version up only when it is asked for: that takes 20 ms."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002 - argparse calls it so
-        super().__init__(option_strings, dest, nargs=0, default=SUPPRESS, help=help)
-
-    def __call__(self, parser: ArgumentParser, *_: Any) -> None:
-        from common import __version__  # noqa: PLC0415 - see above
-
-        stdio.write(f"{PROGRAM} {__version__}")
-        parser.exit()
-
-
-class _Completion(Action):
-    """Prints what a shell needs; shtab is imported for nothing else."""
+class _CompletionAction(Action):
+    """Prints the completion script of a shell, for all commands."""
 
     def __call__(self, parser: ArgumentParser, _: Namespace, shell: Any, *__: Any) -> None:
-        import shtab  # noqa: PLC0415 - see above
-
-        stdio.write(shtab.complete(parser, shell=shell))
+        shtab = import_module("shtab")  # nothing else needs it
+        stdio.write(shtab.complete(_make_parser(load_all=True), shell=shell))
         parser.exit()
 
 

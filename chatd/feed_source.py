@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import UNSET, structs
 
+from chatd.config import FeedConfig
 from chatd.services.feed.items import (
     FakeUserPool,
     Item,
@@ -48,9 +49,9 @@ class Generator:
     each goes through a batch in an order of its own.
     """
 
-    def __init__(self, locale: str, seed: int | None) -> None:
-        self._locale = locale
-        self._seed = seed
+    def __init__(self, config: FeedConfig) -> None:
+        self._locale = config.locale
+        self._seed = config.seed
         self._pool: FakeUserPool | None = None
         self._caches: WeakValueDictionary[Subscribe, BatchCache] = WeakValueDictionary()
         self._loop = asyncio.get_running_loop()

@@ -1,10 +1,11 @@
 """The daemon's own log: one line an event on stderr, as text or as JSON."""
 
 import logging
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
+from chatd.config import LoggingConfig
 from common.protocol.timestamps import format_time
 
 _SECOND_NS: Final = 1_000_000_000
@@ -31,11 +32,11 @@ class _JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-def configure(level: str, style: Literal["text", "json"]) -> None:
-    """Send the log of this program to stderr, from `level` on."""
+def configure(config: LoggingConfig) -> None:
+    """Send the log of this program to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    handler.setFormatter(_JsonFormatter() if config.format == "json" else _TextFormatter())
+    logging.basicConfig(level=config.level.upper(), handlers=[handler], force=True)
 
 
 def _time(record: logging.LogRecord) -> str:

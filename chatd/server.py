@@ -1,114 +1,55 @@
-"""Puts the services together, listens, and stops without losing what it promised."""
+"""The server: listens, serves until a signal stops it, and drains what it promised to deliver."""
 
 import asyncio
 import logging
 import os
 import resource
-import secrets
 import signal
-from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable
 from contextlib import suppress
-from random import Random
-from typing import Any, Final
+from typing import Final
 
-from chatd.app import make_log
+import uvloop
+
+from chatd.app import App, MakeStorage, Resources, make_storage, open_resources
 from chatd.config import Config
-from chatd.core.accounts import Accounts
-from chatd.core.fanout import Fanout
-from chatd.core.presence import Presence
-from chatd.core.router import LoggingRouter, Router
-from chatd.core.session import MAX_INFLIGHT, InFlight, Session
-from chatd.core.timer_wheel import TimerWheel
-from chatd.feed_source import Generator
-from chatd.messagelog.base import Log
-from chatd.net.connection import Connection, ConnectionLimits
-from chatd.net.listeners import listen
+from chatd.core.metrics import Metrics
+from chatd.net.connection import Connection, Environment
+from chatd.net.listeners import ListenError, listen
+from chatd.net.multiplex import Accepted, Multiplexer, ProtocolEntry, any_bytes
+from chatd.net.open_connections import OpenConnections
 from chatd.net.write_batcher import WriteBatcher
-from chatd.services import groups, request
-from chatd.services.basic import Basic
-from chatd.services.chat import Chat
-from chatd.services.feed.service import Feeds
-from chatd.services.groups import GroupDirectory
-from chatd.services.hello import Registration
-from chatd.services.request import Requests
-from chatd.services.timestamp import service
-from chatd.services.timestamp.service import Exchanges
-from common import __version__
-from common.messages.base import Error
-from common.messages.chat import Welcome
-from common.system.clock import Clock, SystemClock
 from common.system.stdio import OutputError, write
-from common.system.time_file import TimeFileThread
-from common.system.timerfd import LoopTimer
 from common.values import Address
+
+__all__ = ["ListenError", "Server", "serve"]
 
 logger: Final = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT: Final = 3.0
-"""Seconds (s) that clients have to take what is left for them when the server stops."""
+"""Seconds (s) that clients have to read what is left for them when the server stops."""
+
+ABORT_TIMEOUT: Final = 1.0
+"""Seconds (s) that connections may take to close after they are cut off."""
 
 PRESENCE_INTERVAL: Final = 600.0
-"""Seconds (s) after which the log records again who is here."""
+"""Seconds (s) between two notes in the name store of who is online."""
 
-MakeLog = Callable[[Config, Clock], Log[Any]]
-"""Returns the log that the settings ask for, not yet open."""
-
-_SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
 _SPARE_DESCRIPTORS: Final = 64
 _MAX_DESCRIPTORS: Final = 2**20
 
 
 class Server:
-    """One listening port and all that happens behind it; `make_log` chooses the log."""
+    """Listens on one port until a signal stops it; `make_storage` chooses the log."""
 
-    def __init__(self, config: Config, make_log: MakeLog = make_log) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, config: Config, make_storage: MakeStorage = make_storage) -> None:
         self._config = config
-        self._clock = SystemClock()
-        self._write_batcher = WriteBatcher(loop.call_soon)
-        self._log: Log[Session] = make_log(config, self._clock)
-        self._timer = LoopTimer()
-        self._time_file = TimeFileThread(config.time_file or config.data / "serverTimeData.txt")
-        self._generator = Generator(config.feed_locale, config.feed_seed)
-        self._wheel = TimerWheel(self._clock.monotonic, self._timer.set, self._write_batcher.flush)
-        presence = Presence()
-        self._fanout = Fanout(presence)
-        accounts = Accounts(self._log, self._clock, config.reserve)
-        limits = Welcome(
-            server=f"chatd {__version__}", max_line=config.max_line, max_inflight=MAX_INFLIGHT
+        self._make_storage = make_storage
+        self._loop = asyncio.get_running_loop()
+        self._metrics = Metrics()
+        self._write_batcher = WriteBatcher(self._loop.call_soon, self._metrics)
+        self._connections = OpenConnections(
+            config.listen.max_connections or _raise_descriptor_limit(), self._metrics
         )
-        self._registration = Registration(self._log, presence, self._fanout, accounts, limits)
-        make_router = LoggingRouter if config.print_messages else Router
-        self._router = make_router(
-            [
-                Basic(self._clock),
-                self._registration,
-                Chat(self._log, presence, accounts, self._clock),
-                Requests(
-                    self._wheel,
-                    Random(config.delay_seed),  # noqa: S311 - nobody gains by guessing a delay
-                    request.RequestLimits(config.delay, config.max_pending, config.outbox_limit),
-                ),
-                Exchanges(
-                    self._wheel,
-                    self._clock,
-                    self._time_file,
-                    service.ExchangeLimits(
-                        config.min_interval, config.max_duration, config.max_exchanges
-                    ),
-                    self._write_batcher.flush,
-                ),
-                Feeds(self._generator, self._wheel, self._clock),
-                GroupDirectory(
-                    groups.GroupLimits(config.max_groups, config.max_peers), secrets.token_urlsafe
-                ),
-            ]
-        )
-        self._limits = ConnectionLimits(config.max_line, config.outbox_limit, config.idle_timeout)
-        self._max_connections = config.max_connections or _raise_descriptor_limit()
-        self._connections: set[Connection] = set()
-        self._open_connections = InFlight()
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -116,81 +57,81 @@ class Server:
 
         Raises ListenError and UnusableLogError.
         """
-        await self._log.open(self._fanout.deliver)
-        self._fanout.last = self._log.last
-        try:
-            await self._serve()
-        finally:
-            await self._log.close()
+        async with open_resources(
+            self._config,
+            self._loop.call_soon,
+            self._write_batcher.flush,
+            self._metrics,
+            self._make_storage,
+        ) as resources:
+            app = App(self._config, resources)
+            await app.open()
+            try:
+                await self._serve(app, resources)
+            finally:
+                await app.close()
+        logger.info("stopped: %s", self._metrics.summary())
 
-    async def _serve(self) -> None:
-        listeners = await listen(self._accept, self._config.host, self._config.port)
-        self._record_presence()
-        loop = asyncio.get_running_loop()
+    async def _serve(self, app: App, resources: Resources) -> None:
+        multiplexer = self._multiplexer(app, resources)
+        address = self._config.listen
+        listeners = await listen(multiplexer.make_protocol, address.host, address.port)
+        self._record_presence(app)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, number)
+            self._loop.add_signal_handler(number, self._stop, number)
         host, port = listeners[0].sockets[0].getsockname()[:2]
-        with suppress(OutputError):  # who started it may not be there to read it
+        with suppress(BrokenPipeError, OutputError):  # nobody has to read it
             write(f"listening on {Address(host, port)}")
         await self._stopping.wait()
         for listener in listeners:
             listener.close()
-        await self._drain()
+        await app.flush()
+        await self._connections.close_all(within=DRAIN_TIMEOUT)
+        await self._connections.abort_all(within=ABORT_TIMEOUT)
 
-    def _accept(self, _reader: StreamReader, writer: StreamWriter) -> None:
-        connection = Connection(
-            writer,
-            router=self._router,
+    def _multiplexer(self, app: App, resources: Resources) -> Multiplexer:
+        environment = Environment(
+            router=app.router,
             write_batcher=self._write_batcher,
-            wheel=self._wheel,
-            clock=self._clock,
-            limits=self._limits,
-            on_closed=self._on_closed,
+            wheel=resources.wheel,
+            clock=resources.clock,
+            limits=self._config.limits,
+            metrics=self._metrics,
         )
-        self._connections.add(connection)
-        self._open_connections.add()
-        if self._stopping.is_set():
-            connection.session.close("server stops", _SHUTTING_DOWN)
-        elif len(self._connections) > self._max_connections:
-            detail = f"all {self._max_connections} connections are taken; try again later"
-            connection.session.close("server full", Error("server_full", detail))
-        else:
-            connection.start()
 
-    def _on_closed(self, connection: Connection) -> None:
-        self._connections.remove(connection)
-        self._open_connections.done()
+        def make_connection(accepted: Accepted) -> Connection:
+            return Connection(accepted, environment, self._connections.closed)
 
-    def _record_presence(self) -> None:
-        self._registration.record_presence()
-        asyncio.get_running_loop().call_later(PRESENCE_INTERVAL, self._record_presence)
+        return Multiplexer(
+            [ProtocolEntry("JSON lines", any_bytes, make_connection)],
+            self._connections,
+            resources.clock,
+            idle_timeout=self._config.limits.idle_timeout,
+        )
+
+    def _record_presence(self, app: App) -> None:
+        app.registration.record_presence()
+        self._loop.call_later(PRESENCE_INTERVAL, self._record_presence, app)
 
     def _stop(self, number: int) -> None:
         if self._stopping.is_set():
             os._exit(128 + signal.SIGINT)
         logger.info("%s: stopping", signal.Signals(number).name)
+        self._connections.refuse_new()
         self._stopping.set()
 
-    async def _drain(self) -> None:
-        """Commit and deliver what was taken, say goodbye, and give everyone time to read it."""
-        await self._log.flush()
-        for connection in list(self._connections):
-            connection.session.close("server stops", _SHUTTING_DOWN)
-        await self._wait_closed(within=DRAIN_TIMEOUT)
-        self._generator.close()
-        self._timer.close()
-        await self._time_file.close()
-        for connection in self._connections:
-            connection.abort()
-        await self._wait_closed(within=1.0)
 
-    async def _wait_closed(self, within: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._open_connections.wait_below(1), within)
+def serve(config: Config) -> None:
+    """Run a server until a signal stops it. Raises ListenError and UnusableLogError."""
+
+    async def run() -> None:
+        await Server(config).run()
+
+    uvloop.run(run())
 
 
 def _raise_descriptor_limit() -> int:
-    """Raise the limit of descriptors as far as allowed and return how many clients that serves."""
+    """Raise the limit of descriptors as far as allowed; return how many clients that serves."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,10 +1,10 @@
-"""What a peer shares, cut into pieces that can be checked one by one; no files, no loop.
+"""Manifests (the info dictionary of BEP 3): files, and the digests of the pieces they are cut into.
 
-Each file is cut by itself into pieces of 64 KiB, of which the last is shorter; an empty file has
-none. The pieces of one owner are numbered from 0 through all of its files, in their order.
+Each file is cut into pieces of 64 KiB, of which the last may be shorter; an empty file has none.
+The pieces of one owner are numbered from 0 through all of its files, in their order.
 
-A manifest crosses the wire as one line of JSON, which names the files, and then, raw, the SHA-256
-digests of all pieces: 32 bytes for each, 5 MB for 10 GB.
+An encoded manifest is one line of JSON, which lists the files, followed by the raw SHA-256 digests
+of all pieces: 32 bytes for each, 5 MB for 10 GB. This module touches no files.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ DIGEST_SIZE: Final = 32
 """Bytes of a SHA-256."""
 
 _MAX_HEADER: Final = MAX_FILES * 2048
-"""Bytes; a character of a name takes 6 at most, what else is said of a file takes 120."""
+"""Bytes: a character of a name takes at most 6, and the rest of a file entry 120."""
 _MAX_FILE: Final = 2**53 - 1
 _EMPTY: Final = hashlib.sha256().hexdigest()
 
@@ -37,11 +37,11 @@ Sha256: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class InvalidManifestError(ValueError):
-    """A manifest that contradicts itself, or the limits; its text says in what."""
+    """A manifest is inconsistent or exceeds a limit; the text says how."""
 
 
 class FileEntry(Struct, frozen=True, gc=False):
-    """One file: its name as its owner says it (not to be trusted), bytes, and SHA-256 in hex."""
+    """One file: its name as its owner gives it (untrusted), its bytes, and its SHA-256 in hex."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
     size: Annotated[int, Meta(ge=0, le=_MAX_FILE)]
@@ -49,7 +49,7 @@ class FileEntry(Struct, frozen=True, gc=False):
 
 
 class Manifest(Struct, frozen=True):
-    """What `owner` shares. `digests` are the SHA-256 of all pieces, 32 bytes each, joined."""
+    """The files of `owner`. `digests` is the SHA-256 of each piece, 32 bytes each, concatenated."""
 
     owner: str
     files: tuple[FileEntry, ...]
@@ -61,12 +61,12 @@ class Manifest(Struct, frozen=True):
         return sum(file.size for file in self.files)
 
     def digest_of(self, index: int) -> bytes:
-        """Return the SHA-256 (32 bytes) that piece `index` must have."""
+        """Return the SHA-256 (32 bytes) of piece `index`."""
         return self.digests[index * DIGEST_SIZE : (index + 1) * DIGEST_SIZE]
 
 
 class Span(NamedTuple):
-    """Where a piece lies: number of the file, bytes from its beginning, length in bytes."""
+    """Where a piece is: the number of its file, and its offset and length there in bytes."""
 
     file: int
     offset: int
@@ -74,7 +74,7 @@ class Span(NamedTuple):
 
 
 class Layout:
-    """Which piece is where, of files of `sizes` bytes; its length is the number of pieces."""
+    """Maps pieces to files of `sizes` bytes; its length is the number of pieces."""
 
     def __init__(self, sizes: Iterable[int]) -> None:
         self._sizes = tuple(sizes)
@@ -84,10 +84,10 @@ class Layout:
         return self._first[-1]
 
     def span(self, index: int) -> Span:
-        """Return where piece `index` lies; raises IndexError when there is none."""
+        """Return where piece `index` is; raises IndexError when there is none."""
         if not 0 <= index < len(self):
             raise IndexError(f"there is no piece {index}, they are numbered 0 to {len(self) - 1}")
-        file = bisect_right(self._first, index) - 1  # empty files begin where the next one does
+        file = bisect_right(self._first, index) - 1  # an empty file begins where the next one does
         offset = (index - self._first[file]) * PIECE_SIZE
         return Span(file, offset, min(PIECE_SIZE, self._sizes[file] - offset))
 
@@ -106,53 +106,52 @@ _DECODER: Final = msgspec.json.Decoder(_Header)
 
 
 def decode_bits(length: int, encoded: bytes) -> bitarray:
-    """Return the set of `length` pieces that `encoded` holds; raises ValueError when it does not.
+    """Decode a bitfield of `length` pieces; raises ValueError. `bitarray.tobytes` encodes it.
 
-    One bit each, as in BEP 3: piece 0 is the highest bit of the first byte, and the last byte ends
-    with zeros. `bitarray.tobytes` is the other direction.
+    As in BEP 3, piece 0 is the highest bit of the first byte, and spare bits at the end are 0.
     """
     expected = (length + 7) // 8
     if len(encoded) != expected:
-        raise ValueError(f"{length} pieces are {expected} bytes, these are {len(encoded)}")
+        raise ValueError(f"{length} pieces need {expected} bytes, not {len(encoded)}")
     bits = bitarray()
     bits.frombytes(encoded)
     if bits[length:].any():
-        raise ValueError(f"there are only {length} pieces, and bits beyond them are set")
+        raise ValueError(f"bits beyond the {length} pieces are set")
     del bits[length:]
     return bits
 
 
 def count_pieces(size: int) -> int:
-    """Return into how many pieces a file of `size` bytes is cut."""
+    """Return how many pieces a file of `size` bytes has."""
     return -(-size // PIECE_SIZE)
 
 
 def max_encoded(max_size: int) -> int:
-    """Return how many bytes a manifest of files of together `max_size` bytes may be encoded in."""
+    """Return the most bytes that an encoded manifest of `max_size` bytes of files can have."""
     return _MAX_HEADER + 1 + (max_size // PIECE_SIZE + MAX_FILES) * DIGEST_SIZE
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Return `manifest` as it crosses the wire; the same for the same, always."""
+    """Return `manifest` as it crosses the wire; equal manifests encode to equal bytes."""
     header = _ENCODER.encode(_Header(manifest.owner, manifest.files))
     return b"%b\n%b" % (header, manifest.digests)
 
 
 def digest(encoded: bytes) -> str:
-    """Return by what a directory names an encoded manifest: its SHA-256, in hex."""
+    """Return the digest that identifies an encoded manifest: its SHA-256, in hex."""
     return hashlib.sha256(encoded).hexdigest()
 
 
 def decode(encoded: bytes, max_size: int) -> Manifest:
-    """Return the manifest that crossed the wire as `encoded`.
+    """Decode and check a manifest.
 
-    Raises InvalidManifestError when it says that its files have more than `max_size` bytes
-    together, when it is not one that `encode` makes, or contradicts itself. Allocates nothing by
-    what it says. For 10 GB it takes some ms, besides `digest` (5 MB at the speed of SHA-256).
+    Raises InvalidManifestError when its files have more than `max_size` bytes in all, and when it
+    is malformed or inconsistent. It allocates nothing of a size that the manifest claims. For 10 GB
+    of files it takes some ms.
     """
     end = encoded.find(b"\n", 0, _MAX_HEADER + 1)
     if end < 0:
-        raise InvalidManifestError(f"its first line has no end within {_MAX_HEADER} bytes")
+        raise InvalidManifestError(f"its first line is longer than {_MAX_HEADER} bytes")
     try:
         header = _DECODER.decode(memoryview(encoded)[:end])
         check_id(header.owner)
@@ -164,10 +163,10 @@ def decode(encoded: bytes, max_size: int) -> Manifest:
 
 
 def check(manifest: Manifest, max_size: int) -> None:
-    """Raise InvalidManifestError unless sizes and counts fit each other and the limit (bytes)."""
+    """Raise InvalidManifestError unless sizes and digests are consistent and within `max_size`."""
     if manifest.size > max_size:
         raise InvalidManifestError(
-            f"its files have {manifest.size} bytes, more than the {max_size} that are allowed"
+            f"its files have {manifest.size} bytes, more than the {max_size} allowed"
         )
     pieces = sum(count_pieces(file.size) for file in manifest.files)
     if len(manifest.digests) != pieces * DIGEST_SIZE:
@@ -177,4 +176,4 @@ def check(manifest: Manifest, max_size: int) -> None:
         )
     for file in manifest.files:
         if not file.size and file.digest != _EMPTY:
-            raise InvalidManifestError(f"{file.name!r} is empty, but has not the digest of nothing")
+            raise InvalidManifestError(f"{file.name!r} is empty but has another digest")

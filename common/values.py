@@ -1,14 +1,14 @@
-"""Numbers, durations and sizes as people write them: ``12``, ``0.5``, ``1h30m``, ``64KiB``.
+"""Values as people write them: numbers, durations, sizes and addresses.
 
-``int()`` and ``float()`` would take much that nobody means: ``1_000``, ``nan``, spaces, the digits
-of other scripts.
-
-
-Where a server listens: ``HOST:PORT``, ``[::1]:5555``, ``HOST``, ``:PORT``.
+Examples: ``12``, ``0.5``, ``1h30m``, ``64KiB``, ``1:5``, ``localhost:5555``. ``int()`` and
+``float()`` would accept much that nobody means: ``1_000``, ``nan``, white space, other scripts.
 """
 
 import re
 from typing import Final, NamedTuple, Self
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 5555
 
 _SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES: Final = {
@@ -25,42 +25,39 @@ _DURATION: Final = re.compile(rf"(?:{_TERM.pattern})+")
 _SIZE: Final = re.compile(r"([0-9]{1,15})(?: *([kMG]?B|[KMG]iB))?")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,20}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_ADDRESS: Final = re.compile(
+    r"(?:\[(?P<bracketed>[^\s\[\]]+)\]|(?P<host>[^\s:\[\]]*))(?::(?P<port>[0-9]{1,5}))?"
+)
 
 
 def parse_whole(text: str) -> int:
-    """Return the whole number that `text` stands for: ``12``, ``0``, ``-3``; of 20 digits at most.
-
-    Raises ValueError for anything else.
-    """
+    """Return a whole number of at most 20 digits: ``12``, ``0``, ``-3``. Raises ValueError."""
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"{text!r} is not a whole number: write it as 12")
+        raise ValueError(f"{text!r} is not a whole number (example: 5555)")
     return int(text)
 
 
 def parse_number(text: str) -> float:
-    """Return the number that `text` stands for: ``12``, ``0.5``, ``-3``; it is always finite.
-
-    Raises ValueError for anything else.
-    """
+    """Return a finite number: ``12``, ``0.5``, ``-3``. Raises ValueError."""
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text!r} is not a number: write it as 12 or 0.5")
+        raise ValueError(f"{text!r} is not a number (examples: 12, 0.5)")
     return float(text)
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds that `text` stands for: ``10ms``, ``4s``, ``1h30m``, ``7d`` or ``0``.
+    """Return a duration in seconds (s): ``10ms``, ``4s``, ``1h30m``, ``7d``, ``0``.
 
     Raises ValueError when a unit is missing or unknown; a bare number would leave people guessing.
     """
     if text == "0":
         return 0.0
     if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is not a duration: write it as 10ms, 4s, 5m, 1h, 7d or 0")
+        raise ValueError(f"{text!r} is not a duration (examples: 10ms, 4s, 5m, 1h, 7d, 0)")
     return sum(float(term[1]) * _SECONDS[term[2]] for term in _TERM.finditer(text))
 
 
 def format_duration(seconds: float) -> str:
-    """Write `seconds` (s, >= 0) in the largest unit that keeps it at 1 or more, for people."""
+    """Return `seconds` (s, >= 0) for people, in the largest unit that keeps it at least 1."""
     for unit in ("d", "h", "m", "s", "ms"):
         if seconds >= _SECONDS[unit]:
             return f"{seconds / _SECONDS[unit]:.4g}{unit}"
@@ -68,18 +65,18 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that `text` stands for: ``65536``, ``64KiB``, ``8MiB``, ``1GB``.
+    """Return a size in bytes: ``65536``, ``64KiB``, ``8MiB``, ``1GB``.
 
-    Raises ValueError when it is not a whole number of a known unit.
+    Raises ValueError unless it is a whole number of a known unit.
     """
     match = _SIZE.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a size: write it as 65536, 64KiB, 8MiB or 1GiB")
+        raise ValueError(f"{text!r} is not a size (examples: 65536, 64KiB, 8MiB, 1GiB)")
     return int(match[1]) * _BYTES[match[2] or "B"]
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """Return the two numbers of ``MIN:MAX``, seconds (s) for a delay: ``1:5``, ``0:0``, ``0.5:2``.
+    """Return the two numbers of a range of seconds (s), ``MIN:MAX``: ``1:5``, ``0:0``, ``0.5:2``.
 
     Raises ValueError unless 0 <= MIN <= MAX <= 3600.
     """
@@ -88,16 +85,8 @@ def parse_range(text: str) -> tuple[float, float]:
     except ValueError:
         low = high = -1.0
     if not 0 <= low <= high <= 3600:
-        raise ValueError(f"{text!r} is not a range of seconds: write it as 1:5, from 0 to 3600")
+        raise ValueError(f"{text!r} is not a range of seconds from 0 to 3600 (example: 1:5)")
     return low, high
-
-
-HOST: Final = "127.0.0.1"
-PORT: Final = 5555
-
-_FORM: Final = re.compile(
-    r"(?:\[(?P<bracketed>[^\s\[\]]+)\]|(?P<host>[^\s:\[\]]*))(?::(?P<port>[0-9]{1,5}))?"
-)
 
 
 class Address(NamedTuple):
@@ -108,9 +97,12 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address; what is left out is 127.0.0.1 or 5555. Raises ValueError."""
+        """Parse ``HOST:PORT``, ``[::1]:5555``, ``HOST`` or ``:PORT``. Raises ValueError.
+
+        The defaults are 127.0.0.1 and 5555.
+        """
         is_bare_ipv6 = text.count(":") > 1 and "[" not in text
-        match = _FORM.fullmatch(f"[{text}]" if is_bare_ipv6 else text)
+        match = _ADDRESS.fullmatch(f"[{text}]" if is_bare_ipv6 else text)
         port = int(match["port"] or PORT) if match else 0
         if not match or not text or not 1 <= port <= 65535:
             raise ValueError(

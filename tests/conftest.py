@@ -1,15 +1,19 @@
-"""What all tests share.
+"""Settings of all tests.
 
-Hypothesis repeats itself, so that what fails in CI fails at home. Programs that tests start come
-from this checkout, whatever is installed, and wherever they are started.
+Hypothesis repeats its examples, so that what fails in CI fails at home. Programs that tests start
+come from this checkout, whatever is installed, and end at Ctrl-C, even if a shell started the tests
+in the background and had them ignore it. No test depends on the speed of the machine.
 """
 
+import logging
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.ports import reserve_port
 from tests.support.programs import missing_programs
@@ -17,8 +21,15 @@ from tests.support.programs import missing_programs
 _CHECKOUT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CHECKOUT, os.getenv("PYTHONPATH"))))
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.register_profile("explore", derandomize=False, deadline=None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which programs would inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A slow machine fails no test, neither by itself nor by what asyncio logs about it.
+_UNTIMED: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing "))
+
+settings.register_profile("repeatable", _UNTIMED, derandomize=True)
+settings.register_profile("explore", _UNTIMED, derandomize=False)
 settings.load_profile("repeatable")
 
 
@@ -31,7 +42,7 @@ def reserved_port() -> Iterator[int]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # so that it is the last that is printed
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-    """Tell what to install for the tests that were skipped."""
+    """List what to install for the tests that were skipped."""
     yield
     lines = list(missing_programs(terminalreporter.stats.get("skipped", [])))
     if lines:

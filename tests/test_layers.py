@@ -22,12 +22,12 @@ LAYERS: Final = {
         {"__main__"},
         {"server"},
         {"app"},
-        {"feed_source"},
+        {"feed_source", "logging_setup"},
         {"net"},
         {"services"},
         {"core"},
         {"messagelog"},
-        {"config", "logging_setup"},
+        {"config"},
     ),
     "chatctl": (
         {"__main__"},
@@ -55,6 +55,18 @@ SYSTEM: Final = frozenset(
 
 NETWORK: Final = frozenset({"asyncio", "selectors", "socket", "ssl", "uvloop"})
 
+CONCURRENCY: Final = NETWORK | {"concurrent", "threading"}
+
+CONCURRENT: Final = {
+    "chatd.core.session": "has a counter that can be waited for",
+    "chatd.feed_source": "generates in a thread",
+    "chatd.messagelog.sqlite.group_commit": "has futures and a timer on the event loop",
+    "chatd.messagelog.sqlite.thread": "is the threads of the log",
+    "chatd.net": "has the sockets",
+    "chatd.server": "listens, and handles signals",
+}
+"""The only parts of chatd that use event loops, sockets or threads themselves, and why."""
+
 FORBIDDEN: Final = {
     "common": {"chatd", "chatctl"},
     "common.messages": SYSTEM,
@@ -65,7 +77,6 @@ FORBIDDEN: Final = {
     "common.entities": SYSTEM,
     "common.manifest": SYSTEM,
     "chatd": {"chatctl"},
-    "chatd.services": NETWORK,
     "chatctl": {"chatd"},
     "chatctl.share.planner": SYSTEM,
 }
@@ -121,6 +132,10 @@ def broken_rules(importer: str, imported: str) -> Iterator[str]:
     for package, names in FORBIDDEN.items():
         if is_inside(importer, package) and any(is_inside(imported, name) for name in names):
             yield f"{package} never imports {imported}"
+    is_allowed = any(is_inside(importer, name) for name in CONCURRENT)
+    is_concurrent = any(is_inside(imported, name) for name in CONCURRENCY)
+    if is_inside(importer, "chatd") and is_concurrent and not is_allowed:
+        yield f"chatd.{part(importer, 'chatd')} never imports {imported}"
     for package in INDEPENDENT:
         upper, lower = part(importer, package), part(imported, package)
         if upper and lower and upper != lower and "__init__" not in (upper, lower):
@@ -168,6 +183,7 @@ def test_every_package_is_read() -> None:
         ("common/system/files", "from chatd import config", "common never imports chatd"),
         ("chatctl/client/client", "def f(): import chatd.server", "chatctl never imports chatd"),
         ("chatd/services/chat", "import asyncio", "chatd.services never imports asyncio"),
+        ("chatd/core/router", "from threading import Thread", "chatd.core never imports threading"),
         ("chatd/services/chat", "from . import basic", "chat and basic in chatd.services"),
         ("chatd/services/chat", "from .basic import Basic", "chat and basic in chatd.services"),
         ("chatd/core/router", "from ..net import reader", "core is not above net"),
@@ -195,6 +211,7 @@ def test_an_import_that_points_up_is_named_with_its_place(
         ("common/system/files", "import os, asyncio, common.protocol"),
         ("chatd/__main__", "from chatd import server, config, __version__"),
         ("chatd/services/chat", "from ..core.router import Router"),
+        ("chatd/net/reader", "import asyncio"),
         ("chatd/messagelog/base", "from . import memory"),
         ("chatctl/chat/screen", "from chatctl.client import Client"),
     ],

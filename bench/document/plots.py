@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from bench.jobs import AUTHORS, EXCHANGES, MEMBERS, SIZES
 from bench.report import Report, Result
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _COLOURS: Final = {
     "chatd": "#c4342b",
@@ -24,7 +25,7 @@ _DURABLE: Final = {
     "nats-file-always": ("#2a78b5", "-"),
     "nats-file": ("#2a78b5", "--"),
 }
-"""Colour by who it is, line by whether each commit is flushed to the disk."""
+"""The colour names the server, the line says whether it flushes each commit to the disk."""
 
 _COMPARED: Final = (
     "ping-closed",
@@ -38,26 +39,21 @@ _COMPARED: Final = (
 
 def draw(report: Report, directory: Path) -> dict[str, Path]:
     """Write every plot into `directory` as SVG; return where each is."""
-    import matplotlib as mpl  # noqa: PLC0415 - only who wants pictures needs it
-
-    mpl.use("svg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - it looks for a screen unless told
-
     directory.mkdir(parents=True, exist_ok=True)
     drawn = {}
     with mpl.rc_context({"svg.hashsalt": "chatd", "svg.fonttype": "none", "font.size": 9}):
         for name, plot in PLOTS.items():
-            figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+            figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+            axes = figure.subplots()
             plot(axes, report)
             axes.spines[["top", "right"]].set_visible(False)
             drawn[name] = directory / f"{name}.svg"
             figure.savefig(drawn[name], metadata={"Date": None, "Creator": None})
-            plt.close(figure)
     return drawn
 
 
-def _compare(axes: "Axes", report: Report) -> None:
-    """Bars beside each other, job by job: what an operation takes, on whom."""
+def _compare(axes: Axes, report: Report) -> None:
+    """Draw bars beside each other, job by job: the CPU time of an operation on each server."""
     names = [name for name in _COLOURS if any(report.find(job, name) for job in _COMPARED)]
     width = 0.8 / max(1, len(names))
     for place, name in enumerate(names):
@@ -74,21 +70,21 @@ def _cpu(result: Result | None) -> float:
     return result.cpu_per_million if result else float("nan")
 
 
-def _by_members(axes: "Axes", report: Report) -> None:
+def _by_members(axes: Axes, report: Report) -> None:
     _grow(axes, report, MEMBERS)
     axes.set_xlabel("members (one message in flight)")
 
 
-def _by_size(axes: "Axes", report: Report) -> None:
+def _by_size(axes: Axes, report: Report) -> None:
     _grow(axes, report, SIZES)
     axes.set_xlabel("bytes of a message (100 members, one message in flight)")
 
 
-def _grow(axes: "Axes", report: Report, steps: Mapping[int, str]) -> None:
+def _grow(axes: Axes, report: Report, steps: Mapping[int, str]) -> None:
     for name, colour in _COLOURS.items():
         points = [(step, report.find(job, name)) for step, job in steps.items()]
         known = [(step, found.cpu_per_million) for step, found in points if found]
-        if len(known) > 2:  # who was measured at a size or two has not grown
+        if len(known) > 2:  # one or two points show no growth
             axes.plot(*zip(*known, strict=True), marker="o", color=colour, label=name)
     axes.set_xscale("log")
     axes.set_xticks(list(steps), [f"{step:,}" for step in steps])
@@ -98,8 +94,8 @@ def _grow(axes: "Axes", report: Report, steps: Mapping[int, str]) -> None:
     _name_lines(axes)
 
 
-def _latency(axes: "Axes", report: Report) -> None:
-    """Median to p99.9 of every candidate as a line with marks, one row each."""
+def _latency(axes: Axes, report: Report) -> None:
+    """Draw a line from the median to p99.9 of every candidate, one row each."""
     rows = [
         (job, name)
         for job in ("broadcast-1000-paced", "broadcast-100-paced")
@@ -118,7 +114,7 @@ def _latency(axes: "Axes", report: Report) -> None:
     axes.set_xlabel("ms from due to received: median, p99, p99.9; 50,000 deliveries a second")
 
 
-def _durable(axes: "Axes", report: Report) -> None:
+def _durable(axes: Axes, report: Report) -> None:
     for name, (colour, line) in _DURABLE.items():
         points = [(authors, report.find(job, name)) for authors, job in AUTHORS.items()]
         known = [(authors, found.rate) for authors, found in points if found]
@@ -133,7 +129,7 @@ def _durable(axes: "Axes", report: Report) -> None:
     _name_lines(axes)
 
 
-def _exchanges(axes: "Axes", report: Report) -> None:
+def _exchanges(axes: Axes, report: Report) -> None:
     for place, mark in (("p50_us", "o"), ("p99_us", "s"), ("p999_us", "^")):
         points = [(count, report.find(job)) for count, job in EXCHANGES.items()]
         known = [(count, found.figures[place] / 1000) for count, found in points if found]
@@ -147,7 +143,7 @@ def _exchanges(axes: "Axes", report: Report) -> None:
     _name_lines(axes)
 
 
-def _name_lines(axes: "Axes", above: int = 0) -> None:
+def _name_lines(axes: Axes, above: int = 0) -> None:
     """Explain the lines in the plot, or in so many columns `above` it."""
     if not axes.get_legend_handles_labels()[0]:
         return
@@ -157,7 +153,7 @@ def _name_lines(axes: "Axes", above: int = 0) -> None:
         axes.legend(frameon=False)
 
 
-PLOTS: Final[Mapping[str, Callable[["Axes", Report], None]]] = {
+PLOTS: Final[Mapping[str, Callable[[Axes, Report], None]]] = {
     "compared": _compare,
     "members": _by_members,
     "sizes": _by_size,

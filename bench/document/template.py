@@ -172,7 +172,7 @@ def _load(report: Report) -> str:
     at_most = ", ".join(f"{name} {busy:.0%}" for name, busy in busiest.items())
     return (
         f"At most the load took of its core, in front of: {at_most or _NOT_MEASURED}. It was "
-        "itself the limit, so that only CPU tells of the server, in: "
+        "itself the limit, so that only CPU describes the server, in: "
         f"{_places(one for one in report.results if one.is_load_limited)}. Somebody else took "
         "more than 5 % of the two cores, which makes figures worse than they are, in: "
         f"{_places(one for one in report.results if one.is_disturbed)}."

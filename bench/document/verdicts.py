@@ -14,7 +14,7 @@ _COMPETITORS: Final = {
     "chatd-process": ("nats-file",),
     "chatd-power": ("nats-file-always",),
 }
-"""With whom each is compared: who does the same, and as much of it."""
+"""The candidate that each is compared with: it does the same work, and as much of it."""
 
 _WORTH_LISTING: Final = 1.05
 _SPENT: Final = {"cpu_per_million": "CPU", "bytes_each": "memory"}
@@ -27,7 +27,7 @@ _GOALS: Final = {
 
 
 class Aim(Struct, frozen=True):
-    """A bound on a figure of a job, or on its ratio to the same figure of who is `beside`."""
+    """A bound on a figure of a job, or on its ratio to the same figure of candidate `beside`."""
 
     what: str
     job: str

@@ -1,4 +1,4 @@
-"""Every job there is, and on whom it is run, in the order in which they run."""
+"""All jobs in the order in which they run, and the candidates that each is run on."""
 
 from typing import Final
 

@@ -49,7 +49,7 @@ class OnDemandFeeds(Struct, frozen=True):
 
 
 class _Load:
-    """Feeds of which each has begun."""
+    """Feeds, each of which has delivered a message."""
 
     def __init__(self, target: Target, count: int, interval_ms: int) -> None:
         self.feeds = [_Feed(target, interval_ms) for _ in range(count)]

@@ -40,7 +40,7 @@ class Broadcast(Struct, frozen=True):
     unit: str = "deliveries"
 
     def run(self, target: Target, timing: Timing) -> Measurement:
-        """Count deliveries at the members, each of whom must receive everything in order."""
+        """Count deliveries at the members, each of which must receive everything in order."""
         protocol = target.protocol
         author = connect_author(target, _AUTHOR)
         members = [connect_subscriber(target, f"m{n}") for n in range(self.members)]
@@ -73,7 +73,7 @@ class Direct(Struct, frozen=True):
     unit: str = "messages"
 
     def run(self, target: Target, timing: Timing) -> Measurement:
-        """Count messages at the recipients, each of whom must receive everything in order."""
+        """Count messages at the recipients, each of which must receive everything in order."""
         flows = [self._pair(target, f"a{n:03}", f"b{n:03}") for n in range(self.pairs)]
         sockets = [sock for flow in flows for sock in (flow.author, *flow.receivers)]
         drain_unsolicited(sockets, target)
@@ -95,20 +95,18 @@ class Direct(Struct, frozen=True):
         )
 
 
-_MESSAGES = 800_000
-"""Messages that all authors together can send in one run: more than any server stores."""
-
-
 class Durable(Struct, frozen=True):
     """Each of `authors` has up to `window` messages that are not yet acknowledged.
 
-    With a window of one it sends the next when the last is acknowledged.
+    With a window of one it sends the next when the last is acknowledged. All authors together send
+    up to `max_messages` in a run: more than any server stores.
     """
 
     name: str
     authors: int
     window: int = 1
     content_size: int = 100
+    max_messages: int = 800_000
     goal: Goal | None = None
     unit: str = "messages"
 
@@ -127,7 +125,7 @@ class Durable(Struct, frozen=True):
         return measured
 
     def _flow(self, target: Target, protocol: DurableProtocol, name: str) -> Flow:
-        count = _MESSAGES // self.authors
+        count = self.max_messages // self.authors
         author = _connect_durable(target, protocol, name)
         return Flow(
             author=author,

@@ -1,4 +1,4 @@
-"""Timestamp exchanges: how punctual the server is when many run, and who else has to wait."""
+"""Timestamp exchanges: how punctual the server is when many run, and how long others wait."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -161,8 +161,8 @@ class _Exchange:
     def received(self) -> Iterator[tuple[int, int]]:
         """Yield the numbers of stamps that the server received, and when (ns since the epoch)."""
         for stamp in self._stamps():
-            if isinstance(stamp, Stamp) and stamp.heard and stamp.heard_at:
-                yield stamp.heard, parse_time(stamp.heard_at)
+            if isinstance(stamp, Stamp) and stamp.last_received and stamp.last_received_at:
+                yield stamp.last_received, parse_time(stamp.last_received_at)
 
     def _stamps(self) -> list[Stamp | ExchangeEnd]:
         lines = b"".join(self._received).split(b"\n")[1:-1]

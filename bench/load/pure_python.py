@@ -138,13 +138,13 @@ class _FlowState:
         return self._sockets[fd].recv(_CHUNK)
 
     def send_due(self) -> None:
-        """Queue and send what the window has room for, or what is due."""
+        """Queue and send what the window permits, or what is due."""
         pace, now = self.flow.pace, time.perf_counter_ns()
-        room = pace.window - (self.queued - self._done)
+        permitted = pace.window - (self.queued - self._done)
         if self.interval:
             self._start = self._start or now
-            room = min(room, (now - self._start) // self.interval + 1 - self.queued)
-        for _ in range(room - room % pace.batch):
+            permitted = min(permitted, (now - self._start) // self.interval + 1 - self.queued)
+        for _ in range(permitted - permitted % pace.batch):
             began = self.next_due if self.interval else now
             self._open.append([began, len(self.flow.receivers)])
             self.queued += 1

@@ -7,25 +7,40 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol, TypeVar
+from typing import Final, NoReturn, Protocol, TypeVar
 
 from bench.command_line import count, say
 from bench.errors import BenchError
 from bench.host import describe, pick_cores
-from bench.shares.candidates import CANDIDATES
 from bench.shares.cases import CASES, Case
-from bench.shares.measurement import Measurement, measure
+from bench.shares.chatctl import Chatctl
+from bench.shares.direct import Direct
+from bench.shares.libtorrent import Libtorrent
 from bench.shares.network import require_network
-from bench.shares.report import Report, Subject, summarize, write
-from bench.shares.swarm import Candidate
-from bench.shares.table import heading, show
+from bench.shares.report import Report, Subject, heading, show, summarize, write
+from bench.shares.run import Candidate, Measurement, measure
 from common.values import parse_size
 
-_SMALLEST = 64 * 1024  # bytes: below that a swarm is over before TCP has found the rate
+# Settings for a friendly LAN: all peers are served at once, and over TCP, because uTP yields to it.
+_TUNED: Final[dict[str, bool | int]] = {
+    "unchoke_slots_limit": -1,
+    "enable_outgoing_utp": False,
+    "enable_incoming_utp": False,
+    "initial_picker_threshold": 0,
+}
+
+CANDIDATES: Final[tuple[Candidate, ...]] = (
+    Chatctl(),
+    Direct(),
+    Libtorrent("libtorrent", {}),
+    Libtorrent("libtorrent-tuned", _TUNED),
+)
+
+_SMALLEST = 64 * 1024  # bytes: a smaller exchange ends before TCP has found the rate
 
 
 def main() -> int:
-    """Run what the command line asks for; return the exit code."""
+    """Run the chosen cases and candidates; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     options = _parser().parse_args()
@@ -46,7 +61,7 @@ def main() -> int:
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Leave, ending what was started; being told again must not stop that."""
+    """Exit and end all processes; a second signal must not interrupt that."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -67,7 +82,7 @@ def _bench(
     runs: list[list[Measurement]] = [[] for _ in pairs]
     exit_code = 0
     for number in range(1, count + 1):
-        # In turn, A B A B: a machine that slows down does so for every candidate.
+        # Alternate (A B A B), so that a machine that slows down does so for every candidate.
         for (case, candidate), measured in zip(pairs, runs, strict=True):
             where = f"run {number} of {count}: {case.name}, {candidate.name}"
             try:

@@ -1,4 +1,4 @@
-"""chatctl share, introduced by a chatd of its own."""
+"""`chatctl share`: real processes, introduced by a chatd of their own."""
 
 import re
 import signal
@@ -8,30 +8,30 @@ import time
 
 from bench.errors import StartError
 from bench.shares.network import Host
-from bench.shares.swarm import Start, Swarm
+from bench.shares.run import Start, Swarm
 from common import __version__
 
 _GROUP = "bench"
 _PATIENCE = "60s"
-_LOOK_S = 0.02
+_POLL_S = 0.02
 
 
 class Chatctl:
-    """Real processes on both sides, as they are installed or checked out here.
+    """The candidate: server and peers as they are installed or checked out here.
 
-    The server is halted until every peer has connected to it, so that no two of them can begin
-    before the last one has started: Python takes its time on a few cores.
+    The server is stopped until every peer has connected to it, so that no two peers can begin
+    before the last one has started, which takes a while on few cores.
     """
 
     name = "chatctl"
-    start_is = "the server, which introduces all to all, is let go; nobody knows of anybody"
+    start_is = "the server, which introduces the peers, continues; no peer knows another"
 
     def version(self) -> str:
-        """Return the version as chatctl tells it."""
+        """Return the version of chatctl."""
         return f"chatctl {__version__}"
 
     def start(self, swarm: Swarm) -> Start:
-        """Start the server, all peers, and then the time."""
+        """Start the server and all peers, then the measurement."""
         processes, hub, hosts = swarm.processes, swarm.network.hub, swarm.network.peers
         chatd = [sys.executable, "-m", "chatd", "--host", hub.address, "--port", "0"]
         directory = swarm.directory / "chatd"
@@ -49,18 +49,18 @@ class Chatctl:
         ]
         while _connections(hub, port) < len(peers):
             processes.check()
-            time.sleep(_LOOK_S)  # the kernel tells of connections only who asks
+            time.sleep(_POLL_S)  # connections can only be polled
         connected_at = time.monotonic()
         processes.signal(server, signal.SIGCONT)
         return Start(connected_at, peers)
 
     def _port(self, line: str) -> int:
         if (match := re.fullmatch(r"listening on .*:(\d+)\s*", line)) is None:
-            raise StartError(f"chatd did not start: expected 'listening on ...', heard {line!r}")
+            raise StartError(f"chatd did not start: expected 'listening on ...', got {line!r}")
         return int(match[1])
 
 
 def _connections(hub: Host, port: int) -> int:
-    """Return how many have connected to `port`, whether the server has noticed or not."""
+    """Return how many connections to `port` exist, accepted or not."""
     command = ["ss", "-N", hub.namespace, "-Htn", "state", "established", "sport", "=", f":{port}"]
     return len(subprocess.check_output(command, text=True).splitlines())

@@ -1,7 +1,7 @@
 """`python -m bench.shares.loopback`: one file to one peer on this machine, beside cp and sendfile.
 
-What chatctl does besides is in its figure: SHA-256 of every piece before it is written, of the
-whole file afterwards, and fsync. Reading and hashing the file before anyone can be served is not.
+The figure of chatctl includes the SHA-256 of every piece before it is written, that of the whole
+file afterwards, and fsync. It does not include hashing the file before it is shared.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from typing import IO, Any, Final
 import msgspec
 
 from bench.errors import BenchError, WrongAnswerError
-from bench.shares import stage
-from bench.shares.files import PeerFiles, make
+from bench.shares.cases import PeerFiles, make_files
+from bench.shares.processes import Go, PeerAddresses
 from common.values import parse_size
 
 _LOCAL: Final = "127.0.0.1"
@@ -27,14 +27,14 @@ _PATIENCE_S: Final = 60.0
 
 
 def main() -> int:
-    """Measure in turn what the command line asks for; print MB/s."""
+    """Measure each method in turn, and print MB/s."""
     options = _parser().parse_args()
     rates: dict[str, list[float]] = {name: [] for name in _METHODS}
     try:
         for _ in range(options.runs):
             for name, copy in _METHODS.items():
                 with tempfile.TemporaryDirectory(prefix="bench-loopback-") as directory:
-                    sender, receiver = make(Path(directory), 2, options.size)
+                    sender, receiver = make_files(Path(directory), 2, options.size)
                     receiver.file.write_bytes(b"")
                     rates[name].append(options.size / copy(sender, receiver) / 1e6)
                     _check(sender, receiver)
@@ -51,7 +51,7 @@ def main() -> int:
 def _check(sender: PeerFiles, receiver: PeerFiles) -> None:
     copies = [path for path in receiver.inbox.iterdir() if path.stat().st_size]
     if not any(filecmp.cmp(path, sender.file, shallow=False) for path in copies):
-        raise WrongAnswerError("what was received is not what was sent")
+        raise WrongAnswerError("the received file differs from the sent one")
 
 
 def _cp(sender: PeerFiles, receiver: PeerFiles) -> float:
@@ -61,20 +61,20 @@ def _cp(sender: PeerFiles, receiver: PeerFiles) -> float:
 
 
 def _sendfile(sender: PeerFiles, receiver: PeerFiles) -> float:
-    """Have two processes do it: one calls sendfile, one reads and writes 64 KiB at a time."""
+    """Use two processes: one calls sendfile, the other reads and writes 64 KiB at a time."""
     peers = [
-        _start("bench.shares.direct_peer", str(number), _LOCAL, str(own.file), str(own.inbox))
+        _start("bench.shares.direct", str(number), _LOCAL, str(own.file), str(own.inbox))
         for number, own in enumerate((sender, receiver))
     ]
     try:
         ports = [int(_wait_for(peer, "listening")["port"]) for peer in peers]
         for peer in peers:
-            _send_line(peer, stage.PeerAddresses([(_LOCAL, port) for port in ports]))
+            _send_line(peer, PeerAddresses([(_LOCAL, port) for port in ports]))
         for peer in peers:
             _wait_for(peer, "connected")
         began = time.monotonic()
         for peer in peers:
-            _send_line(peer, stage.Go())
+            _send_line(peer, Go())
         for peer in peers:
             _wait_for(peer, "complete")
         return time.monotonic() - began
@@ -121,10 +121,10 @@ def _wait_for(process: "subprocess.Popen[bytes]", code: str) -> dict[str, Any]:
         event: dict[str, Any] = msgspec.json.decode(line)
         if event["code"] == code:
             return event
-    raise WrongAnswerError(f"{process.args!r} ended and had not said {code!r}")
+    raise WrongAnswerError(f"{process.args!r} ended without {code!r}")
 
 
-def _send_line(process: "subprocess.Popen[bytes]", command: stage.PeerAddresses | stage.Go) -> None:
+def _send_line(process: "subprocess.Popen[bytes]", command: PeerAddresses | Go) -> None:
     stream = _stream(process.stdin)
     stream.write(msgspec.json.encode(command) + b"\n")
     stream.flush()
@@ -136,7 +136,7 @@ def _stream(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def _end(*processes: "subprocess.Popen[bytes]") -> None:
-    """Let them end, which they do when all is done or their input ends."""
+    """Close the stdin of processes, and wait until they end."""
     for process in processes:
         try:
             process.communicate(timeout=_PATIENCE_S)

@@ -1,6 +1,6 @@
-"""A network of its own for every run: a namespace per peer, a bridge, and uplinks of a given rate.
+"""A new network for every run: a namespace for each peer, a bridge, and uplinks of given rates.
 
-Each run gets a new one, so that no run profits from what TCP has learnt in the one before.
+No run profits from what TCP has learnt in the one before.
 """
 
 import json
@@ -18,9 +18,10 @@ from bench.errors import BenchError, UnfitMachineError
 
 _SUBNET: Final = "10.203.0.{}/24"
 _HUB_HOST: Final = 254
-# A packet is a packet: one of 64 KiB, to be cut by the card, passes no bucket of 5,000 bytes.
+# No segmentation offload: a packet of 64 KiB does not pass a bucket of 5,000 bytes.
 _WHOLE_SEGMENTS: Final = ("gso_max_segs", "1", "gso_max_size", "1500")
-# Bucket and queue (bytes). 1,600 lose a tenth of 40 Mbit/s, 70,000 give bytes away at 4 Mbit/s.
+# Bucket and queue (bytes). A bucket of 1,600 loses a tenth of 40 Mbit/s, one of 70,000 is too
+# generous at 4 Mbit/s.
 _BUCKET: Final = ("burst", "5000", "limit", "60000")
 _CONGESTION_CONTROL: Final = "cubic"  # what the host prefers may be another
 
@@ -124,7 +125,7 @@ def _in(host: Host, *arguments: str) -> None:
 
 
 def _run(*command: str) -> str:
-    # Not in our process group: Ctrl-C must end no command that is removing a namespace.
+    # In another process group, so that Ctrl-C interrupts no command that removes a namespace.
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, start_new_session=True
     )

@@ -1,34 +1,38 @@
-"""A conversation on a terminal: a client on one side, a prompt on the other."""
+"""A conversation on a terminal: connects a client, a screen and a prompt.
+
+The prompt calls the conversation, the conversation updates the screen and the client, and neither
+of these knows the other two.
+"""
 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from chatctl.chat.formatting import banner, user_list
-from chatctl.chat.input import ChatClient, parse_input, send_message
+from chatctl.chat.formatting import StyledLine, banner, user_list
+from chatctl.chat.input import ChatClient, parse_input
 from chatctl.chat.prompt import Prompt, ask_yes_no
 from chatctl.chat.screen import Screen
 from chatctl.cli.config import Settings
 from chatctl.cli.login import claim_name, report_unacknowledged
 from chatctl.cli.output import print_line, say
-from chatctl.client import Client
+from chatctl.cli.runner import task_group
+from chatctl.client import ChatMessage, Client, ClientError, Reconnected
 from chatctl.client.credentials import Credentials
-from chatctl.client.events import Reconnected
-from chatctl.errors import ClientError, Exit, PartialError
-from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
+from chatctl.errors import Exit, PartialError
+from common.messages.chat import Quit, Who
 from common.protocol.text_format import escape_control
 
 _NOTICE_AFTER: Final = 0.3
-"""Seconds (s) of waiting for which a person wants to know the reason."""
+"""How long (s) a person waits at the end without being told why."""
 
 
 async def chat(
     settings: Settings, name: str, credentials: Credentials, *, use_suggested: bool
 ) -> Exit:
-    """Talk until the person leaves; `use_suggested` takes another name without asking.
+    """Chat until the person quits; `use_suggested` takes a free name without asking.
 
-    What is typed while the server is away waits until it is back.
+    Messages typed while the server is away are sent when it is back.
     """
     print_line(banner(settings.server))
 
@@ -53,85 +57,97 @@ async def chat(
 
 
 class Conversation:
-    """Carries lines from the prompt to the client, and the client's events to the screen."""
+    """Passes input from the prompt to the client, and the client's events to the screen."""
 
     def __init__(self, client: ChatClient, screen: Screen) -> None:
         self._client = client
         self._screen = screen
-        self._prompt = Prompt(screen, self._on_input, self._on_drawn)
+        self._prompt = Prompt(self)
         self._calls: set[asyncio.Task[None]] = set()
 
     async def run(self, give_up_after: float) -> Exit:
-        """Talk; at the end wait up to `give_up_after` (s) for what is not acknowledged.
+        """Chat; at the end wait up to `give_up_after` (s) for acknowledgements.
 
-        Raises PartialError where that is not enough, and what ended the client for good.
+        Raises PartialError if some are missing then, and the error that ended the session.
         """
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                listener = self._group.create_task(self._listen())
-                interrupted = await self._prompt.run()
-                if not interrupted:
-                    await self._wait_for_answers(give_up_after)
-                unacknowledged = self._screen.pending
-                for task in self._calls:
-                    task.cancel()
-                await self._client.quit()
-                await listener
-        except BaseExceptionGroup as error:
-            raise error.exceptions[0] from None
+        async with task_group() as self._group:
+            listener = self._group.create_task(self._listen())
+            interrupted = await self._prompt.run()
+            if not interrupted:
+                await self._wait_for_answers(give_up_after)
+            unacknowledged = self._screen.pending
+            for task in self._calls:
+                task.cancel()
+            await self._client.quit()
+            await listener
         if interrupted:
             return Exit.INTERRUPTED
         if unacknowledged:
-            raise PartialError(f"messages that were not acknowledged: {unacknowledged}")
+            raise PartialError(f"messages not acknowledged: {unacknowledged}")
         return Exit.OK
 
-    async def _wait_for_answers(self, give_up_after: float) -> None:
-        """Wait for the answers that are still due."""
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=_NOTICE_AFTER)
-        if self._calls:
-            answers = "1 answer" if len(self._calls) == 1 else f"{len(self._calls)} answers"
-            say(f"waiting for {answers}; Ctrl-C gives up")
-            await asyncio.wait(self._calls, timeout=give_up_after)
+    def take_lines(self, columns: int) -> list[StyledLine]:
+        """Return the new lines of the screen; the prompt prints them."""
+        return self._screen.take_lines(columns)
 
-    async def _listen(self) -> None:
-        async for event in self._client.events():
-            self._screen.on_event(event)
-            if isinstance(event, Reconnected):
-                self._start(self._refresh_names())
-            self._prompt.refresh()
+    def pending_lines(self, columns: int) -> list[StyledLine]:
+        """Return the lines that stand above the prompt for now."""
+        return self._screen.pending_lines(columns)
 
-    def _on_drawn(self) -> None:
-        try:
-            self._client.seen(*self._screen.shown())
-        except ClientError as error:
-            self._screen.show_error(error)
+    def complete(self, typed: str) -> str:
+        """Return `typed` with the name at its start completed."""
+        return self._screen.complete(typed)
 
-    def _on_input(self, text: str) -> bool:
+    def submitted(self, text: str) -> bool:
+        """Send a message or run a command; return whether the input stays to be edited."""
         match parse_input(text):
             case None:
                 pass
             case Quit():
                 self._prompt.close()
             case Who():
-                self._start(self._show_names())
+                self._start(self._show_present())
             case message if not message.content:
-                return True  # a name that was completed, and nothing said yet
+                return True  # a completed name without a text
             case message:
                 self._start(self._send(message))
         return False
+
+    def drawn(self) -> None:
+        """Mark the events as seen whose lines have reached the terminal."""
+        try:
+            self._client.seen(*self._screen.shown())
+        except ClientError as error:
+            self._screen.show_error(error)
+
+    async def _wait_for_answers(self, give_up_after: float) -> None:
+        """Wait for the answers that are still missing."""
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=_NOTICE_AFTER)
+        if self._calls:
+            answers = "1 answer" if len(self._calls) == 1 else f"{len(self._calls)} answers"
+            say(f"waiting for {answers} (Ctrl-C stops)")
+            await asyncio.wait(self._calls, timeout=give_up_after)
+
+    async def _listen(self) -> None:
+        async for event in self._client.events():
+            self._screen.on_event(event)
+            if isinstance(event, Reconnected):
+                self._start(self._refresh_present())
+            self._prompt.refresh()
 
     def _start(self, call: Coroutine[Any, Any, None]) -> None:
         task = self._group.create_task(call)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 
-    async def _send(self, message: Outgoing | OutgoingBroadcast) -> None:
-        # In one step with keeping it: what is seen to be on its way must not be lost by a kill.
+    async def _send(self, message: ChatMessage) -> None:
+        # Nothing waits between showing the message and writing it to the journal: a message that
+        # is shown survives a kill.
         own = self._screen.add_pending(message)
         self._prompt.refresh()
         try:
-            self._screen.acknowledged(own, await send_message(own.message, self._client))
+            self._screen.acknowledged(own, await self._client.submit(message))
         except ClientError as error:
             self._screen.failed(own, error)
         except asyncio.CancelledError:
@@ -140,14 +156,14 @@ class Conversation:
         finally:
             self._prompt.refresh()
 
-    async def _show_names(self) -> None:
+    async def _show_present(self) -> None:
         try:
             self._screen.show_present(await self._client.who())
         except ClientError as error:
             self._screen.show_error(error)
         self._prompt.refresh()
 
-    async def _refresh_names(self) -> None:
-        """Learn who came and went while there was no connection."""
+    async def _refresh_present(self) -> None:
+        """Fetch who joined and left while there was no connection."""
         with suppress(ClientError):
             self._screen.set_present(await self._client.who())

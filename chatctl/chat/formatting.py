@@ -1,7 +1,7 @@
-"""How chat looks on a terminal: lines of styled text, without a terminal.
+"""The layout of a chat: messages and notices as lines of styled text; no terminal.
 
-A line is a list of (style, text) as prompt_toolkit takes it. A person's own terminal wraps what is
-too long, so that it flows again when the window changes and is copied without breaks.
+A line is a list of (style, text), as prompt_toolkit takes it. The terminal itself wraps long lines,
+so that they reflow with the window and are copied without breaks.
 """
 
 import zlib
@@ -27,13 +27,13 @@ PALETTE: Final = (
     "#af00ff",
     "#d700af",
 )
-"""Colours of the 256 that every terminal knows whose contrast is above 4 on black and on white."""
+"""Of the 256 colours of every terminal, some with a contrast above 4 on black and on white."""
 
 NARROW: Final = 60
-"""Columns below which the times make do with less."""
+"""Columns below which times are shortened."""
 
 _MAX_LINES: Final = 100
-"""Lines shown of one message: nobody is to push everything else off the screen at one stroke."""
+"""Lines shown of one message, lest one message push everything else off the screen."""
 
 _TAB: Final = 4
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
@@ -48,9 +48,9 @@ def message_lines(
     *,
     columns: int,
 ) -> list[StyledLine]:
-    """Return a message: its time, the author's `since` (s), `who` to whom, the text, how it went.
+    """Return a message: its time, the author's `since` (s), `who` to whom, the text, a `suffix`.
 
-    Each further line of the text stands behind a bar in a column that no author can write to.
+    A bar precedes each further line of the text, in a column that no author can write to.
     """
     before = prefix(at, since, columns)
     first, *more = _printable(content)
@@ -63,23 +63,23 @@ def message_lines(
 def notice_lines(
     at: datetime, text: str, *, is_error: bool = False, columns: int
 ) -> list[StyledLine]:
-    """Return a sentence of the program itself, in the same columns as what people say."""
+    """Return a sentence of the program itself, in the same columns as messages."""
     style, mark = (ERROR_STYLE, "!") if is_error else (DIM_STYLE, "*")
     return [[(DIM_STYLE, prefix(at, None, columns)), (style, f"{mark} {text}")]]
 
 
 def banner(server: Address) -> str:
-    """Return what is said before anything else."""
+    """Return the first line of a chat."""
     return f"connecting to server at {server.host}, {server.port}"
 
 
 def user_list(users: Iterable[str]) -> list[str]:
-    """Return who is there, one a line, and an empty line."""
+    """Return a heading, the users present, one a line, and an empty line."""
     return ["current users:", *map(escape_control, users), ""]
 
 
 def prefix(at: datetime, since: int | None, columns: int) -> str:
-    """Return what stands before a message: its time, and the author's seconds."""
+    """Return the columns before a message: its time, and the author's seconds."""
     age = "" if since is None else format_elapsed(since)
     if columns < NARROW:
         return f"{at:%H:%M} {age} " if age else f"{at:%H:%M} "
@@ -87,18 +87,18 @@ def prefix(at: datetime, since: int | None, columns: int) -> str:
 
 
 def styled_author(name: str) -> tuple[str, str]:
-    """Return a name in the colour that it has always and everywhere."""
+    """Return a name in its colour, which is the same always and everywhere."""
     colour = PALETTE[zlib.crc32(names.fold(name).encode("utf-8", "replace")) % len(PALETTE)]
     return f"bold fg:{colour}", escape_control(name)
 
 
 def recipient(to: str | None) -> StyledLine:
-    """Return what follows the author of a message for one."""
+    """Return the recipient, as it follows the author; nothing if everyone is."""
     return [] if to is None else [("", f" (to {escape_control(to)})")]
 
 
 def format_elapsed(seconds: float) -> str:
-    """Write a time (s) in at most six characters: ``12s``, ``3m04s``, ``12h05m``, ``5d03h``."""
+    """Format a time (s) in at most six characters: ``12s``, ``3m04s``, ``12h05m``, ``5d03h``."""
     whole = max(0, round(seconds))
     for size, unit, part_size, part in _UNITS:
         if whole >= size:
@@ -112,7 +112,7 @@ def format_elapsed(seconds: float) -> str:
 
 
 def format_round_trip(seconds: float) -> str:
-    """Write the time (s) that an answer took."""
+    """Format the time (s) that an answer took."""
     if seconds < 0.01:
         return f"{seconds * 1e3:.1f} ms"
     if seconds < 1:

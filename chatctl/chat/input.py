@@ -1,7 +1,4 @@
-"""What a person typed, and how it is sent.
-
-Names completed as a shell completes them.
-"""
+"""What a person types in a chat: messages, commands, and names to complete."""
 
 from collections.abc import AsyncIterator, Iterable
 from os.path import commonprefix
@@ -9,42 +6,39 @@ from typing import NamedTuple, Protocol
 
 from msgspec import structs
 
-from chatctl.client.events import Event, Receipt
-from common.messages.chat import Outgoing, OutgoingBroadcast, Quit, Who
+from chatctl.client import ChatMessage, Event, Outgoing, OutgoingBroadcast, Receipt
+from common.messages.chat import Quit, Who
 from common.names import fold
 from common.protocol.text_format import parse_line
 
 
 class ChatClient(Protocol):
-    """What a conversation needs of a client."""
+    """What a conversation needs of `chatctl.client.Client`, which documents these methods."""
 
     async def who(self) -> list[str]:
         """Return the names of those present."""
 
-    async def send(self, to: str, text: str) -> Receipt:
-        """Send to one."""
-
-    async def broadcast(self, text: str) -> Receipt:
-        """Send to everyone else."""
+    async def submit(self, message: ChatMessage) -> Receipt:
+        """Send `message`; return when it is in the log."""
 
     async def quit(self) -> None:
-        """Say goodbye."""
+        """End the session."""
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """Iterate over what happens, until the end; to ask for more says that one is done."""
+        """Iterate over all events; asking for the next one marks the last as seen."""
 
     def events(self) -> AsyncIterator[Event]:
-        """Iterate over the same, without saying so."""
+        """Iterate over all events; `seen` marks them."""
 
     def seen(self, *events: Event) -> None:
-        """Say that one is done with these."""
+        """Mark events as seen."""
 
 
-def parse_input(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:
-    """Return what `text` asks for, None where it is blank.
+def parse_input(text: str) -> Who | Quit | ChatMessage | None:
+    """Return the message or command that `text` stands for, None if it is blank.
 
-    Several lines, as one pastes them, are one message, and the first line says to whom: nothing
-    that was meant for one goes to everyone because it had a second line.
+    Several lines (a paste) are one message, and the first line names the recipient: no second line
+    of a private message goes to everyone.
     """
     if not text.strip():
         return None
@@ -59,24 +53,15 @@ def parse_input(text: str) -> Who | Quit | Outgoing | OutgoingBroadcast | None:
             return OutgoingBroadcast(f"{first}\n{rest}")
 
 
-async def send_message(message: Outgoing | OutgoingBroadcast, client: ChatClient) -> Receipt:
-    """Send `message`; raises what the client raises."""
-    match message:
-        case Outgoing(to=to, content=content):
-            return await client.send(to, content)
-        case OutgoingBroadcast(content=content):
-            return await client.broadcast(content)
-
-
 class Completion(NamedTuple):
-    """What the line becomes, and which names it may stand for where that is not sure."""
+    """The completed line, and the names it may stand for if there are several."""
 
     text: str
     choices: list[str]
 
 
 def complete(typed: str, names: Iterable[str]) -> Completion:
-    """Complete the name that `typed` begins, in any case, to ``name|`` where there is only one."""
+    """Complete the name at the start of `typed`, ignoring case; a single match gives ``name|``."""
     if "|" in typed:
         return Completion(typed, [])
     start = fold(typed)

@@ -1,14 +1,13 @@
-"""The line that one types at the bottom of a terminal, and what is printed above it.
+"""The input line at the bottom of a terminal, and the lines printed above it.
 
-A thin shell around prompt_toolkit. It runs once for a whole conversation: between two lines the
-terminal is never in a mode in which it would echo keys by itself. What is new is printed as part of
-a frame, and a frame reaches the terminal in one write, so that it never shows half of it.
+A thin layer over prompt_toolkit. One prompt runs for a whole conversation, so the terminal never
+echoes keys by itself between two lines. New lines are printed as part of a frame, and each frame
+reaches the terminal in one write, so half a frame is never visible.
 """
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Final, Self, cast
+from typing import Final, Protocol, Self, cast
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
@@ -24,7 +23,6 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from chatctl.chat.formatting import StyledLine
-from chatctl.chat.screen import Screen
 
 PROMPT: Final = "enter your message>"
 
@@ -34,14 +32,33 @@ _FRAME: Final = 1 / 30
 _STYLE: Final = Style([])
 
 
+class PromptContent(Protocol):
+    """What a prompt shows, and where it sends the input; a conversation implements it."""
+
+    def take_lines(self, columns: int) -> list[StyledLine]:
+        """Return the lines to print above the prompt that are new since the last call."""
+
+    def pending_lines(self, columns: int) -> list[StyledLine]:
+        """Return the lines between these and the prompt, which may still change."""
+
+    def complete(self, typed: str) -> str:
+        """Return `typed` with the name at its start completed."""
+
+    def submitted(self, text: str) -> bool:
+        """Handle a line of input; return whether it stays in the prompt to be edited."""
+
+    def drawn(self) -> None:
+        """Note that all lines taken so far have reached the terminal."""
+
+
 class _Terminal(Vt100_Output):
-    """A terminal that is never asked where its cursor is, and gets each frame in one write."""
+    """A terminal that is never asked for its cursor position, and gets each frame in one write."""
 
     is_drawing = False
 
     @classmethod
     def open(cls) -> Self:
-        depth = ColorDepth.from_env()  # what NO_COLOR asks for, else None: as the terminal can
+        depth = ColorDepth.from_env()  # NO_COLOR; None means what the terminal can do
         opened = cls.from_pty(sys.stdout, os.environ.get("TERM"), default_color_depth=depth)
         return cast(Self, opened)
 
@@ -55,17 +72,10 @@ class _Terminal(Vt100_Output):
 
 
 class Prompt:
-    """Shows what `screen` holds; `on_input` gets each line and says whether it stays to be edited.
+    """Edits the input line, and shows the lines of `content` above it."""
 
-    `on_drawn` is called when lines have reached the terminal.
-    """
-
-    def __init__(
-        self, screen: Screen, on_input: Callable[[str], bool], on_drawn: Callable[[], object]
-    ) -> None:
-        self._screen = screen
-        self._on_input = on_input
-        self._on_drawn = on_drawn
+    def __init__(self, content: PromptContent) -> None:
+        self._content = content
         self._terminal = _Terminal.open()
         self._session: PromptSession[bool] = PromptSession(
             self._message,
@@ -83,19 +93,19 @@ class Prompt:
         self._app.after_render += self._end_frame
 
     async def run(self) -> bool:
-        """Let the person type until `close`; return whether it was Ctrl-C that ended it."""
+        """Read input until `close`; return whether Ctrl-C ended it."""
         try:
             return await self._session.prompt_async(set_exception_handler=False)
         except EOFError:  # the terminal is gone
             return False
 
     def close(self, *, interrupted: bool = False) -> None:
-        """Let `run` return."""
+        """Make `run` return."""
         if self._app.is_running and not self._app.is_done:
             self._app.exit(result=interrupted)
 
     def refresh(self) -> None:
-        """Show what is new on the screen, soon."""
+        """Draw a frame soon, with the new lines of the content."""
         if self._app.is_running:
             self._app.invalidate()
         else:
@@ -106,18 +116,18 @@ class Prompt:
         return self._terminal.get_size().columns
 
     def _height(self) -> Dimension:
-        """Leave the upper half to what others say, however much is pasted."""
+        """Leave the upper half of the terminal to messages, however much is pasted."""
         return Dimension(max=max(1, self._terminal.get_size().rows // 2))
 
     def _message(self) -> StyleAndTextTuples:
-        return [*_join(self._screen.pending_lines(self._columns)), ("", PROMPT)]
+        return [*_join(self._content.pending_lines(self._columns)), ("", PROMPT)]
 
     def _on_enter(self, buffer: Buffer) -> bool:
-        return self._on_input(buffer.text)
+        return self._content.submitted(buffer.text)
 
     def _begin_frame(self, _: object) -> None:
         self._terminal.is_drawing = True
-        lines = self._screen.take_lines(self._columns)
+        lines = self._content.take_lines(self._columns)
         if lines:
             self._app.renderer.erase()
             self._print(lines)
@@ -125,11 +135,11 @@ class Prompt:
     def _end_frame(self, _: object) -> None:
         self._terminal.is_drawing = False
         self._terminal.flush()
-        self._on_drawn()
+        self._content.drawn()
 
     def _print_new(self) -> None:
-        self._print(self._screen.take_lines(self._columns))
-        self._on_drawn()
+        self._print(self._content.take_lines(self._columns))
+        self._content.drawn()
 
     def _print(self, lines: list[StyledLine]) -> None:
         print_formatted_text(self._terminal, _join(lines), _STYLE)
@@ -141,20 +151,20 @@ class Prompt:
 
         @keys.add("c-c", filter=in_line)
         @keys.add("<sigint>")
-        def clear_or_leave(event: KeyPressEvent) -> None:
+        def clear_or_quit(event: KeyPressEvent) -> None:
             if is_empty():
                 self.close(interrupted=True)
             else:
                 self._session.default_buffer.reset()
 
         @keys.add("c-d", filter=in_line & is_empty)
-        def leave(event: KeyPressEvent) -> None:
+        def quit_chat(event: KeyPressEvent) -> None:
             self.close()
 
         @keys.add("tab", filter=in_line)
         def complete(event: KeyPressEvent) -> None:
             document = event.current_buffer.document
-            completed = self._screen.complete(document.text_before_cursor)
+            completed = self._content.complete(document.text_before_cursor)
             remainder = document.text_after_cursor.removeprefix(
                 "|" if completed.endswith("|") else ""
             )
@@ -168,7 +178,7 @@ def _join(lines: list[StyledLine]) -> StyleAndTextTuples:
 
 
 async def ask_yes_no(question: str) -> bool:
-    """Ask something to which Enter means yes; raises KeyboardInterrupt at Ctrl-C."""
+    """Ask a question; Enter means yes. Raises KeyboardInterrupt at Ctrl-C."""
     session: PromptSession[str] = PromptSession(f"{question} [Y/n] ", output=_Terminal.open())
     try:
         answer = await session.prompt_async(set_exception_handler=False)

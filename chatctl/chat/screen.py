@@ -1,7 +1,7 @@
-"""What a person in a chat sees: events and typed messages in, lines of text out; no terminal.
+"""The view of a chat: events and own messages in, lines of styled text out; no terminal.
 
-What is said for good is taken line by line and scrolls away. What may still change, a message of
-ours that is not acknowledged or a connection that is lost, stands above the prompt until it has.
+Final lines are taken once and scroll away. Lines that may still change (an unacknowledged message,
+a lost connection) stay above the prompt until they are final.
 """
 
 import time
@@ -25,47 +25,45 @@ from chatctl.chat.formatting import (
     user_list,
 )
 from chatctl.chat.input import complete
-from chatctl.cli.event_text import describe
-from chatctl.client.events import (
+from chatctl.cli.event_text import describe, format_delay
+from chatctl.client import (
+    ChatMessage,
+    ClientError,
+    Error,
     Event,
-    LogStartedOver,
-    Receipt,
-    Reconnected,
-    Reconnecting,
-    Undelivered,
-)
-from chatctl.errors import ClientError
-from common.messages.base import Error
-from common.messages.chat import (
     Incoming,
     IncomingBroadcast,
     Joined,
     Left,
+    LogStartedOver,
     Outgoing,
-    OutgoingBroadcast,
+    Receipt,
+    Reconnected,
+    Reconnecting,
+    Undelivered,
 )
 from common.names import fold
 from common.protocol.text_format import escape_control
 from common.protocol.timestamps import parse_time
 
 MAX_PRESENCE_NOTICES: Final = 20
-"""Users present above which joins and leaves are not shown."""
+"""With more users present, joins and leaves are not shown."""
 
 _MAX_PENDING_SHOWN: Final = 3
 """Unacknowledged messages shown at once."""
 
 _MAX_CHOICES: Final = 30
-"""Names shown where a completion is not sure."""
+"""Names shown when a completion is ambiguous."""
 
 Renderer: TypeAlias = Callable[..., list[StyledLine]]
-"""Returns the lines of an entry for a width, `columns`."""
+"""Returns the lines of an entry for a width of `columns`."""
 
 
 @dataclass(frozen=True, eq=False)
 class OwnMessage:
-    """A message of ours on its way, typed `at`."""
+    """Our own unacknowledged message, typed `at`."""
 
-    message: Outgoing | OutgoingBroadcast
+    message: ChatMessage
     at: datetime
 
 
@@ -78,7 +76,7 @@ class _Entry(NamedTuple):
 class Screen:
     """The state of one conversation of the person called `name`.
 
-    `clock` returns the ns since the Unix epoch; times are shown as in `zone`, or as they are here.
+    `clock` returns the ns since the Unix epoch; times are shown in `zone`, or in local time.
     """
 
     def __init__(
@@ -98,11 +96,11 @@ class Screen:
         self._pending: dict[OwnMessage, None] = {}
         self._log_number = 0
         self._newest = 0
-        self._disconnect_reason = ""
+        self._offline = ""
         self._day = self._now().date()
 
     def on_event(self, event: Event) -> None:
-        """Take an event of the client."""
+        """Add an event of the client."""
         self._received.append(event)
         match event:
             case Incoming() | IncomingBroadcast():
@@ -113,12 +111,12 @@ class Screen:
             case Left(name=name):
                 self._presence_changed(name, "left")
                 self._present.pop(fold(name), None)
-            case Reconnecting(reason=reason):
-                if not self._disconnect_reason:
+            case Reconnecting(reason=reason, delay=delay):
+                if not self._offline:
                     self._add_notice(f"{escape_control(reason)}; reconnecting")
-                self._disconnect_reason = escape_control(reason)
+                self._offline = f"{escape_control(reason)}; next try {format_delay(delay)}"
             case Reconnected():
-                self._disconnect_reason = ""
+                self._offline = ""
                 self._add_notice(str(describe(event)))
             case LogStartedOver():
                 self._log_number, self._newest = self._log_number + 1, event.after
@@ -127,36 +125,36 @@ class Screen:
                 if text := describe(event):
                     self._add_notice(text, is_error=isinstance(event, Error | Undelivered))
 
-    def add_pending(self, message: Outgoing | OutgoingBroadcast) -> OwnMessage:
-        """Note that `message` is on its way."""
+    def add_pending(self, message: ChatMessage) -> OwnMessage:
+        """Show `message` as pending until it is `acknowledged` or `failed`."""
         own = OwnMessage(message, self._now())
         self._pending[own] = None
         return own
 
     def acknowledged(self, own: OwnMessage, receipt: Receipt) -> None:
-        """Note that a message is in the log."""
+        """Show that a message is in the log."""
         self._add_own(own, (DIM_STYLE, f"  ✓ {format_round_trip(receipt.round_trip)}"), receipt.id)
 
     def failed(self, own: OwnMessage, error: ClientError) -> None:
-        """Note that a message was not sent, and why."""
+        """Show that a message was not delivered, and why."""
         self._add_own(own, (ERROR_STYLE, f"  ✗ {escape_control(str(error))}"))
 
     def set_present(self, users: Iterable[str]) -> None:
-        """Note who is there."""
+        """Set who is present."""
         self._present = {fold(name): name for name in users}
 
     def show_present(self, users: Iterable[str]) -> None:
-        """Note who is there, and show it."""
+        """Set who is present, and show it."""
         self.set_present(users)
         lines: list[StyledLine] = [[("", text)] for text in user_list(self._present.values())]
         self._add(lambda columns: lines)
 
     def show_error(self, error: ClientError) -> None:
-        """Show what went wrong with something that is no message."""
+        """Show an error that concerns no message."""
         self._add_notice(escape_control(str(error)), is_error=True)
 
     def complete(self, typed: str) -> str:
-        """Return `typed` with the name of somebody else completed; show the choices if need be."""
+        """Return `typed` with the name of another user completed; show the choices if several."""
         others = [name for folded, name in self._present.items() if folded != self._own_name]
         text, choices = complete(typed, others)
         if choices:
@@ -169,11 +167,11 @@ class Screen:
 
     @property
     def pending(self) -> int:
-        """How many messages of ours nobody has acknowledged."""
+        """The number of our unacknowledged messages."""
         return len(self._pending)
 
     def take_lines(self, columns: int) -> list[StyledLine]:
-        """Return the lines that are new since the last call, in the order of the log."""
+        """Return the final lines that are new since the last call, in the order of the log."""
         entries, self._entries = sorted(self._entries, key=lambda entry: entry.order), []
         self._shown += self._received
         self._received.clear()
@@ -186,21 +184,21 @@ class Screen:
         return lines
 
     def shown(self) -> list[Event]:
-        """Return the events of which all lines were taken, and that are new since the last call.
+        """Return the events whose lines were taken since the last call.
 
-        Ask when the lines have been printed.
+        Call this when the lines have been printed.
         """
         shown, self._shown = self._shown, []
         return shown
 
     def pending_lines(self, columns: int) -> list[StyledLine]:
-        """Return what stands above the prompt for now."""
+        """Return the lines that stay above the prompt for now."""
         pending = list(self._pending)
         lines = [self._draw_pending(own, columns) for own in pending[:_MAX_PENDING_SHOWN]]
         if len(pending) > _MAX_PENDING_SHOWN:
             lines.append([(DIM_STYLE, f"… {len(pending) - _MAX_PENDING_SHOWN} more are waiting")])
-        if self._disconnect_reason:
-            lines.append([(DIM_STYLE, f"not connected: {self._disconnect_reason}")])
+        if self._offline:
+            lines.append([(DIM_STYLE, f"offline: {self._offline}; messages are sent on reconnect")])
         return lines
 
     def _add_delivery(self, delivery: Incoming | IncomingBroadcast) -> None:
@@ -213,7 +211,7 @@ class Screen:
 
     def _add_own(self, own: OwnMessage, suffix: tuple[str, str], number: int = 0) -> None:
         del self._pending[own]
-        at = self._now()  # for the others too it is said now, however long it waited
+        at = self._now()  # the time that the others see, too, however long it waited
         who, content = _own_author(own.message), own.message.content
         self._add(partial(message_lines, at, None, who, content, [suffix]), at, number)
 
@@ -231,7 +229,7 @@ class Screen:
         self._add(partial(notice_lines, at, text, is_error=is_error), at)
 
     def _add(self, draw: Renderer, at: datetime | None = None, number: int = 0) -> None:
-        """Keep an entry; one without a `number` in the log stands behind all that have come."""
+        """Add an entry; without a `number` in the log it goes after all entries so far."""
         self._newest = max(self._newest, number)
         self._entries.append(_Entry((self._log_number, number or self._newest), at, draw))
 
@@ -241,14 +239,14 @@ class Screen:
     def _when(self, sent: str) -> datetime:
         try:
             return self._local(parse_time(sent))
-        except ValueError:  # a server that sends no time
+        except ValueError:  # the server sent no time
             return self._now()
 
     def _local(self, ns: int) -> datetime:
         return datetime.fromtimestamp(ns / 1e9, self._zone)
 
 
-def _own_author(message: Outgoing | OutgoingBroadcast) -> StyledLine:
+def _own_author(message: ChatMessage) -> StyledLine:
     to = message.to if isinstance(message, Outgoing) else None
     return [("bold", "you"), *recipient(to)]
 

@@ -1,23 +1,42 @@
-"""What holds for every command, and from where: flags over environment over file over default."""
+"""Settings of every command: flags override environment variables, which override a file."""
 
 import getpass
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from chatctl.errors import UsageError, why
+from chatctl.errors import UsageError
+from common.system.settings import Setting, SettingsError, load_settings
 from common.values import HOST, PORT, Address, parse_duration
 
 _GUEST: Final = "guest"
 
 
 class Settings(NamedTuple):
-    """`timeout` (s) is for connecting and for each answer; `name` is who we are unless told."""
+    """`timeout` (s) is for connecting and for each answer; `name` is the default of ``--as``."""
 
     server: Address = Address(HOST, PORT)
     timeout: float = 10.0
     name: str = _GUEST
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Return the settings; `flags` may hold `config` besides their names.
+
+    An empty variable counts as unset. Raises UsageError, which names the source of a bad value.
+    """
+    try:
+        found = load_settings(
+            _SETTINGS,
+            flags={name: flags.get(name) for name in _SETTINGS},
+            environment={name: text for name, text in environment.items() if text},
+            prefix="CHATCTL_",
+            file=_file(flags, environment),
+        )
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+    return Settings(**({"name": _login_name()} | found))
 
 
 def _positive_duration(text: str) -> float:
@@ -27,75 +46,20 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
-_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    "server": Address.parse,
-    "timeout": _positive_duration,
-    "name": str,
+_SETTINGS: Final[Mapping[str, Setting]] = {
+    "server": Setting(Address.parse, toml_types=(str,)),
+    "timeout": Setting(_positive_duration, toml_types=(str,)),
+    "name": Setting(str, toml_types=(str,)),
 }
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """Return the settings; `flags` may hold `config` besides their names.
-
-    Raises UsageError, which names the source of what it cannot take.
-    """
-    found: dict[str, Any] = {"name": _login_name()}
-    for layer in (
-        _from_file(flags, environment),
-        _from_environment(environment),
-        _from_flags(flags),
-    ):
-        for name, source, text in layer:
-            try:
-                found[name] = _PARSERS[name](text)
-            except ValueError as error:
-                raise UsageError(f"{source}: {error}") from None
-    return Settings(**found)
-
-
-_Layer = Iterator[tuple[str, str, str]]
-
-
-def _from_flags(flags: Mapping[str, Any]) -> _Layer:
-    for name in _PARSERS:
-        if flags.get(name) is not None:
-            yield name, f"--{name}", flags[name]
-
-
-def _from_environment(environment: Mapping[str, str]) -> _Layer:
-    for name in _PARSERS:
-        variable = f"CHATCTL_{name.upper()}"
-        if environment.get(variable):
-            yield name, variable, environment[variable]
-
-
-def _from_file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> _Layer:
-    asked_for = flags.get("config") or environment.get("CHATCTL_CONFIG")
-    path = Path(asked_for) if asked_for else _default_file(environment)
-    if not asked_for and not path.is_file():
-        return
-    for name, value in _read_table(path).items():
-        if name not in _PARSERS:
-            raise UsageError(f"{path}: there is no setting {name}; known are {', '.join(_PARSERS)}")
-        if not isinstance(value, str):
-            raise UsageError(f'{path}: {name} must be a string; write {name} = "…"')
-        yield name, f"{path}: {name}", value
-
-
-def _default_file(environment: Mapping[str, str]) -> Path:
+def _file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Path | None:
+    requested = flags.get("config") or environment.get("CHATCTL_CONFIG")
+    if requested:
+        return Path(requested)
     base = environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "chatctl" / "config.toml"
-
-
-def _read_table(path: Path) -> Mapping[str, Any]:
-    import tomllib  # noqa: PLC0415 - most people have no file
-
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {why(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
+    default = Path(base) / "chatctl" / "config.toml"
+    return default if default.is_file() else None
 
 
 def _login_name() -> str:

@@ -1,4 +1,4 @@
-"""What was said before: read backwards, page by page, and printed forwards."""
+"""The history: fetched backwards, page by page, and printed forwards."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -6,8 +6,7 @@ from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Final, Protocol, Self, TypeAlias
 
-from chatctl.errors import ProtocolError
-from common.messages.chat import HistoryPage, Incoming, IncomingBroadcast
+from chatctl.client import HistoryPage, Incoming, IncomingBroadcast, ProtocolError
 from common.names import fold
 from common.protocol.codec import encode
 from common.protocol.text_format import escape_control
@@ -17,25 +16,25 @@ Delivery: TypeAlias = Incoming | IncomingBroadcast
 MessageFilter: TypeAlias = Callable[[Delivery], bool]
 
 PAGE: Final = 1000
-"""Messages asked for at once, the most that a server gives."""
+"""Messages in a page, the most that a server sends."""
 
 _IN_MEMORY: Final = 8 * 2**20
 
 
 class HistorySource(Protocol):
-    """What has a history."""
+    """A client or reader that can fetch the history."""
 
     async def history(self, before: int | None = None, limit: int = PAGE) -> HistoryPage:
         """Return the newest messages before the id `before`, oldest first."""
 
 
 class ReverseSpool:
-    """Takes pages newest first and gives their lines oldest first; many of them wait on disk."""
+    """Takes pages newest first and returns their lines oldest first; large ones wait on disk."""
 
     def __init__(self) -> None:
         self.count = 0
-        """Messages in it."""
-        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed with this
+        """Messages in the spool."""
+        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - __exit__ closes it
         self._sizes: list[int] = []
 
     def __enter__(self) -> Self:
@@ -45,7 +44,7 @@ class ReverseSpool:
         self._file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield pages of lines, as they came over the wire."""
+        """Yield pages of lines, as they are on the wire."""
         end = sum(self._sizes)
         for size in reversed(self._sizes):
             end -= size
@@ -59,9 +58,9 @@ class ReverseSpool:
         oldest_ns: int = 0,
         limit: int = sys.maxsize,
     ) -> None:
-        """Take the newest `limit` (>= 1) messages that match, none from before `oldest_ns`.
+        """Keep the newest `limit` (>= 1) messages that match and are not older than `oldest_ns`.
 
-        Raises ProtocolError, and whatever ends the pages.
+        Raises ProtocolError, and what the pages raise.
         """
         async for page in newest_first:
             recent = [message for message in page if _sent_ns(message) >= oldest_ns]
@@ -91,7 +90,7 @@ def accept_all() -> MessageFilter:
 
 
 def between(one: str, other: str) -> MessageFilter:
-    """Return a filter that matches the messages that these two sent each other."""
+    """Return a filter that matches the messages between two persons."""
     pair = {fold(one), fold(other)}
 
     def matches(message: Delivery) -> bool:
@@ -103,7 +102,7 @@ def between(one: str, other: str) -> MessageFilter:
 
 
 def format_message(message: Delivery, own_name: str) -> str:
-    """Write a message as ``tail`` does, with the time here in place of the author's seconds."""
+    """Format a message like ``tail``, with the local time instead of the author's seconds."""
     at = datetime.fromtimestamp(_sent_ns(message) / 1e9)
     to = ""
     if isinstance(message, Incoming) and message.to:

@@ -1,4 +1,4 @@
-"""Lines of standard input, or a file, as they come, while everything else goes on."""
+"""Asynchronous input: the lines of standard input, or of a file, without blocking the loop."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from chatctl.errors import UsageError, why
 _STDIN: Final = 0
 _CHUNK: Final = 64 * 2**10
 _READ_AHEAD: Final = 4
-"""Chunks read before somebody asks."""
+"""Chunks read ahead."""
 
 
 def open_to_read(path: str) -> int:
@@ -27,16 +27,15 @@ def open_to_read(path: str) -> int:
 async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> AsyncIterator[str]:
     """Yield each line without its end.
 
-    Raises UsageError, with `name`, when one is not UTF-8 or cannot be read.
+    Raises UsageError, with `name`, when a line is not UTF-8 or cannot be read.
 
-    A thread reads, since not all that can be standard input (a file) can be polled. It reads the
-    bare descriptor: a thread that waits inside `sys.stdin` holds a lock that the interpreter wants
-    at its end.
+    A thread reads, because a file cannot be polled. It reads the bare descriptor: a thread that
+    waits inside `sys.stdin` holds a lock that the interpreter needs at exit.
     """
     if descriptor == _STDIN and sys.stdin is None:
-        return  # it was closed at the start, and the descriptor may be anything by now
+        return  # it was closed at the start, and the descriptor may belong to something else
     if os.isatty(descriptor):
-        say(f"reading {name}; Ctrl-D ends it")
+        say(f"reading {name} (Ctrl-D ends the input)")
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
     permits = threading.Semaphore(_READ_AHEAD)
@@ -51,7 +50,7 @@ async def read_lines(descriptor: int = _STDIN, name: str = "standard input") -> 
                 chunk = error
             try:
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
-            except RuntimeError:  # the loop was closed: nobody reads any more
+            except RuntimeError:  # the loop is closed
                 return
 
     threading.Thread(target=read, name=name, daemon=True).start()

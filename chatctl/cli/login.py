@@ -1,11 +1,11 @@
-"""Taking a name, or, if the person confirms, one like it.
+"""Logging in: a connected client with a name, for each kind of command.
 
-What commands that come and go have in common: a client, and a name that is free.
+`login_session`, `reading_session` and `history_session` connect and log in. `claim_name` takes a
+name or, if the person confirms, a free one like it.
 """
 
 import asyncio
 import math
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
@@ -14,30 +14,37 @@ from typing import Final, Protocol, TypeAlias
 from chatctl.cli.config import Settings
 from chatctl.cli.event_text import Overflow, describe, describe_unacknowledged
 from chatctl.cli.output import say
-from chatctl.client import MAX_REQUESTS, Client, HistoryReader
-from chatctl.client.credentials import Credentials, NameInUseError, default_directory
-from chatctl.client.events import Event
-from chatctl.errors import AnswerTimeoutError, ClientError, RefusedError
+from chatctl.client import (
+    MAX_REQUESTS,
+    AnswerTimeoutError,
+    Client,
+    ClientError,
+    Error,
+    Event,
+    HistoryReader,
+    NameInUseError,
+    RefusedError,
+    Welcome,
+)
+from chatctl.client.credentials import Credentials, default_directory
 from common import names
-from common.messages.base import Error
-from common.messages.chat import Welcome
 from common.protocol.text_format import escape_control
 
 ConfirmName: TypeAlias = Callable[[str, str], Awaitable[bool]]
-"""Says whether, where the first name is taken, the second will do."""
+"""Given a taken name and a free one, tells whether to use the free one."""
 
 _TRIES: Final = 100
 _TAKEN: Final = frozenset({"name_taken", "unauthorized"})
 
 
 class LoginClient(Protocol):
-    """What logging in needs of a client."""
+    """What logging in needs of `chatctl.client.Client`."""
 
     warning: str
-    """What is wrong with what was kept for the name."""
+    """What is wrong with the state of the name, in words for a person."""
 
     async def hello(self, name: str, *, presence: bool, resume: bool) -> Welcome:
-        """Take a name, and keep others of our programs from it."""
+        """Log in as `name`, and lock it against our other programs."""
 
 
 async def claim_name(
@@ -50,10 +57,10 @@ async def claim_name(
     resume: bool = True,
     within: float | None = None,
 ) -> Welcome:
-    """Log in as `wanted` or, if confirmed, as a variant; says what is wrong with what was kept.
+    """Log in as `wanted` or, if `confirm` agrees, as a free variant; print the client's warning.
 
-    Each answer may take `within` s. Raises RefusedError, with the suggestion, where it is not
-    confirmed, and what `hello` raises.
+    Each answer may take `within` s. Raises RefusedError, with the suggestion, if the variant is
+    not confirmed, and what `hello` raises.
     """
     name = taken = wanted
     tried: set[str] = set()
@@ -65,13 +72,13 @@ async def claim_name(
             try:
                 async with _time_limit(within):
                     welcome = await client.hello(name, presence=presence, resume=resume)
-            except NameInUseError:  # another program of ours was faster
+            except NameInUseError:  # another of our programs was faster
                 taken = name
             except RefusedError as error:
                 if error.reason not in _TAKEN:
                     raise
                 taken = name
-                if name == wanted:  # a name like one like it would be an odd one
+                if name == wanted:  # a variant of a variant would look odd
                     suggested = error.suggestion
             else:
                 if client.warning:
@@ -84,14 +91,14 @@ async def claim_name(
 def next_name(
     wanted: str, tried: Container[str], suggested: str | None, has_token: Callable[[str], bool]
 ) -> str:
-    """Return the name like `wanted` to try next; raises NameInUseError when a hundred were tried.
+    """Return the variant of `wanted` to try next; raises NameInUseError after a hundred.
 
-    One that we hold comes before the one that the server `suggested`: that would be kept for us
-    too, and after a hundred commands there would be a hundred names.
+    A name that we own comes before the one that the server `suggested`. The server would reserve
+    that one for us too, and after a hundred commands we would own a hundred names.
     """
     untried = [name for name in islice(names.suggestions(wanted), _TRIES) if name not in tried]
     if not untried:
-        raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another")
+        raise NameInUseError(f"{wanted} and {_TRIES} names like it are taken; choose another name")
     for name in untried:
         if has_token(name):
             return name
@@ -109,7 +116,8 @@ async def _time_limit(within: float | None) -> AsyncIterator[None]:
 
 def _not_confirmed(taken: str, free: str) -> RefusedError:
     detail = (
-        f"the name {escape_control(taken)} is taken; use {escape_control(free)}, or --suggested"
+        f"the name {escape_control(taken)} is taken; try {escape_control(free)}, "
+        "or add --suggested to take a free one"
     )
     return RefusedError(Error("name_taken", detail, name=taken, suggestion=free))
 
@@ -117,10 +125,10 @@ def _not_confirmed(taken: str, free: str) -> RefusedError:
 def connect(
     settings: Settings, reconnect_for: float | None = None, max_requests: int = MAX_REQUESTS
 ) -> Client:
-    """Return a client for the server; `reconnect_for` (s) is the timeout where not given."""
+    """Return a client for the server; `reconnect_for` (s) defaults to the timeout."""
     return Client(
         *settings.server,
-        state=default_directory(os.environ),
+        state=default_directory(),
         connect_timeout=settings.timeout,
         answer_timeout=settings.timeout,
         reconnect_for=settings.timeout if reconnect_for is None else reconnect_for,
@@ -128,13 +136,18 @@ def connect(
     )
 
 
+def open_credentials(settings: Settings) -> Credentials:
+    """Return the credentials of this person for the server."""
+    return Credentials(settings.server, default_directory())
+
+
 @asynccontextmanager
 async def reading_session(settings: Settings, name: str | None) -> AsyncIterator[Client]:
-    """Connect and take `name`, or a free one like it, for a command that reads what comes.
+    """Connect and log in as `name`, or a free one like it, for a command that reads messages.
 
-    It begins with what came since the last command that read under this name, and a lost connection
-    comes back, however long that takes. Says so on stderr where the name is another. Raises
-    CannotConnectError, and RefusedError where the name itself is not allowed.
+    Messages start after the last one that a command has read under this name. A lost connection is
+    restored, however long that takes. Another name is reported on stderr. Raises
+    CannotConnectError, and RefusedError if the name itself is not allowed.
     """
     client = connect(settings, reconnect_for=math.inf)
     async with report_unacknowledged(client), client:
@@ -146,9 +159,9 @@ async def reading_session(settings: Settings, name: str | None) -> AsyncIterator
 async def login_session(
     settings: Settings, name: str | None, *, exactly: bool = False
 ) -> AsyncIterator[Client]:
-    """Connect and take a name for a command that reads nothing; says what happens meanwhile.
+    """Connect and log in for a command that reads no messages; print connection events.
 
-    `exactly` takes no other than `name`. Raises like `reading_session`, and NameInUseError.
+    `exactly` takes no name but `name`. Raises like `reading_session`, and NameInUseError.
     """
     wanted = name or settings.name
     client = connect(settings)
@@ -172,12 +185,12 @@ async def login_session(
 async def history_session(
     settings: Settings, name: str | None
 ) -> AsyncIterator["Client | HistoryReader"]:
-    """Connect for a command that reads what was said; raises like `login_session`.
+    """Connect for a command that reads the history; raises like `login_session`.
 
-    Where another program of ours has the name it is left there.
+    If another of our programs uses the name, read without logging in.
     """
     wanted = name or settings.name
-    credentials = Credentials(settings.server, default_directory(os.environ))
+    credentials = open_credentials(settings)
     if credentials.is_free(wanted):
         async with login_session(settings, wanted, exactly=True) as client:
             yield client
@@ -188,7 +201,7 @@ async def history_session(
 
 @asynccontextmanager
 async def report_unacknowledged(client: Client) -> AsyncIterator[None]:
-    """Say at the end how many messages wait for the next time."""
+    """Report at the end how many messages are not acknowledged."""
     try:
         yield
     finally:
@@ -197,17 +210,16 @@ async def report_unacknowledged(client: Client) -> AsyncIterator[None]:
 
 
 async def _claim_any_name(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
-    credentials = Credentials(settings.server, default_directory(os.environ))
-    await claim_name(client, wanted, credentials, _accept_any, resume=resume)
+    await claim_name(client, wanted, open_credentials(settings), _accept_any, resume=resume)
     if names.fold(client.name) != names.fold(wanted):
         say(f"{wanted} is taken, signed in as {client.name}")
 
 
 async def print_events(client: Client, notice: Callable[[Event], object] | None = None) -> None:
-    """Say what happens to the connection, until it ends; `notice` sees every event, too."""
+    """Print connection events until the session ends; `notice` gets every event."""
     overflow = Overflow()
     try:
-        # What ends it for good is raised to whoever waits for an answer.
+        # The call that waits for an answer raises the error that ends the session.
         with suppress(ClientError):
             async for event in client:
                 if notice is not None:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the `type=` functions that parse their values."""
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def add_connection(parser: ArgumentParser) -> None:
-    """Add what may stand before a command and behind it."""
+    """Add the options that may stand before or after the command."""
     for flag, metavar, text in (
         ("--server", "HOST:PORT", "address (CHATCTL_SERVER, 127.0.0.1:5555)"),
-        ("--timeout", "TIME", "how long to wait for anything (10s)"),
+        ("--timeout", "TIME", "how long to wait for the server (10s)"),
         ("--config", "FILE", "TOML file with server, timeout, name"),
     ):
         # A default here would overwrite what stood before the command.
@@ -25,7 +25,7 @@ def add_connection(parser: ArgumentParser) -> None:
 def add_name(parser: ArgumentParser) -> None:
     """Add ``--as``."""
     parser.add_argument(
-        "--as", dest="name_given", metavar="NAME", help="who to be (your login name)"
+        "--as", dest="name_given", metavar="NAME", help="name to use (your login name)"
     )
 
 
@@ -34,28 +34,33 @@ def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
+def add_count(parser: ArgumentParser, text: str) -> None:
+    """Add ``--count``, whose help is `text`."""
+    parser.add_argument("-c", "--count", type=count, metavar="N", help=text)
+
+
 def duration(text: str) -> float:
-    """Read a duration in s; for `type=`."""
-    return _read(parse_duration, text)
+    """Parse a duration in s."""
+    return _parse(parse_duration, text)
 
 
 def size(text: str) -> int:
-    """Read a size in bytes; for `type=`."""
-    return _read(parse_size, text)
+    """Parse a size in bytes."""
+    return _parse(parse_size, text)
 
 
 def address(text: str) -> Address:
-    """Read an address; for `type=`."""
-    return _read(Address.parse, text)
+    """Parse an address."""
+    return _parse(Address.parse, text)
 
 
 def count(text: str) -> int:
-    """Read a whole number from 1; for `type=`."""
-    return _read(_parse_count, text)
+    """Parse a whole number of 1 or more."""
+    return _parse(_parse_count, text)
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return what reads a whole number from `low` to `high`; for `type=`."""
+    """Return a function that parses a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
         with suppress(ValueError):
@@ -63,7 +68,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
                 return number
         raise ValueError(f"{text!r} is not a whole number from {low} to {high}")
 
-    return partial(_read, parse)
+    return partial(_parse, parse)
 
 
 def _parse_count(text: str) -> int:
@@ -73,7 +78,7 @@ def _parse_count(text: str) -> int:
     raise ValueError(f"{text!r} is not a whole number of 1 or more")
 
 
-def _read(parse: Callable[[str], T], text: str) -> T:
+def _parse(parse: Callable[[str], T], text: str) -> T:
     # argparse shows the text of this error only, not that of a ValueError.
     try:
         return parse(text)

@@ -19,25 +19,26 @@ An example; a test runs it against a real daemon:
 
     asyncio.run(main("127.0.0.1", 5555))
 
-A client survives a lost connection: it comes back with exponential backoff, says the same hello
-with its token, gets what it missed, and sends again what was not acknowledged; nothing is delivered
-twice. It does not come back after `replaced` (the same token signed in elsewhere).
+**Reconnection.** A client survives a lost connection. It reconnects with exponential backoff,
+repeats its hello with its token, receives what it missed, and sends every unacknowledged message
+again; the server stores none of them twice. It does not reconnect after `replaced` (the same token
+logged in elsewhere).
 
-**State.** With `Client(..., state=folder)` it survives the end of its process too, even `kill -9`.
-The folder keeps, for each server and name, the token, the messages that are not acknowledged, each
-before it is sent, and the last event that the program is done with. The next client with the same
-folder and name sends those messages again under the same `ref`, reports what became of them
-(`Delivered`, `Undelivered`), and goes on with the event after the last one. The program is done
-with an event when it asks for the next one, or leaves the client without an exception; where that
-is not so, iterate over `events()` and say `seen`. A program that is killed while it is busy with
-an event gets that one again. One client at a time may use a name (NameInUseError).
+**State.** With `Client(..., state=folder)` a client also survives the end of its process, even
+`kill -9`. For each server and name the folder holds the token, the unacknowledged messages (each
+written before it is sent), and the last event that the program has handled. The next client with
+the same folder and name sends those messages again under the same `ref`, reports the results
+(`Delivered`, `Undelivered`), and resumes after the last event. A program has handled an event when
+it asks for the next one, or leaves the client without an exception. If that is too early, iterate
+over `events()` and call `seen`. A program that is killed while it handles an event receives that
+event again. Only one client at a time may use a name (NameInUseError).
 
-**Reading.** Events wait in a bounded queue until `async for` takes them. When it is full the
-connection is not read, so TCP slows the server down; if it lasts the server closes it
-(`slow_consumer`), and the client comes back for the rest when there is room. While a call waits
-for its answer reading never pauses, so a program may send from inside its own `async for`, or
-never iterate at all: what does not fit is left to the server's log and fetched from there once the
-program has caught up. Only what has no place in the log (`Joined`, `Left`) is lost then.
+**Reading.** Events wait in a bounded queue until `async for` takes them. While the queue is full,
+the client stops reading, so TCP slows the server down. If that lasts, the server closes the
+connection (`slow_consumer`), and the client reconnects when there is room. While a call waits for
+its answer the client always reads, so a program may send from inside its own `async for`, or never
+iterate at all. Messages that do not fit stay in the server's log, and the client fetches them when
+the program has caught up. Only events without an id (`Joined`, `Left`) are lost then.
 """
 
 from chatctl.client.base import MAX_REQUESTS
@@ -45,6 +46,7 @@ from chatctl.client.client import Client, HistoryReader
 from chatctl.client.credentials import NameInUseError
 from chatctl.client.events import (
     Answer,
+    ChatMessage,
     Delivered,
     Event,
     LogStartedOver,
@@ -55,13 +57,8 @@ from chatctl.client.events import (
     Undelivered,
 )
 from chatctl.client.journal import JournalError
-from chatctl.errors import (
-    AnswerTimeoutError,
-    CannotConnectError,
-    ClientError,
-    ProtocolError,
-    RefusedError,
-)
+from chatctl.client.refusal import RefusedError
+from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, ProtocolError
 from common.messages.base import Error
 from common.messages.chat import (
     Gap,
@@ -70,6 +67,8 @@ from common.messages.chat import (
     IncomingBroadcast,
     Joined,
     Left,
+    Outgoing,
+    OutgoingBroadcast,
     Resumed,
     Welcome,
 )
@@ -82,6 +81,7 @@ __all__ = [
     "AnswerTimeoutError",
     "Array",
     "CannotConnectError",
+    "ChatMessage",
     "Client",
     "ClientError",
     "Delivered",
@@ -97,6 +97,8 @@ __all__ = [
     "Left",
     "LogStartedOver",
     "NameInUseError",
+    "Outgoing",
+    "OutgoingBroadcast",
     "PeerEntry",
     "PeerJoined",
     "PeerLeft",

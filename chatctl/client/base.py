@@ -1,4 +1,4 @@
-"""What anyone may ask of a chatd, without a name, over a connection that reconnects."""
+"""The part of a client that needs no name: ping, echo, requests, the feed and groups."""
 
 import itertools
 import math
@@ -13,10 +13,11 @@ from msgspec import UNSET, UnsetType
 from chatctl.client.connection import ClientConnection
 from chatctl.client.event_queue import MAX_QUEUED_EVENTS, EventQueue
 from chatctl.client.events import Answer, Event, Probe
+from chatctl.client.feed import FeedSubscription
+from chatctl.client.groups import GroupSubscription, GroupUpdate
 from chatctl.client.pending import MAX_CONCURRENT, ConcurrencyLimit
 from chatctl.client.reconnect import Backoff
 from chatctl.client.session import ClientSession
-from chatctl.client.subscriptions import FeedSubscription, GroupSubscription, GroupUpdate
 from chatctl.errors import ProtocolError
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import History, HistoryPage
@@ -32,7 +33,7 @@ _QUIT_TIMEOUT: Final = 2.0
 
 
 class ClientOptions(TypedDict, total=False):
-    """What a client takes besides its server, which tells what each means."""
+    """The keyword options of a client; `AnonymousClient` documents each."""
 
     connect_timeout: float
     answer_timeout: float | None
@@ -44,20 +45,20 @@ class ClientOptions(TypedDict, total=False):
 
 
 class AnonymousClient:
-    """A connection to a chatd; use it with `async with`.
+    """A session with a chatd; use it with `async with`.
 
     Every call may raise RefusedError (the server's `error`, with its `reason`), AnswerTimeoutError,
-    ProtocolError, and CannotConnectError once the connection is lost for good.
+    ProtocolError, and CannotConnectError when a lost connection could not be restored.
 
-    - `connect_timeout`: how long (s) one try to connect may take.
+    - `connect_timeout`: how long (s) one attempt to connect may take.
     - `answer_timeout`: how long (s) a call waits for its answer, lost connections included;
       None waits for as long as it takes.
-    - `reconnect_for`: how long (s) to try to get a lost connection back; 0 never tries.
-    - `keepalive`: after how long (s) without a byte the server is asked whether it is there; after
-      as long again the connection counts as lost.
-    - `max_queue`: events kept for `async for` before reading pauses.
-    - `max_requests`: requests unanswered at once; more wait, and so do those that the server has
-      no room for.
+    - `reconnect_for`: how long (s) to try to restore a lost connection; 0 never tries.
+    - `keepalive`: after how long (s) without traffic to send a ping; after as long again without an
+      answer the connection counts as lost.
+    - `max_queue`: events waiting for `async for` before reading pauses.
+    - `max_requests`: requests unanswered at once; more wait, as do those that the server refuses
+      with `too_many_requests`.
     """
 
     def __init__(
@@ -86,12 +87,12 @@ class AnonymousClient:
         self._concurrency = ConcurrencyLimit(max_requests)
         self._feed = FeedSubscription(self._session)
         self._group_subscription = GroupSubscription(self._session)
-        # A ref counts for ever, and for all clients with the same token: never the same twice.
+        # The server remembers refs for ever, for all clients with the same token: never reuse one.
         self._refs = map((secrets.token_urlsafe(8) + ".{:x}").format, itertools.count(1))
 
     @property
     def local_host(self) -> str:
-        """The address by which this machine reaches the server."""
+        """The address of this machine at our end of the connection."""
         return self._session.local_host
 
     async def __aenter__(self) -> Self:
@@ -135,9 +136,9 @@ class AnonymousClient:
     async def history_of(
         self, name: str, token: str, before: int | None = None, limit: int = 50
     ) -> HistoryPage:
-        """Return a page of what the holder of `name` may see, like `Client.history`.
+        """Return a page of what the owner of `name` may read, like `Client.history`.
 
-        The name is not taken: it may be in use elsewhere. Raises RefusedError: `unauthorized`.
+        This does not log in, so the name may be in use. Raises RefusedError: `unauthorized`.
         """
         return await self._history_page(before, limit, name, token)
 
@@ -154,10 +155,10 @@ class AnonymousClient:
         return page
 
     async def request(self, data: str) -> Answer:
-        """Have the server read the entities in `data` (`common.entities`).
+        """Send entity strings to be parsed, and return the entities (see `common.entities`).
 
-        The answer comes after a delay that the server draws, so ask many at once. When cancelled
-        the answer is dropped. Raises RefusedError: `line_too_long`, before anything is sent.
+        The answer comes after a random delay, so send many at once. Raises RefusedError:
+        `line_too_long`, before anything is sent.
         """
         return await self._concurrency.run(lambda: self._request(data))
 
@@ -176,43 +177,43 @@ class AnonymousClient:
         low: int = 0,
         high: int = 100,
     ) -> AsyncGenerator[User | Array, None]:
-        """Yield random users and arrays without end; `break` ends it.
+        """Yield random users and arrays without end; `break` ends the feed.
 
-        The `topics` (both, where none is named) take turns every `interval` s, from 1 ms to 1 h; 0
-        is as fast as the program takes them. An array has `size` numbers from `low` to `high`.
-        After a lost connection the feed begins anew, with `n` at 1. While another call waits for
-        its answer, what a slow program has no room for is lost: a gap in `n`. A newer feed ends
-        this one. Raises ValueError, and RefusedError: `unsupported`, `bad_field`.
+        The `topics` (both if none is named) alternate every `interval` s, from 1 ms to 1 h; 0 is
+        as fast as the program reads. An array has `size` numbers from `low` to `high`. After a
+        lost connection the feed starts again with `n` at 1. While another call waits for its
+        answer, items that do not fit into the queue are dropped, which leaves a gap in `n`. A newer
+        feed ends this one. Raises ValueError, and RefusedError: `unsupported`, `bad_field`.
         """
         if 0 < interval < 0.001:
-            raise ValueError(f"interval is {interval} s; it is 0 or 0.001 to 3600")
+            raise ValueError(f"interval must be 0, or 0.001 to 3600 s, not {interval}")
         milliseconds = round(interval * 1_000)
         request = Subscribe(topics or TOPICS, milliseconds, size, low, high, next(self._refs))
         return self._feed.items(request, self._timeout)
 
     def report_block(self, count: int, seconds: float, *, interrupted: bool = False) -> None:
-        """Tell the server that the last `count` messages of the feed took `seconds` (s)."""
+        """Report to the server that the last `count` messages of the feed took `seconds` s."""
         self._feed.report(Block(count, seconds, interrupted))
 
     def share(
         self, group: str, identity: str, *, port: int, size: int, digest: str
     ) -> AsyncGenerator[GroupUpdate, None]:
-        """Enter a group of peers, and yield the whole of it, then who comes and goes.
+        """Join a group of peers; yield the list of its members, then each change.
 
-        The others are told that something of `size` bytes and with `digest` is had at `port`, as
-        long as the connection lasts. After a lost one the whole group comes again, maybe with
-        another secret. Raises RefusedError: `name_taken` (see `suggestion`), `bad_field`,
+        While the connection lasts, the server announces to the others that we share `size` bytes
+        with `digest` at `port`. After a lost connection the whole list is sent again, perhaps with
+        a new secret. Raises RefusedError: `name_taken` (see `suggestion`), `bad_field`,
         `too_many_requests`.
         """
         request = Share(group, identity, port, size, digest, presence=True, ref=next(self._refs))
         return self._group_subscription.updates(request, self._timeout)
 
     async def peers(self, group: str) -> list[PeerEntry]:
-        """Return who is in a group, in the order in which they came."""
+        """Return the members of a group, in the order in which they joined."""
         ref = next(self._refs)
         answer, _ = await self._session.request(Peers(group, ref), ref, PeerList, self._timeout)
         return answer.peers
 
     async def quit(self) -> None:
-        """Say goodbye, take what is still on its way, and close; never raises."""
+        """End the session, receive what is still in flight, and close; never raises."""
         await self._session.quit(_QUIT_TIMEOUT)

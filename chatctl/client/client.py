@@ -1,4 +1,4 @@
-"""The client: a session with a name, its outbox, what it receives."""
+"""A chat client: a session with a name, an outbox for messages, and a stream of events."""
 
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
@@ -6,15 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, Unpack
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from chatctl.client.base import AnonymousClient, ClientOptions
 from chatctl.client.credentials import Credential, Credentials, new_token
-from chatctl.client.events import (
-    Event,
-    Receipt,
-)
-from chatctl.client.journal import ChatMessage, ClientJournal
+from chatctl.client.events import ChatMessage, Event, Receipt
+from chatctl.client.journal import ClientJournal
 from chatctl.client.outbox import Outbox
 from common.messages.chat import (
     VERSION,
@@ -34,9 +31,9 @@ _MAX_REF_SIZE: Final = 64
 class Client(AnonymousClient):
     """One person's connection to a chatd; use it with `async with`.
 
-    `state` is the folder that keeps what must outlive this program; without one nothing does. The
+    `state` is the folder for what must survive this program; without one nothing does. The
     `options`, and what every call may raise, are those of `AnonymousClient`. Sending and iterating
-    raise JournalError where what must be kept cannot be written.
+    raise JournalError when the state cannot be written.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class Client(AnonymousClient):
     ) -> None:
         super().__init__(host, port, **options)
         self.warning = ""
-        """What is wrong with what the state folder holds for the name, for people."""
+        """What is wrong with the state of the name, in words for a person; usually empty."""
         self._credentials = None if state is None else Credentials(Address(host, port), state)
         self._acquired = ExitStack()
         self._outbox = Outbox(self._session, self._event_queue.put)
@@ -58,22 +55,22 @@ class Client(AnonymousClient):
 
     @property
     def name(self) -> str:
-        """Our name as the server writes it; empty before the hello."""
+        """Our name as the server spells it; empty before the hello."""
         return self._session.cursor.name
 
     @property
     def token(self) -> str:
-        """What proves that the name is ours; give it to `hello` to come back later."""
+        """The token that proves the name is ours; pass it to `hello` to use the name again."""
         return self._session.cursor.token
 
     @property
     def last_id(self) -> int:
-        """The newest message id seen; give it to `hello` as `after` to go on from there."""
+        """The newest message id seen; pass it to `hello` as `after` to resume there."""
         return self._session.cursor.position
 
     @property
     def unacknowledged(self) -> int:
-        """How many messages are on their way; with `state`, those of earlier runs among them."""
+        """The number of unacknowledged messages, with `state` those of earlier runs too."""
         return len(self._outbox)
 
     async def __aexit__(
@@ -98,18 +95,18 @@ class Client(AnonymousClient):
         presence: bool = False,
         resume: bool = True,
     ) -> Welcome:
-        """Take `name`; without a `token` it is the one that `state` holds, or a new one.
+        """Log in as `name`, with `token`, else with the token in `state`, else with a new one.
 
-        `after` asks for all messages since that id; without it, and with `state`, they come from
-        where the last program stood, unless `resume` is False: for one that does not read them.
-        `presence` asks for `Joined` and `Left`.
+        `after` asks for all messages after that id. Without it, and with `state`, messages resume
+        where the last program stopped reading, unless `resume` is False (for a program that reads
+        none). `presence` asks for `Joined` and `Left`.
         Raises RefusedError with the reasons `name_taken` (see `suggestion`), `unauthorized`,
-        `bad_name`, and NameInUseError; the connection stays and another hello may be tried.
+        `bad_name`, and NameInUseError; the connection stays, and another hello may be tried.
         """
         with ExitStack() as attempt:
             credential = self._acquire(name, attempt)
             journal = credential.journal
-            # The token is made here, not by the server: a hello whose welcome got lost is repeated.
+            # The client makes the token: after a lost welcome it can repeat the same hello.
             token = token or credential.token
             after_id = UNSET if after is None else after
             hello = Hello(name, VERSION, token, after_id, presence=presence)
@@ -130,40 +127,39 @@ class Client(AnonymousClient):
         return attempt.enter_context(self._credentials.acquire(name))
 
     async def who(self) -> list[str]:
-        """Return the names of those present, in the order in which they came."""
+        """Return the names of all users present, in the order in which they joined."""
         ref = next(self._refs)
         users, _ = await self._session.request(Who(ref), ref, Users, self._timeout)
         return users.users
 
     async def send(self, to: str, text: str, *, ref: str | None = None) -> Receipt:
-        """Send `text` to one person; returns when it is in the log.
-
-        However often it is sent under the same `ref` (1 to 64 bytes), it is delivered once; without
-        one it gets a new one. Raises RefusedError: `no_such_user`; `line_too_long`, before anything
-        is sent. After an AnswerTimeoutError, or when cancelled, it may or may not have been sent;
-        with `state` it will be.
-        """
-        return await self._send(Outgoing(to, text, self._ref(ref)))
+        """Send `text` to one person; returns when it is in the log. Raises like `submit`."""
+        return await self.submit(Outgoing(to, text, UNSET if ref is None else ref))
 
     async def broadcast(self, text: str, *, ref: str | None = None) -> Receipt:
-        """Send `text` to everyone else; returns when it is in the log. Raises like `send`."""
-        return await self._send(OutgoingBroadcast(text, self._ref(ref)))
+        """Send `text` to everyone else; returns when it is in the log. Raises like `submit`."""
+        return await self.submit(OutgoingBroadcast(text, UNSET if ref is None else ref))
 
-    async def _send(self, message: ChatMessage) -> Receipt:
+    async def submit(self, message: ChatMessage) -> Receipt:
+        """Send `message`; returns when it is in the log.
+
+        However often a message is sent under the same `ref` (1 to 64 bytes), it is delivered once;
+        a message without a ref gets a new one. Raises RefusedError: `no_such_user`, and
+        `line_too_long` before anything is sent. After an AnswerTimeoutError, or when cancelled, the
+        message may or may not have been sent; with `state` it will be.
+        """
+        if message.ref is UNSET:
+            message = structs.replace(message, ref=next(self._refs))
+        elif not 1 <= len(message.ref.encode()) <= _MAX_REF_SIZE:
+            raise ValueError(f"a ref has 1 to {_MAX_REF_SIZE} bytes: {message.ref!r}")
         ack, pending = await self._outbox.send(message, self._timeout)
         return Receipt(ack.id, pending.wait, bool(ack.duplicate))
-
-    def _ref(self, ref: str | None) -> str:
-        if ref is None:
-            return next(self._refs)
-        if not 1 <= len(ref.encode()) <= _MAX_REF_SIZE:
-            raise ValueError(f"a ref has 1 to {_MAX_REF_SIZE} bytes: {ref!r}")
-        return ref
 
     async def history(self, before: int | None = None, limit: int = 50) -> HistoryPage:
         """Return up to `limit` (1 to 1000) messages older than the id `before`, oldest first.
 
-        Without `before` the newest; one's own are among them. `more` says whether to go on.
+        Without `before`, return the newest. Our own messages are included; `more` tells whether
+        there are older ones.
         """
         return await self._history_page(before, limit)
 
@@ -171,7 +167,7 @@ class Client(AnonymousClient):
         return self
 
     async def __anext__(self) -> Event:
-        """Return the next event; stops after `quit`, raises what ended the connection for good."""
+        """Return the next event; stops after `quit`, raises what ended the session."""
         self._mark_seen()
         self._last_event = await self._session.next_event()
         if self._last_event is None:
@@ -179,12 +175,12 @@ class Client(AnonymousClient):
         return self._last_event
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Yield what `async for` on the client does, and leave it to `seen` to say what is done."""
+        """Yield the same events as `async for` on the client, but mark none as seen; see `seen`."""
         while (event := await self._session.next_event()) is not None:
             yield event
 
     def seen(self, *events: Event) -> None:
-        """Note that the program is done with these events, and with all before them."""
+        """Note that the program is done with these events and all before them."""
         if self._read_journal is not None and events:
             self._read_journal.mark_seen(*events)
 
@@ -195,7 +191,7 @@ class Client(AnonymousClient):
 
 
 class HistoryReader:
-    """Reads through `client` what the holder of `name` may see, without taking the name."""
+    """Reads the history of the owner of `name` through `client`, without logging in."""
 
     def __init__(self, client: AnonymousClient, name: str, token: str) -> None:
         self.name = name

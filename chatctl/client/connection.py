@@ -1,6 +1,6 @@
-"""One TCP connection: bytes out, messages in, until it is lost.
+"""A TCP connection to the server: bytes out, messages in, with a keepalive.
 
-Opening a connection, and saying in plain words why one could not be opened or is gone.
+`open_connection` opens any connection, and `reason` explains an OSError in plain words.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ async def open_connection(
     address: Address,
     within: float,
 ) -> T:
-    """Return what `opening` opens at `address` within `within` s; raises CannotConnectError."""
+    """Await `opening`, a connection to `address`, up to `within` s; raises CannotConnectError."""
     try:
         async with asyncio.timeout(within):
             opened = await opening
     except TimeoutError:
-        problem = f"nothing answered within {within:g} s"
+        problem = f"no answer within {within:g} s"
     except socket.gaierror as error:
         raise NoSuchHostError(
             f"cannot connect to {address}: {reason(error)}; is the name right?"
@@ -53,46 +53,51 @@ async def open_connection(
 
 
 def reason(error: OSError) -> str:
-    """Say what went wrong without what asyncio adds: numbers, addresses, function names."""
+    """Return the cause of `error`, without the numbers, addresses and names that asyncio adds."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()
-    # Where a name has several addresses, the errors of all of them come as one text.
+    # If a host name has several addresses, asyncio joins their errors into one text.
     numbers = {int(number) for number in _ERRNO.findall(str(error))}
     reasons = " or ".join(os.strerror(number).lower() for number in sorted(numbers))
     return reasons or (error.strerror or str(error)).lower()
 
 
 def _is_self_connected(transport: asyncio.BaseTransport) -> bool:
-    """Tell whether both ends are one: TCP connects a socket to its own port if nobody listens.
+    """Tell whether TCP has connected the socket to itself (RFC 9293, simultaneous open).
 
-    That happens to who tries often enough to reach a server on this machine that is not there, on a
-    port of the range from which the system takes those of clients (RFC 9293, simultaneous open).
+    That happens after many attempts to reach a port of this machine where no server listens, if
+    the port is in the range that the system uses for clients.
     """
     local, remote = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
     return bool(local == remote)
 
 
 MAX_LINE: Final = 16 * 2**20
-"""Longest line taken from a server, in bytes: a list of 10,000 long names still fits."""
+"""Longest line accepted from a server, in bytes; a list of 10,000 long names fits."""
 
 _CHUNK: Final = 64 * 2**10
 _PING: Final = encode(Ping())
 
 
 class ConnectionLostError(Exception):
-    """The connection is gone; the text says how, as far as one can tell."""
+    """The connection was lost; the text says how, as far as that is known."""
 
 
 class ClientConnection:
-    """An open connection that sends a ping after `keepalive` s without a byte either way.
+    """An open connection to `address` that sends a ping when it was idle for `keepalive` s.
 
-    A server that vanished without a word is noticed only so: reading from it waits for ever. And
-    a server with an idle timeout learns that we are still here.
+    The ping reveals a server that vanished without closing the connection; reading alone would
+    wait for ever. It also keeps the connection open on a server with an idle timeout.
     """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keepalive: float
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        address: Address,
+        keepalive: float,
     ) -> None:
+        self.address = address
         self._reader = reader
         self._writer = writer
         self._keepalive = keepalive
@@ -102,7 +107,7 @@ class ClientConnection:
 
     @property
     def local_host(self) -> str:
-        """The address of this machine at our end of the connection; "" once that is gone."""
+        """The address of our end of the connection; "" once it is closed."""
         local: tuple[str, ...] = self._writer.get_extra_info("sockname") or ("",)
         return local[0]
 
@@ -111,29 +116,33 @@ class ClientConnection:
         cls, host: str, port: int, within: float, keepalive: float
     ) -> "ClientConnection":
         """Connect within `within` s; raises CannotConnectError."""
+        address = Address(host, port)
         streams = await open_connection(
             asyncio.open_connection(host, port, limit=_CHUNK),
             lambda streams: streams[1].transport,
-            Address(host, port),
+            address,
             within,
         )
-        return cls(*streams, keepalive)
+        return cls(*streams, address, keepalive)
 
     def write(self, line: bytes) -> None:
-        """Queue bytes; a lost connection is noticed by who reads."""
+        """Queue bytes; `read` raises if the connection is lost."""
         self._written_at = time.monotonic()
         if not self._writer.is_closing():
             self._writer.write(line)
 
     async def drain(self) -> None:
-        """Wait until there is little left to write, or nobody to write to."""
+        """Wait until few bytes are queued, or the connection is lost."""
         try:
             await self._writer.drain()
         except OSError:
             return
 
     async def read(self) -> Iterable[Message | InvalidLine]:
-        """Wait for messages; consume them before the next call. Raises ConnectionLostError."""
+        """Return the next messages; consume them before the next call.
+
+        Raises ConnectionLostError.
+        """
         chunk = await self._read_chunk()
         if not chunk:
             raise ConnectionLostError("the server closed the connection")
@@ -141,12 +150,12 @@ class ClientConnection:
         return messages
 
     def close(self) -> None:
-        """Close at once; what was not written is lost."""
+        """Close at once; queued bytes are lost."""
         self.is_closed = True
         self._writer.transport.abort()
 
     async def wait_closed(self) -> None:
-        """Wait until the connection is gone."""
+        """Wait until the connection is closed."""
         with suppress(OSError):
             await self._writer.wait_closed()
 
@@ -159,8 +168,8 @@ class ClientConnection:
                     async with asyncio.timeout(self._keepalive) as limit:
                         return await self._reader.read(_CHUNK)
                 except TimeoutError:
-                    if not limit.expired():  # the system's own, ETIMEDOUT
+                    if not limit.expired():  # the system's ETIMEDOUT
                         raise
         except OSError as error:
             raise ConnectionLostError(reason(error)) from None
-        raise ConnectionLostError(f"the server was silent for {2 * self._keepalive:g} s")
+        raise ConnectionLostError(f"the server sent nothing for {2 * self._keepalive:g} s")

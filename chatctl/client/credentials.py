@@ -1,8 +1,8 @@
-"""Our names, kept from one run to the next: the token that proves each, and its journal.
+"""The credentials of a person: for each name its token, its journal, and a lock.
 
-A server keeps a name for whoever came with its token. Without keeping the token one could not
-use one's own name again tomorrow. While a program uses a name it holds a lock on the file, so that
-a second one of the same person takes another name instead of throwing the first one out.
+A server reserves a name for whoever has its token, so the token must survive the program. While a
+program uses a name, it locks the token's file; a second program of the same person then takes
+another name instead of replacing the first.
 """
 
 import errno
@@ -10,10 +10,12 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from platformdirs import user_state_path
 
 from chatctl.client.journal import ClientJournal
 from chatctl.errors import ClientError, Exit, why
@@ -25,13 +27,13 @@ _MAX_TOKEN_SIZE: Final = 256
 
 
 class NameInUseError(ClientError):
-    """Another program of the same person, on this machine, uses the name right now."""
+    """Another program of this person on this machine is using the name."""
 
     exit_code = Exit.REFUSED
 
 
 class Credential(NamedTuple):
-    """A name of ours: its token, its journal if one can be kept, and in `error` what is wrong."""
+    """The token of a name, its journal if there is one, and a `warning` if its state is damaged."""
 
     token: str
     journal: ClientJournal | None = None
@@ -39,7 +41,7 @@ class Credential(NamedTuple):
 
 
 class Credentials:
-    """Our names at one server, with two files of mode 0600 for each in `directory`."""
+    """The credentials for one server, two files of mode 0600 for each name in `directory`."""
 
     def __init__(self, server: Address, directory: Path) -> None:
         self._server = str(server)
@@ -47,9 +49,10 @@ class Credentials:
 
     @contextmanager
     def acquire(self, name: str) -> Iterator[Credential]:
-        """Hold `name` and yield what there is for it, which is new at first use.
+        """Lock `name` and yield its credential, a new one at first use.
 
-        Where nothing can be kept it is for this run only. Raises NameInUseError.
+        If the directory cannot be written, the credential lasts for this run only. Raises
+        NameInUseError.
         """
         try:
             file = self._open(name)
@@ -73,7 +76,7 @@ class Credentials:
             os.close(file)
 
     def token_of(self, name: str) -> str:
-        """Return our token for `name`, which another program may be using; "" if there is none."""
+        """Return the token of `name`, even while another program uses it; "" if there is none."""
         try:
             return self._path(name).read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
@@ -84,7 +87,7 @@ class Credentials:
         return self._path(name).is_file()
 
     def is_free(self, name: str) -> bool:
-        """Tell whether no program uses `name` right now."""
+        """Tell whether no program of this person is using `name`."""
         try:
             file = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -99,8 +102,8 @@ class Credentials:
 
     def _explain(self, error: OSError) -> str:
         return (
-            f"nothing can be kept in {self.directory}: {why(error)}; "
-            "what is not acknowledged when this ends is lost"
+            f"cannot write to {self.directory}: {why(error)}; "
+            "messages not yet acknowledged will be lost on exit"
         )
 
     def _open(self, name: str) -> int:
@@ -108,7 +111,7 @@ class Credentials:
         return os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _path(self, name: str) -> Path:
-        # A name may hold characters that no file name can, and be longer than one.
+        # A name may be longer than a file name, and hold characters that a file name cannot.
         identity = f"{self._server}\n{names.fold(name)}"
         return self.directory / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
@@ -118,7 +121,7 @@ def _lock(file: int, name: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise NameInUseError(
-            f"{name} is in use by another chatctl here; choose another name"
+            f"another chatctl on this machine is using the name {name}; choose another name"
         ) from None
 
 
@@ -129,16 +132,15 @@ def _read(file: int) -> str:
 def _write(file: int, token: str) -> None:
     line = f"{token}\n".encode()
     if os.write(file, line) < len(line):
-        os.ftruncate(file, 0)  # a part of a token is another one
+        os.ftruncate(file, 0)  # part of a token would be read as another token
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def new_token() -> str:
-    """Return a token that nobody can guess."""
+    """Return a random token that nobody can guess."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
-def default_directory(environment: Mapping[str, str]) -> Path:
-    """Return where the names of this person are kept."""
-    base = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "chatctl" / "identities"
+def default_directory() -> Path:
+    """Return the directory for the credentials of this person (XDG_STATE_HOME)."""
+    return user_state_path("chatctl") / "identities"

@@ -1,10 +1,10 @@
-"""What has arrived and was not read by the program yet: bounded, without ever blocking an answer.
+"""A bounded queue of events that the program has not read yet; it never blocks an answer.
 
-Deliveries and answers share one connection, so the two limits differ. From `limit` events on the
-connection is not read any more, and TCP slows the server down. But while a call waits for its
-answer reading must go on, or a program that sends from inside its own loop would wait for ever:
-then from twice `limit` on deliveries are left to the server's log, and the client fetches them
-again when the program has caught up.
+Events and answers share one connection, so there are two limits. From `limit` events on, the client
+stops reading, and TCP slows the server down. But while a call waits for its answer, the client must
+read, or a program that sends from inside its own loop would wait for ever. Then, from twice `limit`
+on, new messages stay in the server's log, and the client fetches them when the program has caught
+up.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from collections import deque
 from typing import Final, Generic, TypeVar
 
 MAX_QUEUED_EVENTS: Final = 1024
-"""Events kept before reading pauses."""
+"""Events in the queue before reading pauses."""
 
 E = TypeVar("E")
 
 
 class EventQueue(Generic[E]):
-    """A bounded queue of events that is closed, with or without an error."""
+    """A bounded queue that ends with `close`, with or without an error."""
 
     def __init__(self, limit: int = MAX_QUEUED_EVENTS) -> None:
         self._limit = limit
@@ -32,11 +32,11 @@ class EventQueue(Generic[E]):
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more should be asked for."""
+        """Whether reading should pause."""
         return len(self._events) >= self._limit
 
     def put(self, event: E) -> bool:
-        """Keep `event`, or return False when there is no room for it."""
+        """Add `event`; return False if there is no room for it."""
         if len(self._events) >= 2 * self._limit:
             return False
         self._events.append(event)
@@ -44,13 +44,13 @@ class EventQueue(Generic[E]):
         return True
 
     def close(self, error: Exception | None = None) -> None:
-        """Let the reader see the end behind what has arrived: a stop, or `error`."""
+        """End the queue after the events in it: with a stop, or with `error`."""
         self._is_closed = True
         self._error = error
         self._changed.set()
 
     async def get(self) -> E | None:
-        """Return the next event, None at the end; raises the failure it ended with."""
+        """Return the next event, None at the end; raises the error of `close`."""
         while not self._events:
             if self._error is not None:
                 raise self._error

@@ -1,4 +1,4 @@
-"""What a client tells its program besides the server's own messages."""
+"""The events and results that a client gives its program, besides the server's own messages."""
 
 from typing import TypeAlias
 
@@ -17,9 +17,12 @@ from common.messages.chat import (
     Resumed,
 )
 
+ChatMessage: TypeAlias = Outgoing | OutgoingBroadcast
+"""A message to one person, or to everyone."""
+
 
 class Reconnecting(Struct, frozen=True, gc=False, tag_field="code", tag="reconnecting"):
-    """The connection is gone because of `reason`; try `attempt` (from 1) comes in `delay` s."""
+    """The connection was lost because of `reason`; the next `attempt` (from 1) is in `delay` s."""
 
     reason: str
     attempt: int
@@ -27,19 +30,19 @@ class Reconnecting(Struct, frozen=True, gc=False, tag_field="code", tag="reconne
 
 
 class Reconnected(Struct, frozen=True, gc=False, tag_field="code", tag="reconnected"):
-    """The server is back after `away` s; what was missed follows, then `Resumed`.
+    """The connection is back after `away` s; missed messages follow, then `Resumed`.
 
-    Where some of that is not kept any more a `Gap` comes before what is.
+    If the server no longer keeps some of them, a `Gap` comes before the rest.
     """
 
     away: float
 
 
 class LogStartedOver(Struct, frozen=True, gc=False, tag_field="code", tag="log_started_over"):
-    """The server counts in another log by now, named `log`; what is in it after `after` follows.
+    """The server has a new log, named `log`; its messages after the id `after` follow.
 
-    Up to there (0: nowhere) it is the same as the old one. Ids begin again from there, and messages
-    of the old log may be missing.
+    Both logs are the same up to that id (0: they share nothing). Messages of the old log with
+    larger ids may be missing, and the new log uses those ids again.
     """
 
     log: str
@@ -47,23 +50,24 @@ class LogStartedOver(Struct, frozen=True, gc=False, tag_field="code", tag="log_s
 
 
 class Delivered(Struct, frozen=True, gc=False, tag_field="code", tag="delivered"):
-    """A message of an earlier run, or one whose call gave up, is in the log as `id` at last.
+    """A message of an earlier run, or one whose call timed out, is now in the log as `id`.
 
-    `duplicate` when it had been there before: only the answer had got lost.
+    `duplicate` when it was there before: only the acknowledgement was lost.
     """
 
-    message: Outgoing | OutgoingBroadcast
+    message: ChatMessage
     id: int
     duplicate: bool
 
 
 class Undelivered(Struct, frozen=True, gc=False, tag_field="code", tag="undelivered"):
-    """A message of an earlier run, or one whose call gave up, was refused.
+    """A message of an earlier run, or one whose call timed out, was refused.
 
-    Where `error` may pass (`storage_failed`) it `is_kept` and sent again after the next hello.
+    When `error` is temporary (`storage_failed`), the message `is_kept` and sent again after the
+    next hello.
     """
 
-    message: Outgoing | OutgoingBroadcast
+    message: ChatMessage
     error: Error
     is_kept: bool
 
@@ -82,13 +86,13 @@ Event: TypeAlias = (
     | Delivered
     | Undelivered
 )
-"""What `async for event in client` yields; an `Error` here answers no call of yours."""
+"""What `async for event in client` yields; an `Error` here answers none of your calls."""
 
 
 class Receipt(Struct, frozen=True, gc=False):
     """A message is in the log as `id`, acknowledged `round_trip` s after it was sent.
 
-    `duplicate` when it was there before: an earlier try had arrived although its answer had not.
+    `duplicate` when it was there before: an earlier attempt arrived, its acknowledgement was lost.
     """
 
     id: int
@@ -127,7 +131,7 @@ class Probe(Struct, frozen=True, gc=False):
 
     @property
     def delay(self) -> float:
-        """The time on the way there and back, without the server's own, in s.
+        """The time spent in the network, both directions together, in s.
 
         delta = (T4 - T1) - (T3 - T2), RFC 5905 section 8.
         """

@@ -1,8 +1,8 @@
-"""The journal of a client, which outlives a kill: one file for each name at each server.
+"""The write-ahead journal of a client, which survives a kill: one file for each name and server.
 
-It holds the messages that no server has answered for yet, each written before it is sent, and the
-last id that the program is done with. Each row is a JSON object: the message as it goes over the
-wire, `settled` with the ref of one that needs no more care, `place` with the log and the last id.
+It holds the unacknowledged messages, each written before it is sent, and the last id that the
+program has handled. Each row is a JSON object: a message as on the wire, `settled` with the ref of
+a message that is acknowledged or refused, or `place` with the log and the last id.
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, structs
 
-from chatctl.client.events import Event, LogStartedOver
+from chatctl.client.events import ChatMessage, Event, LogStartedOver
 from chatctl.errors import ClientError, Exit, why
 from common.messages.chat import (
     Hello,
@@ -27,18 +27,16 @@ from common.messages.chat import (
 )
 from common.system.files import AppendOnlyFile
 
-ChatMessage: TypeAlias = Outgoing | OutgoingBroadcast
-
 LIMIT: Final = 16 * 2**20
-"""Bytes of unacknowledged messages that are kept."""
+"""Most bytes of unacknowledged messages in a journal."""
 
 _VERSION: Final = 1
 _COMPACT_AFTER: Final = 2**20
-"""Bytes of rows that mean nothing any more before they are dropped."""
+"""Bytes of obsolete rows after which the file is rewritten."""
 
 
 class JournalError(ClientError):
-    """What must be kept cannot be written."""
+    """The journal cannot be written, or is full."""
 
     exit_code = Exit.PARTIAL
 
@@ -64,19 +62,19 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class ClientJournal:
-    """The journal of `name` at `server` in the file at `path`, which nobody else may have open.
+    """The journal of `name` at `server` in the file at `path`; the caller holds the lock on it.
 
-    Raises OSError where there can be none. A file that cannot be understood is set aside, which
-    `warning` then tells, and a new one begun.
+    Raises OSError if the file cannot be used. A damaged file is renamed, `warning` says so, and a
+    new one is started.
     """
 
     def __init__(self, path: Path, server: str, name: str) -> None:
         self.log = ""
-        """The log that `last` counts in; empty while nothing is known."""
+        """The log that `last` is an id of; empty if unknown."""
         self.last = 0
-        """The newest id that the program is done with."""
+        """The newest id that the program has handled."""
         self.warning = ""
-        """What is wrong with what was kept, for people."""
+        """What is wrong with the file, in words for a person; usually empty."""
         self._path = path
         self._header = _JournalHeader(_VERSION, server, name)
         self._unacknowledged: dict[str, ChatMessage] = {}
@@ -93,7 +91,7 @@ class ClientJournal:
 
     @property
     def unacknowledged(self) -> list[ChatMessage]:
-        """The messages that nobody has answered for, oldest first."""
+        """The messages without an acknowledgement, oldest first."""
         return list(self._unacknowledged.values())
 
     def append(self, message: ChatMessage) -> None:
@@ -103,7 +101,7 @@ class ClientJournal:
             return
         row = _encode(message)
         if self._bytes + len(row) > LIMIT:
-            detail = f"{len(self)} messages wait for the server already; try again when it has them"
+            detail = f"{len(self)} messages already wait for the server; try again later"
             raise JournalError(detail)
         self._write(row)
         self._unacknowledged[ref] = message
@@ -111,7 +109,7 @@ class ClientJournal:
         self._compact()
 
     def ack(self, ref: str) -> None:
-        """Forget the message with this ref; where that cannot be written it is sent once more."""
+        """Forget the message with this ref; if that cannot be written, it is sent once more."""
         message = self._unacknowledged.pop(ref, None)
         if message is None:
             return
@@ -123,7 +121,7 @@ class ClientJournal:
         self._compact()
 
     def resume_hello(self, hello: Hello, *, resume: bool) -> Hello:
-        """Return `hello` with the id to go on after, to `resume`, and the log that ids are of."""
+        """Return `hello` with the log, and, to `resume`, the id to continue after."""
         if not self.log:
             return hello
         if hello.after is UNSET and resume:
@@ -131,7 +129,7 @@ class ClientJournal:
         return hello if hello.after is UNSET else structs.replace(hello, log=self.log)
 
     def on_welcome(self, hello: Hello, welcome: Welcome) -> None:
-        """Note where a program begins to read after its `hello`; raises JournalError."""
+        """Note where the program starts to read after its `hello`; raises JournalError."""
         log = self.log or welcome.log or ""
         if hello.after is not UNSET:
             self.set_position(log, hello.after)
@@ -139,14 +137,14 @@ class ClientJournal:
             self.set_position(log, welcome.last or 0)
 
     def set_position(self, log: str, last: int) -> None:
-        """Note the log, and the last id that the program is done with; raises JournalError."""
+        """Note the log and the last id that the program has handled; raises JournalError."""
         if (log, last) != (self.log, self.last):
             self.log, self.last = log, last
             self._write(_encode(_Position(log, last)))
             self._compact()
 
     def mark_seen(self, *events: Event) -> None:
-        """Note that the program is done with `events`, in their order; raises JournalError."""
+        """Note that the program has handled `events`, in their order; raises JournalError."""
         log, last = self.log, self.last
         for event in events:
             match event:
@@ -174,12 +172,12 @@ class ClientJournal:
             self._file.append(_encode(self._header))
 
     def _replay(self, rows: list[bytes]) -> None:
-        """Read back what was kept; raises ValueError."""
+        """Restore the state from `rows`; raises ValueError."""
         header, *rest = map(_decode, rows)
         if not isinstance(header, _JournalHeader):
-            raise ValueError("it does not begin as a ledger does")
+            raise ValueError("it has no journal header")
         if header.version != _VERSION:
-            raise ValueError(f"it has version {header.version}, this chatctl knows {_VERSION}")
+            raise ValueError(f"its version is {header.version}, this chatctl reads {_VERSION}")
         for row in rest:
             match row:
                 case _Position():
@@ -189,7 +187,7 @@ class ClientJournal:
                 case Outgoing(ref=str(ref)) | OutgoingBroadcast(ref=str(ref)):
                     self._unacknowledged[ref] = row
                 case _:
-                    raise ValueError("a row is out of place")
+                    raise ValueError("a row is not where it belongs")
         self._bytes = sum(len(_encode(message)) for message in self._unacknowledged.values())
 
     def _set_aside(self, problem: str) -> None:
@@ -200,8 +198,8 @@ class ClientJournal:
         self.log, self.last = "", 0
         self._unacknowledged.clear()
         self.warning = (
-            f"what was kept for {self._header.name} cannot be read ({problem}) and is set aside as "
-            f"{moved_to}; messages may be missing, and some that were not acknowledged are not sent"
+            f"the journal of {self._header.name} cannot be read ({problem}) and was renamed to "
+            f"{moved_to}; messages may be missing, and unacknowledged ones are not sent again"
         )
 
     def _write(self, row: bytes) -> None:
@@ -211,9 +209,9 @@ class ClientJournal:
             raise JournalError(f"cannot write {self._path}: {why(error)}") from None
 
     def _compact(self) -> None:
-        """Rewrite the file without rows that mean nothing any more, once these are many."""
+        """Rewrite the file without obsolete rows, once there are many."""
         if self._file.size > self._bytes + _COMPACT_AFTER:
-            with suppress(OSError):  # the longer file is as good
+            with suppress(OSError):  # the longer file holds the same state
                 self._file.replace(self._live_rows())
 
     def _live_rows(self) -> Iterator[bytes]:

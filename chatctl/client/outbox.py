@@ -1,4 +1,4 @@
-"""Messages on their way: with a journal, until the server has answered for each, run after run."""
+"""The outbox: messages until they are acknowledged; with a journal, across restarts."""
 
 import asyncio
 from asyncio import Future
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from chatctl.client.events import Delivered, Event, Undelivered
-from chatctl.client.journal import ChatMessage, ClientJournal
-from chatctl.client.pending import TRANSIENT_REASONS, PendingRequest
+from chatctl.client.events import ChatMessage, Delivered, Event, Undelivered
+from chatctl.client.journal import ClientJournal
+from chatctl.client.pending import PendingRequest
+from chatctl.client.refusal import RefusedError
 from chatctl.client.session import ClientSession
-from chatctl.errors import RefusedError
 from common.messages.base import Message
 from common.messages.chat import Ack
 
@@ -18,7 +18,7 @@ _MAX_IN_FLIGHT: Final = 64
 
 
 class _InFlight:
-    """A message that is not acknowledged, and how many calls wait for that."""
+    """An unacknowledged message, and the number of calls that wait for its acknowledgement."""
 
     __slots__ = ("message", "pending", "waiters")
 
@@ -29,7 +29,7 @@ class _InFlight:
 
 
 class Outbox:
-    """Sends messages through `session`; `notify` takes what becomes of those nobody waits for."""
+    """Sends messages through `session`; `notify` gets the results that no call waits for."""
 
     def __init__(self, session: ClientSession, notify: Callable[[Event], bool]) -> None:
         self._session = session
@@ -42,10 +42,10 @@ class Outbox:
         return len(self._in_flight) if self._journal is None else len(self._journal)
 
     def start(self, journal: ClientJournal | None, max_in_flight: int | None) -> None:
-        """Send what `journal` holds, and keep there what follows.
+        """Send the messages in `journal`, and append new ones to it.
 
-        At most `max_in_flight` messages wait for their acknowledgement, those of earlier runs
-        aside.
+        At most `max_in_flight` messages wait for their acknowledgement, not counting those of
+        earlier runs.
         """
         self._journal = journal
         self._permits = asyncio.Semaphore(max_in_flight or _MAX_IN_FLIGHT)
@@ -58,9 +58,9 @@ class Outbox:
     async def send(self, message: ChatMessage, within: float | None) -> tuple[Ack, PendingRequest]:
         """Send `message`, which has a ref, and wait up to `within` s for its acknowledgement.
 
-        One with a ref that is on its way already is not sent beside it. Raises what
-        `ClientSession.request` raises; RefusedError means that it was not delivered and is not
-        kept.
+        A message whose ref is already in flight is not sent twice. Raises what
+        `ClientSession.request` raises; after a RefusedError the message was not delivered and is
+        not kept.
         """
         self._session.encode(message)
         if self._journal is not None:
@@ -81,7 +81,7 @@ class Outbox:
         ref = message.ref or ""
         pending = self._session.send(self._session.encode(message), ref)
         in_flight = self._in_flight[ref] = _InFlight(message, pending)
-        # Runs before whoever waits for the answer does: what they return is on disk.
+        # This callback runs before the waiting call: what that returns is on disk.
         pending.answer.add_done_callback(partial(self._on_answer, in_flight))
         return in_flight
 
@@ -99,8 +99,8 @@ class Outbox:
                 self._on_refused(in_flight.message, error)
 
     def _on_refused(self, message: ChatMessage, error: RefusedError) -> None:
-        """Report a refusal that nobody waits for; the message is kept until that is done."""
-        is_kept = error.reason in TRANSIENT_REASONS
+        """Report a refusal that no call waits for; keep the message until it is reported."""
+        is_kept = error.is_transient
         if self._notify(Undelivered(message, error.error, is_kept)) and not is_kept:
             self._acknowledge(message.ref or "")
 

@@ -1,25 +1,16 @@
-"""The requests that wait for an answer, in the order in which they were sent.
-
-How many requests may be unanswered at once: an AIMD limit, found by trying.
-What an error of the server means to a client.
-"""
+"""Pending requests: a table that matches answers to requests, and a limit on their number."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator
-from typing import Final, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, TypeVar
 
-from msgspec import UNSET
-
-from chatctl.errors import RefusedError
-from common.messages.base import Error, Message
-
-CorrelationId: TypeAlias = Hashable
-"""What a request and its answer have in common, such as a `ref`."""
+from chatctl.client.refusal import CorrelationId, RefusedError
+from common.messages.base import Message
 
 
 class PendingRequest:
-    """A message that waits for its answer; all times are in ns, those of `_wall` since the epoch.
+    """A message that waits for its answer; times in ns, those named `_wall` since the Unix epoch.
 
     `sent_at` is when it was first sent, `written_at` when it was last written to a connection.
     """
@@ -42,30 +33,30 @@ class PendingRequest:
 
     @property
     def wait(self) -> float:
-        """How long (s) the answer took."""
+        """The time (s) from the first sending to the answer."""
         return (self.answered_at - self.sent_at) / 1e9
 
     def write(self) -> bytes:
-        """Return what goes over the wire, and note that it does so now."""
+        """Return the line to write, and note the time."""
         self.written_wall = time.time_ns()
         self.written_at = time.perf_counter_ns()
         return self._line
 
     def resolve(self, answer: Message | Exception) -> None:
-        """Take the answer, unless nobody waits for it any more."""
+        """Set the answer, unless the request was cancelled."""
         if self.answer.done():
             return
         self.answered_at = time.perf_counter_ns()
         self.answered_wall = time.time_ns()
         if isinstance(answer, Exception):
             self.answer.set_exception(answer)
-            self.answer.exception()  # it may be that nobody waits for it any more
+            self.answer.exception()  # marks it as retrieved; nobody may be waiting
         else:
             self.answer.set_result(answer)
 
 
 class PendingRequests:
-    """Finds the request that an answer belongs to; a plain table, no sockets."""
+    """The requests without an answer, in the order in which they were sent; no sockets."""
 
     def __init__(self) -> None:
         self._pending: dict[CorrelationId, PendingRequest] = {}
@@ -85,11 +76,11 @@ class PendingRequests:
         return pending
 
     def remove(self, correlation_id: CorrelationId) -> None:
-        """Remove a request; its answer, if it comes, is ignored."""
+        """Remove a request; its answer will be ignored."""
         self._pending.pop(correlation_id, None)
 
     def answer(self, correlation_id: CorrelationId, answer: Message | Exception) -> bool:
-        """Give an answer to the request with this id; return whether there is one."""
+        """Resolve the request with this id; return False if there is none."""
         pending = self._pending.pop(correlation_id, None)
         if pending is None:
             return False
@@ -103,20 +94,21 @@ class PendingRequests:
 
 
 MAX_CONCURRENT: Final = 10_000
-"""Unanswered requests that a server takes unless it is configured otherwise."""
+"""Unanswered requests that a server accepts by default."""
 
 _INCREASE_AFTER: Final = 16
-"""Answers that bring back a permit; so at most one request in 16 is sent in vain for long."""
+"""Answers that restore one permit, so that at most one request in 16 is refused for long."""
 
 A = TypeVar("A")
 
 
 class ConcurrencyLimit:
-    """As many permits as requests may be unanswered at once, at most `limit`, found by trying.
+    """A limit on concurrent requests that adapts to the server, like AIMD; at most `limit`.
 
-    A request that the server has no room for takes its permit away and waits for another. Such a
-    refusal comes behind all answers that made room before it, so there are never fewer permits than
-    the server had room for. Answers bring permits back, since room is also a matter of size.
+    A request that the server refuses with `too_many_requests` gives up its permit and waits for
+    another. The server sends such a refusal after all answers that freed a place before it, so
+    there are never fewer permits than places. Answers restore permits, since the server's limit
+    also depends on the size of requests.
     """
 
     def __init__(self, limit: int = MAX_CONCURRENT) -> None:
@@ -126,9 +118,9 @@ class ConcurrencyLimit:
         self._answered = 0
 
     async def run(self, call: Callable[[], Awaitable[A]]) -> A:
-        """Return what `call` returns, calling it again when the server had no room.
+        """Return the result of `call`, repeating it while the server refuses it for its limit.
 
-        Raises what it raises, and RefusedError where nothing else was there that took the room.
+        Raises what `call` raises; also that refusal, if no other request is pending.
         """
         while True:
             await self._permits.acquire()
@@ -154,17 +146,3 @@ class ConcurrencyLimit:
         if self._withheld and self._answered % _INCREASE_AFTER == 0:
             self._withheld -= 1
             self._permits.release()
-
-
-CLOSING_REASONS: Final = frozenset(
-    {"shutting_down", "server_full", "slow_consumer", "idle_timeout"}
-)
-"""Reasons for which a server closes a connection whose client may come back."""
-
-TRANSIENT_REASONS: Final = CLOSING_REASONS | {"storage_failed", "rate_limited", "internal_error"}
-"""Refusals of a hello that may well be accepted later."""
-
-
-def correlation_id_of(error: Error) -> CorrelationId:
-    """Return what `error` has in common with the request that it answers, or UNSET."""
-    return error.request_id if error.ref is UNSET else error.ref

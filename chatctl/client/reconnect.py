@@ -1,7 +1,4 @@
-"""Opening connections: the first at once, the next ones with exponential backoff.
-
-How long to wait before the next try: exponential backoff with full jitter.
-"""
+"""Reconnection with exponential backoff and full jitter."""
 
 import asyncio
 import random
@@ -13,18 +10,18 @@ from chatctl.client.events import Reconnecting
 from chatctl.errors import CannotConnectError, NoSuchHostError
 
 BASE: Final = 0.25
-"""Longest first wait, in s."""
+"""Longest first delay, in s."""
 
 CAP: Final = 15.0
-"""Longest wait of all, in s."""
+"""Longest delay, in s."""
 
 
 class Backoff:
-    """Draws each wait from [0, min(cap, base * 2**attempt)], in s.
+    """Draws each delay from [0, min(cap, base * 2**attempt)], in s.
 
-    This is "full jitter": of the schemes that Marc Brooker compares in "Exponential Backoff And
-    Jitter" (AWS Architecture Blog, 2015) it needs the fewest calls to bring many clients back to a
-    server that all of them lost at the same moment. `rng` is for tests that want to know the draw.
+    This is "full jitter". Of the schemes in Marc Brooker, "Exponential Backoff And Jitter" (AWS
+    Architecture Blog, 2015), it needs the fewest attempts to reconnect many clients that lost
+    their server at the same moment. Tests pass an `rng` to know the delays.
     """
 
     def __init__(
@@ -34,17 +31,17 @@ class Backoff:
         self._cap = cap
         self._rng = rng or random.Random()  # noqa: S311 - it spreads load, it keeps no secret
         self.attempts = 0
-        """Waits drawn since the last reset."""
+        """Delays drawn since the last reset."""
 
     def next_delay(self) -> float:
-        """Return how long to wait now, in s."""
-        # Past 2**64 any base has met the cap; a float overflows at 2**1024.
+        """Return the next delay, in s."""
+        # Past 2**64 any base has reached the cap; a float overflows at 2**1024.
         ceiling = min(self._cap, self._base * 2.0 ** min(self.attempts, 64))
         self.attempts += 1
         return self._rng.uniform(0.0, ceiling)
 
     def reset(self) -> None:
-        """Start over: the server answered."""
+        """Start over with short delays."""
         self.attempts = 0
 
 
@@ -52,9 +49,9 @@ C = TypeVar("C")
 
 
 class Reconnector(Generic[C]):
-    """Opens another connection after a loss, and reports each try.
+    """Opens a new connection after a loss, and reports each attempt to `notify`.
 
-    `open_connection` opens one connection or raises CannotConnectError; `give_up_after` is how long
+    `open_connection` opens a connection or raises CannotConnectError. `give_up_after` is how long
     (s) after the loss to keep trying.
     """
 
@@ -71,10 +68,10 @@ class Reconnector(Generic[C]):
         self._notify = notify
         self._lost_at: float | None = None
         self.reason = ""
-        """Why there is no connection; empty when there is one."""
+        """Why there is no connection; empty while there is one."""
 
     async def connect(self) -> C:
-        """Open the first connection, in one try; raises CannotConnectError."""
+        """Open the first connection, in one attempt; raises CannotConnectError."""
         try:
             return await self._open_connection()
         except NoSuchHostError:
@@ -83,13 +80,13 @@ class Reconnector(Generic[C]):
             raise CannotConnectError(f"{error}; is chatd running there?") from None
 
     def connection_lost(self, reason: str) -> None:
-        """Note that the connection is gone."""
+        """Note that the connection was lost."""
         self.reason = reason
         if self._lost_at is None:
             self._lost_at = time.monotonic()
 
     def connected(self) -> float | None:
-        """Note that the server serves us; return how long (s) it did not, None if it always did."""
+        """Note that the server answers; return how long (s) it was away, None if it never was."""
         if self._lost_at is None:
             return None
         away = time.monotonic() - self._lost_at
@@ -99,7 +96,7 @@ class Reconnector(Generic[C]):
         return away
 
     async def reconnect(self, *, immediately: bool) -> C:
-        """Open the next connection; after a loss, and after each failure, with backoff.
+        """Open the next connection, with backoff after a loss and after each failure.
 
         Raises CannotConnectError once `give_up_after` has passed.
         """
@@ -117,7 +114,7 @@ class Reconnector(Generic[C]):
         remaining = lost_at + self._give_up_after - time.monotonic()
         if remaining <= 0:
             raise CannotConnectError(
-                f"the connection was lost ({self.reason}) and did not come back "
+                f"the connection was lost ({self.reason}) and could not be restored "
                 f"within {self._give_up_after:g} s; try again later"
             )
         delay = min(self._backoff.next_delay(), remaining)

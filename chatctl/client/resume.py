@@ -1,6 +1,7 @@
-"""The client's position in the server's log, so that it can resume there; no sockets.
+"""Resuming after a lost connection: the client's position in the server's log; no sockets.
 
-What comes from the server's log: once and in order, and left there while there is no room.
+A `Cursor` knows the position. A `ReplayFilter` queues each message once and in order, and leaves
+messages in the log while the queue has no room.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,10 +24,10 @@ from common.messages.chat import (
 
 
 class Cursor:
-    """The hello that was accepted, the log it was said to, and the last id seen there.
+    """The accepted hello, the log of the server, and the position: the last id seen there.
 
-    Ids of one log mean nothing in another: when the server comes back with a new log, the last id
-    seen is the last that both have in common.
+    The ids of one log mean nothing in another. When the server returns with a new log, the
+    position is the last id that both logs share.
     """
 
     def __init__(self) -> None:
@@ -35,13 +36,13 @@ class Cursor:
         self.is_registered = False
         """Whether the server has accepted a hello."""
         self.is_lagging = False
-        """Whether deliveries were left to the log."""
+        """Whether messages were left in the log."""
         self.position = 0
-        """The newest id that was seen, or is of no interest."""
+        """The newest id that was seen, or skipped on purpose."""
 
     @property
     def name(self) -> str:
-        """The name that the server knows us by; empty before the welcome."""
+        """Our name on the server; empty before the welcome."""
         return self._hello.name or "" if self.is_registered else ""
 
     @property
@@ -54,9 +55,9 @@ class Cursor:
         self._hello = hello
 
     def resume_hello(self, *, has_capacity: bool) -> Hello:
-        """Return the hello for a new connection: the same person, from the last id seen on.
+        """Return the hello for a new connection: the same name, and the position to resume at.
 
-        Without room for what was missed it is not asked for yet; it stays in the log.
+        Without `has_capacity` it does not ask for the missed messages; they stay in the log.
         """
         self.is_lagging = not has_capacity
         after, log = (self.position, self._log) if has_capacity else (UNSET, UNSET)
@@ -64,18 +65,18 @@ class Cursor:
         return self._hello
 
     def on_welcome(self, welcome: Welcome) -> bool:
-        """Note that the hello was accepted; return whether the log is another than it spoke of.
+        """Note that the hello was accepted; return whether the server has a new log.
 
-        The server then sends all that the new log holds after what is the same in both.
+        The server then sends all messages of the new log after the part that both logs share.
         """
         hello = self._hello
         is_another_log = hello.log is not UNSET and hello.log != welcome.log
         if is_another_log:
             self.position = welcome.after or 0
         elif not self.is_registered:
-            # Without `after` nothing is replayed: what came before this moment was not missed.
+            # Without `after` the server replays nothing, and older messages were not missed.
             self.position = hello.after if hello.after is not UNSET else welcome.last or 0
-        if not self.is_lagging:  # else the id is still one of the old log
+        if not self.is_lagging:  # else the position is still an id of the old log
             self._log = welcome.log
         self.is_registered = True
         self._hello = structs.replace(
@@ -84,25 +85,25 @@ class Cursor:
         return is_another_log
 
     def accepts(self, delivery: Incoming | IncomingBroadcast) -> bool:
-        """Tell whether `delivery` is new, and in turn."""
+        """Tell whether `delivery` is new, and none before it was skipped."""
         return not self.is_lagging and (not delivery.id or delivery.id > self.position)
 
     def advance(self, delivery: Incoming | IncomingBroadcast) -> None:
-        """Note that the program has `delivery`."""
+        """Note that `delivery` is in the queue."""
         self.position = max(self.position, delivery.id or 0)
 
     def on_resumed(self, resumed: Resumed) -> None:
-        """Note that the replay is over: whatever follows has a larger id than its last."""
+        """Note the end of the replay: all ids that follow are larger than its last."""
         if not self.is_lagging:
             self.position = resumed.last
 
     def mark_lagging(self) -> None:
-        """Note that a delivery was not kept: it and what follows must come again, in order."""
+        """Note that a message was skipped: it and all that follow must be sent again, in order."""
         self.is_lagging = True
 
 
 class ReplayFilter:
-    """Puts into `queue` what is new, and knows from where to go on."""
+    """Puts new messages into `queue`, and skips them while it is full."""
 
     def __init__(self, queue: EventQueue[Event]) -> None:
         self.cursor = Cursor()
@@ -110,7 +111,7 @@ class ReplayFilter:
 
     @property
     def handlers(self) -> Mapping[type, Callable[[Any], object]]:
-        """What takes which kind of message."""
+        """The handler of each type of message."""
         return {
             Incoming: self._on_delivery,
             IncomingBroadcast: self._on_delivery,
@@ -122,7 +123,7 @@ class ReplayFilter:
 
     @property
     def must_catch_up(self) -> bool:
-        """Whether there is room again for what was left to the log."""
+        """Whether messages were skipped and there is room for them now."""
         return self.cursor.is_lagging and not self._queue
 
     def resume_hello(self) -> Hello:
@@ -143,11 +144,11 @@ class ReplayFilter:
             self.cursor.mark_lagging()
 
     def _on_gap(self, gap: Gap) -> None:
-        # Without room for it, it comes again with what is left to the log.
+        # Without room for it, the server sends it again with the skipped messages.
         if not self.cursor.is_lagging and not self._queue.put(gap):
             self.cursor.mark_lagging()
 
     def _on_resumed(self, resumed: Resumed) -> None:
         self.cursor.on_resumed(resumed)
-        # Where a part was left to the log the program has come no further than that.
+        # If messages were skipped, the replay ends at the first of them.
         self._queue.put(structs.replace(resumed, last=self.cursor.position))

@@ -1,17 +1,14 @@
 """A session that reconnects: pending requests are sent again, missed messages are replayed.
 
-One task reads. It hands each message to the handler for its kind (a table, so that a new mode adds
-rows) or to the request it answers. When the connection is lost the same task opens another, says
-the same hello with the last id seen, and writes again, in order, what nobody has answered yet; the
-`ref` in it keeps the server from taking anything twice.
-
-
-What a client subscribes to once and keeps getting, over as many connections as it takes.
+One task reads. It passes each message to the handler of its type (a table to which each feature
+adds rows) or to the request that it answers. When the connection is lost, the same task opens
+another, repeats the hello with the last id seen, and writes again, in order, every request without
+an answer. The `ref` in a message keeps the server from storing it twice.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import UNSET
 
@@ -19,78 +16,25 @@ from chatctl.client.connection import ClientConnection, ConnectionLostError
 from chatctl.client.event_queue import EventQueue
 from chatctl.client.events import Event, Reconnected
 from chatctl.client.pending import (
+    PendingRequest,
+    PendingRequests,
+)
+from chatctl.client.reconnect import Backoff, Reconnector
+from chatctl.client.refusal import (
     CLOSING_REASONS,
     TRANSIENT_REASONS,
     CorrelationId,
-    PendingRequest,
-    PendingRequests,
+    RefusedError,
     correlation_id_of,
 )
-from chatctl.client.reconnect import Backoff, Reconnector
 from chatctl.client.resume import ReplayFilter
-from chatctl.errors import AnswerTimeoutError, CannotConnectError, ProtocolError, RefusedError
+from chatctl.client.subscriptions import Subscriptions
+from chatctl.errors import AnswerTimeoutError, CannotConnectError, ProtocolError
 from common.messages.base import Error, Message
 from common.messages.chat import Hello, Quit, Welcome
 from common.messages.request import Response
 from common.protocol.codec import MAX_LINE, InvalidLine
 from common.protocol.codec import encode as encode_line
-
-
-class Subscription(Protocol):
-    """Made again on each new connection, closed with the session."""
-
-    def resubscribe(self) -> bytes:
-        """Return the lines that a new connection begins with, each with its newline."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether reading is to pause until the program has caught up."""
-
-    @property
-    def wants_data(self) -> bool:
-        """Whether the program has caught up, so that reading must not pause for other things."""
-
-    def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
-        """Take a refusal that answers no pending request; `correlation_id` says whose it is."""
-
-    def close(self, error: Exception | None) -> None:
-        """Let the program see the end of the session."""
-
-
-class Subscriptions:
-    """All subscriptions of a session."""
-
-    def __init__(self) -> None:
-        self._all: list[Subscription] = []
-
-    def add(self, subscription: Subscription) -> None:
-        """Add one more."""
-        self._all.append(subscription)
-
-    def resubscribe(self) -> bytes:
-        """Return what a new connection begins with."""
-        return b"".join(subscription.resubscribe() for subscription in self._all)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether reading is to pause for one of them."""
-        return any(subscription.is_full for subscription in self._all)
-
-    @property
-    def wants_data(self) -> bool:
-        """Whether one of them wants more data."""
-        return any(subscription.wants_data for subscription in self._all)
-
-    def on_refused(self, correlation_id: CorrelationId, error: RefusedError) -> None:
-        """Hand a refusal to whomever it concerns."""
-        for subscription in self._all:
-            subscription.on_refused(correlation_id, error)
-
-    def close(self, error: Exception | None) -> None:
-        """Close all of them."""
-        for subscription in self._all:
-            subscription.close(error)
-
 
 A = TypeVar("A", bound=Message)
 E = TypeVar("E")
@@ -100,7 +44,7 @@ class ClientSession:
     """One session with a server, over as many connections as it takes.
 
     `open_connection` opens a connection or raises CannotConnectError; `reconnect_for` is how long
-    (s) to try before a lost connection counts as lost for good.
+    (s) to try after a loss before the session ends.
     """
 
     def __init__(
@@ -121,11 +65,11 @@ class ClientSession:
             Response: self._on_response,
             **self._replay_filter.handlers,
         }
-        """Who handles which kind of message; all others are answers and carry a correlation id."""
+        """The handler of each type of message; all others are answers with a correlation id."""
         self.subscriptions = Subscriptions()
-        """What is made again on each connection."""
+        """The subscriptions to make again on each connection."""
         self.max_line = MAX_LINE
-        """Longest line that the server takes, in bytes."""
+        """The longest line that the server accepts, in bytes."""
         self._pending = PendingRequests()
         self._may_read = asyncio.Event()
         self._may_read.set()
@@ -136,7 +80,7 @@ class ClientSession:
 
     @property
     def local_host(self) -> str:
-        """The address of this machine at our end of the newest connection."""
+        """The address of our end of the newest connection."""
         return self._connection.local_host
 
     async def start(self) -> None:
@@ -150,8 +94,8 @@ class ClientSession:
     ) -> tuple[A, PendingRequest]:
         """Send `message` and wait for the answer with this `correlation_id`.
 
-        `within` (s) limits the wait. Raises RefusedError, AnswerTimeoutError, ProtocolError (an
-        answer that is no `kind`), and whatever ended the session.
+        `within` (s) limits the wait. Raises RefusedError, AnswerTimeoutError, ProtocolError (the
+        answer is not a `kind`), and the error that ended the session.
         """
         line = self.encode(message)
         if isinstance(message, Hello):
@@ -163,19 +107,24 @@ class ClientSession:
             self.cancel(correlation_id)
 
     def encode(self, message: Message) -> bytes:
-        """Return `message` as a line; raises what forbids to send it, now or ever."""
+        """Return `message` as a line; raises if it is too long, or if the session has ended."""
         if self._error is not None:
             raise self._error
         if self._is_closing:
             raise CannotConnectError("this client has quit; make another one")
         line = encode_line(message)
         if len(line) - 1 > self.max_line:
-            detail = f"the message has {len(line) - 1} bytes as a line, {self.max_line} are allowed"
-            raise RefusedError(Error(reason="line_too_long", detail=detail))
+            raise RefusedError(
+                Error(
+                    reason="line_too_long",
+                    detail=f"message too long: {len(line) - 1} bytes encoded, "
+                    f"at most {self.max_line} are allowed",
+                )
+            )
         return line
 
     def send(self, line: bytes, correlation_id: CorrelationId) -> PendingRequest:
-        """Send a line, over as many connections as it takes until it is answered or cancelled."""
+        """Send a line, again on each new connection, until it is answered or cancelled."""
         pending = self._pending.add(correlation_id, line)
         self._control_reading()
         if self._is_ready:
@@ -183,7 +132,7 @@ class ClientSession:
         return pending
 
     async def wait(self, pending: PendingRequest, kind: type[A], within: float | None) -> A:
-        """Return the answer; raises like `request`, which leaves the request pending."""
+        """Return the answer; raises like `request`, and leaves the request pending then."""
         try:
             async with asyncio.timeout(within):
                 await self._connection.drain()
@@ -197,31 +146,31 @@ class ClientSession:
         return answer
 
     def cancel(self, correlation_id: CorrelationId) -> None:
-        """Wait for its answer no longer."""
+        """Forget a request; its answer will be ignored."""
         self._pending.remove(correlation_id)
         self._control_reading()
 
     def send_unanswered(self, message: Message) -> bool:
-        """Send a message that nobody answers; return whether there was a connection for it."""
+        """Send a message that has no answer; return False if there is no connection."""
         if self._is_ready:
             self._connection.write(encode_line(message))
         return self._is_ready
 
     async def next_from(self, event_queue: EventQueue[E]) -> E | None:
-        """Return what `event_queue` holds next, None at the end; raises what ended the session."""
+        """Return the next event of `event_queue`, None at the end; raises its error."""
         event = await event_queue.get()
         self._control_reading()
         return event
 
     async def next_event(self) -> Event | None:
-        """Return what came next, None at the end; raises what ended the session."""
+        """Return the next event, None at the end; raises what ended the session."""
         event = await self.next_from(self._event_queue)
         if self._replay_filter.must_catch_up and self._is_ready:
-            self._connection.close()  # the next connection begins with what was left to the log
+            self._connection.close()  # the next connection starts with the skipped messages
         return event
 
     async def quit(self, within: float) -> None:
-        """Send `quit`, wait up to `within` s until the server has closed, and close."""
+        """Send `quit`, wait up to `within` s for the server to close the connection, and close."""
         self._is_closing = True
         self._control_reading()
         try:
@@ -248,8 +197,8 @@ class ClientSession:
         self.subscriptions.close(error)
 
     def _control_reading(self) -> None:
-        """Read on unless a queue is full; while an answer is awaited, and at the end, always."""
-        # Who takes a subscription may never look at the events.
+        """Pause reading while a queue is full, except while an answer or the end is awaited."""
+        # A program with a subscription may never read the events.
         is_full = self.subscriptions.is_full or (
             self._event_queue.is_full and not self.subscriptions.wants_data
         )
@@ -274,7 +223,7 @@ class ClientSession:
             self._fail_all(error)
 
     async def _read(self) -> None:
-        """Take what comes until the connection is lost, or closed on purpose."""
+        """Handle messages until the connection is lost, or closed on purpose."""
         connection = self._connection
         while True:
             self._control_reading()
@@ -297,14 +246,14 @@ class ClientSession:
             self._resend()
 
     def _resend(self) -> None:
-        """Write, again, the subscriptions and what nobody has answered."""
+        """Write the subscriptions and every pending request again."""
         self._is_ready = True
         self._connection.write(self.subscriptions.resubscribe())
         for pending in self._pending:
             self._connection.write(pending.write())
 
     def _note_connected(self) -> None:
-        """Note that the server serves us (again)."""
+        """Note that the server has answered; after a loss, report it."""
         away = self._reconnector.connected()
         if away is not None:
             self._event_queue.put(Reconnected(away))
@@ -339,16 +288,18 @@ class ClientSession:
         error = line.error
         match error.reason:
             case "unknown_code":
-                return  # a newer server says more than we know
+                return  # a newer server has more kinds of messages
             case "bad_field" if (correlation_id := correlation_id_of(error)) is not UNSET:
                 self._pending.answer(correlation_id, ProtocolError(error.detail))
             case "bad_field":
                 self._event_queue.put(error)
             case _:
-                raise ProtocolError(f"this is no chatd, or a broken one: {error.detail}")
+                raise ProtocolError(
+                    f"{self._connection.address} does not speak the chatd protocol ({error.detail})"
+                )
 
     def on_answer(self, answer: Any) -> None:
-        """Hand an answer to its request."""
+        """Resolve the request that `answer` answers."""
         self._note_connected()
         self._pending.answer(answer.ref, answer)
 

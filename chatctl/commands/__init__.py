@@ -1,44 +1,58 @@
-"""The subcommands, one module each; to add one, write its module and name it in `NAMES`.
+"""The subcommands, one module each; `COMMANDS` lists them in the order of the help.
 
-A module is called like its command, with ``_`` behind it where Python keeps that word for itself.
-
-A module holds HELP (one line), EXAMPLE (lines that can be typed), `add_arguments(parser)` and
-`async run(args, settings) -> int`, which returns an exit code or raises ClientError. What takes
-long to import (asyncio, msgspec, prompt_toolkit, rich) is imported inside `run`, so that help is
-there at once. A module may also hold `new_event_loop()`, which makes the loop that it runs in, and
-USAGE, one line in place of a list of all options.
+To add a command, write its module and add a line to the table. The module is imported only when
+its command is chosen, so it imports at its top whatever it needs. It holds EXAMPLE (lines that can
+be typed), `add_arguments(parser)` and `async run(args, settings) -> int`, which returns an exit
+code or raises ClientError. It may also hold `new_event_loop()`, which makes the loop that `run`
+runs in.
 """
 
 from argparse import ArgumentParser, Namespace
-from typing import Final, Protocol
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final, NamedTuple, Protocol, cast
 
 from chatctl.cli.config import Settings
 
-NAMES: Final = (
-    "chat",
-    "who",
-    "send",
-    "tail",
-    "history",
-    "export",
-    "import",
-    "ping",
-    "echo",
-    "request",
-    "timestamp",
-    "feed",
-    "share",
-)
+
+class CommandEntry(NamedTuple):
+    """A line of the table: the module in this package, and what the command does."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final[Mapping[str, CommandEntry]] = {
+    "chat": CommandEntry("chat", "chat: NAME|text goes to one person, anything else to everyone"),
+    "who": CommandEntry("who", "list who is present, except yourself"),
+    "send": CommandEntry("send", "send a message and wait until the server has stored it"),
+    "tail": CommandEntry("tail", "print messages as they arrive"),
+    "history": CommandEntry("history", "print earlier messages, oldest first"),
+    "export": CommandEntry("export", "print all messages that you may read, for import or jq"),
+    "import": CommandEntry(
+        "import_", "send the messages in a file; running it again sends nothing twice"
+    ),
+    "ping": CommandEntry("ping", "measure the round trip and the clock offset"),
+    "echo": CommandEntry("echo", "ask the server to echo a text (connection test)"),
+    "request": CommandEntry("request", "send entity strings to be parsed, many at once"),
+    "timestamp": CommandEntry("timestamp", "exchange timestamps and measure delay and clocks"),
+    "feed": CommandEntry("feed", "print random users and arrays, and time blocks of them"),
+    "share": CommandEntry("share", "swap files with peers until everyone has all of them"),
+}
 
 
 class Command(Protocol):
-    """What every module here is."""
+    """What every module in this package provides."""
 
-    HELP: str
     EXAMPLE: str
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare what the command takes."""
+        """Declare the arguments of the command."""
 
     async def run(self, args: Namespace, settings: Settings) -> int:
-        """Do it, and return the exit code."""
+        """Run the command and return its exit code."""
+
+
+def load(name: str) -> Command:
+    """Import the command called `name`."""
+    return cast(Command, import_module(f"{__name__}.{COMMANDS[name].module}"))

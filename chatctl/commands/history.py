@@ -1,13 +1,18 @@
-"""``chatctl history``: what was said before."""
+"""``chatctl history``: earlier messages, oldest first."""
 
+import sys
+import time
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
-from chatctl.cli import options
+import msgspec
+
+from chatctl.cli import history, options
 from chatctl.cli.config import Settings
+from chatctl.cli.login import history_session
+from chatctl.cli.output import print_line, print_lines
 from chatctl.errors import Exit
 
-HELP: Final = "print what was said before, oldest first"
 EXAMPLE: Final = """\
 chatctl history --since 1h
          chatctl history --with ann --limit 10
@@ -17,14 +22,14 @@ LIMIT: Final = 50
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the arguments of the command."""
     options.add_name(parser)
     options.add_json(parser)
     parser.add_argument(
-        "--with", dest="other", metavar="NAME", help="only what you and NAME sent each other"
+        "--with", dest="other", metavar="NAME", help="only messages between you and NAME"
     )
     parser.add_argument(
-        "--before", type=options.count, metavar="ID", help="only what is older than this number"
+        "--before", type=options.count, metavar="ID", help="only messages older than this id"
     )
     parser.add_argument(
         "--since", type=options.duration, metavar="TIME", help="only the last 10m, 1h, 7d"
@@ -33,21 +38,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--limit",
         type=options.count,
         metavar="N",
-        help=f"the newest N of these ({LIMIT}; with --since all)",
+        help=f"only the newest N ({LIMIT}; with --since all)",
     )
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Page backwards through the log as far as it takes, and print from there."""
-    import sys
-    import time
-
-    import msgspec
-
-    from chatctl.cli import history
-    from chatctl.cli.login import history_session
-    from chatctl.cli.output import print_line, print_lines
-
+    """Page backwards through the log as far as needed, then print from there."""
     limit = args.limit or (LIMIT if args.since is None else sys.maxsize)
     oldest_ns = 0 if args.since is None else time.time_ns() - int(args.since * 1e9)
     with history.ReverseSpool() as spool:

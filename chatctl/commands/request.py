@@ -1,6 +1,7 @@
-"""``chatctl request``: texts go out together, the entities in them come back one by one.
+"""``chatctl request``: send entity strings, and print each answer as it arrives.
 
-A stream of requests, each answered in its own time, and what came of all of them.
+The requests leave together. The server answers each after its own random delay, so the answers
+arrive in another order; a summary ends the output.
 """
 
 import asyncio
@@ -13,22 +14,79 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from chatctl.cli import options
+from chatctl.cli.bulk import for_each, number_lines
 from chatctl.cli.config import Settings
-from chatctl.client.events import Answer
-from chatctl.errors import (
-    AnswerTimeoutError,
-    ClientError,
-    Exit,
-    PartialError,
-    RefusedError,
-    UsageError,
-)
+from chatctl.cli.input import open_to_read, read_lines
+from chatctl.cli.login import connect, print_events
+from chatctl.cli.output import say
+from chatctl.cli.progress import ProgressBar
+from chatctl.client import MAX_REQUESTS, Answer, AnswerTimeoutError, ClientError, RefusedError
+from chatctl.errors import Exit, PartialError, UsageError
 from common.entities import Entities
 from common.protocol.text_format import escape_control
 
+EXAMPLE: Final = """\
+chatctl request 'Hub&&name&&qwe&&' 'Device&&id&&234&&'
+         chatctl request --json < requests.txt     one a line"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.description = (
+        "Send entity strings to be parsed; each answer comes after its own random delay."
+    )
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="a request; without any, the lines of stdin"
+    )
+    parser.add_argument("--file", metavar="FILE", help="read the requests from FILE, one a line")
+    parser.add_argument(
+        "--concurrency",
+        type=options.count,
+        default=MAX_REQUESTS,
+        metavar="N",
+        help=f"requests unanswered at once ({MAX_REQUESTS})",
+    )
+    options.add_json(parser)
+
+
+async def run(args: Namespace, settings: Settings) -> int:
+    """Send all requests at once, print each answer as it comes, and at the end a summary."""
+    source = _open(args)
+    summary = RequestSummary()
+    with ProgressBar(len(args.texts) or None) as progress:
+
+        async def texts() -> AsyncIterator[str]:
+            total = 0
+            async for text in source:
+                total += 1
+                yield text
+            progress.set_total(total)
+
+        def report(result: RequestResult) -> None:
+            progress.advance()
+            if args.json:
+                progress.print_line(result.to_json())
+            elif result.error:
+                say(str(result))
+            else:
+                progress.print_line(str(result))
+
+        async with connect(settings, max_requests=args.concurrency) as client:
+            printing = asyncio.create_task(print_events(client))
+            try:
+                await send_requests(texts(), client.request, report, summary, args.concurrency)
+            except ClientError as error:
+                if not summary.answered:
+                    raise
+                raise PartialError(str(error)) from error
+            finally:
+                printing.cancel()
+                say(str(summary))
+    return summary.exit_code
+
 
 class RequestResult(Struct, frozen=True, omit_defaults=True):
-    """What came of the request number `seq` (from 1): `response` after `wait_ms`, or `error`.
+    """The result of the request number `seq` (from 1): `response` after `wait_ms`, or `error`.
 
     `error` is the server's reason, or `timeout`; `detail` says more.
     """
@@ -52,7 +110,7 @@ class RequestResult(Struct, frozen=True, omit_defaults=True):
         return cls(seq, request, error=reason, detail=str(error))
 
     def to_json(self) -> str:
-        """Return it for programs."""
+        """Return the result as JSON."""
         return msgspec.json.encode(self).decode()
 
     def __str__(self) -> str:
@@ -63,7 +121,7 @@ class RequestResult(Struct, frozen=True, omit_defaults=True):
 
 
 class RequestSummary:
-    """Counts what became of requests; needs the same memory for one and for a million."""
+    """Counts the results of requests, in the same memory for one and for a million."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -76,7 +134,7 @@ class RequestSummary:
 
     @property
     def exit_code(self) -> Exit:
-        """What a script gets: why none was answered, or that some were not."""
+        """The exit code: that of the first error if no request was answered, else PARTIAL or OK."""
         return Exit.PARTIAL if self.failed and self.answered else self._failure_code
 
     def add_answer(self, answer: Answer) -> None:
@@ -112,14 +170,15 @@ async def send_requests(
     summary: RequestSummary,
     concurrency: int,
 ) -> None:
-    """Send each of `texts`, up to `concurrency` together; `report` each result as it comes.
+    """Send each of `texts`, up to `concurrency` at once; `report` gets each result as it comes.
 
-    A request that is refused, or not answered in time, leaves the others alone. Raises what ends
-    all of them, such as CannotConnectError.
+    A request that is refused, or not answered in time, does not affect the others. Raises what
+    ends all of them, such as CannotConnectError.
     """
-    permits = asyncio.Semaphore(concurrency)
 
-    async def send(seq: int, text: str) -> None:
+    async def send(text: str) -> None:
+        summary.sent += 1
+        seq = summary.sent
         try:
             answer = await request(text)
         except (RefusedError, AnswerTimeoutError) as error:
@@ -128,99 +187,23 @@ async def send_requests(
         else:
             summary.add_answer(answer)
             report(RequestResult.answered(seq, text, answer))
-        finally:
-            permits.release()
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            async for text in texts:
-                await permits.acquire()
-                summary.sent += 1
-                group.create_task(send(summary.sent, text))
-    except BaseExceptionGroup as error:
-        raise error.exceptions[0] from None
-
-
-HELP: Final = "have entities read, each request after a delay of its own"
-EXAMPLE: Final = """\
-chatctl request 'Hub&&name&&qwe&&' 'Device&&id&&234&&'
-         chatctl request --json < requests.txt     one a line"""
-
-CONCURRENCY: Final = 10_000
-"""What a server takes from one connection unless it is configured otherwise."""
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="a request; without any, the lines of stdin"
-    )
-    parser.add_argument("--file", metavar="FILE", help="read the requests from FILE, one a line")
-    parser.add_argument(
-        "--concurrency",
-        type=options.count,
-        default=CONCURRENCY,
-        metavar="N",
-        help=f"requests unanswered at once ({CONCURRENCY})",
-    )
-    options.add_json(parser)
-
-
-async def run(args: Namespace, settings: Settings) -> int:
-    """Send all requests at once, print each answer as it comes, and at the end a summary."""
-    import asyncio
-
-    from chatctl.cli.login import connect, print_events
-    from chatctl.cli.output import ProgressBar, say
-
-    source = _open(args)
-    summary = RequestSummary()
-    with ProgressBar(len(args.texts) or None) as progress:
-
-        async def texts() -> AsyncIterator[str]:
-            async for text in source:
-                yield text
-            progress.set_total(summary.sent)
-
-        def report(result: RequestResult) -> None:
-            progress.advance()
-            if args.json:
-                progress.print_line(result.to_json())
-            elif result.error:
-                say(str(result))
-            else:
-                progress.print_line(str(result))
-
-        async with connect(settings, max_requests=args.concurrency) as client:
-            printing = asyncio.create_task(print_events(client))
-            try:
-                await send_requests(texts(), client.request, report, summary, args.concurrency)
-            except ClientError as error:
-                if not summary.answered:
-                    raise
-                raise PartialError(str(error)) from error
-            finally:
-                printing.cancel()
-                say(str(summary))
-    return summary.exit_code
+    await for_each(texts, send, concurrency)
 
 
 def _open(args: Namespace) -> AsyncIterator[str]:
-    from chatctl.cli.input import open_to_read, read_lines
-
     if args.file is None:
-        return _given(args.texts) if args.texts else _not_blank(read_lines())
+        return _iterate(args.texts) if args.texts else _without_blank(read_lines())
     if args.texts:
         raise UsageError("requests are either arguments or the lines of --file, not both")
-    return _not_blank(read_lines(open_to_read(args.file), args.file))
+    return _without_blank(read_lines(open_to_read(args.file), args.file))
 
 
-async def _given(texts: Sequence[str]) -> AsyncIterator[str]:
+async def _iterate(texts: Sequence[str]) -> AsyncIterator[str]:
     for text in texts:
         yield text
 
 
-async def _not_blank(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    async for line in lines:
-        if line.strip():
-            yield line
+async def _without_blank(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for _, line in number_lines(lines):
+        yield line

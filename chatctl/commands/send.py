@@ -1,16 +1,17 @@
-"""``chatctl send``: a message from a script."""
+"""``chatctl send``: a message, or one for each line of standard input."""
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chatctl.cli import options
+from chatctl.cli.bulk import send_lines
 from chatctl.cli.config import Settings
+from chatctl.cli.input import read_lines
+from chatctl.cli.login import login_session
+from chatctl.cli.output import print_json
+from chatctl.client import Receipt
 from chatctl.errors import Exit
 
-if TYPE_CHECKING:
-    from chatctl.client.events import Receipt
-
-HELP: Final = "send a message and wait until the server has it"
 EXAMPLE: Final = """\
 chatctl send ann 'lunch?'
          chatctl send '*' 'pizza later?'     to everyone
@@ -18,7 +19,7 @@ chatctl send ann 'lunch?'
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the arguments of the command."""
     parser.add_argument("to", metavar="TO", help="a name, or * for everyone")
     parser.add_argument(
         "text", nargs="+", metavar="TEXT", help="words, joined by a space; - reads lines from stdin"
@@ -29,18 +30,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 async def run(args: Namespace, settings: Settings) -> int:
     """Send the words, or the lines of standard input."""
-    from chatctl.cli.bulk import send_lines
-    from chatctl.cli.input import read_lines
-    from chatctl.cli.login import login_session
-    from chatctl.cli.output import print_json
 
-    def report(receipt: "Receipt") -> None:
+    def report(receipt: Receipt) -> None:
         if args.json:
             print_json(_record(args.to, receipt))
 
     async with login_session(settings, args.name_given) as client:
 
-        async def send(text: str) -> "Receipt":
+        async def send(text: str) -> Receipt:
             return await (client.broadcast(text) if args.to == "*" else client.send(args.to, text))
 
         if args.text == ["-"]:
@@ -50,7 +47,7 @@ async def run(args: Namespace, settings: Settings) -> int:
     return Exit.OK
 
 
-def _record(to: str, receipt: "Receipt") -> dict[str, object]:
+def _record(to: str, receipt: Receipt) -> dict[str, object]:
     return {
         "to": to,
         "id": receipt.id,

@@ -1,58 +1,57 @@
-"""``chatctl share``: files swapped with others, directly; the server only introduces."""
+"""``chatctl share``: swap files with peers, directly; the server only introduces them."""
 
 import os
+import socket
 from argparse import SUPPRESS, ArgumentParser, Namespace
+from asyncio import AbstractEventLoop
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import uvloop
 
 from chatctl.cli import options
 from chatctl.cli.config import Settings
-from chatctl.errors import Exit, PartialError
+from chatctl.cli.login import connect
+from chatctl.cli.output import print_json, print_line, say
+from chatctl.errors import Exit
+from chatctl.share.cli import add_stop_policy, run_share, stop_policy
+from chatctl.share.options import ShareOptions
+from common.protocol.text_format import escape_control
+from common.values import Address
 
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
-    from chatctl.share.options import ShareOptions, StopPolicy
-    from common.values import Address
-
-HELP: Final = "swap files with peers, so that all have the files of all"
-USAGE: Final = "chatctl share [OPTIONS] --group GROUP [FILE ...]"
 EXAMPLE: Final = """\
 chatctl share --group run-42 --id 1 --peers 3 results.csv
          chatctl share --group run-42 --key s3cret --peer 10.0.0.7:4000 *.log"""
 
-_MAX_PEERS: Final = 1_000
-_WAIT_FOR_ANYONE: Final = 10.0
-_WAIT_FOR_EXPECTED: Final = 60.0
-
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the arguments of the command."""
+    parser.usage = "chatctl share [OPTIONS] --group GROUP [FILE ...]"
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=SUPPRESS)
     parser.add_argument("--group", required=True, metavar="GROUP", help="name of the group")
-    parser.add_argument("--id", metavar="ID", help="who to be in it (host name and process)")
-    add_expectations(parser)
+    parser.add_argument("--id", metavar="ID", help="your id in the group (host name and process)")
+    add_stop_policy(parser)
     parser.add_argument(
         "--peer",
         action="append",
         type=_peer,
         metavar="HOST:PORT",
-        help="where a peer listens, or none; no server is asked",
+        help="address of a peer, or none; use no server",
     )
     parser.add_argument(
         "--seed-after",
         type=options.duration,
         default=0.0,
         metavar="TIME",
-        help="stay for others when all is here (0)",
+        help="keep uploading when you have all files (0)",
     )
-    parser.add_argument("--key", metavar="KEY", help="secret that all peers give (CHATCTL_KEY)")
+    parser.add_argument("--key", metavar="KEY", help="secret of the group (CHATCTL_KEY)")
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("received"),
         metavar="DIR",
-        help="where files of others go (received)",
+        help="directory for received files (received)",
     )
     parser.add_argument(
         "--max-size",
@@ -66,79 +65,25 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=options.whole(0, 65535),
         default=0,
         metavar="PORT",
-        help="where to listen (any that is free)",
+        help="port to listen on (any free port)",
     )
-    parser.add_argument("--list", action="store_true", help="only print who is in the group")
+    parser.add_argument("--list", action="store_true", help="only list the peers of the group")
     options.add_json(parser)
 
 
-def add_expectations(parser: ArgumentParser) -> None:
-    """Add ``--peers`` and ``--wait``."""
-    parser.add_argument(
-        "--peers",
-        type=options.whole(2, _MAX_PEERS),
-        metavar="N",
-        help="how many are expected, this one included",
-    )
-    parser.add_argument(
-        "--wait",
-        type=options.duration,
-        metavar="TIME",
-        help="how long to wait for them (10s; 1m with --peers)",
-    )
-
-
-def new_event_loop() -> "AbstractEventLoop":
+def new_event_loop() -> AbstractEventLoop:
     """Return a loop that costs little for each piece."""
-    import uvloop
-
     return uvloop.new_event_loop()
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Swap, and print what came of it."""
+    """Swap files and print the report, or list the peers."""
     if args.list:
         return await _list(args, settings)
-
     return await run_share(_share_options(args), settings, as_json=args.json)
 
 
-async def run_share(share_options: "ShareOptions", settings: Settings, *, as_json: bool) -> int:
-    """Swap as wished, and print what came of it; return the exit code, or raise PartialError."""
-    from chatctl.cli.output import print_json, print_line
-    from chatctl.share.report import render
-    from chatctl.share.session import share
-    from chatctl.share.view import open_view
-
-    with open_view(as_json=as_json) as view:
-        report = await share(share_options, settings, view)
-    if as_json:
-        print_json(report)
-    else:
-        print_line(render(report))
-    if report.is_interrupted:
-        return Exit.INTERRUPTED if report.seconds is None else Exit.OK
-    if report.shortfalls:
-        raise PartialError("; ".join(report.shortfalls))
-    return Exit.OK
-
-
-def stop_policy(args: Namespace, seed_after: float = 0.0) -> "StopPolicy":
-    """Return what `add_expectations` has read."""
-    from chatctl.share.options import StopPolicy
-
-    wait = args.wait
-    if wait is None:
-        wait = _WAIT_FOR_ANYONE if args.peers is None else _WAIT_FOR_EXPECTED
-    return StopPolicy(args.peers, wait, seed_after)
-
-
-def _share_options(args: Namespace) -> "ShareOptions":
-    import socket
-
-    from chatctl.cli.output import say
-    from chatctl.share.options import ShareOptions
-
+def _share_options(args: Namespace) -> ShareOptions:
     share_options = ShareOptions(
         group=args.group,
         id=args.id or f"{socket.gethostname()[:50]}-{os.getpid()}",
@@ -152,21 +97,16 @@ def _share_options(args: Namespace) -> "ShareOptions":
         port=args.port,
     )
     if not share_options.uses_server and not share_options.key:
-        say("anyone who knows the name of the group can join; --key keeps others out")
+        say("anyone who knows the group name can join; use --key to restrict it")
     return share_options
 
 
-def _peer(text: str) -> "Address | None":
+def _peer(text: str) -> Address | None:
     return None if text == "none" else options.address(text)
 
 
 async def _list(args: Namespace, settings: Settings) -> int:
     """Print one peer a line: its id, where it listens, how many bytes it shares."""
-    from chatctl.cli.login import connect
-    from chatctl.cli.output import print_json, print_line
-    from common.protocol.text_format import escape_control
-    from common.values import Address
-
     async with connect(settings) as client:
         for peer in await client.peers(args.group):
             if args.json:

@@ -1,38 +1,33 @@
-"""``chatctl tail``: what is said, as it is said."""
+"""``chatctl tail``: messages, as they arrive."""
 
+import math
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from chatctl.cli import options
 from chatctl.cli.config import Settings
+from chatctl.cli.event_text import describe
+from chatctl.cli.login import reading_session
+from chatctl.cli.output import print_json, print_line, say
+from chatctl.client import Incoming, IncomingBroadcast
 from chatctl.errors import Exit
+from common.protocol.text_format import render
 
-HELP: Final = "print messages as they come"
 EXAMPLE: Final = "chatctl tail --as logger --json >> chat.ndjson"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the arguments of the command."""
     options.add_name(parser)
     options.add_json(parser)
-    parser.add_argument(
-        "-c", "--count", type=options.count, metavar="N", help="stop after N messages"
-    )
+    options.add_count(parser, "stop after N messages")
 
 
 async def run(args: Namespace, settings: Settings) -> int:
-    """Print messages until there were enough, or for ever."""
-    import math
-
-    from chatctl.cli.event_text import describe
-    from chatctl.cli.login import reading_session
-    from chatctl.cli.output import print_json, print_line, say
-    from chatctl.client import Incoming, IncomingBroadcast
-    from common.protocol.text_format import render
-
+    """Print messages until there were `--count` of them, or for ever."""
     remaining = math.inf if args.count is None else args.count
     async with reading_session(settings, args.name_given) as client:
-        say(f"listening on {settings.server} as {client.name}")
+        say(f"connected to {settings.server} as {client.name}, waiting for messages")
         async for event in client:
             if not isinstance(event, Incoming | IncomingBroadcast):
                 if sentence := describe(event):

@@ -1,10 +1,7 @@
-"""One connection between two peers: frames in, messages and pieces out, and nobody waits.
+"""A TCP connection between two peers: frames in, messages and pieces out.
 
-The socket is used as it is: a transport copies what it is given, and knows no way to hand a part of
-a file to the kernel.
-
-
-When to read on, so that what others send costs few acknowledgements.
+It uses the socket itself and no asyncio transport: a transport copies what it is given, and has no
+way to send part of a file with `sendfile`.
 """
 
 import asyncio
@@ -24,85 +21,34 @@ from common.protocol.codec import encode
 from common.protocol.registry import MessageRegistry
 from common.values import Address
 
-MIN_READ: Final = 24 * 2**10
-"""Bytes that are to gather before they are read: far less than any window, and 16 packets."""
-
-MAX_DELAY: Final = 0.036
-"""How long (s) they are waited for at most."""
-
-MIN_DELAY: Final = 0.004
-"""What is not worth to be waited for (s): on a connection of more than 6 MB/s nothing is."""
-
-_SAMPLE: Final = 0.02
-
-
-class ReadCoalescer:
-    """Watches what one connection brings of pieces; times are monotonic, in s.
-
-    TCP acknowledges what a program has read. To one that reads at once, nine peers that send it
-    3 Mbit/s each cost 1,200 acknowledgements a second, a fifth of an uplink of 3 Mbit/s (RFC 3449
-    tells of such paths); what gathers costs a quarter of that, and less of the CPU, too.
-    """
-
-    __slots__ = ("_bytes", "_elapsed", "_rate", "_read_at")
-
-    def __init__(self) -> None:
-        self._rate = 0.0  # B/s while a piece is coming in
-        self._read_at: float | None = None
-        self._bytes = 0
-        self._elapsed = 0.0
-
-    def delay(self, size: int, missing: int, now: float) -> float:
-        """Return how long (s) to read nothing after the `size` bytes that were read at `now`.
-
-        `missing` are the bytes that a piece still lacks, 0 between pieces.
-        """
-        if self._read_at is not None:
-            self._bytes += size
-            self._elapsed += now - self._read_at
-            if self._elapsed >= _SAMPLE:
-                self._rate = self._bytes / self._elapsed
-                self._bytes, self._elapsed = 0, 0.0
-        self._read_at = now if missing else None
-        if not (missing and self._rate):
-            return 0.0
-        delay = min(min(MIN_READ, missing) / self._rate, MAX_DELAY)
-        return delay if delay >= MIN_DELAY else 0.0
-
-
 NOTSENT_LOWAT: Final = 16 * 2**10
-"""Bytes that the kernel keeps besides those under way; what waits here can still be cancelled."""
+"""Unsent bytes that the kernel may hold; what waits in this program can still be cancelled."""
 
 MAX_QUEUED_LINES: Final = 4 * 2**20
-"""Bytes of lines that may wait for a peer; more is for one that asks and does not read."""
+"""Bytes of lines that may wait for a peer; one that needs more sends requests and does not read."""
 
 _CHUNK: Final = 256 * 2**10
 _TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
-# Where the field tcpi_min_rtt (us) stands in struct tcp_info (linux/tcp.h).
+# Offset of the field tcpi_min_rtt (us) in struct tcp_info (linux/tcp.h).
 _MIN_RTT: Final = 148
 
-# What an IPv4 address looks like to a socket that takes both (RFC 4291, 2.5.5.2).
+# Prefix of IPv4-mapped addresses, which a dual-stack socket reports (RFC 4291, 2.5.5.2).
 _MAPPED: Final = "::ffff:"
 
 OnFrame: TypeAlias = Callable[[Frame], object]
 OnClose: TypeAlias = Callable[[Exception], object]
 
 
-def remote_address(host: str, port: int) -> Address:
-    """Return the address of the other side, as people write it, from what a socket tells."""
-    return Address(host.removeprefix(_MAPPED), port)
-
-
 class PeerConnectionLostError(Exception):
-    """The connection is gone; the text completes "it …"."""
+    """The connection was lost or closed; the text completes "it …"."""
 
 
 class PeerConnection:
-    """Calls `on_frame` for each frame, and `on_close` once, with the error that ended it.
+    """A connection that calls `on_frame` for each frame, and `on_close` once with an error.
 
-    That is PeerConnectionLostError or PeerProtocolError, which `on_frame` may raise, too. Times are
-    monotonic, in s.
+    The error is PeerConnectionLostError or PeerProtocolError; `on_frame` may raise the latter to
+    close the connection. Times are monotonic, in s.
     """
 
     def __init__(
@@ -119,7 +65,7 @@ class PeerConnection:
         self.address = remote_address(*sock.getpeername()[:2])
         self.is_closed = False
         self.last_received_at = self.last_sent_at = time.monotonic()
-        """When bytes came last, and when something was last sent."""
+        """When bytes were last received, and a message last sent."""
         self._last_progress_at = self.last_sent_at
         self._socket = sock
         self._fd = sock.fileno()
@@ -137,7 +83,7 @@ class PeerConnection:
 
     @property
     def round_trip(self) -> float:
-        """The shortest time (s) in which the other side has acknowledged anything; 0 if unknown."""
+        """The shortest round trip time (s) that TCP has measured; 0 if unknown."""
         if _TCP_INFO is None:
             return 0.0
         tcp_info = self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _MIN_RTT + 4)
@@ -151,9 +97,9 @@ class PeerConnection:
         raw: bytes | Location | None = None,
         traffic: Traffic | None = None,
     ) -> None:
-        """Queue a message, and the raw bytes that it announces; they count in `traffic`.
+        """Queue a message and the raw bytes that it announces, which count in `traffic`.
 
-        A message without any may overtake those with.
+        A message without raw bytes may overtake those with.
         """
         if self.is_closed:
             return
@@ -166,37 +112,33 @@ class PeerConnection:
         else:
             self._send_buffer.put_payload(encode(message), raw, traffic)
         if self._send_buffer.lines > MAX_QUEUED_LINES:
-            error = PeerProtocolError("does not read what it asks for")
+            error = PeerProtocolError("does not read what it requested")
             self._loop.call_soon(self._close_with, error)
         elif not self._is_flushing and not self._is_blocked:
             self._is_flushing = True
             self._loop.call_soon(self._flush)
 
     def blocked_for(self, now: float) -> float:
-        """Return how long (s) nothing of what waits has gone to the kernel."""
+        """Return how long (s) data has waited without any going to the kernel."""
         return now - self._last_progress_at if self._send_buffer else 0.0
 
     def abort(self, why: str) -> None:
-        """Give the connection up; `why` completes "it …"."""
+        """Close the connection at once and call `on_close`; `why` completes "it …"."""
         self._close_with(PeerConnectionLostError(why))
 
     def pause(self) -> None:
-        """Read no more for now, so that TCP slows the other side down."""
+        """Stop reading, so that TCP flow control slows the other side down."""
         self._is_paused = True
         if not self.is_closed:
             self._loop.remove_reader(self._fd)
 
     def resume(self) -> None:
-        """Read on."""
+        """Start reading again."""
         self._is_paused = False
         self._resume_reading()
 
-    def _resume_reading(self) -> None:
-        if not (self.is_closed or self._is_paused):
-            self._loop.add_reader(self._fd, self._read)
-
-    async def finish(self, within: float) -> None:
-        """Write what waits, have the other side close, and close; all that within so many s."""
+    async def close_gracefully(self, within: float) -> None:
+        """Send what waits, shut down writing, wait for the other side to close; for `within` s."""
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(within):
                 while self._send_buffer and not self.is_closed:
@@ -207,9 +149,13 @@ class PeerConnection:
         self.close()
 
     def close(self) -> None:
-        """Let go at once, and tell nobody."""
+        """Close the connection at once, without calling `on_close`."""
         self.on_close = lambda _error: None
-        self._close_with(PeerConnectionLostError("was let go"))
+        self._close_with(PeerConnectionLostError("was closed"))
+
+    def _resume_reading(self) -> None:
+        if not (self.is_closed or self._is_paused):
+            self._loop.add_reader(self._fd, self._read)
 
     def _read(self) -> None:
         try:
@@ -217,7 +163,7 @@ class PeerConnection:
         except BlockingIOError:
             return
         except OSError as error:
-            self._close_with(PeerConnectionLostError(f"is gone: {reason(error)}"))
+            self._close_with(PeerConnectionLostError(f"disconnected: {reason(error)}"))
             return
         if not size:
             self._close_with(PeerConnectionLostError("closed the connection"))
@@ -249,7 +195,7 @@ class PeerConnection:
                 self._loop.add_writer(self._fd, self._flush)
             return
         except OSError as error:
-            self._close_with(PeerConnectionLostError(f"is gone: {reason(error)}"))
+            self._close_with(PeerConnectionLostError(f"disconnected: {reason(error)}"))
             return
         if self._is_blocked:
             self._is_blocked = False
@@ -268,3 +214,55 @@ class PeerConnection:
         if not self._ended.done():
             self._ended.set_result(None)
         self.on_close(error)
+
+
+def remote_address(host: str, port: int) -> Address:
+    """Return the address of the other side, without the prefix of an IPv4-mapped address."""
+    return Address(host.removeprefix(_MAPPED), port)
+
+
+MIN_READ: Final = 24 * 2**10
+"""Bytes that should gather before a read: 16 packets, and far less than any receive window."""
+
+MAX_DELAY: Final = 0.036
+"""The longest delay (s) of a read."""
+
+MIN_DELAY: Final = 0.004
+"""A shorter delay (s) is not worth a timer; above 6 MB/s every delay is shorter."""
+
+_SAMPLE: Final = 0.02
+
+
+class ReadCoalescer:
+    """Delays reads while a piece comes in, so that TCP sends fewer acknowledgements.
+
+    TCP acknowledges data when the program reads it. If it reads at once, nine peers that send
+    3 Mbit/s each cost 1,200 acknowledgements a second, a fifth of an uplink of 3 Mbit/s (RFC 3449
+    describes such asymmetric paths). Coalesced reads cost a quarter of that, and less CPU time. One
+    per connection; times are monotonic, in s.
+    """
+
+    __slots__ = ("_bytes", "_elapsed", "_rate", "_read_at")
+
+    def __init__(self) -> None:
+        self._rate = 0.0  # B/s while a piece is coming in
+        self._read_at: float | None = None
+        self._bytes = 0
+        self._elapsed = 0.0
+
+    def delay(self, size: int, missing: int, now: float) -> float:
+        """Return how long (s) to delay the next read, after `size` bytes were read at `now`.
+
+        `missing` is how many bytes the current piece still lacks, 0 between pieces.
+        """
+        if self._read_at is not None:
+            self._bytes += size
+            self._elapsed += now - self._read_at
+            if self._elapsed >= _SAMPLE:
+                self._rate = self._bytes / self._elapsed
+                self._bytes, self._elapsed = 0, 0.0
+        self._read_at = now if missing else None
+        if not (missing and self._rate):
+            return 0.0
+        delay = min(min(MIN_READ, missing) / self._rate, MAX_DELAY)
+        return delay if delay >= MIN_DELAY else 0.0

@@ -1,4 +1,4 @@
-"""What happens while files are shared, as a program reads it and as a person does."""
+"""The events of a share, as lines of JSON for programs and as sentences for people."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from common.values import format_duration
 
 
 class ShareEvent(Struct, frozen=True, tag_field="code"):
-    """One line of ``--json``; its text is for people."""
+    """One line of ``--json``; `str` gives the sentence for people, from `template`."""
 
     template: ClassVar[str] = ""
 
@@ -19,7 +19,7 @@ class ShareEvent(Struct, frozen=True, tag_field="code"):
 
 
 class ListeningStarted(ShareEvent, frozen=True, tag="listening"):
-    """Other peers can reach us."""
+    """Other peers can connect."""
 
     template = "listening on {host}:{port}"
 
@@ -28,46 +28,47 @@ class ListeningStarted(ShareEvent, frozen=True, tag="listening"):
 
 
 class EarlierRunComplete(ShareEvent, frozen=True, tag="recovered"):
-    """An earlier run has fetched all that these peers shared, and was killed."""
+    """An earlier run received all files of these peers, and was killed before it ended."""
 
     peers: tuple[str, ...]
 
     def __str__(self) -> str:
         names = escape_control(", ".join(self.peers))
-        return f"an earlier run has all files of {names}; they count for who does not come again"
+        return f"an earlier run received all files of {names}, which need not connect again"
 
 
 class WaitingForPeers(ShareEvent, frozen=True, tag="awaiting"):
-    """It is waited, `seconds` at most, for so many others, None for whoever comes."""
+    """The peer waits up to `seconds` for so many others; `peers` is None for any number."""
 
     peers: int | None
     seconds: float
 
     def __str__(self) -> str:
         others = "peer" if self.peers == 1 else "peers"
-        whom = "others" if self.peers is None else f"{self.peers} other {others}"
-        return f"waiting up to {format_duration(self.seconds)} for {whom}"
+        count = "" if self.peers is None else f"{self.peers} "
+        return f"waiting up to {format_duration(self.seconds)} for {count}other {others}"
 
 
 class PeerConnected(ShareEvent, frozen=True, tag="met"):
-    """There is a connection to a peer of the group."""
+    """A peer of the group is connected."""
 
-    template = "peer {id} is here ({address})"
+    template = "peer {id} connected ({address})"
 
     id: str
     address: str
 
 
 class AllPeersConnected(ShareEvent, frozen=True, tag="introduced"):
-    """All peers that were expected have been met."""
-
-    template = "all {peers} peers are here"
+    """All expected peers have connected; `peers` counts this one as well."""
 
     peers: int
 
+    def __str__(self) -> str:
+        return "both peers are here" if self.peers == 2 else f"all {self.peers} peers are here"
+
 
 class PeerDisconnected(ShareEvent, frozen=True, tag="parted"):
-    """The connection to a peer is gone."""
+    """A peer left, or its connection was lost."""
 
     template = "peer {id} {why}"
 
@@ -76,18 +77,18 @@ class PeerDisconnected(ShareEvent, frozen=True, tag="parted"):
 
 
 class PeerDropped(ShareEvent, frozen=True, tag="dropped"):
-    """A peer is dealt with no more."""
+    """A peer violated the protocol; this run of it is banned."""
 
-    template = "peer {id} is dropped: it {why}"
+    template = "dropped peer {id}: it {why}"
 
     id: str
     why: str
 
 
 class PeerUnreachable(ShareEvent, frozen=True, tag="out_of_reach"):
-    """A peer is known of, and cannot be dialled."""
+    """Dialling a peer failed."""
 
-    template = "{who} cannot be reached from here at {address}: {why}; files only go directly"
+    template = "cannot connect to {who} at {address}: {why} (files go directly between peers)"
 
     who: str
     address: str
@@ -95,36 +96,36 @@ class PeerUnreachable(ShareEvent, frozen=True, tag="out_of_reach"):
 
 
 class ConnectionRejected(ShareEvent, frozen=True, tag="turned_away"):
-    """Somebody dialled and was rejected."""
+    """A caller was rejected in the handshake."""
 
-    template = "{address} was not let in: {why}"
+    template = "rejected a connection from {address}: {why}"
 
     address: str
     why: str
 
 
 class FilesSkipped(ShareEvent, frozen=True, tag="not_taken"):
-    """The files of a peer are not fetched."""
+    """The files of an owner are not fetched."""
 
-    template = "the files of {owner} are not taken: {why}"
+    template = "skipping the files of {owner}: {why}"
 
     owner: str
     why: str
 
 
 class FilesRejected(ShareEvent, frozen=True, tag="declined"):
-    """A peer does not fetch our files."""
+    """Another peer does not fetch our files."""
 
-    template = "peer {id} does not take our files: {why}"
+    template = "peer {id} rejected our files: {why}"
 
     id: str
     why: str
 
 
 class FileReceived(ShareEvent, frozen=True, tag="received"):
-    """A file is whole, checked, and on disk."""
+    """A file is complete, verified, and on disk."""
 
-    template = "{path} ({size} bytes of {owner})"
+    template = "received {path} ({size} bytes from {owner})"
 
     owner: str
     name: str
@@ -133,9 +134,9 @@ class FileReceived(ShareEvent, frozen=True, tag="received"):
 
 
 class FileNotSaved(ShareEvent, frozen=True, tag="not_kept"):
-    """A file came whole and cannot be kept."""
+    """All pieces of a file were received, but it cannot be saved."""
 
-    template = "{name} of {owner} cannot be kept: {why}"
+    template = "cannot save {name} of {owner}: {why}"
 
     owner: str
     name: str
@@ -143,8 +144,14 @@ class FileNotSaved(ShareEvent, frozen=True, tag="not_kept"):
 
 
 class DownloadComplete(ShareEvent, frozen=True, tag="complete"):
-    """Every file of every peer that was met is here."""
-
-    template = "all is here after {seconds} s"
+    """All files of all peers that came are here."""
 
     seconds: float
+
+    def __str__(self) -> str:
+        return f"everything received after {format_elapsed(self.seconds)}"
+
+
+def format_elapsed(seconds: float) -> str:
+    """Write a measured time, for people: ``2.02 s``, or ``1.5h`` from a minute on."""
+    return f"{seconds:.3g} s" if seconds < 60 else format_duration(seconds)

@@ -1,4 +1,4 @@
-"""Lines, and raw bytes behind those that announce them; no sockets."""
+"""Framing between peers (sans-I/O): JSON lines, and raw bytes after those that announce them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -8,28 +8,28 @@ from common.protocol.framing import BLANK
 from common.protocol.registry import MessageRegistry
 
 MAX_LINE: Final = 64 * 2**10
-"""Longest line taken from a peer, in bytes."""
+"""Bytes of the longest line that a peer may send."""
 
 
 class PeerProtocolError(Exception):
-    """The other side does not speak the protocol; the text completes "it …"."""
+    """The other side violated the protocol; the text completes "it …"."""
 
 
 class Frame(NamedTuple):
-    """A message, or, once they are there, the raw bytes that it announced."""
+    """A message; a second frame with the same message carries the raw bytes that it announced."""
 
     message: Message
     raw: bytearray | None
 
 
 class FrameDecoder:
-    """Turns the bytes of one connection into frames; holds one line and one raw block at most."""
+    """Decodes the bytes of one connection; buffers at most one line and one block of raw bytes."""
 
     def __init__(self, registry: MessageRegistry[Any], max_line: int = MAX_LINE) -> None:
         self.limits: Mapping[type[Message], int] = {}
-        """Which kinds of message announce raw bytes, in their field `size`, and the most of each.
+        """Which messages announce raw bytes in their field `size`, and how many each may announce.
 
-        All others that announce any are refused, before anything is allocated.
+        Any other message that announces raw bytes is an error, before anything is allocated.
         """
         self._registry = registry
         self._max_line = max_line
@@ -40,11 +40,11 @@ class FrameDecoder:
 
     @property
     def missing(self) -> int:
-        """Bytes that a raw block which has begun still lacks; 0 between blocks."""
+        """How many bytes the current block of raw bytes still lacks; 0 between blocks."""
         return len(self._raw) - self._filled if self._header is not None else 0
 
     def feed(self, chunk: bytes | bytearray, end: int) -> Iterator[Frame]:
-        """Yield what is complete with the first `end` bytes of `chunk`; to be consumed at once.
+        """Yield the frames that the first `end` bytes of `chunk` complete; consume them at once.
 
         Raises PeerProtocolError.
         """
@@ -79,18 +79,18 @@ class FrameDecoder:
         message: Message | None = self._registry.decode(line)
         if message is None:
             raise PeerProtocolError(
-                f"sent what is no message: {self._registry.explain(line).detail}"
+                f"sent an invalid message: {self._registry.explain(line).detail}"
             )
         size, limit = _size(message), self.limits.get(type(message), 0)
         if size > limit:
             code = message.__struct_config__.tag
             raise PeerProtocolError(
-                f"announced {size} bytes behind {code}; {limit} are the most here"
+                f"announced {size} bytes after {code}, at most {limit} are allowed"
             )
         return message
 
     def _begin(self, message: Message) -> None:
-        """Wait for the raw bytes that `message` announced, unless it is of a kind without."""
+        """Expect the raw bytes that `message` announced, if it is of a kind that does."""
         if type(message) in self.limits:
             self._header, self._raw, self._filled = message, bytearray(_size(message)), 0
 

@@ -1,10 +1,13 @@
-"""How two peers make sure of each other; no sockets.
+"""The handshake between two peers (sans-I/O): mutual challenge-response authentication.
 
-Three messages: who dials says hello, who listens answers with a proof, who dials proves itself,
-too. A proof is the HMAC-SHA256 (RFC 2104), keyed with the secret of the group, of all that both
-said and of the role of who made it, so that it serves neither twice nor for the other side. Both
-manifests' digests are among what is proven: who sits between two peers cannot pass off other files
-as theirs.
+1. The initiator, which dialled, sends `PeerHello`.
+2. The responder answers with `Challenge`, which contains its proof.
+3. The initiator sends `PeerAuth`, its own proof. From then on both sides are authenticated.
+
+A proof is an HMAC-SHA256 (RFC 2104), keyed with the key of the group, over the fields of both hello
+and challenge and the role of its sender. The nonces prevent replay, and the role prevents
+reflection. The fields include the digests of both manifests, so nobody in the middle can pass off
+other files as those of a peer.
 """
 
 import hashlib
@@ -23,7 +26,7 @@ _LISTENER: Final = "listener"
 
 
 class PeerInfo(Struct, frozen=True):
-    """Who a peer is: see `common.messages.peer_wire.PeerHello`."""
+    """What identifies a peer; see `common.messages.peer_wire.PeerHello`."""
 
     id: str
     run: str
@@ -32,7 +35,7 @@ class PeerInfo(Struct, frozen=True):
 
 
 class HandshakeError(Exception):
-    """The other side is not to be dealt with; it is sent `reply`, and the text is for us."""
+    """The handshake failed: `reply` is for the other side, and the text is for this one."""
 
     def __init__(self, reason: Reason, detail: str, text: str) -> None:
         super().__init__(text)
@@ -40,23 +43,23 @@ class HandshakeError(Exception):
 
 
 class Handshake(Protocol):
-    """One side of an introduction."""
+    """One side of a handshake."""
 
     peer_info: PeerInfo | None
-    """The other side, once it has proven itself."""
+    """The other side, once it is authenticated."""
 
     def first_message(self) -> Message | None:
-        """Return what to send before anything is heard."""
+        """Return the message to send first, None to wait for the other side."""
 
     def receive(self, message: Message) -> Message | None:
-        """Return what to send in answer; raises HandshakeError."""
+        """Return the answer to a message, None if there is none; raises HandshakeError."""
 
 
 def derive_key(key: str, group: str) -> bytes:
-    """Return what a `key` that people chose comes to, 32 bytes; of no key, nothing.
+    """Derive 32 bytes from a `key` that a person chose; an empty key stays empty.
 
-    Whoever is sent a proof can try guessed keys on it at leisure; scrypt (RFC 7914, N = 2^14,
-    r = 8, p = 1) makes each guess cost 16 MiB and some 50 ms.
+    Whoever receives a proof can try guesses on it offline. With scrypt (RFC 7914, N = 2^14, r = 8,
+    p = 1) each guess costs 16 MiB and some 50 ms.
     """
     if not key:
         return b""
@@ -65,15 +68,16 @@ def derive_key(key: str, group: str) -> bytes:
 
 
 def group_key(group_secret: str, derived_key: bytes) -> bytes:
-    """Return what the peers of a group have in common, 32 bytes; either part may be empty.
+    """Return the key of a group (32 bytes), which its peers have in common.
 
-    HKDF-Extract (RFC 5869, 2.2) of the derived key, with the server's `group_secret` as salt.
+    It is HKDF-Extract (RFC 5869, 2.2) of the derived key, with the server's `group_secret` as the
+    salt. Either may be empty.
     """
     return hmac.digest(group_secret.encode(), derived_key, "sha256")
 
 
 class Initiator:
-    """The side that dials; `nonce` is to be new each time."""
+    """The side that dialled; `nonce` must be new for each connection."""
 
     def __init__(self, own: PeerInfo, group: str, secret_key: bytes, nonce: str) -> None:
         self.peer_info: PeerInfo | None = None
@@ -86,7 +90,7 @@ class Initiator:
         return self._hello
 
     def receive(self, message: Message) -> Message | None:
-        """Check the challenge, and return our own proof."""
+        """Verify the challenge, and return this side's proof."""
         if not isinstance(message, Challenge) or self.peer_info is not None:
             raise _unexpected(message)
         peer_info = _identify(self._own, message)
@@ -96,7 +100,7 @@ class Initiator:
 
 
 class Responder:
-    """The side that was dialled; `nonce` is to be new each time."""
+    """The side that was dialled; `nonce` must be new for each connection."""
 
     def __init__(self, own: PeerInfo, group: str, secret_key: bytes, nonce: str) -> None:
         self.peer_info: PeerInfo | None = None
@@ -107,11 +111,11 @@ class Responder:
         self._expected: tuple[PeerInfo, str] | None = None
 
     def first_message(self) -> Message | None:
-        """Say nothing: who dials speaks first."""
+        """Return None: the initiator speaks first."""
         return None
 
     def receive(self, message: Message) -> Message | None:
-        """Answer the hello, then check the proof of who dialled."""
+        """Answer the hello with a challenge, then verify the proof."""
         match message, self._expected:
             case PeerHello(), None:
                 return self._challenge(message)
@@ -126,7 +130,9 @@ class Responder:
             detail = f"this peer speaks version {VERSION}, not {hello.version}"
             raise HandshakeError("unsupported", detail, f"it speaks version {hello.version}")
         if hello.group != self._group:
-            raise HandshakeError("unauthorized", "this is another group", "it is in another group")
+            raise HandshakeError(
+                "unauthorized", "this peer is in another group", "it is in another group"
+            )
         info, own = _identify(self._own, hello), self._own
         bare = Challenge(own.id, own.run, own.port, own.digest, self._nonce, "")
         self._expected = info, _proof(self._secret, _DIALER, hello, bare)
@@ -136,7 +142,7 @@ class Responder:
 
 def _identify(own: PeerInfo, other: PeerHello | Challenge) -> PeerInfo:
     if other.run == own.run:
-        raise HandshakeError("name_taken", "this is yourself", "it is this peer itself")
+        raise HandshakeError("name_taken", "you dialled yourself", "it is this peer itself")
     if other.id == own.id:
         detail = f"{own.id} is the id of this peer; choose another with --id"
         raise HandshakeError("name_taken", detail, "it has the same id; choose another with --id")
@@ -154,12 +160,15 @@ def _proof(secret_key: bytes, role: str, hello: PeerHello, challenge: Challenge)
 
 def _check(proof: str, expected: str) -> None:
     if not hmac.compare_digest(proof.encode(), expected.encode()):
-        detail = "the secret or the key is not the one of this group; see --key"
-        raise HandshakeError("unauthorized", detail, "its secret or key is another; see --key")
+        raise HandshakeError(
+            "unauthorized",
+            "your --key or group secret differs from that of this group",
+            "its --key or group secret differs from ours",
+        )
 
 
 def _unexpected(message: Message) -> HandshakeError:
     if isinstance(message, Error):
-        return HandshakeError("unauthorized", "as you wish", f"it refused: {message.detail}")
-    detail = f"{message.__struct_config__.tag} is not what comes now in an introduction"
-    return HandshakeError("bad_field", detail, f"it sent what does not come now: {detail}")
+        return HandshakeError("unauthorized", "closing", f"it refused: {message.detail}")
+    detail = f"{message.__struct_config__.tag} is unexpected at this point of the handshake"
+    return HandshakeError("bad_field", detail, f"it sent an unexpected message: {detail}")

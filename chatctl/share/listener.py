@@ -1,4 +1,4 @@
-"""Connections to peers, from both sides, up to the moment in which it is clear who is there."""
+"""Listen for peers and dial them, and run the handshake of each connection, either way."""
 
 import asyncio
 import errno
@@ -16,25 +16,25 @@ from common.protocol.registry import MessageRegistry
 from common.values import Address
 
 MAX_HANDSHAKING: Final = 64
-"""Connections at once that have not come to an introduction yet; more are closed."""
+"""Connections that may be in the handshake at once; more are closed at once."""
 
 _REJECT_TIMEOUT: Final = 1.0
-"""How long (s) who is not let in has to hear why."""
+"""How long (s) a rejected connection stays open, to deliver the reason."""
 
 _BACKLOG: Final = 128
 
 OnAccepted: TypeAlias = Callable[[PeerConnection, PeerInfo, bool], object]
-"""Takes a connection whose other side is known, and whether it was dialled from here."""
+"""Receives an authenticated connection, its peer, and whether this side dialled."""
 
 
 class DialError(Exception):
-    """Nobody of the group was met there; the text says why."""
+    """No peer of the group could be reached at an address; the text says why."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on `host` ("" for all addresses of this machine).
 
-    Port 0 is any that is free. Raises UsageError.
+    Port 0 means any free port. Raises UsageError.
     """
     is_dual = not host and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if is_dual or ":" in host else socket.AF_INET
@@ -50,11 +50,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Listener:
-    """Accepts and dials, and hands those who prove to be of the `group` to `on_accepted`.
+    """Accepts and dials connections, and passes authenticated peers of `group` to `on_accepted`.
 
-    That happens in the very call that brings the proof, before the next frame is looked at.
-    `timeout` (s) is for a connection, and then for an introduction. `on_rejected` hears who dialled
-    and was rejected, and why.
+    It calls `on_accepted` as soon as the proof arrives, before it decodes the next frame. `timeout`
+    (s) applies to connecting, and then to the handshake. `on_rejected` receives the address of each
+    rejected caller, and why.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Listener:
         on_rejected: Callable[[Address, str], object],
     ) -> None:
         self.secret = secret
-        """The secret of the group, as it stands."""
+        """The current key of the group."""
         self._loop = asyncio.get_running_loop()
         self._server_socket = server_socket
         self._registry = registry
@@ -84,16 +84,16 @@ class Listener:
         self._loop.add_reader(server_socket, self._accept)
 
     async def dial(self, address: Address) -> None:
-        """Have the peer at `address` admitted; raises DialError."""
+        """Connect to the peer at `address` and run the handshake; raises DialError."""
         sock = await _connect(self._loop, address, self._timeout)
         outcome: asyncio.Future[str] = self._loop.create_future()
         handshake = Initiator(self._own, self._group, self.secret, secrets.token_hex(16))
         self._shake_hands(sock, handshake, outcome.set_result, dialled=True)
-        if failure := await asyncio.shield(outcome):
-            raise DialError(failure)
+        if why := await asyncio.shield(outcome):
+            raise DialError(why)
 
     async def close(self) -> None:
-        """Let nobody in any more; who is in stays."""
+        """Stop listening and close unfinished handshakes; accepted connections stay open."""
         self._loop.remove_reader(self._server_socket)
         self._server_socket.close()
         for connection in list(self._handshaking):
@@ -103,15 +103,15 @@ class Listener:
     def _accept(self) -> None:
         try:
             sock, address = self._server_socket.accept()
-        except OSError:  # it is gone again, or no descriptor is left
+        except OSError:  # the caller is gone again, or no file descriptor is left
             return
         if len(self._handshaking) >= MAX_HANDSHAKING:
             sock.close()
             return
 
-        def report(failure: str) -> None:
-            if failure:
-                self._on_rejected(remote_address(*address[:2]), failure)
+        def report(why: str) -> None:
+            if why:
+                self._on_rejected(remote_address(*address[:2]), why)
 
         handshake = Responder(self._own, self._group, self.secret, secrets.token_hex(16))
         self._shake_hands(sock, handshake, report, dialled=False)
@@ -124,7 +124,7 @@ class Listener:
         *,
         dialled: bool,
     ) -> None:
-        """Go through `handshake`; `report` hears once how it ended, "" for well."""
+        """Run `handshake`; call `report` once with why it failed, "" for success."""
 
         def on_frame(frame: Frame) -> None:
             try:
@@ -140,21 +140,21 @@ class Listener:
                 finish("")
                 self._on_accepted(connection, handshake.peer_info, dialled)
 
-        def finish(failure: str) -> None:
+        def finish(why: str) -> None:
             timer.cancel()
             connection.on_close = lambda _error: None
             self._handshaking.discard(connection)
-            report(failure)
+            report(why)
 
         def time_out() -> None:
-            finish(f"it did not introduce itself within {self._timeout:g} s")
+            finish(f"it did not complete the handshake within {self._timeout:g} s")
             connection.close()
 
         try:
             connection = PeerConnection(
                 sock, self._registry, on_frame, lambda error: finish(f"it {error}")
             )
-        except OSError as error:  # it is gone already
+        except OSError as error:  # the other side is gone already
             sock.close()
             report(reason(error))
             return
@@ -165,7 +165,7 @@ class Listener:
 
     def _close_after_error(self, connection: PeerConnection) -> None:
         connection.on_frame = lambda _frame: None
-        task = self._loop.create_task(connection.finish(_REJECT_TIMEOUT))
+        task = self._loop.create_task(connection.close_gracefully(_REJECT_TIMEOUT))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -173,8 +173,8 @@ class Listener:
 async def _connect(
     loop: asyncio.AbstractEventLoop, address: Address, time_limit: float
 ) -> socket.socket:
-    """Return a connection to the first of the addresses behind a name that takes one."""
-    failures: list[str] = []
+    """Connect to the first address of a host name that accepts a connection."""
+    reasons: list[str] = []
     try:
         async with asyncio.timeout(time_limit):
             found = await loop.getaddrinfo(*address, type=socket.SOCK_STREAM)
@@ -182,12 +182,12 @@ async def _connect(
                 try:
                     return await _open(loop, socket.socket(family, kind, protocol), sockaddr)
                 except OSError as error:
-                    failures.append(reason(error))
+                    reasons.append(reason(error))
     except TimeoutError:
-        failures.append(f"nothing answered within {time_limit:g} s")
+        reasons.append(f"no answer within {time_limit:g} s")
     except OSError as error:
-        failures.append(reason(error))
-    raise DialError(" or ".join(dict.fromkeys(failures)))
+        reasons.append(reason(error))
+    raise DialError(" or ".join(dict.fromkeys(reasons)))
 
 
 async def _open(
@@ -197,7 +197,7 @@ async def _open(
         sock.setblocking(False)
         await loop.sock_connect(sock, sockaddr)
         if sock.getsockname() == sock.getpeername():
-            # TCP connects a socket to its own port if nobody listens (RFC 9293, 3.5).
+            # TCP can connect a socket to its own port (simultaneous open, RFC 9293, 3.5).
             raise OSError(errno.ECONNREFUSED, "")
     except BaseException:
         sock.close()

@@ -1,6 +1,6 @@
-"""Manifests on their way: sent to those who ask, and taken into the store when they come.
+"""Manifest exchange (as BEP 9 does it for torrents): which manifests exist, who has them, fetching.
 
-Whose files there are, under which manifest, and whom to ask for one; no sockets.
+`ManifestCatalog` decides what to ask of whom; `ManifestExchange` sends, receives and stores.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from common.messages.peer_wire import GetManifest, ManifestHeader, RejectFiles
 
 
 class ManifestQuery(NamedTuple):
-    """Whom to ask for the manifest of which owner."""
+    """Ask `peer_id` for the manifest of `owner`."""
 
     peer_id: str
     owner: str
 
 
 class ManifestCatalog:
-    """The manifests that are here, and those that can be had.
+    """The manifests that are here, and those that peers announced.
 
-    A manifest is taken from anyone who has it, but only where its digest is known from its owner,
-    who has proven it, or from the server.
+    Any peer may deliver a manifest, but it counts only if its digest is known from the owner, which
+    proved it in the handshake, or from the server.
     """
 
     def __init__(self, own: Manifest, max_size: int) -> None:
         encoded = encode(own)
         self.digest = digest(encoded)
-        """By which others know the files of this peer."""
+        """The digest of this peer's own manifest."""
         self.rejected: dict[str, str] = {}
-        """Whose files are not taken, and why."""
+        """The owners whose files are skipped, and why."""
         self._max_size = max_size
         self._encoded = {own.owner: encoded}
         self._digests = {own.owner: self.digest}
@@ -46,28 +46,28 @@ class ManifestCatalog:
         self._requested: dict[str, str] = {}
 
     def encoded(self, owner: str) -> bytes | None:
-        """Return the manifest of `owner` as it crosses the wire, None when it is not here."""
+        """Return the encoded manifest of `owner`, None when it is not here."""
         return self._encoded.get(owner)
 
     def digest_of(self, owner: str) -> str:
-        """Return by what the manifest of `owner` is known; raises KeyError."""
+        """Return the digest of the manifest of `owner`; raises KeyError."""
         return self._digests[owner]
 
     def is_pending(self, owner: str) -> bool:
-        """Tell whether the manifest of `owner` is neither here nor refused."""
+        """Tell whether the manifest of `owner` is neither here nor rejected."""
         return owner not in self._encoded and owner not in self.rejected
 
     def trust_digest(self, owner: str, digest: str) -> None:
-        """Note the digest of the files of `owner`; that of a manifest that is here stays."""
+        """Trust a digest for the manifest of `owner`, unless that manifest is here already."""
         if self.is_pending(owner):
             self._digests[owner] = digest
 
     def add_announcer(self, peer_id: str, owner: str, digest: str) -> None:
-        """Note that a connected `peer_id` knows a manifest of `owner`."""
+        """Note that a connected `peer_id` announced a manifest of `owner`."""
         self._announcers[owner][peer_id] = digest
 
     def remove_peer(self, peer_id: str) -> None:
-        """Ask others for what `peer_id` was asked for."""
+        """Forget a disconnected peer; what was requested from it is requested from others."""
         for announcers in self._announcers.values():
             announcers.pop(peer_id, None)
         for owner in [
@@ -76,7 +76,7 @@ class ManifestCatalog:
             del self._requested[owner]
 
     def queries(self) -> list[ManifestQuery]:
-        """Return what is to be asked now, and count it as asked."""
+        """Return the requests to send now, and count them as sent."""
         queries = []
         for owner, announcers in self._announcers.items():
             if owner in self._requested or not self.is_pending(owner):
@@ -91,22 +91,22 @@ class ManifestCatalog:
         return queries
 
     def is_requested(self, peer_id: str, owner: str) -> bool:
-        """Tell whether `peer_id` owes the manifest of `owner`."""
+        """Tell whether the manifest of `owner` was requested from `peer_id`."""
         return self._requested.get(owner) == peer_id
 
     def receive(self, owner: str, encoded: bytes) -> Manifest:
-        """Return the manifest that came as `encoded`, and keep it.
+        """Decode and keep a manifest that was received.
 
-        Raises ValueError when it is not the one that was asked for, InvalidManifestError when
-        nobody can use it; the files of that owner are then refused.
+        Raises ValueError when its digest is not the announced one, and InvalidManifestError when it
+        is invalid; the files of that owner are then skipped.
         """
         self._requested.pop(owner, None)
         if digest(encoded) != self._digests[owner]:
-            raise ValueError(f"sent a manifest of {owner} that is not the one it announced")
+            raise ValueError(f"sent a manifest of {owner} that has not the announced digest")
         try:
             manifest = decode(encoded, self._max_size)
             if manifest.owner != owner:
-                raise InvalidManifestError(f"it says that its owner is {manifest.owner!r}")
+                raise InvalidManifestError(f"it names {manifest.owner!r} as its owner")
         except InvalidManifestError as error:
             self.rejected[owner] = str(error)
             raise
@@ -114,22 +114,21 @@ class ManifestCatalog:
         return manifest
 
     def reject(self, owner: str, why: str) -> None:
-        """Take back a manifest whose files cannot be kept."""
+        """Reject a manifest whose files cannot be saved."""
         self._encoded.pop(owner, None)
         self.rejected[owner] = why
 
 
 OnManifest: TypeAlias = Callable[[str, Layout, bitarray], object]
-"""Hears whose files are known from now on, how they are cut, and which pieces are here."""
+"""Receives the owner of a new manifest, the layout of its files, and the pieces already here."""
 
 _MAX_REASON: Final = 1_000
 
 
 class ManifestExchange:
-    """Keeps `catalog` and `files` up to date.
+    """Sends and receives manifests, and keeps `catalog` and `files` up to date.
 
-    `on_error` hears what keeps the files of an owner from being stored, `emit` what people should
-    know.
+    `on_error` is called with an error that prevents files from being stored.
     """
 
     def __init__(
@@ -151,11 +150,11 @@ class ManifestExchange:
         self._additions: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """Return how many manifests are being taken in."""
+        """Return how many manifests are being added to the store."""
         return len(self._additions)
 
     def send_requests(self, peers: Mapping[str, Peer]) -> None:
-        """Ask for the manifests that somebody among `peers` has and that are not here."""
+        """Request the missing manifests that one of `peers` announced."""
         for peer_id, owner in self._catalog.queries():
             peers[peer_id].connection.send(GetManifest(owner))
 
@@ -164,15 +163,15 @@ class ManifestExchange:
         encoded = self._catalog.encoded(owner)
         if encoded is None or owner in peer.sent_manifests:
             raise PeerProtocolError(
-                f"asks for the manifest of {owner} again, or for one that is not here"
+                f"requested the manifest of {owner} twice, or one that is not here"
             )
         peer.sent_manifests.add(owner)
         peer.connection.send(ManifestHeader(owner, len(encoded)), encoded)
 
     def receive(self, peer: Peer, owner: str, raw: bytearray | None) -> None:
-        """Take a manifest, or its header, from a peer; raises PeerProtocolError."""
+        """Handle a manifest, or its header, from a peer; raises PeerProtocolError."""
         if not self._catalog.is_requested(peer.id, owner):
-            raise PeerProtocolError(f"sent a manifest of {owner} that it was not asked for")
+            raise PeerProtocolError(f"sent a manifest of {owner} that was not requested")
         if raw is None:
             return
         try:
@@ -187,7 +186,7 @@ class ManifestExchange:
             task.add_done_callback(self._additions.discard)
 
     def close(self) -> None:
-        """Take in no more."""
+        """Stop adding manifests."""
         for task in self._additions:
             task.cancel()
 

@@ -1,20 +1,15 @@
-"""Who takes part: finds the others, admits them, notices who is gone, and parts politely.
-
-Whom to dial, and when; no sockets, and the time is handed in (s, monotonic).
-"""
+"""Group membership: discover peers, accept them, detect those that are gone, leave cleanly."""
 
 import asyncio
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable
 from ipaddress import ip_address
 from itertools import islice
 from typing import Final
 
-from msgspec import Struct
-
-from chatctl.client.reconnect import Backoff
 from chatctl.share import events
 from chatctl.share.connection import PeerConnection
+from chatctl.share.dial_queue import DialQueue, DialTarget
 from chatctl.share.handshake import PeerInfo
 from chatctl.share.listener import DialError, Listener
 from chatctl.share.peer import Peer, PieceReader
@@ -26,117 +21,32 @@ from common.messages.peer_wire import MAX_EXCHANGED, Goodbye, KeepAlive, PeerAdd
 from common.names import check_id
 from common.values import Address
 
-DIAL_STAGGER: Final = 1.0
-"""How long (s) the one of a pair whose id comes second leaves dialling to the other."""
-
-_BASE: Final = 0.2
-_CAP: Final = 5.0
-
-
-class DialTarget(Struct, eq=False):
-    """A peer to be reached at `address`; `id` is empty as long as only that is known."""
-
-    id: str
-    address: Address
-    due: float
-    backoff: Backoff
-    is_dialled: bool = False
-    error: str = ""
-    """Why it could not be reached the last time."""
-
-    def __str__(self) -> str:
-        return f"peer {self.id}" if self.id else "a peer"
-
-
-class DialQueue:
-    """Those who are known of and to be met, as the peer `own` has heard of them."""
-
-    def __init__(self, own: str) -> None:
-        self._own = own
-        self._by_id: dict[str, DialTarget] = {}
-        self._anonymous: list[DialTarget] = []
-
-    def add(self, identity: str, address: Address, now: float) -> None:
-        """Note where a peer is; an `identity` of "" is for an address that somebody typed."""
-        if identity == self._own:
-            return
-        known = self._by_id.get(identity)
-        if known is not None and known.address == address:
-            return
-        # Both dial, lest one of them cannot; the second leaves time to the first.
-        stagger = DIAL_STAGGER if identity and identity < self._own else 0.0
-        target = DialTarget(identity, address, now + stagger, Backoff(_BASE, _CAP))
-        if identity:
-            self._by_id[identity] = target
-        else:
-            self._anonymous.append(target)
-
-    def remove(self, identity: str) -> None:
-        """Dial a peer no more."""
-        self._by_id.pop(identity, None)
-
-    def take_due(self, now: float, without: Container[str]) -> list[DialTarget]:
-        """Return whom to dial now, `without` some; call `failed` or `connected` for each."""
-        due = [
-            target
-            for target in (*self._by_id.values(), *self._anonymous)
-            if target.due <= now and not target.is_dialled and target.id not in without
-        ]
-        for target in due:
-            target.is_dialled = True
-        return due
-
-    def connected(self, target: DialTarget) -> None:
-        """Note that somebody was met there."""
-        target.is_dialled = False
-        target.error = ""
-        if target in self._anonymous:
-            self._anonymous.remove(target)
-
-    def failed(self, target: DialTarget, error: str, now: float) -> None:
-        """Note why nobody was met there, and try again later."""
-        target.is_dialled = False
-        target.error = error
-        target.due = now + target.backoff.next_delay()
-
-    def disconnected(self, identity: str, now: float) -> None:
-        """Note that the connection to a peer is gone; it is dialled again a little later."""
-        if (target := self._by_id.get(identity)) is not None:
-            target.due = now + target.backoff.next_delay()
-
-    def unreachable(self, without: Container[str]) -> Iterator[DialTarget]:
-        """Yield those that were dialled in vain, `without` those that were met otherwise."""
-        for target in (*self._by_id.values(), *self._anonymous):
-            if target.error and target.id not in without:
-                yield target
-
-
 GOODBYE_TIMEOUT: Final = 2.0
-"""How long (s) the others have to say goodbye, too."""
+"""How long (s) to wait for the goodbyes of the others."""
 
 KEEPALIVE_INTERVAL: Final = 0.5
-"""After how long (s) without another word a peer says that it is still here."""
+"""How long (s) after its last message a peer sends a keepalive."""
 
 MIN_SILENCE_TIMEOUT: Final = 2.0
-"""How long (s) every peer may say nothing, whatever shorter time was asked for."""
+"""The shortest silence (s) after which a peer is disconnected, whatever was asked for."""
 
 _MAX_REPORTED: Final = 100
-"""Failures of connections that are told of; others could go on for ever."""
+"""Connection failures that are reported, so that a hostile caller cannot flood the output."""
 
 
 class Membership:
-    """The group as the peer `own` sees it; another may say nothing for `silence_timeout` s."""
+    """The peers of the group; one that is silent for `silence_timeout` s is disconnected."""
 
     def __init__(
         self, own: PeerInfo, swarm: Swarm, pieces: PieceReader, silence_timeout: float, emit: Emit
     ) -> None:
         self.dial_queue = DialQueue(own.id)
         self.began_at: float | None = None
-        """When the first of the others was met (s, monotonic)."""
+        """When the first other peer connected (s, monotonic)."""
         self.seen: set[str] = set()
-        """The ids of all who have been here."""
+        """The ids of all peers that ever connected."""
         self.goodbyes: dict[str, Goodbye] = {}
-        """What those who left told of themselves."""
+        """The goodbyes of those that left."""
         self.upload_meter = RateMeter(time.monotonic())
         self.download_meter = RateMeter(time.monotonic())
         self._own = own
@@ -151,17 +61,17 @@ class Membership:
         self._closing: set[asyncio.Task[None]] = set()
 
     def accept(self, connection: PeerConnection, info: PeerInfo, dialled: bool) -> None:
-        """Take in a peer that has proven itself; the listener calls this."""
+        """Accept or reject an authenticated peer; the listener calls this."""
         swarm, old = self._swarm, self._swarm.peers.get(info.id)
         if swarm.is_banned(info.run):
-            self._reject(connection, Error("unauthorized", "this peer deals with you no more"))
+            self._reject(connection, Error("unauthorized", "this peer has dropped you"))
             return
         if old is not None and old.info.run != info.run:
-            detail = f"another peer with the id {info.id} is here; choose another with --id"
+            detail = f"another peer has the id {info.id}; choose another with --id"
             self._reject(connection, Error("name_taken", detail, name=info.id))
             return
         if old is not None:
-            # Both have dialled; they are to agree on which of the two connections stays.
+            # Both sides dialled. They must agree on which of the two connections to keep.
             is_preferred = dialled == (self._own.id < info.id)
             if not is_preferred and old.is_dialled != dialled:
                 connection.close()
@@ -178,11 +88,11 @@ class Membership:
             peer.connection.send(PeerExchange(others))
 
     def on_rejected(self, address: Address, why: str) -> None:
-        """Note who was not let in; the listener calls this."""
+        """Report a rejected connection; the listener calls this."""
         self._emit_once(events.ConnectionRejected(address.host, why))
 
     def handle_message(self, peer: Peer, message: Message) -> None:
-        """Take what a peer says about anything but files."""
+        """Handle the messages of a peer about the group."""
         match message:
             case PeerExchange(peers):
                 self.add_peers(peer.connection.address.host, peers)
@@ -192,7 +102,7 @@ class Membership:
                 peer.connection.send(self._make_goodbye())
 
     def add_peers(self, reporter: str, peers: Iterable[PeerEntry | PeerAddress]) -> None:
-        """Note where peers listen, as the host `reporter` sees them."""
+        """Note where peers listen, as reported by the host `reporter`."""
         now = time.monotonic()
         for peer in peers:
             try:
@@ -204,7 +114,7 @@ class Membership:
             )
 
     def dial(self, listener: Listener, now: float) -> None:
-        """Dial those whose turn it is."""
+        """Dial the peers that are due."""
         swarm = self._swarm
         for target in self.dial_queue.take_due(now, {*swarm.peers, *swarm.departed}):
             task = asyncio.create_task(self._dial(listener, target))
@@ -212,7 +122,7 @@ class Membership:
             task.add_done_callback(self._dials.discard)
 
     def check_peers(self, now: float) -> None:
-        """Say that we are here, part with those who are silent, and measure."""
+        """Send keepalives, disconnect silent peers, and sample the traffic."""
         for identity in self._connected.difference(self._swarm.peers):
             self.dial_queue.disconnected(identity, now)
         self._connected = set(self._swarm.peers)
@@ -221,22 +131,22 @@ class Membership:
             if now - connection.last_received_at > self._silence_timeout:
                 connection.abort(f"was silent for {self._silence_timeout:g} s")
             elif connection.blocked_for(now) > self._silence_timeout:
-                connection.abort(f"took nothing for {self._silence_timeout:g} s")
+                connection.abort(f"read nothing for {self._silence_timeout:g} s")
             elif now - connection.last_sent_at > KEEPALIVE_INTERVAL:
                 peer.connection.send(KeepAlive())
         self._measure(now)
 
     async def leave(self) -> None:
-        """Say goodbye to everyone, and hear theirs."""
+        """Send a goodbye to every peer, and wait for theirs."""
         for task in self._dials:
             task.cancel()
         goodbye = self._make_goodbye()
         peers = list(self._swarm.peers.values())
         for peer in peers:
-            peer.connection.on_close = lambda _error: None  # that it goes is no news now
+            peer.connection.on_close = lambda _error: None  # expected now
             peer.connection.send(goodbye)
         await asyncio.gather(
-            *(peer.connection.finish(GOODBYE_TIMEOUT) for peer in peers),
+            *(peer.connection.close_gracefully(GOODBYE_TIMEOUT) for peer in peers),
             *self._dials,
             *self._closing,
             return_exceptions=True,
@@ -256,7 +166,7 @@ class Membership:
     def _reject(self, connection: PeerConnection, error: Error) -> None:
         connection.on_frame, connection.on_close = (lambda _frame: None), (lambda _error: None)
         connection.send(error)
-        task = asyncio.create_task(connection.finish(GOODBYE_TIMEOUT))
+        task = asyncio.create_task(connection.close_gracefully(GOODBYE_TIMEOUT))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -276,7 +186,7 @@ class Membership:
 
 
 def _reachable_host(host: str, reporter: str) -> str:
-    """Return where to reach `host`: the loopback address of `reporter` is another machine to us."""
+    """Return where to reach `host`: a loopback address means the machine of the `reporter`."""
     try:
         return reporter if ip_address(host).is_loopback else host
     except ValueError:

@@ -1,6 +1,6 @@
-"""What is asked of a share.
+"""Options of a share, and the policy that decides when it is done.
 
-When a peer is done, or gives up; the time is handed in (s, monotonic).
+`decide` is a pure function of a policy, a status and the time.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from common.names import check_id
 from common.values import Address
 
 STALL_TIMEOUT: Final = 30.0
-"""After how long (s) without a piece moving nothing is expected any more."""
+"""How long (s) without a piece moving until an exchange counts as stalled."""
 
 
 class StopPolicy(Struct, frozen=True):
-    """What was asked for; times in s.
+    """When to stop; times in s.
 
-    `peers` are expected, this one included, None for whoever comes. `wait` is for those who are to
-    come, or to come back; `seed_after` is for others, once everything is here; after `stall`
-    without a piece moving nothing is expected any more.
+    `peers` is the expected number of peers, including this one; None for any number. `wait` is how
+    long to wait for peers to come or to come back, `seed_after` how long to serve others after
+    everything is here, and `stall` how long to go on without a piece moving.
     """
 
     peers: int | None
@@ -33,58 +33,12 @@ class StopPolicy(Struct, frozen=True):
     stall: float = STALL_TIMEOUT
 
 
-class SwarmStatus(Struct):
-    """How it stands. Times are moments (s), `completed_at` None while something is missing.
-
-    `members` have been met, this peer included; `pending_manifests` manifests are still to come
-    from those who are connected. `is_needed` while a connected peer lacks pieces, `is_stranded`
-    when no connected peer has what is missing here.
-    """
-
-    began_at: float
-    members: int
-    pending_manifests: int
-    completed_at: float | None
-    is_needed: bool
-    is_stranded: bool
-    changed_at: float
-    last_progress_at: float
-
-
-class Decision(Enum):
-    """What is to be done."""
-
-    CONTINUE = "go on"
-    DONE = "done"
-    GIVE_UP = "give up"
-
-
-def decide(policy: StopPolicy, status: SwarmStatus, at: float) -> Decision:
-    """Return what is to be done at the moment `at`."""
-    has_waited = at - status.began_at >= policy.wait
-    has_everyone = status.members >= policy.peers if policy.peers is not None else has_waited
-    if not has_everyone and not has_waited:
-        return Decision.CONTINUE
-    is_stalled = at - max(status.last_progress_at, status.changed_at) >= policy.stall
-    if status.completed_at is not None and not status.pending_manifests:
-        if status.is_needed and not is_stalled:
-            return Decision.CONTINUE
-        return Decision.DONE if at - status.completed_at >= policy.seed_after else Decision.CONTINUE
-    if (
-        status.is_stranded
-        and not status.pending_manifests
-        and at - status.changed_at >= policy.wait
-    ):
-        return Decision.GIVE_UP
-    return Decision.GIVE_UP if is_stalled else Decision.CONTINUE
-
-
 class ShareOptions(Struct, frozen=True):
-    """What is asked for: to swap `files` in `group`, and to put those of others into `out`.
+    """The options of a share: swap `files` in `group`, and save those of others in `out`.
 
-    Where `uses_server`, the server introduces the peers; else those at `addresses` do. `max_size`
-    (bytes) is how much each of them may have. `key` is the secret of the group, `port` where to
-    listen (0: any). Raises UsageError for an id or a group that cannot be.
+    Peers find each other through the server if `uses_server`, else through those at `addresses`.
+    `max_size` (bytes) limits the files of each peer. `key` is the shared secret, `port` where to
+    listen (0: any free port). Raises UsageError for an invalid id or group.
     """
 
     group: str
@@ -104,3 +58,49 @@ class ShareOptions(Struct, frozen=True):
             check_group(self.group)
         except ValueError as error:
             raise UsageError(str(error)) from None
+
+
+class SwarmStatus(Struct):
+    """The status of a swarm; moments in s, `completed_at` None while something is missing.
+
+    `members` have come, including this peer. `pending_manifests` are expected from connected peers.
+    `is_needed` while a connected peer lacks pieces; `is_stranded` when no connected peer has what
+    is missing here.
+    """
+
+    began_at: float
+    members: int
+    pending_manifests: int
+    completed_at: float | None
+    is_needed: bool
+    is_stranded: bool
+    changed_at: float
+    last_progress_at: float
+
+
+class Decision(Enum):
+    """Whether to go on."""
+
+    CONTINUE = "go on"
+    DONE = "done"
+    GIVE_UP = "give up"
+
+
+def decide(policy: StopPolicy, status: SwarmStatus, at: float) -> Decision:
+    """Return whether a share goes on, is done, or gives up, at the moment `at`."""
+    has_waited = at - status.began_at >= policy.wait
+    has_everyone = status.members >= policy.peers if policy.peers is not None else has_waited
+    if not has_everyone and not has_waited:
+        return Decision.CONTINUE
+    is_stalled = at - max(status.last_progress_at, status.changed_at) >= policy.stall
+    if status.completed_at is not None and not status.pending_manifests:
+        if status.is_needed and not is_stalled:
+            return Decision.CONTINUE
+        return Decision.DONE if at - status.completed_at >= policy.seed_after else Decision.CONTINUE
+    if (
+        status.is_stranded
+        and not status.pending_manifests
+        and at - status.changed_at >= policy.wait
+    ):
+        return Decision.GIVE_UP
+    return Decision.GIVE_UP if is_stalled else Decision.CONTINUE

@@ -1,6 +1,6 @@
-"""One peer that this one is connected to: what is said to it, and what is noted of it.
+"""A connected peer: the pieces on their way to it, and those that came from it.
 
-Pieces that have come, on their way to the disk.
+`Peer` reads pieces and sends them; `PieceWriter` verifies and writes those that were received.
 """
 
 from asyncio import Future
@@ -20,20 +20,20 @@ from common.values import Address
 
 
 class PieceReader(Protocol):
-    """Where pieces are read; see `chatctl.share.storage.store.Store`."""
+    """Reads pieces; see `chatctl.share.storage.store.Store`."""
 
     def locate(self, owner: str, index: int) -> Location | None:
-        """Return where a piece is, None when it must be read."""
+        """Return where the bytes of a piece are, None when it must be read."""
 
     def read(self, owner: str, index: int) -> "Future[bytes]":
         """Read a piece."""
 
 
 class Peer:
-    """A connection to a peer that has proven who it is, and the pieces that wait for it.
+    """A connection to an authenticated peer, and the pieces that wait to be sent to it.
 
-    A piece that the system has in memory goes from there to the socket. For any other the disk is
-    asked in a thread, and those after it wait. `on_unreadable` hears of pieces that could not be
+    A piece in the page cache goes to the socket with `sendfile`. Any other piece is read in a
+    thread, and the pieces after it wait. `on_unreadable` is called with pieces that could not be
     read.
     """
 
@@ -51,11 +51,11 @@ class Peer:
         self.is_dialled = dialled
         self.goodbye: Goodbye | None = None
         self.traffic = Traffic()
-        """What goes to it and comes from it."""
+        """The traffic to and from it."""
         self.has_our_manifest = False
-        """Whether it knows what we have, or will not know; until then it may lack all of it."""
+        """Whether it has this peer's manifest or rejected it; until then it may lack all files."""
         self.sent_manifests: set[str] = set()
-        """Whose manifests it has been sent."""
+        """The owners whose manifests were sent to it."""
         self._pieces = pieces
         self._on_unreadable = on_unreadable
         self._waiting: deque[Piece] = deque()
@@ -68,11 +68,11 @@ class Peer:
 
     @property
     def listen_address(self) -> Address:
-        """Where others can dial it, as far as can be told from here."""
+        """Where others can dial it, as seen from here."""
         return Address(self.connection.address.host, self.info.port)
 
     def send(self, message: Message) -> None:
-        """Say something about pieces; the bytes of one follow by themselves."""
+        """Send a message of the planner; the bytes of a `Piece` are added here."""
         if isinstance(message, Piece):
             self._waiting.append(message)
             self._send_waiting()
@@ -101,14 +101,14 @@ class Peer:
 
 
 MAX_UNWRITTEN: Final = 256
-"""Pieces that may wait for the disk; beyond that nothing is read from anyone."""
+"""Pieces that may wait for the disk; beyond that no connection is read."""
 
 
 class PieceWriter:
     """Has pieces verified and written; pauses all `peers` while too many wait for that.
 
-    `on_written` hears of each whether it is what its owner announced, `on_error` what keeps it from
-    being written.
+    `on_written` is called with each piece and whether it was correct, `on_error` with an error that
+    prevented a write.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class PieceWriter:
         self._waiting = 0
 
     def write(self, peer: Peer, piece: Piece, raw: bytearray) -> None:
-        """Take the bytes of a piece that came from a peer; they may not change any more."""
+        """Write a piece that came from a peer; its bytes must not change any more."""
         written = self._store.write(piece.owner, piece.index, raw)
         written.add_done_callback(partial(self._written, peer, piece))
         self._waiting += 1

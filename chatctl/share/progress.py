@@ -1,7 +1,4 @@
-"""How far each file of the others is; no disk.
-
-How fast something grows, at best.
-"""
+"""Progress of the downloads: how much of each file is here, and how fast it comes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +12,7 @@ from common.manifest import Layout, Manifest
 
 
 class FileProgress(Struct):
-    """One file: `held` of `total` pieces are here, and `path` once it is whole and checked."""
+    """One file: `held` of `total` pieces are here; `path` is set once it is complete."""
 
     owner: str
     name: str
@@ -24,7 +21,7 @@ class FileProgress(Struct):
     held: int = 0
     path: Path | None = None
     error: str = ""
-    """Why it came and cannot be kept."""
+    """Why it was received and could not be saved."""
 
     @property
     def done(self) -> int:
@@ -33,7 +30,7 @@ class FileProgress(Struct):
 
 
 class DownloadProgress:
-    """The files of all owners that are known."""
+    """The progress of all files of all known owners."""
 
     def __init__(self) -> None:
         self._layouts: dict[str, Layout] = {}
@@ -47,7 +44,7 @@ class DownloadProgress:
 
     @property
     def is_settled(self) -> bool:
-        """Whether each has come and was kept, or cannot be kept."""
+        """Whether each file is complete, or could not be saved."""
         return not self._unfinished
 
     def of(self, owner: str) -> list[FileProgress]:
@@ -55,7 +52,7 @@ class DownloadProgress:
         return self._files.get(owner, [])
 
     def add(self, manifest: Manifest) -> Layout:
-        """Count in the files of an owner; nothing of them is here yet."""
+        """Add the files of an owner, none of whose pieces is here yet."""
         owner = manifest.owner
         layout = Layout(file.size for file in manifest.files)
         self._layouts[owner] = layout
@@ -68,30 +65,30 @@ class DownloadProgress:
         return layout
 
     def remove(self, owner: str) -> None:
-        """Leave out the files of an owner."""
+        """Remove the files of an owner."""
         files = self._files.pop(owner)
         self._unfinished -= sum(file.path is None and not file.error for file in files)
 
     def restore(self, owner: str, held: bitarray) -> None:
-        """Note what an earlier run left."""
+        """Add the pieces that an earlier run left."""
         for index in held.search(1):
             self.add_piece(owner, index)
 
     def add_piece(self, owner: str, index: int) -> None:
-        """Note that a piece is here; it may come twice."""
+        """Add a piece; a second time has no effect."""
         if not self._held[owner][index]:
             self._held[owner][index] = True
             self._of_piece(owner, index).held += 1
 
     def remove_piece(self, owner: str, index: int) -> None:
-        """Note that a piece that was here is not."""
+        """Remove a piece that turned out to be corrupt."""
         self._held[owner][index] = False
         self._of_piece(owner, index).held -= 1
 
     def finish(
         self, owner: str, number: int, path: Path | None = None, error: str = ""
     ) -> FileProgress:
-        """Note that a file is whole, and where, or that it cannot be kept, and why."""
+        """Note the path of a file that is complete, or why it could not be saved."""
         file = self._files[owner][number]
         self._unfinished -= file.path is None and not file.error
         file.path, file.error = path, error
@@ -102,29 +99,29 @@ class DownloadProgress:
 
 
 RATE_WINDOW: Final = 1.0
-"""Seconds (s) over which a rate is taken."""
+"""The window (s) over which a rate is measured."""
 
 
 class RateMeter:
-    """The rates of a counter, in units a second, over windows of 1 s.
+    """The rate of a counter, in units a second, over a sliding window of 1 s.
 
-    As long as it has moved for less than that, the rate is that of the time in which it moved.
+    Until the counter has moved for 1 s, the window is as long as it has moved.
     """
 
     def __init__(self, now: float) -> None:
         self.best = 0.0
-        """The best rate of all windows."""
+        """The highest rate of all windows."""
         self._has_window = False
         self._samples = deque([(now, 0)])
 
     @property
     def rate(self) -> float:
-        """The rate over the last window."""
+        """The rate over the current window."""
         (began, before), (ended, now) = self._samples[0], self._samples[-1]
         return (now - before) / (ended - began) if ended > began else 0.0
 
     def sample(self, now: float, count: int) -> None:
-        """Note that the counter stands at `count`, and that it is `now` (s, monotonic)."""
+        """Note that the counter is at `count` at the time `now` (s, monotonic)."""
         samples = self._samples
         before = samples[-1][1]
         samples.append((now, count))

@@ -1,7 +1,4 @@
-"""What waits to be sent on one connection: lines, bytes, and parts of files.
-
-Whether bytes of a file are in memory, so that handing them on does not wait for the disk.
-"""
+"""The send buffer of a connection: lines, bytes, and parts of files that `sendfile` sends."""
 
 import os
 import socket
@@ -16,14 +13,14 @@ _MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)
 
 
 class Traffic(Struct):
-    """Bytes of pieces: `sent` went to the kernel, `received` were what they should be."""
+    """Bytes of pieces: `sent` were handed to the kernel, `received` were verified."""
 
     sent: int = 0
     received: int = 0
 
 
 class _Payload(Struct):
-    """A line and the raw bytes behind it, in memory or of a file; they count in `traffic`."""
+    """A line and the raw bytes after it, from memory or a file; they count in `traffic`."""
 
     header: bytes
     source: memoryview | Location
@@ -31,15 +28,16 @@ class _Payload(Struct):
 
 
 class SendBuffer:
-    """What goes to a socket; parts of files are not copied into this program.
+    """The data that waits for a socket, in two queues: lines, and payloads.
 
-    Lines keep their order, and so do parcels. But a line waits for no parcel that has not begun:
-    what is asked and acknowledged would else wait for pieces, and uplinks would idle meanwhile.
+    Each queue keeps its order. A line overtakes every payload that has not begun; otherwise
+    requests and acknowledgements would wait for pieces, and uplinks would idle meanwhile. Parts of
+    files are never copied into this program.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.lines = 0
-        """Bytes of lines that wait."""
+        """How many bytes of lines wait."""
         self._socket = sock
         self._lines = bytearray()
         self._payloads: deque[_Payload] = deque()
@@ -47,31 +45,31 @@ class SendBuffer:
         self._body: _Payload | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether anything waits."""
+        """Return whether anything waits."""
         return bool(self._head or self._body or self._lines or self._payloads)
 
     def put_line(self, line: bytes) -> None:
-        """Queue a line; those that stand together leave together."""
+        """Queue a line; lines that wait together are sent together."""
         self.lines += len(line)
         self._lines += line
 
     def put_payload(self, header: bytes, raw: bytes | Location, traffic: Traffic | None) -> None:
-        """Queue a line and the raw bytes that follow it."""
+        """Queue a payload: a line and the raw bytes that follow it."""
         self.lines += len(header)
         source = raw if isinstance(raw, Location) else memoryview(raw)
         self._payloads.append(_Payload(header, source, traffic))
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard everything that waits."""
         self._lines.clear()
         self._payloads.clear()
         self._head.clear()
         self._body = None
 
     def send_some(self) -> None:
-        """Hand the kernel what it takes of the first thing that waits.
+        """Hand the kernel as much of the first line or payload as it accepts.
 
-        Raises BlockingIOError when it takes nothing now, OSError when it never will.
+        Raises BlockingIOError when it accepts nothing now, OSError when the connection is lost.
         """
         if not self._head and self._body is None:
             self._head, self._lines = self._lines, bytearray()
@@ -91,7 +89,7 @@ class SendBuffer:
             file, offset, length = source
             sent = os.sendfile(self._socket.fileno(), file.fileno(), offset, length)
             if not sent:
-                raise OSError(f"a file that it was to get now ends at byte {offset}")
+                raise OSError(f"a file being sent now ends at byte {offset}")
             payload.source = Location(file, offset + sent, length - sent)
         else:
             length = len(source)
@@ -103,7 +101,7 @@ class SendBuffer:
 
     @property
     def _more(self) -> int:
-        """What tells the kernel that a packet need not leave yet, because more follows."""
+        """The flag that has the kernel hold back a partial packet, because more data follows."""
         follows = self._lines or self._payloads or (self._head and self._body)
         return _MSG_MORE if follows else 0
 
@@ -112,9 +110,10 @@ _NOWAIT: Final[int | None] = getattr(os, "RWF_NOWAIT", None)
 
 
 def is_cached(location: Location) -> bool:
-    """Tell whether the first and the last byte are in memory; the system reads ahead in between.
+    """Tell whether bytes are in the page cache, so that sending them does not wait for the disk.
 
-    Where it cannot tell, they count as not.
+    It checks the first and the last byte, because the kernel reads ahead in between. Where the
+    kernel cannot tell, the answer is False.
     """
     if _NOWAIT is None:
         return False
@@ -124,6 +123,6 @@ def is_cached(location: Location) -> bool:
         for position in (offset, offset + length - 1):
             if not os.preadv(file.fileno(), [byte], position, _NOWAIT):
                 return False
-    except OSError:  # it would have to wait, or the file system cannot tell
+    except OSError:  # the read would block, or the file system cannot tell
         return False
     return True

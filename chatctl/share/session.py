@@ -1,7 +1,4 @@
-"""One run of ``chatctl share``, from the files to the report.
-
-What the server tells a run of the others.
-"""
+"""A share session: one run of ``chatctl share``, from hashing the files to the report."""
 
 import asyncio
 import math
@@ -10,13 +7,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from chatctl.cli.config import Settings
 from chatctl.cli.login import connect, print_events
 from chatctl.cli.output import say
 from chatctl.client import Client, PeerLeft, PeerList
-from chatctl.client.subscriptions import GroupUpdate
+from chatctl.client.groups import GroupUpdate
 from chatctl.errors import ClientError
 from chatctl.share import events
 from chatctl.share.handshake import PeerInfo, derive_key, group_key
@@ -31,22 +28,18 @@ from chatctl.share.swarm import REGISTRY, Swarm
 from chatctl.share.view import ShareView
 from common import manifest
 
-if TYPE_CHECKING:
-    pass
-
-
 POLL_INTERVAL: Final = 0.1
-"""How often (s) it is looked at who is silent, whom to dial, and whether this is the end."""
+"""How often (s) a session checks for silent peers, peers to dial, and its end."""
 
 _STRANDED_CHECK_INTERVAL: Final = 1.0
-"""After how long (s) without a piece moving it is looked for who has what is missing."""
+"""How long (s) without progress until the session checks whether anyone has what is missing."""
 
 
 async def share(options: ShareOptions, settings: Settings, view: ShareView) -> ShareReport:
-    """Share as asked, until there is no more to do, and tell of it; to cancel it ends it well.
+    """Share files until nothing is left to do, and return the report; cancelling ends it cleanly.
 
-    Raises UsageError (files, directory, port), CannotConnectError, RefusedError,
-    AnswerTimeoutError before anything was exchanged.
+    Raises UsageError (files, directory, port), CannotConnectError, RefusedError and
+    AnswerTimeoutError, all before anything was exchanged.
     """
     own = await hash_files(options.id, options.files)
     async with AsyncExitStack() as stack:
@@ -78,10 +71,10 @@ async def share(options: ShareOptions, settings: Settings, view: ShareView) -> S
 
 
 class ShareSession:
-    """The parts of one peer put together.
+    """One peer: its swarm, its membership and its listener, and when they are done.
 
-    It listens on `host` ("" for all addresses), and waits `timeout` s for anyone. Of those in
-    `recovered` an earlier run had fetched all.
+    It listens on `host` ("" for all addresses). `timeout` (s) applies to dialling and to silent
+    peers. An earlier run received all files of the peers in `recovered`.
     """
 
     def __init__(
@@ -137,12 +130,12 @@ class ShareSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let nobody in any more, and everybody go."""
+        """Stop listening, and close all connections."""
         await self._listener.close()
         self.swarm.close()
 
     def on_group_change(self, update: GroupUpdate, server: str) -> None:
-        """Take what the server, at the host `server`, tells of the group."""
+        """Handle an update of the group from the server at the host `server`."""
         match update:
             case PeerList(peers=peers, group_secret=group_secret):
                 self._listener.secret = group_key(group_secret or "", self._derived_key)
@@ -153,12 +146,12 @@ class ShareSession:
             case joined:
                 entries = [joined.peer]
         self.membership.add_peers(server, entries)
-        if not self.options.key:  # with a key, the server is not to be trusted
+        if not self.options.key:  # with a key, the server is not trusted
             for peer in entries:
                 self.swarm.catalog.trust_digest(peer.id, peer.digest)
 
     async def run(self) -> None:
-        """Exchange until there is no more to do, then say goodbye."""
+        """Exchange files until nothing is left to do, then say goodbye."""
         try:
             await self._until_done()
         except asyncio.CancelledError:
@@ -182,7 +175,7 @@ class ShareSession:
             decision = decide(self.options.stop_policy, self._status(now), now)
             self._announce()
             if decision is Decision.CONTINUE:
-                # Not wait_for, which before Python 3.12 loses a Ctrl-C that comes with the event.
+                # Before Python 3.12 wait_for loses a Ctrl-C that comes together with the event.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_INTERVAL):
                         await swarm.changed.wait()
@@ -202,7 +195,7 @@ class ShareSession:
         )
 
     def _check_stranded(self, now: float) -> bool:
-        """Tell whether nobody connected has what is missing; looks seldom, for it takes long."""
+        """Tell whether no connected peer has what is missing; checks rarely, as it takes long."""
         planner = self.swarm.planner
         if (
             planner.is_complete
@@ -216,9 +209,9 @@ class ShareSession:
 
     @property
     def _members(self) -> set[str]:
-        """Those who were met, and once it was waited for the others, those whose files are here.
+        """The peers that came, and after the wait, those whose files an earlier run received.
 
-        Before that one cannot know whether they are done and gone, or about to begin another round.
+        Before that nobody can know whether these are done, or about to begin another round.
         """
         met = self.membership.seen
         has_waited = time.monotonic() - self._began_at >= self.options.stop_policy.wait
@@ -226,7 +219,7 @@ class ShareSession:
 
     @property
     def has_everything(self) -> bool:
-        """Whether everyone who was expected was here, and all files of all are."""
+        """Whether all expected peers came, and all their files are here."""
         return self._seconds is not None and 1 + len(self._members) >= (
             self.options.stop_policy.peers or 2
         )
@@ -247,9 +240,9 @@ class ShareSession:
 
     @property
     def _seconds(self) -> float | None:
-        """How long it took (s) from the first connection until all was here, None while it is not.
+        """How long it took (s) from the first connection until everything was here.
 
-        0 when an earlier run had fetched all, and nobody was met.
+        None while something is missing; 0 when an earlier run received everything and no peer came.
         """
         if not self.membership.seen and self._members:
             return 0.0
@@ -260,7 +253,7 @@ class ShareSession:
         return None if began is None or ended is None else max(0.0, ended - began)
 
     def make_report(self) -> ShareReport:
-        """Tell how it ended."""
+        """Return the report of this session."""
         options = self.options
         return make_report(
             self.swarm,
@@ -278,8 +271,8 @@ class ShareSession:
 
 
 @asynccontextmanager
-async def follow_group(session: "ShareSession", client: Client) -> AsyncIterator[None]:
-    """Have the server tell `session` of the others, for as long as the block lasts."""
+async def follow_group(session: ShareSession, client: Client) -> AsyncIterator[None]:
+    """Join the group on the server, and pass its updates to `session` while the block runs."""
     group, info, manifest = session.options.group, session.info, session.own
     updates = client.share(group, info.id, port=info.port, size=manifest.size, digest=info.digest)
     session.on_group_change(await anext(updates), client.host)
@@ -289,8 +282,8 @@ async def follow_group(session: "ShareSession", client: Client) -> AsyncIterator
             async for item in updates:
                 session.on_group_change(item, client.host)
         except ClientError as error:
-            # The others are known, and the server has no part in what they exchange.
-            say(f"{error}; going on without the server")
+            # The other peers are known by now, and need no server to exchange files.
+            say(f"{error}; continuing without the server")
 
     tasks = [asyncio.create_task(follow()), asyncio.create_task(print_events(client))]
     try:

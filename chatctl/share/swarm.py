@@ -1,4 +1,4 @@
-"""Joins the planner, the store and the connections: whoever is connected is served, and asked."""
+"""The swarm: joins planner, store and connections, and exchanges pieces with all peers."""
 
 import asyncio
 import time
@@ -26,55 +26,48 @@ from common.messages.peer_wire import GetManifest, HasManifest, ManifestHeader, 
 from common.protocol.registry import MessageRegistry
 
 REGISTRY: Final[MessageRegistry[Any]] = MessageRegistry(
-    [*peer_wire.HANDSHAKE_MESSAGES, *peer_wire.SWARM_MESSAGES]
+    [*peer_wire.CONTROL_MESSAGES, *peer_wire.PIECE_MESSAGES]
 )
-"""What a peer understands of another."""
+"""All messages between peers."""
 
-_PLANNER_MESSAGES: Final = frozenset(peer_wire.SWARM_MESSAGES)
+_PLANNER_MESSAGES: Final = frozenset(peer_wire.PIECE_MESSAGES)
 
 Emit: TypeAlias = Callable[[events.ShareEvent], object]
 HandleMessage: TypeAlias = Callable[[Peer, Message], object]
 
 
 class Swarm:
-    """The exchange of pieces among those in `peers`.
-
-    `emit` hears what happens.
-    """
+    """Exchanges the pieces of all owners with the connected `peers`; `emit` receives events."""
 
     def __init__(self, own: SharedFiles, store: Store, max_size: int, emit: Emit) -> None:
         manifest = own.manifest
         self.catalog = ManifestCatalog(manifest, max_size)
         self.files = DownloadProgress()
         self.handle_message: HandleMessage = lambda _peer, _message: None
-        """Takes messages about anything but pieces and manifests; may raise PeerProtocolError."""
+        """Handles messages about the group rather than files; may raise PeerProtocolError."""
         self.peers: dict[str, Peer] = {}
-        """Those who are connected, by their id."""
+        """The connected peers, by id."""
         self.departed: set[str] = set()
-        """Those who left or were dropped, and did not come back."""
+        """The ids of peers that left or were dropped, and did not come back."""
         self.exit_reasons: dict[str, str] = {}
-        """What became of those who are not connected any more; it completes "it …"."""
+        """Why peers are no longer connected, by id; the text completes "it …"."""
         self.traffic: dict[str, Traffic] = {}
-        """What went to and came from everyone who was connected."""
+        """The traffic with each peer that ever connected."""
         self.error: Exception | None = None
-        """What keeps this machine from going on."""
+        """A local error that stops the exchange."""
         self.changed_at = time.monotonic()
-        """When somebody came or went last (s, monotonic)."""
+        """When a peer last came or went (s, monotonic)."""
         self.completed_at: float | None = None
-        """Since when everything that is known of is here (s, monotonic); None while it is not."""
+        """Since when all known files are here (s, monotonic); None while one is missing."""
         self.all_completed_at: float | None = None
-        """Since when it is also with everyone who is connected."""
+        """Since when all connected peers have them as well."""
         self.lost_incomplete: set[str] = set()
-        """Those who are gone without a word and lacked something; they may come back."""
+        """The ids of peers that were lost before they had everything; they may come back."""
         self.changed = asyncio.Event()
-        """Set by everything that may be the end."""
+        """Set by everything that may end the exchange."""
         layout = Layout(file.size for file in manifest.files)
-        self.planner = Planner(
-            manifest.owner,
-            self.catalog.digest,
-            layout,
-            random=Random(),  # noqa: S311
-        )
+        random = Random()  # noqa: S311 - it picks pieces, and protects no secret
+        self.planner = Planner(manifest.owner, self.catalog.digest, layout, random=random)
         self._loop = asyncio.get_running_loop()
         self._id = manifest.owner
         self._emit = emit
@@ -101,27 +94,27 @@ class Swarm:
 
     @property
     def pending_manifests(self) -> int:
-        """Manifests that are to come from those who are connected, or are being taken in."""
+        """How many manifests are expected from connected peers, or being added to the store."""
         return len(self._manifest_exchange) + sum(map(self.catalog.is_pending, self.peers))
 
     @property
     def is_complete(self) -> bool:
-        """Whether every file of every owner that is known is here, and checked."""
+        """Whether all files of all known owners are here and verified."""
         return self.planner.is_complete and self.files.is_settled and not self.pending_manifests
 
     @property
     def is_needed(self) -> bool:
-        """Whether somebody who is connected lacks what is here, as far as can be told."""
+        """Whether a connected peer may lack pieces that are here."""
         return self.planner.is_needed or not all(
             peer.has_our_manifest for peer in self.peers.values()
         )
 
     def is_banned(self, run: str) -> bool:
-        """Tell whether this run of a peer was dropped."""
+        """Tell whether a peer with this run id was dropped."""
         return run in self._banned
 
     def join(self, peer: Peer) -> None:
-        """Begin with a peer; nobody of its id is connected."""
+        """Add a peer; none with its id may be connected."""
         connection = peer.connection
         connection.decoder.limits = self._limits
         connection.on_frame = partial(self._on_frame, peer)
@@ -138,7 +131,7 @@ class Swarm:
         self._plan_soon()
 
     def disconnect(self, peer: Peer) -> None:
-        """End with a peer."""
+        """Close the connection to a peer, and remove it."""
         peer.connection.close()
         if self.peers.get(peer.id) is not peer:
             return
@@ -149,7 +142,7 @@ class Swarm:
         self._plan_soon()
 
     def drop(self, peer: Peer, why: str) -> None:
-        """End with a peer for good; `why` completes "it …"."""
+        """Disconnect a peer and ban this run of it; `why` completes "it …"."""
         if peer.info.run in self._banned:
             return
         self._banned.add(peer.info.run)
@@ -159,7 +152,7 @@ class Swarm:
         self.disconnect(peer)
 
     def on_storage_event(self, event: StorageEvent) -> None:
-        """Note what became of a file; the store calls this."""
+        """Handle an event of the store."""
         match event:
             case FileComplete(owner, number, path):
                 file = self.files.finish(owner, number, path=path)
@@ -175,12 +168,12 @@ class Swarm:
         self._plan_soon()
 
     def on_unreadable(self, peer: Peer, piece: Piece) -> None:
-        """Note that a piece could not be read for a peer."""
+        """Handle a piece that could not be read for a peer."""
         self.planner.piece_unreadable(peer.id, piece.owner, piece.index, time.monotonic())
         self._plan_soon()
 
     def close(self) -> None:
-        """Let everyone go, and do nothing any more."""
+        """Close all connections, and stop."""
         self._is_closed = True
         for peer in self.peers.values():
             peer.connection.close()
@@ -236,7 +229,7 @@ class Swarm:
             self.files.add_piece(owner, index)
             self.planner.piece_verified(owner, index, now)
         else:
-            self.drop(peer, f"sent a piece of {owner} that {owner} never announced")
+            self.drop(peer, f"sent a piece of {owner} with the wrong digest")
             self.planner.piece_lost(owner, index, now)
         self._plan_soon()
 
@@ -251,7 +244,7 @@ class Swarm:
             self._loop.call_soon(self._plan)
 
     def _plan(self) -> None:
-        """Carry out what the planner makes of all that has happened in a turn of the loop."""
+        """Carry out the actions that follow from all events of one loop iteration."""
         if self._is_closed:
             return
         self._is_planning = False

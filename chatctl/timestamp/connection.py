@@ -1,4 +1,4 @@
-"""A connection for stamps, with as little as possible between a stamp and its time."""
+"""A connection for stamps, with as little as possible between the kernel and the timestamp."""
 
 import asyncio
 import time
@@ -17,18 +17,16 @@ _KEEPALIVE_CHECKS: Final = 4
 
 
 class StampProtocol(asyncio.Protocol):
-    """Hands on each message with the moment (ns, monotonic) at which its bytes were read.
+    """Passes on each message with the time (ns, monotonic) at which its bytes were read.
 
-    They are timed in the call that brings them from the loop; a stream would time them one
-    iteration later, after whatever else that iteration does. Each write is one system call, made at
-    once.
-
-    Without a byte for `keepalive` s the connection counts as lost.
+    The time is taken in the call that the loop makes with the bytes; a stream would take it one
+    iteration later, after all other work of that iteration. Each write is one immediate system
+    call. After `keepalive` s without a byte the connection counts as lost.
     """
 
     def __init__(self, keepalive: float) -> None:
         self.host = ""
-        """The address of the other side."""
+        """The address of the server."""
         self.local_host = ""
         self._keepalive = keepalive
         self._decoder: Decoder[Any] = Decoder(FROM_SERVER, MAX_LINE)
@@ -48,23 +46,23 @@ class StampProtocol(asyncio.Protocol):
     def set_handlers(
         self, on_message: MessageHandler, on_lost: Callable[[Exception], object]
     ) -> None:
-        """Call `on_message` for each message, and `on_lost` once, with what ended it."""
+        """Call `on_message` for each message, and `on_lost` once, with the error that ended it."""
         self._on_message, self._on_lost = on_message, on_lost
         self._last_received_ns = time.monotonic_ns()
         self._check_keepalive()
         self._transport.resume_reading()
 
     def write(self, line: bytes) -> None:
-        """Hand bytes to the kernel; what it does not take waits for it."""
+        """Write bytes at once; the transport buffers what the kernel does not take."""
         self._transport.write(line)
 
     def close(self) -> None:
-        """Close when everything has been written; nothing more is received."""
+        """Close when everything is written; receive nothing more."""
         self._detach()
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection; the loop calls this."""
+        """Store the transport; the loop calls this."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)
         self._transport.pause_reading()  # until there are handlers
@@ -72,7 +70,7 @@ class StampProtocol(asyncio.Protocol):
         self.local_host = transport.get_extra_info("sockname")[0]
 
     def data_received(self, chunk: bytes) -> None:
-        """Time a chunk and hand on what is in it; the loop calls this."""
+        """Time a chunk and pass on its messages; the loop calls this."""
         self._last_received_ns = time.monotonic_ns()
         try:
             for message in self._decoder.feed(chunk):
@@ -82,13 +80,13 @@ class StampProtocol(asyncio.Protocol):
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end; the loop calls this."""
+        """Report the loss; the loop calls this."""
         how = reason(exc) if isinstance(exc, OSError) else "the server closed the connection"
         self._fail(ConnectionLostError(how))
 
     def _check_keepalive(self) -> None:
         if time.monotonic_ns() - self._last_received_ns > self._keepalive * 1e9:
-            self._fail(ConnectionLostError(f"the server was silent for {self._keepalive:g} s"))
+            self._fail(ConnectionLostError(f"the server sent nothing for {self._keepalive:g} s"))
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._keepalive / _KEEPALIVE_CHECKS, self._check_keepalive)

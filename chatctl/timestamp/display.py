@@ -1,4 +1,4 @@
-"""What is seen of an exchange while it runs."""
+"""Progress displays of a running exchange: none, status lines, or a bar."""
 
 from types import TracebackType
 from typing import Self
@@ -11,18 +11,18 @@ from chatctl.timestamp.report import ProgressSample, render_sample
 
 
 class ProgressDisplay:
-    """Shows nothing but what must be said; others show a sample every `period` s.
+    """Prints remarks only; its subclasses also show a sample every `period` s.
 
-    To show may block, so that it is done in a thread.
+    `show` may block, so the caller runs it in a thread.
     """
 
     period: float | None = None
 
     def show(self, sample: ProgressSample) -> None:
-        """Show how it goes; may raise BrokenPipeError."""
+        """Show a sample; may raise BrokenPipeError."""
 
     def say(self, text: str) -> None:
-        """Tell a person something that is no data; any thread may."""
+        """Print a remark for a person; any thread may call this."""
         say(text)
 
     def __enter__(self) -> Self:
@@ -38,7 +38,7 @@ class ProgressDisplay:
 
 
 class StatusLines(ProgressDisplay):
-    """A line of data each second."""
+    """Prints a line of data each second."""
 
     period = 1.0
 
@@ -54,10 +54,10 @@ class StatusLines(ProgressDisplay):
 
 
 class StatusBar(ProgressDisplay):
-    """A progress bar on the terminal that stderr is.
+    """Draws a progress bar on stderr, a terminal.
 
-    Drawing takes half a millisecond in which no stamp is sent or timed: half a second apart is
-    often enough.
+    Drawing takes half a millisecond in which no stamp is sent or timed, so the bar is drawn only
+    twice a second.
     """
 
     period = 0.5
@@ -85,7 +85,7 @@ class StatusBar(ProgressDisplay):
             total=sample.expected,
             completed=sample.sent,
             left=_format_clock((sample.expected - sample.sent) * self._interval_ns),
-            round_trip=f"round trip {trip.median_ns / 1e6:.3f} ms" if trip else "no stamps come in",
+            round_trip=f"round trip {trip.median_ns / 1e6:.3f} ms" if trip else "no stamps arrive",
             refresh=True,
         )
 

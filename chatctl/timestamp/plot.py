@@ -1,12 +1,21 @@
-"""An exchange on one sheet: the round trip and its distribution, the wedge, the clocks."""
+"""A plot of an exchange: round trip and its distribution, offset against delay, Allan deviation.
+
+matplotlib is an extra, and slow to import: import this module only when a plot is asked for.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from chatctl.errors import PartialError, UsageError, why
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.typing import RcKeyType
+
+from chatctl.errors import PartialError, why
 from chatctl.timestamp.report import ExchangeReport
 from common.timing.analysis import nearest_rank, samples
 from common.timing.clocks import allan_deviation, longest_run
@@ -14,19 +23,13 @@ from common.timing.delays import Sample
 from common.timing.record import ExchangeRecord
 from common.values import format_duration
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-    from matplotlib.typing import RcKeyType
-
-_FORMATS: Final = (".png", ".svg")
 _A4_LANDSCAPE: Final = (11.7, 8.3)
 """Inches."""
 
 _INK: Final = "#1f4e79"
 _ACCENT: Final = "#c8553d"
 _FAINT: Final = "#98a2ad"
-_STYLE: "Final[dict[RcKeyType, Any]]" = {
+_STYLE: Final[dict[RcKeyType, Any]] = {
     "axes.axisbelow": True,
     "axes.edgecolor": _FAINT,
     "axes.grid": True,
@@ -42,24 +45,11 @@ _STYLE: "Final[dict[RcKeyType, Any]]" = {
 }
 _DOTS: Final[Mapping[str, Any]] = {"s": 3, "alpha": 0.35, "linewidths": 0, "rasterized": True}
 _LEAST_NS: Final = 1_000
-"""The resolution of stamps: what is less cannot be told from it, nor drawn on a log scale."""
-
-
-def check(path: Path) -> None:
-    """Raise UsageError when no plot could be written to `path`, before anything is measured."""
-    if path.suffix.lower() not in _FORMATS:
-        raise UsageError(f"--plot: the name {path} is to end with {' or '.join(_FORMATS)}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--plot: there is no directory {path.parent}")
-    if find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib; install it: pip install 'chatd[plot]'")
+"""The resolution of stamps; a log scale cannot draw 0."""
 
 
 def draw(record: ExchangeRecord, report: ExchangeReport, path: Path) -> None:
     """Draw the exchange; raises PartialError when the file cannot be written."""
-    import matplotlib as mpl  # noqa: PLC0415 - an extra, and long to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
     found = samples(record)
     measured = list(found.values())
     with mpl.rc_context(_STYLE):
@@ -88,7 +78,7 @@ def _title(record: ExchangeRecord, report: ExchangeReport) -> str:
 
 
 def _draw_round_trip(
-    axes: "Axes", measured: Sequence[Sample], record: ExchangeRecord, report: ExchangeReport
+    axes: Axes, measured: Sequence[Sample], record: ExchangeRecord, report: ExchangeReport
 ) -> None:
     start_ns = record.sent_ns[0]
     axes.set(title="Round trip", xlabel="s since the first stamp", ylabel="ms", yscale="log")
@@ -126,7 +116,7 @@ def _draw_round_trip(
     _label_finely(axes.yaxis)
 
 
-def _draw_distribution(axes: "Axes", measured: Sequence[Sample]) -> None:
+def _draw_distribution(axes: Axes, measured: Sequence[Sample]) -> None:
     axes.set(
         title="Distribution of the round trip", xlabel="ms", ylabel="% of stamps", xscale="log"
     )
@@ -147,8 +137,8 @@ def _draw_distribution(axes: "Axes", measured: Sequence[Sample]) -> None:
     _label_finely(axes.xaxis)
 
 
-def _draw_wedge(axes: "Axes", measured: Sequence[Sample], best: Sample | None) -> None:
-    """Draw offset against delay: what waits one way only lies on an edge of the wedge."""
+def _draw_wedge(axes: Axes, measured: Sequence[Sample], best: Sample | None) -> None:
+    """Draw offset against delay: a delay in one direction only is on an edge of the wedge."""
     axes.set(title="Clock offset against round trip", xlabel="round trip in ms")
     if best is None:
         return
@@ -167,8 +157,8 @@ def _draw_wedge(axes: "Axes", measured: Sequence[Sample], best: Sample | None) -
         axes.plot((tip, tip + reach), (0, side * reach), color=_FAINT, linewidth=1)
     axes.plot(tip, 0, "o", color=_ACCENT, markersize=5)
     axes.annotate(
-        f"least delay {tip:.3f}:\noffset {best.offset_ns / 1e6:+.3f}, "
-        f"at most {best.error_bound_ns / 1e6:.3f} off",
+        f"fastest round trip {tip:.3f}:\n"
+        f"offset {best.offset_ns / 1e6:+.3f} ± {best.error_bound_ns / 1e6:.3f}",
         (tip, 0),
         (0.02, 0.97),
         textcoords="axes fraction",
@@ -178,7 +168,7 @@ def _draw_wedge(axes: "Axes", measured: Sequence[Sample], best: Sample | None) -
     )
 
 
-def _draw_stability(axes: "Axes", phases: Sequence[int], interval_ns: int) -> None:
+def _draw_stability(axes: Axes, phases: Sequence[int], interval_ns: int) -> None:
     axes.set(title="Allan deviation", xlabel="span in s", xscale="log", yscale="log")
     factors = [1 << power for power in range(64) if 4 << power < len(phases)]
     if not factors:
@@ -195,10 +185,8 @@ def _ms(ns: int) -> float:
     return max(_LEAST_NS, ns) / 1e6
 
 
-def _label_finely(axis: "Axis") -> None:
+def _label_finely(axis: Axis) -> None:
     """Label 1, 2 and 5 of each decade of a log axis, in plain numbers."""
-    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415
-
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter("{x:g}")

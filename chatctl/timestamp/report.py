@@ -1,7 +1,7 @@
-"""What is reported about an exchange: all of it at the end, and the newest while it runs.
+"""Reports of timestamp exchanges: data structures for programs, text for people.
 
-Figures as people read them: a table in ms, and lines below it.
-What a time file shows by itself, block by block.
+There are three: the report of a finished run, a sample of a running one, and the analysis of a
+time file, block by block.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,9 +22,9 @@ from common.values import format_duration
 
 
 class ExchangeReport(Struct, frozen=True, tag_field="figures", tag="run"):
-    """One run. `rows` went to the file, `rows_lost` did not; `server_counts` are what it said.
+    """The report of one run: `rows` were written to the file, `rows_lost` could not be.
 
-    `failure` says why the run could not be finished; it is empty when it was, or interrupted.
+    `failure` says why the run ended early; it is empty if it finished or was interrupted.
     """
 
     id: str
@@ -40,7 +40,7 @@ class ExchangeReport(Struct, frozen=True, tag_field="figures", tag="run"):
     analysis: Analysis
 
     def shortfalls(self) -> Iterator[str]:
-        """Yield what was not done of what was asked for, one sentence each."""
+        """Yield a sentence for each part of the exchange that failed."""
         if self.failure:
             yield self.failure
         for outage in self.outages:
@@ -53,15 +53,15 @@ class ExchangeReport(Struct, frozen=True, tag_field="figures", tag="run"):
         if server and server.unwritten:
             yield f"the server could not write {server.unwritten} rows to its file"
         if counts.received < counts.expected and not self.failure:
-            yield f"only {counts.received} of {counts.expected} stamps came from the server"
+            yield f"received only {counts.received} of {counts.expected} stamps from the server"
         if server and not self.outages and server.received < counts.sent:
             yield f"the server received only {server.received} of {counts.sent} stamps"
 
 
 class ProgressSample(Struct, frozen=True, tag_field="figures", tag="moment"):
-    """How an exchange goes: counts so far, and what the stamps since the last sample show.
+    """A sample of a running exchange: counts so far, statistics since the last sample.
 
-    `offset` is the one with the least error bound.
+    `offset` is the sample with the smallest error bound.
     """
 
     at_ns: int
@@ -74,7 +74,7 @@ class ProgressSample(Struct, frozen=True, tag_field="figures", tag="moment"):
 
 
 class Sampler:
-    """Takes samples of a `record` while another thread fills it."""
+    """Takes samples of a `record` while the exchange fills it."""
 
     def __init__(self, record: ExchangeRecord) -> None:
         self._record = record
@@ -82,7 +82,7 @@ class Sampler:
         self._sent = 0
 
     def sample(self, at_ns: int) -> ProgressSample:
-        """Return what is new at `at_ns` (since the Unix epoch)."""
+        """Return a sample at `at_ns` (since the Unix epoch)."""
         record = self._record
         arrivals, late_ns = record.arrivals[self._seen :], record.timer_error_ns[self._sent :]
         self._seen += len(arrivals)
@@ -103,12 +103,12 @@ _COLUMNS: Final = ("ms", "min", "mean", "median", "p90", "p99", "p99.9", "max", 
 
 
 def render_report(report: ExchangeReport) -> str:
-    """Return the summary of a run."""
+    """Return the report of a run as text."""
     return "\n".join((*_heading(report), "", *_table(report.analysis), "", *_details(report)))
 
 
 def render_sample(sample: ProgressSample) -> str:
-    """Return one line about the newest stamps."""
+    """Return a sample as one line."""
     parts = [f"{sample.sent}/{sample.expected} sent", f"{sample.received} received"]
     if trip := sample.round_trip:
         least, median, most = map(_ms, (trip.min_ns, trip.median_ns, trip.max_ns))
@@ -119,7 +119,7 @@ def render_sample(sample: ProgressSample) -> str:
 
 
 def table_rows(titled: Iterable[tuple[str, Summary]]) -> Iterator[str]:
-    """Yield the lines of a table, the first of which says what the columns are."""
+    """Yield the lines of a table, starting with the titles of the columns."""
     cells = [_COLUMNS, *((title, *_cells(summary)) for title, summary in titled)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for first, *others in cells:
@@ -158,11 +158,11 @@ def _details(report: ExchangeReport) -> Iterator[str]:
     analysis = report.analysis
     if offset := analysis.offset:
         yield (
-            f"clock offset     {offset.offset_ns / 1e6:+.3f} ms, at most "
-            f"{_ms(offset.error_bound_ns)} ms off (least delay {_ms(offset.delay_ns)} ms)"
+            f"clock offset     {offset.offset_ns / 1e6:+.3f} ms ± {_ms(offset.error_bound_ns)} ms "
+            f"(from the fastest round trip, {_ms(offset.delay_ns)} ms)"
         )
     if skew := analysis.skew:
-        yield f"clock skew       {skew.ppm:+.3f} ppm, by one way alone ±{skew.spread_ppm:.3f}"
+        yield (f"clock skew       {skew.ppm:+.3f} ± {skew.spread_ppm:.3f} ppm (one direction only)")
     if analysis.stability:
         spans = (
             f"{point.deviation:.1e} at {format_duration(point.tau_ns / 1e9)}"
@@ -209,19 +209,19 @@ def _ms(ns: int) -> str:
 
 
 def read(path: Path) -> tuple[BlockAnalysis, ...]:
-    """Return what each block of the file shows; raises UsageError when it is no time file."""
+    """Return the analysis of each block of a time file; raises UsageError."""
     try:
-        # Whatever is no ASCII cannot be timestamp data, and is reported with its line.
+        # A time file is ASCII; the parser reports the line of any other character.
         with path.open(encoding="ascii", errors="backslashreplace") as lines:
             return analyze_blocks(parse_blocks(lines))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {why(error)}") from None
     except ValueError as error:
-        raise UsageError(f"{path} is no time file: {error}") from None
+        raise UsageError(f"{path} is not a time file: {error}") from None
 
 
 def render(number: int, block: BlockAnalysis) -> str:
-    """Return what is said of block `number`."""
+    """Return the analysis of block `number` as text."""
     return "\n".join((*_block_heading(number, block), *_directions(block), ""))
 
 
@@ -232,7 +232,7 @@ def _block_heading(number: int, block: BlockAnalysis) -> Iterator[str]:
         span = f"{block.rows} rows in {length} from {format_time(block.first_ns)}"
     yield f"block {number}: {span}, {_ending(block)}"
     if block.misnumbered:
-        yield f"{block.misnumbered} rows are not numbered one after the other: some were lost"
+        yield f"{block.misnumbered} rows are not numbered consecutively: some were lost"
 
 
 def _ending(block: BlockAnalysis) -> str:

@@ -1,10 +1,8 @@
-"""A whole exchange, over as many connections as it takes.
+"""Runs a timestamp exchange, over as many connections as it takes.
 
-The part of an exchange that one connection carries.
-
-Three things happen in turn: the server grants it, stamps go both ways until all are there, and both
+`ExchangeRun` reconnects until all stamps are sent. `ExchangeConnection` is the part on one
+connection: the server grants the exchange, stamps go both ways until all have arrived, and both
 sides exchange their counts.
-
 """
 
 import asyncio
@@ -14,22 +12,17 @@ from typing import Final
 
 from msgspec import Struct
 
+from chatctl.client import RefusedError
 from chatctl.client.connection import ConnectionLostError
 from chatctl.client.events import Reconnected
 from chatctl.client.reconnect import Reconnector
-from chatctl.errors import (
-    AnswerTimeoutError,
-    CannotConnectError,
-    ClientError,
-    ProtocolError,
-    RefusedError,
-)
+from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, ProtocolError
 from chatctl.timestamp.connection import StampProtocol
 from chatctl.timestamp.stamps import Pacer, StampClock, StampRecorder, StampRows, TimerSource
 from common.messages.base import Error, Message
 from common.messages.timestamp import Exchange, ExchangeEnd, Stamp
 from common.protocol.codec import InvalidLine, encode
-from common.system.timerfd import Alarm
+from common.system.timerfd import TimerFD
 from common.timing.record import ExchangeRecord
 
 END_TIMEOUT: Final = 2.0
@@ -37,7 +30,7 @@ END_TIMEOUT: Final = 2.0
 
 
 class ExchangeConnection:
-    """Exchanges over `protocol` what `record` still lacks, and writes it to a block of `file`."""
+    """Exchanges the stamps that `record` still lacks, and writes them to a block of `file`."""
 
     def __init__(
         self,
@@ -48,7 +41,7 @@ class ExchangeConnection:
         timer: TimerSource,
     ) -> None:
         self.counts: ExchangeEnd | None = None
-        """What the server counted; None when it did not say."""
+        """The counts of the server; None if it sent none."""
         self._protocol = protocol
         self._interval_ns = record.interval_ns
         self._file = file
@@ -63,11 +56,11 @@ class ExchangeConnection:
         protocol.set_handlers(self._on_message, self._fail)
 
     def on_timer(self) -> None:
-        """Send what is due; called when the timer expires."""
+        """Send the stamps that are due; called when the timer expires."""
         self._pacer.on_timer()
 
     async def request(self, identity: str, within: float) -> None:
-        """Ask for the exchange and wait up to `within` s; once granted, it runs.
+        """Request the exchange and wait up to `within` s; it starts when granted.
 
         Raises RefusedError, AnswerTimeoutError, ProtocolError, ConnectionLostError.
         """
@@ -84,7 +77,7 @@ class ExchangeConnection:
             raise AnswerTimeoutError(detail) from None
 
     async def finish(self) -> None:
-        """Wait for the last stamp; however that ends, when it is cancelled too, close the block.
+        """Wait for the last stamp; close the block, even after an error or when cancelled.
 
         Raises ProtocolError, ConnectionLostError.
         """
@@ -102,7 +95,7 @@ class ExchangeConnection:
             )
 
     async def _exchange_counts(self) -> None:
-        """Send the end, and wait for what the server counted."""
+        """Send our counts, and wait for those of the server."""
         if not self._counts_received.done():
             self._protocol.write(encode(ExchangeEnd(self._recorder.sent, self._recorder.received)))
             await asyncio.wait([self._counts_received], timeout=END_TIMEOUT)
@@ -124,7 +117,9 @@ class ExchangeConnection:
                     else RefusedError(message)
                 )
             case InvalidLine(error=error) if error.reason != "unknown_code":
-                raise ProtocolError(f"the server sent what is no message: {error.detail}")
+                raise ProtocolError(
+                    f"{self._protocol.host} does not speak the chatd protocol ({error.detail})"
+                )
 
     def _on_granted(self) -> None:
         if _resolve(self._granted):
@@ -141,7 +136,7 @@ class ExchangeConnection:
             _resolve(self._completed)
 
     def _fail(self, error: Exception) -> None:
-        """End with `error` what is being waited for; there will be no counts."""
+        """Fail the step that is being awaited; the server will send no counts."""
         self._pacer.stop()
         _resolve(self._counts_received)
         if not _resolve(self._granted, error):
@@ -149,19 +144,19 @@ class ExchangeConnection:
 
 
 def _resolve(step: "asyncio.Future[None]", error: Exception | None = None) -> bool:
-    """End a step; return whether it had not ended before."""
+    """Complete a step, or fail it with `error`; return False if it was complete already."""
     if step.done():
         return False
     if error is None:
         step.set_result(None)
     else:
         step.set_exception(error)
-        step.exception()  # it may be that nobody waits for it any more
+        step.exception()  # marks it as retrieved; nobody may be waiting
     return True
 
 
 def _compact_number(number: float) -> float | int:
-    """Return a number that is written without ``.0``."""
+    """Return an int if `number` is whole, so that JSON shows no ``.0``."""
     return int(number) if number.is_integer() else number
 
 
@@ -216,7 +211,7 @@ class ExchangeRun:
     ) -> None:
         self.outages: list[Outage] = []
         self.server: ServerCounts | None = None
-        """What the server counted; None when it never said."""
+        """The counts of the server over all connections; None if it sent none."""
         self.is_interrupted = False
         self._identity = identity
         self._record = record
@@ -225,14 +220,14 @@ class ExchangeRun:
         self._reconnector = reconnector
         self._timeout = answer_timeout
         self._notify = notify
-        self._timer = Alarm()
+        self._timer = TimerFD()
         self._lost_since: tuple[int, str] | None = None
 
     async def run(self) -> str:
-        """Run to the end, and return why it could not, or "".
+        """Run to the end; return why it ended early, or "".
 
-        To cancel it ends it early and well. Raises CannotConnectError, RefusedError,
-        AnswerTimeoutError and ProtocolError when not one stamp was sent.
+        Cancelling ends the run early, with all files in order. Raises CannotConnectError,
+        RefusedError, AnswerTimeoutError and ProtocolError if no stamp was sent.
         """
         try:
             protocol = await self._reconnector.connect()
@@ -251,7 +246,7 @@ class ExchangeRun:
         return ""
 
     async def _run_connection(self, protocol: StampProtocol) -> bool:
-        """Exchange over `protocol`; return whether nothing is left to be sent."""
+        """Exchange over `protocol`; return whether all stamps are sent."""
         loop = asyncio.get_running_loop()
         connection = ExchangeConnection(
             protocol, self._record, self._file, self._clock, self._timer
@@ -275,7 +270,7 @@ class ExchangeRun:
             self.server.add(end)
 
     def _on_connection_lost(self, error: ConnectionLostError | ClientError) -> None:
-        """Note that the connection is gone; raise where there is no use in coming back."""
+        """Note the loss of the connection; raise if reconnecting is useless."""
         if isinstance(error, ConnectionLostError) and not self._record.sent_ns:
             detail = f"the connection was lost before the exchange began: {error}"
             raise CannotConnectError(detail) from None
@@ -289,7 +284,7 @@ class ExchangeRun:
             self._lost_since = time.monotonic_ns(), str(error)
 
     def _end_outage(self, now_ns: int | None) -> None:
-        """Note that the exchange goes on, or, without `now_ns`, that it never will."""
+        """Record the end of an outage, or, without `now_ns`, that it never ended."""
         if self._lost_since is None:
             return
         lost_ns, reason = self._lost_since

@@ -1,6 +1,7 @@
-"""Stamps out, stamps in, and what is kept of both; no sockets, no event loop.
+"""Sending and recording stamps on an absolute schedule; no sockets, no event loop.
 
-An absolute schedule of deadlines: what is late is sent late, nothing is skipped or moved.
+The `Pacer` calls at fixed deadlines: a late stamp is sent late, none is skipped or moved. The
+`StampRecorder` builds, sends, receives and records stamps.
 """
 
 from collections.abc import Callable
@@ -19,30 +20,30 @@ _BLANK: Final = format_time(0)
 
 
 class StampClock(Protocol):
-    """See `common.system.clock`."""
+    """The clock of an exchange; see `common.system.clock`."""
 
     def monotonic_ns(self) -> int:
-        """Return ns since some fixed moment."""
+        """Return ns since an arbitrary moment."""
 
     def wall_ns(self, monotonic_ns: int) -> int:
-        """Return the same moment in ns since the Unix epoch."""
+        """Convert a monotonic time to ns since the Unix epoch."""
 
 
 class StampRows(Protocol):
-    """The file, as an exchange uses it; see `chatctl.timestamp.time_file`."""
+    """The time file of an exchange; see `common.system.time_file`."""
 
     def start_block(self) -> None:
-        """Begin a block."""
+        """Start a block."""
 
     def add(self, row: str) -> None:
-        """Write a stamp soon; see `common.timing.file_format.format_rows`."""
+        """Queue a row; see `common.timing.file_format.format_rows`."""
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
 
 
 class StampWriter(Protocol):
-    """Where stamps go; see `chatctl.timestamp.connection`."""
+    """The connection that carries stamps; see `chatctl.timestamp.connection`."""
 
     host: str
     local_host: str
@@ -52,10 +53,11 @@ class StampWriter(Protocol):
 
 
 class StampRecorder:
-    """The stamps of one connection: adds to `record` and to `file` what goes out and comes in.
+    """Sends and receives the stamps of one connection, and adds them to `record` and `file`.
 
-    Own numbers go on where the record ends. Those of the other side begin anew on each connection;
-    in the record they go on behind a hole, so that none becomes the neighbour of one from before.
+    Our own numbers continue where the record ends. Those of the server start again on each
+    connection; in the record they continue after a hole, so that no stamp becomes the neighbour of
+    one from before the loss.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class StampRecorder:
         self.sent = 0
         self.received = 0
         self.expected = record.expected - len(record.sent_ns)
-        """Stamps that this connection is to carry, each way."""
+        """Stamps to exchange on this connection, each way."""
         self._writer = writer
         self._record = record
         self._file = file
@@ -81,7 +83,7 @@ class StampRecorder:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every stamp went out and as many came in."""
+        """Whether all stamps were sent, and as many received."""
         return min(self.sent, self.received) >= self.expected
 
     def send(self, now_ns: int, late_ns: int) -> None:
@@ -100,18 +102,18 @@ class StampRecorder:
         self._prepare()
 
     def receive(self, stamp: Stamp, received_ns: int) -> None:
-        """Keep a stamp that came in at `received_ns` (monotonic); raises ProtocolError."""
-        last_received = stamp.heard or 0
+        """Record a stamp received at `received_ns` (monotonic); raises ProtocolError."""
+        last_received = stamp.last_received or 0
         received_ns = self._clock.wall_ns(received_ns)
         try:
             sent_ns = parse_time(stamp.sent)
-            last_received_ns = parse_time(stamp.heard_at or "") if last_received else 0
+            last_received_ns = parse_time(stamp.last_received_at or "") if last_received else 0
             arrival = ReceivedStamp(
                 self._number_offset + stamp.n, sent_ns, last_received, last_received_ns, received_ns
             )
             check_last_received(arrival, len(self._record.sent_ns))
         except ValueError as error:
-            raise ProtocolError(f"the server sent a stamp that cannot be: {error}") from None
+            raise ProtocolError(f"the server sent an impossible stamp: {error}") from None
         self._record.arrivals.append(arrival)
         self._file.add(self._incoming + stamp.sent)
         self.received += 1
@@ -120,7 +122,7 @@ class StampRecorder:
             self._prepare()
 
     def _prepare(self) -> None:
-        """Encode the next stamp before it is due, all but the moment of sending."""
+        """Encode the next stamp before it is due, except for the time of sending."""
         last_received_at = format_time(self._last_received_ns) if self._last_received else UNSET
         stamp = Stamp(
             len(self._record.sent_ns) + 1, _BLANK, self._last_received or UNSET, last_received_at
@@ -129,21 +131,21 @@ class StampRecorder:
 
 
 class TimerSource(Protocol):
-    """What wakes the pacer: it has `on_timer` called at the moment that it was set to, or later."""
+    """A timer that calls the pacer's `on_timer` at the time it is set to, or later."""
 
     def set(self, at_ns: int) -> None:
-        """Wake at `at_ns` on the monotonic clock, and again and again until it is set anew."""
+        """Expire at `at_ns` (monotonic), and repeatedly until it is set again."""
 
     def off(self) -> None:
-        """Stop waking."""
+        """Disarm the timer."""
 
 
 class Pacer:
     """Calls `send(now_ns, late_ns)` once for each of the deadlines start + n x interval.
 
-    `now_ns` is the monotonic clock as it was read for this deadline and `late_ns` (ns, >= 0) how
-    much earlier the deadline was. After a stall all that are overdue follow at once. As each
-    deadline is computed from the start, errors do not add up.
+    `now_ns` is the monotonic clock as read for this deadline, and `late_ns` (>= 0) is how long ago
+    the deadline was. After a stall, all overdue calls follow at once. Each deadline is computed
+    from the start, so errors do not accumulate.
     """
 
     def __init__(
@@ -159,7 +161,7 @@ class Pacer:
         self._send = send
         self._deadline_ns = 0
         self.remaining = 0
-        """Deadlines to come."""
+        """Number of deadlines left."""
 
     def start(self, count: int) -> None:
         """Start the schedule now: the first of `count` deadlines is one interval away."""
@@ -168,7 +170,7 @@ class Pacer:
         self._timer.set(self._deadline_ns)
 
     def on_timer(self) -> None:
-        """Meet every deadline that has come, and wait for the next."""
+        """Call `send` for each deadline that has passed, and set the timer to the next."""
         while self.remaining:
             now_ns = self._monotonic_ns()
             late_ns = now_ns - self._deadline_ns
@@ -181,6 +183,6 @@ class Pacer:
         self._timer.off()
 
     def stop(self) -> None:
-        """Meet no more deadlines."""
+        """Cancel all remaining deadlines."""
         self.remaining = 0
         self._timer.off()

@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import secrets
-from typing import Final, TypeVar
+from typing import Final
 
-from chatd.messagelog.base import Log, NameOwner
+from chatd.config import AccountConfig
+from chatd.messagelog.base import NameOwner, NameStore
 from common import names
 from common.messages.base import Reason
 from common.system.clock import Clock
@@ -14,8 +15,6 @@ _TOKEN_BYTES: Final = 24
 _IDENTITY_BITS: Final = 62
 _SECOND_NS: Final = 1_000_000_000
 _CACHE_SIZE: Final = 100_000
-
-Sender = TypeVar("Sender")
 
 
 def new_identity() -> int:
@@ -36,19 +35,19 @@ class NameReservedError(Exception):
 
 
 class Accounts:
-    """The owners of names, kept in the log; `reservation` is in seconds (s)."""
+    """The owners of names, kept in the store."""
 
-    def __init__(self, log: Log[Sender], clock: Clock, reservation: float) -> None:
-        self._log = log
+    def __init__(self, store: NameStore, clock: Clock, config: AccountConfig) -> None:
+        self._store = store
         self._clock = clock
-        self._reservation_ns = int(reservation * _SECOND_NS)
+        self._reservation_ns = int(config.reservation * _SECOND_NS)
         # Who writes to one who is away does so more than once; names change hands only here.
         self._cache: dict[str, int] = {}
 
     async def find(self, key: str) -> int | None:
         """Return the identity that holds the name of this key, here or away."""
         if key not in self._cache:
-            owner = await self._log.owner(key)
+            owner = await self._store.owner(key)
             if owner is None:
                 return None
             # Somebody may have claimed it meanwhile, which is newer than what the log answered.
@@ -61,12 +60,12 @@ class Accounts:
 
     async def authenticate(self, key: str, token: str) -> int | None:
         """Return the identity that holds the name of this key, if `token` is theirs."""
-        owner = await self._log.owner(key)
+        owner = await self._store.owner(key)
         return owner.identity if owner is not None and _matches(token, owner) else None
 
     async def is_reserved(self, key: str) -> bool:
         """Tell whether the owner of the name was here within the reservation."""
-        owner = await self._log.owner(key)
+        owner = await self._store.owner(key)
         return owner is not None and not self._has_expired(owner)
 
     async def claim(self, name: str, token: str | None, *, is_online: bool) -> tuple[int, str]:
@@ -77,7 +76,7 @@ class Accounts:
         """
         key = names.fold(name)
         while True:
-            owner = await self._log.owner(key)
+            owner = await self._store.owner(key)
             if owner is not None:
                 if token is not None and _matches(token, owner):
                     self.record_seen(key, owner.identity)
@@ -87,7 +86,7 @@ class Accounts:
             new_token = token or secrets.token_urlsafe(_TOKEN_BYTES)
             new_owner = NameOwner(key, new_identity(), _hash(new_token), self._clock.wall_ns())
             # Another may have come first while the log was asked; then that one is the owner.
-            if await self._log.claim(new_owner, replacing=owner):
+            if await self._store.claim(new_owner, replacing=owner):
                 if len(self._cache) >= _CACHE_SIZE:
                     self._cache.clear()
                 self._cache[key] = new_owner.identity
@@ -95,7 +94,7 @@ class Accounts:
 
     def record_seen(self, key: str, identity: int) -> None:
         """Note that the owner was here now; the reservation counts from this."""
-        self._log.record_seen(key, identity, self._clock.wall_ns())
+        self._store.record_seen(key, identity, self._clock.wall_ns())
 
     def _has_expired(self, owner: NameOwner) -> bool:
         return self._clock.wall_ns() - owner.seen_ns > self._reservation_ns

@@ -8,10 +8,9 @@ from chatd.core.formats import Format
 from chatd.core.presence import Presence
 from chatd.core.send_queue import EncodedChunk
 from chatd.core.session import Session
-from chatd.messagelog.base import AppendResult, Entry
+from chatd.messagelog.base import EVERYONE, AppendResult, Audience, Entry, Everyone
 from common.messages.base import Error, Message
 from common.messages.chat import Ack
-from common.protocol.codec import encode_lines
 
 
 class Fanout:
@@ -33,24 +32,28 @@ class Fanout:
         session_by_identity = self._presence.by_identity
         for result in results:
             entries, sender = result.entries, result.sender
-            sender.inflight.done(len(entries))
+            if sender is not None:
+                sender.inflight.done(len(entries))
             if result.kind != "stored":
-                delivery.individual(sender).add(*_replies(result))
+                if sender is not None:
+                    delivery.individual(sender).add(*_replies(result))
                 continue
             self.last = entries[-1].id
-            reader, direct = None, None
+            previous: Audience = EVERYONE
+            direct = None
             for entry in entries:
                 message = entry.message
-                if message.recipient is None:
+                audience = message.audience
+                if isinstance(audience, Everyone):
                     # The author may have come back on another connection since.
                     delivery.add_broadcast(entry, session_by_identity(message.author) or sender)
                     direct = None
-                elif message.recipient != reader:
-                    direct = delivery.direct(session_by_identity(message.recipient))
-                reader = message.recipient
+                elif audience != previous:
+                    direct = delivery.direct(session_by_identity(audience.id))
+                previous = audience
                 if direct is not None:
                     direct.append(entry)
-                if message.ref is not None:
+                if message.ref is not None and sender is not None:
                     delivery.individual(sender).add(Ack(message.ref, entry.id))
         delivery.queue(self.last)
 
@@ -83,12 +86,12 @@ class _BatchDelivery:
         """Return where to add direct messages for `session`, if there is one that gets them now."""
         return self.individual(session).direct if session is not None and session.is_live else None
 
-    def add_broadcast(self, entry: Entry, author: Session) -> None:
-        """Add a broadcast for everyone but its author."""
-        stream = self.individual(author)
+    def add_broadcast(self, entry: Entry, author: Session | None) -> None:
+        """Add a broadcast for everyone but its author, who may have no session on this node."""
+        stream = None if author is None else self.individual(author)
         for wire_format, broadcasts in self._broadcasts.items():
             broadcasts.extend(wire_format.encode_entries([entry]))
-        if author.is_live:
+        if author is not None and stream is not None and author.is_live:
             stream.position = len(self._broadcasts[author.send_queue.format])
         self._has_broadcasts = True
 
@@ -131,7 +134,7 @@ class _PersonalStream(Struct, gc=False):
     _messages: list[Message | Raw] | None = None
     _pieces: list[bytes | slice] | None = None
 
-    def add(self, *messages: Message | Raw) -> None:
+    def add(self, *messages: Message) -> None:
         """Add messages that are no direct messages."""
         self._with_direct().extend(messages)
 
@@ -147,7 +150,7 @@ class _PersonalStream(Struct, gc=False):
         if self._pieces is None:
             if self._messages is None:
                 return self.wire_format.encode_entries(self.direct)
-            return encode_lines(self._with_direct())
+            return self.wire_format.encode(self._with_direct())
         view = memoryview(broadcasts)
         pieces = self._close_piece()
         return b"".join(view[one] if isinstance(one, slice) else one for one in pieces)
@@ -156,7 +159,7 @@ class _PersonalStream(Struct, gc=False):
         """Make a piece of the messages, so that more can be added to the pieces."""
         pieces = self._pieces = self._pieces or []
         if messages := self._with_direct():
-            pieces.append(encode_lines(messages))
+            pieces.append(self.wire_format.encode(messages))
             messages.clear()
         return pieces
 
@@ -169,13 +172,12 @@ class _PersonalStream(Struct, gc=False):
         return messages
 
 
-def _replies(result: AppendResult[Session]) -> Iterator[Message | Raw]:
+def _replies(result: AppendResult[Session]) -> Iterator[Message]:
     """Return what the sender is sent for what was not stored now."""
     for entry in result.entries:
         ref = UNSET if entry.message.ref is None else entry.message.ref
         if result.kind == "failed":
             detail = f"the message was not stored and not delivered: {result.error}"
-            error = Error("storage_failed", detail, ref=ref)
-            yield Raw(result.sender.send_queue.format.encode([error])[:-1])
+            yield Error("storage_failed", detail, ref=ref)
         elif ref is not UNSET:
             yield Ack(ref, entry.id, duplicate=True)

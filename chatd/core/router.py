@@ -1,12 +1,12 @@
-"""From a message to the one handler that serves it, and from a failure to its answer.
+"""Routing: from a message to the one handler that serves it, and from an exception to its answer.
 
-How a service says which messages it serves.
-A message as one line for people: nothing in it moves the cursor, gives a secret or is long.
+A service names the messages that it serves in its routes. A route says who may send the message,
+what it costs, and which function handles it; the router checks that in one place.
 """
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, islice
 from operator import length_hint
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from chatd.core.session import MAX_INFLIGHT, Session
+from chatd.core.session import MAX_INFLIGHT, Access, Session
 from chatd.messagelog.base import StorageError
 from common.messages import ClientMessage, Error, RejectedError
 from common.messages.chat import Hello, History
@@ -22,20 +22,30 @@ from common.protocol.codec import InvalidLine, encode
 from common.protocol.registry import FROM_CLIENT
 from common.protocol.text_format import escape_control
 
+logger: Final = logging.getLogger(__name__)
+
+MAX_CHARACTERS: Final = 200
+"""Characters shown of a message in the server's log."""
+
+_BATCH_SIZE: Final = 64
+"""Messages that a batch handler takes before the router looks whether too much is under way."""
+
 M = TypeVar("M", bound=Struct)
 Handler = Callable[[Session, Any], Awaitable[None] | None]
 BatchHandler = Callable[[Session, Iterator[Any]], Awaitable[None] | None]
 
 
 class Route(Struct, frozen=True):
-    """Which handler serves a kind of message, and whether hello must come first.
+    """A row of a service's table: the handler of one kind of message, and what it requires.
 
-    Where there is a `batch_handler`, it serves what comes many at once.
+    `requires` is the access that a session needs. `cost` is what one message counts for in a rate
+    limit. A `batch_handler` serves messages that come many at once.
     """
 
     kind: type[Struct]
     handler: Handler
-    requires_hello: bool
+    requires: Access = Access.ANYONE
+    cost: int = 1
     batch_handler: BatchHandler | None = None
 
 
@@ -43,14 +53,15 @@ def route(
     kind: type[M],
     handler: Callable[[Session, M], Awaitable[None] | None],
     *,
-    requires_hello: bool = False,
+    requires: Access = Access.ANYONE,
+    cost: int = 1,
 ) -> Route:
-    """Return a row of a service's table.
+    """Return the route of a kind of message that is served one at a time.
 
-    A handler answers at once and returns None, or returns an awaitable that the connection waits
-    for before it looks at the next message. It may raise RejectedError, which becomes the answer.
+    A handler answers at once and returns None, or returns an awaitable, which is awaited before the
+    session's next message is served. It may raise RejectedError, which becomes the answer.
     """
-    return Route(kind, handler, requires_hello)
+    return Route(kind, handler, requires, cost)
 
 
 def batch_route(
@@ -58,23 +69,24 @@ def batch_route(
     handler: Callable[[Session, Iterator[M]], Awaitable[None] | None],
     *,
     single: Callable[[Session, M], Awaitable[None] | None] | None = None,
-    requires_hello: bool = False,
+    requires: Access = Access.ANYONE,
+    cost: int = 1,
 ) -> Route:
-    """Return a row for messages that come many at once.
+    """Return the route of a kind of message that comes many at once.
 
-    The handler takes them from the iterator, in which there is at least one, up to the first that
-    it has to wait for or fails at; it is called again for the rest. `single` is for a message that
-    comes alone, where that can be served with less.
+    The handler takes messages from the iterator, which holds at least one, up to the first that it
+    must await or fails at; the router calls it again for the rest. `single` serves a message that
+    comes alone, where that takes less.
     """
 
     def serve_one(session: Session, message: M) -> Awaitable[None] | None:
         return handler(session, iter((message,)))
 
-    return Route(kind, single or serve_one, requires_hello, handler)
+    return Route(kind, single or serve_one, requires, cost, handler)
 
 
 class Service(Protocol):
-    """One mode: its table of routes, and what it does when a session ends."""
+    """A part of the protocol: its routes, and what it does when a session ends."""
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -84,12 +96,117 @@ class Service(Protocol):
         """Forget `session`; called once for each, registered or not."""
 
 
-MAX_CHARACTERS: Final = 200
-"""Characters shown of a message."""
+class _Stop(NamedTuple):
+    """Where serving stopped: at `message`, of which `pending` must be awaited.
+
+    Without `pending` too much is under way for the session.
+    """
+
+    message: ClientMessage | InvalidLine
+    pending: Awaitable[None] | None
+
+
+class Router:
+    """Hands each message to its service; a handler that fails costs its message, nothing else."""
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self._services = tuple(services)
+        routes = [row for service in self._services for row in service.routes]
+        self._routes = {row.kind: row for row in routes}
+        if len(routes) != len(self._routes):
+            raise LookupError("two services route the same kind of message")
+        missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in self._routes]
+        if missing:
+            raise LookupError(f"no service routes {', '.join(missing)}")
+        self._routes[InvalidLine] = Route(InvalidLine, _send_line_error)
+
+    def serve(
+        self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
+    ) -> Coroutine[Any, Any, None] | None:
+        """Serve `messages`; return None, or a coroutine that must be awaited before any other.
+
+        The router stops where something must be awaited, or where the client should first take its
+        answers. The coroutine waits for that and serves what follows. A list is served in batches
+        of one kind, of anything else one message is taken at a time.
+        """
+        if isinstance(messages, list):
+            batches = _batches(messages)
+            stop = self._serve_batches(session, batches)
+            if stop is None:
+                return None
+            return _serve_rest(session, stop, partial(self._serve_batches, session, batches))
+        each = iter(messages)
+        stop = self._serve_each(session, each)
+        if stop is None:
+            return None
+        return _serve_rest(session, stop, partial(self._serve_each, session, each))
+
+    def closed(self, session: Session) -> None:
+        """Tell every service that `session` is over."""
+        for service in self._services:
+            try:
+                service.closed(session)
+            except Exception:
+                logger.exception("%s: a service failed to forget the session", session)
+
+    def _serve_each(
+        self, session: Session, messages: Iterator[ClientMessage | InvalidLine]
+    ) -> _Stop | None:
+        # The properties of a session are written out: each cost 1 % of a ping that comes alone.
+        for message in messages:
+            pending = None
+            try:
+                pending = self._permitted(session, type(message)).handler(session, message)
+            except Exception as error:
+                _send_error(session, message, error)
+            if session.is_closing:
+                return None
+            if (
+                pending is not None
+                or session.send_queue.is_above_high_water
+                or session.inflight.count >= MAX_INFLIGHT
+            ):
+                return _Stop(message, pending)
+        return None
+
+    def _serve_batches(self, session: Session, batches: deque["_MessageBatch"]) -> _Stop | None:
+        """Do what `_serve_each` does, with one call for many messages where a route takes them.
+
+        That took a third off what a ping costs, and a fifth off a direct message.
+        """
+        while batches:
+            batch = batches[0]
+            batch_handler = self._permitted(session, batch.kind).batch_handler
+            if batch_handler is None:
+                stop = self._serve_each(session, batch.unserved)
+            else:
+                stop = _serve_batch(session, batch, batch_handler)
+            if stop is not None or session.is_closing:
+                return stop
+            batches.popleft()
+        return None
+
+    def _permitted(self, session: Session, kind: type) -> Route:
+        """Return the route of `kind`, or the one that refuses a session without the access."""
+        row = self._routes[kind]
+        return row if row.requires <= session.access else _REFUSED
+
+
+class LoggingRouter(Router):
+    """A router that logs every message before it is served."""
+
+    def serve(
+        self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
+    ) -> Coroutine[Any, Any, None] | None:
+        """Log a summary of each message and serve it."""
+        return super().serve(session, _logged(session, messages))
 
 
 def summarize(message: ClientMessage | InvalidLine) -> str:
-    """Return `message` as JSON, escaped and cut; of what is no message, what is wrong with it."""
+    """Return `message` as one line of JSON for people, escaped and cut; secrets are left out.
+
+    Of what is no message it says what is wrong.
+    """
     if isinstance(message, InvalidLine):
         return f"not a message: {escape_control(message.error.detail)}"
     if isinstance(message, Hello | History) and message.token is not UNSET:
@@ -101,21 +218,30 @@ def summarize(message: ClientMessage | InvalidLine) -> str:
     )
 
 
-logger: Final = logging.getLogger(__name__)
+def _logged(
+    session: Session, messages: Iterable[ClientMessage | InvalidLine]
+) -> Iterator[ClientMessage | InvalidLine]:
+    for message in messages:
+        logger.info("%s: %s", session, summarize(message))
+        yield message
 
-_BATCH_SIZE: Final = 64
-"""Messages that a stream takes before it is looked whether too much is under way."""
 
-
-class Suspended(NamedTuple):
-    """Where serving stops: for `pending`, what is left to do of `message`.
-
-    Where that is None there is too much under way. `resume` serves what is behind it.
-    """
-
-    message: ClientMessage | InvalidLine
-    pending: Awaitable[None] | None
-    resume: Callable[[], "Suspended | None"]
+async def _serve_rest(
+    session: Session, stop: _Stop | None, serve_rest: Callable[[], _Stop | None]
+) -> None:
+    """Wait for what `stop` says, let the client take its answers, and serve what follows."""
+    while stop is not None:
+        if stop.pending is not None:
+            try:
+                await stop.pending
+            except Exception as error:
+                _send_error(session, stop.message, error)
+        if session.is_backpressured:
+            await session.drain()
+            await session.inflight.wait_below(MAX_INFLIGHT)
+        if session.is_closing:
+            return
+        stop = serve_rest()
 
 
 class _MessageBatch:
@@ -133,111 +259,6 @@ class _MessageBatch:
         return self._messages[-1 - length_hint(self.unserved)]
 
 
-class Router:
-    """Hands messages to their services; a failing handler costs its message, nothing else."""
-
-    def __init__(self, services: Iterable[Service]) -> None:
-        self._services = tuple(services)
-        entries = [entry for service in self._services for entry in service.routes]
-        kinds = {entry.kind for entry in entries}
-        if len(entries) != len(kinds):
-            raise LookupError("two services route the same kind of message")
-        missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in kinds]
-        if missing:
-            raise LookupError(f"no service routes {', '.join(missing)}")
-        entries.append(Route(InvalidLine, _send_line_error, requires_hello=False))
-        self._for_registered = {entry.kind: entry for entry in entries}
-        self._for_unregistered = {entry.kind: _closed_to_unregistered(entry) for entry in entries}
-
-    def serve(
-        self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
-    ) -> Suspended | None:
-        """Serve `messages` up to the first after which there is something to wait for.
-
-        What this returns is to be settled before going on. A list is looked at as a whole, of
-        anything else one message is taken at a time.
-        """
-        if isinstance(messages, list):
-            return self._serve_batches(session, _batches(messages))
-        return self._serve_each(session, iter(messages))
-
-    async def complete(self, session: Session, suspended: Suspended) -> None:
-        """Wait for what is left to do; its failure is answered like any other."""
-        if suspended.pending is not None:
-            try:
-                await suspended.pending
-            except Exception as error:
-                _send_error(session, suspended.message, error)
-
-    def closed(self, session: Session) -> None:
-        """Tell every service that `session` is over."""
-        for service in self._services:
-            try:
-                service.closed(session)
-            except Exception:
-                logger.exception("%s: failed to let go of the session", session)
-
-    def _serve_each(
-        self, session: Session, messages: Iterator[ClientMessage | InvalidLine]
-    ) -> Suspended | None:
-        # Whoever is welcomed is waited for, and then this is called again. Here the properties of a
-        # session are written out: each cost 1 % of a ping that comes alone.
-        table = self._for_registered if session.identity else self._for_unregistered
-        for message in messages:
-            pending = None
-            try:
-                pending = table[type(message)].handler(session, message)
-            except Exception as error:
-                _send_error(session, message, error)
-            if session.is_closing:
-                return None
-            if (
-                pending is not None
-                or session.send_queue.is_above_high_water
-                or session.inflight.count >= MAX_INFLIGHT
-            ):
-                return Suspended(message, pending, partial(self._serve_each, session, messages))
-        return None
-
-    def _serve_batches(self, session: Session, batches: deque[_MessageBatch]) -> Suspended | None:
-        """Do what `_serve_each` does, with one call for many messages where a stream takes them.
-
-        That took a third off what a ping costs, and a fifth off a direct message.
-        """
-        table = self._for_registered if session.is_registered else self._for_unregistered
-        while batches:
-            batch = batches[0]
-            batch_handler = table[batch.kind].batch_handler
-            if batch_handler is None:
-                suspended = self._serve_each(session, batch.unserved)
-            else:
-                suspended = _serve_batch(session, batch, batch_handler)
-            if suspended is not None:
-                return suspended._replace(resume=partial(self._serve_batches, session, batches))
-            if session.is_closing:
-                return None
-            batches.popleft()
-        return None
-
-
-class LoggingRouter(Router):
-    """A router that logs every message before it is served."""
-
-    def serve(
-        self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
-    ) -> Suspended | None:
-        """Log a summary of each message and serve it."""
-        return super().serve(session, _logged(session, messages))
-
-
-def _logged(
-    session: Session, messages: Iterable[ClientMessage | InvalidLine]
-) -> Iterator[ClientMessage | InvalidLine]:
-    for message in messages:
-        logger.info("%s: %s", session, summarize(message))
-        yield message
-
-
 def _batches(messages: Sequence[ClientMessage | InvalidLine]) -> deque[_MessageBatch]:
     kinds = {*map(type, messages)}
     if len(kinds) == 1:  # as nearly always
@@ -247,7 +268,7 @@ def _batches(messages: Sequence[ClientMessage | InvalidLine]) -> deque[_MessageB
 
 def _serve_batch(
     session: Session, batch: _MessageBatch, batch_handler: BatchHandler
-) -> Suspended | None:
+) -> _Stop | None:
     while length_hint(batch.unserved):
         pending = None
         try:
@@ -257,20 +278,8 @@ def _serve_batch(
         if session.is_closing:
             return None
         if pending is not None or session.is_backpressured:
-            return Suspended(
-                batch.last_served, pending, partial(_serve_batch, session, batch, batch_handler)
-            )
+            return _Stop(batch.last_served, pending)
     return None
-
-
-def _closed_to_unregistered(entry: Route) -> Route:
-    return Route(entry.kind, _require_hello, requires_hello=True) if entry.requires_hello else entry
-
-
-def _require_hello(_session: Session, message: ClientMessage) -> None:
-    code = _code(message)
-    detail = f'say {{"code":"hello","name":"…"}} before {code}'
-    raise RejectedError(Error(reason="hello_required", detail=detail, ref=_ref(message)))
 
 
 def _send_error(session: Session, message: ClientMessage | InvalidLine, error: Exception) -> None:
@@ -279,7 +288,7 @@ def _send_error(session: Session, message: ClientMessage | InvalidLine, error: E
         return
     code = _code(message)
     if isinstance(error, StorageError):
-        logger.error("%s: no %s: %s", session, code, error)
+        logger.error("%s: cannot serve %s: %s", session, code, error)
         detail = f"the server cannot read or write its log now: {error}; try again later"
         session.send(Error(reason="storage_failed", detail=detail, ref=_ref(message)))
         return
@@ -288,13 +297,25 @@ def _send_error(session: Session, message: ClientMessage | InvalidLine, error: E
     session.send(Error(reason="internal_error", detail=detail, ref=_ref(message)))
 
 
+def _send_line_error(session: Session, line: InvalidLine) -> None:
+    session.send(line.error)
+
+
+def _refuse(session: Session, message: ClientMessage) -> None:
+    code, ref = _code(message), _ref(message)
+    if session.is_registered:
+        raise RejectedError(Error("unauthorized", f"only an operator may send {code}", ref=ref))
+    detail = f'say {{"code":"hello","name":"…"}} before {code}'
+    raise RejectedError(Error("hello_required", detail, ref=ref))
+
+
+_REFUSED: Final = Route(Struct, _refuse)
+"""Takes the place of every route for which a session has not enough access."""
+
+
 def _code(message: ClientMessage | InvalidLine) -> str:
     tag = message.__struct_config__.tag
     return type(message).__name__ if tag is None else str(tag)
-
-
-def _send_line_error(session: Session, line: InvalidLine) -> None:
-    session.send(line.error)
 
 
 def _ref(message: object) -> str | UnsetType:

@@ -1,7 +1,7 @@
 """What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -20,19 +20,29 @@ class EncodedChunk(Struct, frozen=True, gc=False):
     last_id: int = 0
 
 
-class SendQueue:
-    """A queue of replies (messages for this connection alone) and chunks.
+class Writer(Protocol):
+    """Where a send queue is written to."""
 
-    `schedule` is called when the first of either is queued after `is_scheduled` was reset; whoever
-    it wakes resets that and calls `flush`, which takes until nothing comes and writes it with
-    `write`. Where there is a `descriptor` it may also take once and write there what it got.
+    def write(self, encoded: bytes) -> int:
+        """Write as much of `encoded` as is taken at once; return how many bytes that was.
+
+        Raises OSError where nothing is taken now.
+        """
+
+
+class SendQueue:
+    """The output buffer of one connection: replies (messages for it alone) and encoded chunks.
+
+    `schedule` is called when the first of either is queued after `is_scheduled` was reset. Whoever
+    it wakes resets that, and then either takes once and writes what it got to `writer`, or calls
+    `flush`. `flush` gets what the writer did not take, takes until nothing is left, and writes all
+    of it as the connection allows.
     """
 
     __slots__ = (
         "_chunks",
         "_replies",
         "_schedule",
-        "descriptor",
         "flush",
         "format",
         "is_above_high_water",
@@ -41,20 +51,19 @@ class SendQueue:
         "last_sent_id",
         "on_drained",
         "size",
-        "write",
+        "writer",
     )
 
     def __init__(
         self,
         schedule: Callable[["SendQueue"], None],
-        flush: Callable[[], None],
-        write: Callable[[bytes], None],
+        flush: Callable[[bytes], None],
+        writer: Writer | None = None,
     ) -> None:
-        self.descriptor: int | None = None
-        """Of the socket, as long as what is taken has only to be written to it."""
+        self.writer = writer
+        """Where it is written to; None when only `flush` may write, as when it is closing."""
         self.format = Format.LEGACY
         self.flush = flush
-        self.write = write
         self.is_scheduled = False
         self.is_above_high_water = False
         """Whether there is so much to write that nothing more should be asked for."""

@@ -1,45 +1,25 @@
-"""One connection as the services see it: who it is and how to answer. No sockets.
-
-A count that goes up and down, and can be waited for.
-"""
+"""A session: one connection as the services see it, who it is and how to answer. No sockets."""
 
 import asyncio
+from enum import IntEnum
 from typing import Final, Protocol
 
 from chatd.core.send_queue import SendQueue
 from common.messages.base import Error, Message
 
-
-class InFlight:
-    """How much of something is under way for one session."""
-
-    __slots__ = ("_decreased", "count")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._decreased: asyncio.Event | None = None
-
-    def add(self, number: int = 1) -> None:
-        """Count `number` more."""
-        self.count += number
-
-    def done(self, number: int = 1) -> None:
-        """Count `number` fewer."""
-        self.count -= number
-        if self._decreased is not None:
-            self._decreased.set()
-
-    async def wait_below(self, limit: int) -> None:
-        """Wait until the count is below `limit`."""
-        while self.count >= limit:
-            # Most sessions never wait; the event is made for those that do.
-            self._decreased = self._decreased or asyncio.Event()
-            self._decreased.clear()
-            await self._decreased.wait()
-
-
 MAX_INFLIGHT: Final = 1_024
 """Messages of one session that may wait for the log, about; at that number it is not read from."""
+
+
+class Access(IntEnum):
+    """What a session may do: everything that its own level and the lower ones allow."""
+
+    ANYONE = 0
+    """Nothing was said yet."""
+    MEMBER = 1
+    """It said hello and was accepted."""
+    OPERATOR = 2
+    """It may also administer the server."""
 
 
 class Transport(Protocol):
@@ -71,11 +51,40 @@ class _ClosedTransport:
 _CLOSED: Final = _ClosedTransport()
 
 
+class InFlight:
+    """A counter of what is under way that can be waited for."""
+
+    __slots__ = ("_decreased", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._decreased: asyncio.Event | None = None
+
+    def add(self, number: int = 1) -> None:
+        """Count `number` more."""
+        self.count += number
+
+    def done(self, number: int = 1) -> None:
+        """Count `number` fewer."""
+        self.count -= number
+        if self._decreased is not None:
+            self._decreased.set()
+
+    async def wait_below(self, limit: int) -> None:
+        """Wait until the count is below `limit`."""
+        while self.count >= limit:
+            # Most sessions never wait; the event is made for those that do.
+            self._decreased = self._decreased or asyncio.Event()
+            self._decreased.clear()
+            await self._decreased.wait()
+
+
 class Session:
     """The state of one connection, shared by the services; `connected_at` is monotonic, in s."""
 
     __slots__ = (
         "_transport",
+        "access",
         "address",
         "close_reason",
         "connected_at",
@@ -100,8 +109,10 @@ class Session:
         self.send_queue = send_queue
         self.read_ns = 0
         """When the bytes being handled were read, ns since the Unix epoch."""
+        self.access = Access.ANYONE
+        """Which messages it may send."""
         self.identity = 0
-        """Who it is in the log; 0 before the welcome."""
+        """Its identity in the log; 0 before the welcome."""
         self.name = ""
         self.key = ""
         self.is_anonymous = False

@@ -12,6 +12,7 @@ from chatd.messagelog.base import (
     AppendResult,
     Entry,
     HistorySlice,
+    LogMetrics,
     NameOwner,
     NewMessage,
     OnCommitted,
@@ -40,6 +41,7 @@ class MemoryLog(Generic[Sender]):
         keep_messages: int,
         call_soon: Callable[[Callable[[], None]], object],
         batch: int = _BATCH,
+        metrics: LogMetrics | None = None,
     ) -> None:
         self.name = secrets.token_hex(8)
         self.earlier_epochs: Mapping[str, int] = {}
@@ -48,12 +50,13 @@ class MemoryLog(Generic[Sender]):
         self._keep = keep_messages
         self._call_soon = call_soon
         self._batch = batch
+        self._metrics = LogMetrics() if metrics is None else metrics
         # Up to the one with the id `last`. What is forgotten stays in front until it is enough to
         # be worth moving the others.
         self._entries: list[Entry] = []
         self._refs: dict[tuple[int, str | None], Entry] = {}
         self._owners: dict[str, NameOwner] = {}
-        self._appended: list[tuple[Sequence[NewMessage], Sender]] = []
+        self._appended: list[tuple[Sequence[NewMessage], Sender | None]] = []
         self._waiting = 0
         self._on_committed: OnCommitted[Sender] = lambda _results: None
 
@@ -61,7 +64,7 @@ class MemoryLog(Generic[Sender]):
         """Make ready; results go to `on_committed` from now on."""
         self._on_committed = on_committed
 
-    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Sender | None) -> None:
         """Take messages; their results come at the end of the loop iteration, or earlier."""
         if self._waiting + len(messages) > self._batch:
             self._commit()
@@ -114,7 +117,10 @@ class MemoryLog(Generic[Sender]):
     def _commit(self) -> None:
         appended, self._appended, self._waiting = self._appended, [], 0
         if appended:
+            last = self.last
             results = self._store(appended)
+            self._metrics.commits += 1
+            self._metrics.messages_committed += self.last - last
             self._trim()
             self._on_committed(results)
 
@@ -133,7 +139,7 @@ class MemoryLog(Generic[Sender]):
         self.last += len(entries)
         return as_results(appended, entries)
 
-    def _store_one(self, message: NewMessage, sender: Sender) -> AppendResult[Sender]:
+    def _store_one(self, message: NewMessage, sender: Sender | None) -> AppendResult[Sender]:
         first = self._refs.get((message.author, message.ref))
         if first is not None:
             return AppendResult("duplicate", [first], sender)

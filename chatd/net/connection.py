@@ -1,22 +1,27 @@
-"""One TCP connection: how it begins, is written to and ends; `reader` serves what comes in."""
+"""One connection: how it is read, written to and closed.
+
+`reader` decodes and serves what comes in, the send queue holds what goes out.
+"""
 
 import asyncio
 import logging
-from asyncio import StreamWriter
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 from msgspec import Struct
 
+from chatd.config import ConnectionLimits
+from chatd.core.metrics import Metrics
 from chatd.core.router import Router
 from chatd.core.send_queue import SendQueue
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
+from chatd.net.multiplex import Accepted, ServerProtocol, describe_loss
 from chatd.net.reader import ConnectionReader
 from chatd.net.write_batcher import MAX_WRITE, WriteBatcher
 from common.messages import Error
 from common.system.clock import Clock
-from common.values import Address, format_duration
+from common.values import format_duration
 
 logger: Final = logging.getLogger(__name__)
 
@@ -24,96 +29,102 @@ LINGER: Final = 5.0
 """Seconds (s) that the other side has to take what is left and close, before it is cut off."""
 
 
-class ConnectionLimits(Struct, frozen=True):
-    """What is granted to a connection: bytes a line and queued, seconds (s) of silence (0: any)."""
+class Environment(Struct, frozen=True):
+    """What all connections of a server share."""
 
-    max_line: int
-    send_queue_limit: int
-    idle_timeout: float
+    router: Router
+    write_batcher: WriteBatcher
+    wheel: TimerWheel
+    clock: Clock
+    limits: ConnectionLimits
+    metrics: Metrics
 
 
-class Connection(asyncio.Protocol):
-    """Hands on chunks as they come, and writes once per loop iteration.
+class Connection(ServerProtocol):
+    """A connection in the daemon's own protocol; the format of its session frames the messages.
 
-    It takes the place of the stream reader that it is given with `writer`: to wake a task for each
-    chunk took a fifth of the time of a ping.
+    It serves each chunk as it comes: to wake a task for each took a fifth of the time of a ping.
     """
 
     __slots__ = (
         "_drain_waiter",
+        "_environment",
         "_is_eof_read",
         "_is_eof_sent",
         "_last_read",
-        "_limits",
         "_loop",
         "_monotonic",
         "_on_closed",
         "_reader",
-        "_router",
         "_send_queue",
-        "_stream_protocol",
         "_timer",
         "_transport",
         "_wall_ns",
         "_wheel",
-        "_writer",
         "session",
     )
 
     def __init__(
         self,
-        writer: StreamWriter,
-        *,
-        router: Router,
-        write_batcher: WriteBatcher,
-        wheel: TimerWheel,
-        clock: Clock,
-        limits: ConnectionLimits,
+        accepted: Accepted,
+        environment: Environment,
         on_closed: Callable[["Connection"], None],
     ) -> None:
-        self._writer = writer  # which would close the transport if it were let go of
-        self._transport = cast(asyncio.Transport, writer.transport)
-        self._stream_protocol = self._transport.get_protocol()
-        self._router = router
-        self._wall_ns = clock.wall_ns
-        self._monotonic = clock.monotonic
-        self._wheel = wheel
-        self._limits = limits
+        self._transport = accepted.transport
+        self._environment = environment
+        self._wall_ns = environment.clock.wall_ns
+        self._monotonic = environment.clock.monotonic
+        self._wheel = environment.wheel
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        self._send_queue = SendQueue(write_batcher.schedule, self._flush, self._transport.write)
-        self._send_queue.descriptor = writer.get_extra_info("socket").fileno()
+        self._send_queue = SendQueue(
+            environment.write_batcher.schedule, self._flush, accepted.writer
+        )
         self._drain_waiter: asyncio.Future[None] | None = None
         self._is_eof_read = False
         self._is_eof_sent = False
         self._last_read = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self.session = Session(_address(writer), clock.monotonic(), self._send_queue, self)
-        self._reader = ConnectionReader(self.session, router, self._transport, limits.max_line)
+        self.session = Session(accepted.address, accepted.connected_at, self._send_queue, self)
+        self._reader = ConnectionReader(
+            self.session,
+            environment.router,
+            self._transport,
+            environment.metrics,
+            environment.limits.max_line,
+        )
         # The transport is to hold only what the kernel would not take at once; the rest stays in
         # the send queue, where it is counted and can be dropped message by message.
         self._transport.set_write_buffer_limits(high=0)
-        self._transport.set_protocol(self)
 
     @property
     def local_host(self) -> str:
         """The address of this machine that the client connected to."""
-        host: str = (self._writer.get_extra_info("sockname") or ("?",))[0]
+        host: str = (self._transport.get_extra_info("sockname") or ("?",))[0]
         return host
 
     def start(self) -> None:
-        """Note that the connection is to be served; one that is turned away never starts."""
-        logger.info("%s: connected", self.session)
-        if self._limits.idle_timeout:
+        """Begin to watch for silence; a connection that is refused never starts."""
+        if self._environment.limits.idle_timeout:
             self._check_idle()
+
+    def close(self, reason: str, error: Error) -> None:
+        """End the session after what is queued, and `error`, have been written."""
+        self.session.close(reason, error)
 
     def close_transport(self) -> None:
         """Write what is queued, then close; the session calls this when it is over."""
         logger.info("%s: disconnected: %s", self.session, self.session.close_reason)
-        self._router.closed(self.session)
-        self._send_queue.descriptor = None
+        self._environment.router.closed(self.session)
+        self._send_queue.writer = None
         self._restart_timer(LINGER, self._transport.abort)
         self._flush()
+
+    def close_idle(self) -> None:
+        """Close because nothing came for too long."""
+        timeout = self._environment.limits.idle_timeout
+        detail = f"nothing was heard from you for {format_duration(timeout)}; come back any time"
+        self.session.close("idle", Error("idle_timeout", detail))
 
     def abort(self) -> None:
         """Cut the connection off, whatever is still to be written."""
@@ -166,10 +177,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let go of everything."""
-        self._send_queue.descriptor = None  # which the next connection may get
+        self._send_queue.writer = None  # the next connection may get its descriptor
         self._resume_sending()
-        reason = getattr(error, "strerror", None) or error
-        self.session.close(f"connection lost ({reason})" if error else "connection lost")
+        self.session.close(describe_loss(error))
         if self._timer is not None:
             self._timer.cancel()
         if self._reader.task is None:
@@ -184,19 +194,20 @@ class Connection(asyncio.Protocol):
         lasted the rarer that is: with 8,000 there at a time and 48,000 in all, chatd took three
         times the memory, 211 MB and not 75.
         """
-        self._stream_protocol.connection_lost(None)
         self._send_queue.flush = _flush_nothing
         self.session.detach()
         self._on_closed(self)
 
-    def _flush(self) -> None:
-        """Hand what is queued to the kernel; the write batcher calls this once an iteration."""
+    def _flush(self, remainder: bytes = b"") -> None:
+        """Hand `remainder` and what is queued to the transport, as far as the kernel takes it."""
         transport, send_queue = self._transport, self._send_queue
         if transport.is_closing():
             send_queue.clear()
             # After a half-close nobody reads, and only a write finds out that nobody listens.
             self.session.close("connection lost")
             return
+        if remainder:
+            self._write(remainder)
         while not send_queue.is_blocked:
             encoded = send_queue.take(MAX_WRITE)
             if not encoded:
@@ -205,11 +216,15 @@ class Connection(asyncio.Protocol):
                 elif send_queue.on_drained is not None:
                     send_queue.on_drained()
                 return
-            transport.write(encoded)
+            self._write(encoded)
         send_queue.encode_pending()  # so that what cannot be written counts
         queued = send_queue.size + transport.get_write_buffer_size()
-        if queued > self._limits.send_queue_limit and not self.session.is_closing:
+        if queued > self._environment.limits.send_queue_limit and not self.session.is_closing:
             self._drop_slow_consumer(queued)
+
+    def _write(self, encoded: bytes) -> None:
+        self._transport.write(encoded)
+        self._environment.metrics.bytes_sent += len(encoded)
 
     def _shut_down(self) -> None:
         """Say that nothing more comes, and close when the other side has said so too."""
@@ -229,19 +244,17 @@ class Connection(asyncio.Protocol):
         self._send_queue.clear()
         detail = (
             f"you do not read: {queued} bytes were waiting for you and the limit is "
-            f"{self._limits.send_queue_limit}; come back and resume after id "
+            f"{self._environment.limits.send_queue_limit}; come back and resume after id "
             f"{self._send_queue.last_sent_id}, the last that was handed over"
         )
         self.session.close("slow consumer", Error("slow_consumer", detail))
 
     def _check_idle(self) -> None:
-        timeout = self._limits.idle_timeout
-        remaining = self._last_read + timeout - self._loop.time()
+        remaining = self._last_read + self._environment.limits.idle_timeout - self._loop.time()
         if remaining > 0:
             self._restart_timer(remaining, self._check_idle)
-            return
-        detail = f"nothing was heard from you for {format_duration(timeout)}; come back any time"
-        self.session.close("idle", Error("idle_timeout", detail))
+        else:
+            self.close_idle()
 
     def _restart_timer(self, delay: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:
@@ -249,11 +262,5 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(delay, callback)
 
 
-def _flush_nothing() -> None:
+def _flush_nothing(_remainder: bytes) -> None:
     """Stand in for the flush of a connection that is over."""
-
-
-def _address(writer: StreamWriter) -> str:
-    # A client may be gone before its connection is accepted; then there is no name to get.
-    host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
-    return str(Address(host, port))

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import socket
-from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -12,24 +11,25 @@ from common.values import Address
 
 _BACKLOG: Final = 4096
 _ACCEPTS_PER_ITERATION: Final = 16
-_READER_LIMIT: Final = 128 * 1024
 
-Accept = Callable[[StreamReader, StreamWriter], None]
+MakeProtocol = Callable[[], asyncio.Protocol]
+"""Returns the protocol of a connection that is about to be accepted."""
 
 
 class ListenError(Exception):
     """The address cannot be listened on; the text says why and what to do."""
 
 
-async def listen(accept: Accept, host: str, port: int) -> list[asyncio.Server]:
+async def listen(make_protocol: MakeProtocol, host: str, port: int) -> list[asyncio.Server]:
     """Listen; the first socket of the first server tells the port where `port` is 0.
 
     Raises ListenError.
     """
+    loop = asyncio.get_running_loop()
     try:
-        first = await _start(accept, host, port)
+        first = await loop.create_server(make_protocol, host, port, backlog=_BACKLOG)
         siblings = [
-            await _start(accept, sock=sibling)
+            await loop.create_server(make_protocol, sock=sibling, backlog=_BACKLOG)
             for listen_socket in first.sockets
             for sibling in _reuseport_sockets(listen_socket)
         ]
@@ -51,17 +51,6 @@ def _reason(error: OSError) -> str:
     if isinstance(error, socket.gaierror) or error.errno is None:
         return error.strerror or str(error)
     return os.strerror(error.errno).lower()
-
-
-async def _start(
-    accept: Accept,
-    host: str | None = None,
-    port: int | None = None,
-    sock: socket.socket | None = None,
-) -> asyncio.Server:
-    return await asyncio.start_server(
-        accept, host, port, sock=sock, limit=_READER_LIMIT, backlog=_BACKLOG
-    )
 
 
 def _reuseport_sockets(listen_socket: socket.socket) -> Iterator[socket.socket]:

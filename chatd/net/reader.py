@@ -1,58 +1,112 @@
-"""The way in of one connection: chunks become messages, which are served in their order."""
+"""The reading side of a connection: chunks become messages, which are served in their order."""
 
 import asyncio
 import logging
-from functools import partial
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import Final
 
-from chatd.core.formats import Format
-from chatd.core.router import Router, Suspended
-from chatd.core.session import MAX_INFLIGHT, Session
+from chatd.core.metrics import Metrics
+from chatd.core.router import Router
+from chatd.core.session import Session
 from common.messages import ClientMessage
-from common.protocol.codec import Decoder
-from common.protocol.registry import FROM_CLIENT
-from common.protocol.text_format import TextDecoder
+from common.protocol.codec import InvalidLine
 
 logger: Final = logging.getLogger(__name__)
 
 
 class ConnectionReader:
-    """Has everything served as it comes; a task is started only for what has to be waited for.
+    """Decodes each chunk in the session's format and has its messages served at once.
 
-    Until that is done `transport` is not read from. Lines have at most `max_line` bytes.
+    It starts a task only where something must be awaited, and pauses reading from `transport` until
+    that is done. A message has at most `max_line` bytes.
     """
 
-    __slots__ = ("_decoder", "_max_line", "_router", "_session", "_transport", "task")
+    __slots__ = (
+        "_decoder",
+        "_format",
+        "_max_line",
+        "_metrics",
+        "_router",
+        "_session",
+        "_transport",
+        "task",
+    )
 
     def __init__(
-        self, session: Session, router: Router, transport: asyncio.ReadTransport, max_line: int
+        self,
+        session: Session,
+        router: Router,
+        transport: asyncio.ReadTransport,
+        metrics: Metrics,
+        max_line: int,
     ) -> None:
         self.task: asyncio.Task[None] | None = None
-        """What is being waited for."""
+        """What is awaited now."""
         self._session = session
         self._router = router
         self._transport = transport
+        self._metrics = metrics
         self._max_line = max_line
-        self._decoder: Decoder[ClientMessage] | TextDecoder = Decoder(FROM_CLIENT, max_line)
+        self._format = session.send_queue.format
+        self._decoder = self._format.make_decoder(max_line)
 
     def feed(self, chunk: bytes) -> None:
         """Serve what became complete with `chunk`."""
         try:
-            suspended = self._router.serve(self._session, self._decoder.feed(chunk))
+            rest = self._router.serve(self._session, self._decode(chunk))
         except Exception:
             self._close_failed()
             return
-        if suspended is not None:
+        if rest is not None:
             self._transport.pause_reading()
-            self.task = asyncio.get_running_loop().create_task(self._complete(suspended))
+            self.task = asyncio.get_running_loop().create_task(self._serve_rest(rest))
 
     def finish(self) -> None:
         """Serve what the end of input completes; close the session when nothing is due to it."""
         self.task = asyncio.get_running_loop().create_task(self._finish())
 
-    async def _complete(self, suspended: Suspended) -> None:
+    def _decode(self, chunk: bytes) -> Iterable[ClientMessage | InvalidLine]:
+        if self._session.send_queue.format is not self._format:
+            self._switch_decoder()
+        messages = self._decoder.feed(chunk)
+        metrics = self._metrics
+        metrics.receive_batches += 1
+        if isinstance(messages, (tuple, list)):  # in which at most the last changes the format
+            metrics.messages_received += len(messages)
+            return messages
+        return self._follow_format(messages)
+
+    def _follow_format(
+        self, messages: Iterable[ClientMessage | InvalidLine]
+    ) -> Iterator[ClientMessage | InvalidLine]:
+        """Yield `messages`; after one that changed the format, go on in the new one."""
+        count = 0
         try:
-            await self._resume(suspended)
+            for message in messages:
+                count += 1
+                yield message
+                if (rest := self._switch_decoder()) is not None:
+                    yield from self._follow_format(self._decoder.feed(rest))
+                    return
+        finally:
+            self._metrics.messages_received += count
+
+    def _switch_decoder(self) -> bytes | None:
+        """Decode in the session's format from now on; return the bytes left where that is new."""
+        wire_format = self._session.send_queue.format
+        if wire_format is self._format:
+            return None
+        is_alike = wire_format.make_decoder is self._format.make_decoder
+        self._format = wire_format
+        if is_alike:
+            return None
+        rest = self._decoder.take_rest()
+        self._decoder = wire_format.make_decoder(self._max_line)
+        return rest
+
+    async def _serve_rest(self, rest: Awaitable[None]) -> None:
+        try:
+            await rest
         except Exception:
             self._close_failed()
         self.task = None
@@ -62,31 +116,15 @@ class ConnectionReader:
     async def _finish(self) -> None:
         session = self._session
         try:
-            await self._resume(self._router.serve(session, self._decoder.finish()))
+            self._switch_decoder()
+            rest = self._router.serve(session, self._follow_format(self._decoder.finish()))
+            if rest is not None:
+                await rest
             await session.inflight.wait_below(1)
             await session.pending_replies.wait_below(1)
         except Exception:
             self._close_failed()
         session.close("end of input")
-
-    async def _resume(self, suspended: Suspended | None) -> None:
-        session = self._session
-        while suspended is not None:
-            resume = suspended.resume
-            if suspended.pending is not None:
-                await self._router.complete(session, suspended)
-                if session.send_queue.format is Format.TEXT and isinstance(self._decoder, Decoder):
-                    resume = partial(self._switch_to_text, self._decoder.take_rest())
-            if session.is_backpressured:
-                await session.drain()
-                await session.inflight.wait_below(MAX_INFLIGHT)
-            if session.is_closing:
-                return
-            suspended = resume()
-
-    def _switch_to_text(self, unread: bytes) -> Suspended | None:
-        self._decoder = TextDecoder(self._max_line)
-        return self._router.serve(self._session, self._decoder.feed(unread))
 
     def _close_failed(self) -> None:
         logger.exception("%s: failed", self._session)

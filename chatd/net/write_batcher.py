@@ -1,10 +1,17 @@
-"""One write per connection and loop iteration, however much is queued meanwhile."""
+"""Output batching: one write per connection and loop iteration, however much is queued meanwhile.
+
+Two writers stand between a send queue and the kernel. `DirectWriter` writes to the descriptor of a
+plain socket. `TransportWriter` writes to a transport, which must see every byte where it changes
+them, as TLS does. Only this module knows descriptors.
+"""
 
 import logging
 import os
+from asyncio import WriteTransport
 from collections.abc import Callable
 from typing import Final
 
+from chatd.core.metrics import Metrics
 from chatd.core.send_queue import SendQueue
 
 logger: Final = logging.getLogger(__name__)
@@ -12,23 +19,45 @@ logger: Final = logging.getLogger(__name__)
 MAX_WRITE: Final = 256 * 1024
 """Bytes that one write takes, about."""
 
-_FAILED: Final = "a send queue could not be flushed"
+_FAILED: Final = "cannot flush a send queue"
+
+
+class DirectWriter:
+    """Writes to a non-blocking descriptor what the kernel takes at once."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, encoded: bytes) -> int:
+        """Return how many bytes the kernel took; raises OSError."""
+        return os.write(self._descriptor, encoded)
+
+
+class TransportWriter:
+    """Writes to a transport, which keeps what the kernel does not take."""
+
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: WriteTransport) -> None:
+        self._transport = transport
+
+    def write(self, encoded: bytes) -> int:
+        """Hand everything over; the transport pauses its protocol when it has to keep some."""
+        self._transport.write(encoded)
+        return len(encoded)
 
 
 class WriteBatcher:
     """Collects the send queues that have something to write and flushes them all at once.
 
-    `call_soon` runs a function after the current loop iteration. `write` hands bytes to the
-    kernel: given a descriptor, it returns how many were taken or raises OSError.
+    `call_soon` runs a function after the current loop iteration.
     """
 
-    def __init__(
-        self,
-        call_soon: Callable[[Callable[[], None]], object],
-        write: Callable[[int, bytes], int] = os.write,
-    ) -> None:
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object], metrics: Metrics) -> None:
         self._call_soon = call_soon
-        self._write = write
+        self._metrics = metrics
         self._scheduled: list[SendQueue] = []
         self.schedule: Callable[[SendQueue], None] = self._schedule
         """Has a send queue flushed at the end of this loop iteration; all send queues share it."""
@@ -41,40 +70,38 @@ class WriteBatcher:
     def flush(self) -> None:
         """Write what is queued now, and do not wait for the end of the loop iteration.
 
-        Nearly always one write takes all that a connection has. So first it is taken from
-        everywhere, then it is written everywhere: a broadcast to 1,000 took a quarter less time
-        when the CPU no longer went from Python to the kernel by way of the transport for each.
+        Nearly always one write takes all that a connection has. So the batcher first takes from
+        every queue, then writes to every connection: a broadcast to 1,000 took a quarter less time
+        when the CPU no longer went from Python to the kernel and back for each.
         """
         scheduled, self._scheduled = self._scheduled, []
-        taken, unfinished = [], []
+        taken, unfinished, size = [], [], 0
         for send_queue in scheduled:
             send_queue.is_scheduled = False
-            descriptor = send_queue.descriptor
-            if descriptor is None or send_queue.is_blocked or send_queue.on_drained is not None:
+            writer = send_queue.writer
+            if writer is None or send_queue.is_blocked or send_queue.on_drained is not None:
                 unfinished.append((send_queue, b""))
                 continue
             try:
                 if encoded := send_queue.take(MAX_WRITE):
-                    taken.append((descriptor, encoded, send_queue))
+                    taken.append((writer, encoded, send_queue))
             except Exception:
                 logger.exception(_FAILED)
-        write = self._write
-        for descriptor, encoded, send_queue in taken:
+        for writer, encoded, send_queue in taken:
             try:
-                written = write(descriptor, encoded)
+                written = writer.write(encoded)
             except OSError:
                 written = 0
+            except Exception:
+                logger.exception(_FAILED)
+                continue
+            size += written
             if written != len(encoded) or send_queue.size:
                 unfinished.append((send_queue, encoded[written:]))
+        self._metrics.writes += len(taken)
+        self._metrics.bytes_sent += size
         for send_queue, remainder in unfinished:
-            _finish(send_queue, remainder)
-
-
-def _finish(send_queue: SendQueue, remainder: bytes) -> None:
-    """Have the transport wait until the kernel takes `remainder`, or find out what is wrong."""
-    try:
-        if remainder:
-            send_queue.write(remainder)
-        send_queue.flush()
-    except Exception:
-        logger.exception(_FAILED)
+            try:
+                send_queue.flush(remainder)
+            except Exception:
+                logger.exception(_FAILED)

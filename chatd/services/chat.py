@@ -9,8 +9,8 @@ from chatd.core.accounts import Accounts
 from chatd.core.formats import Format, v1_message
 from chatd.core.presence import Presence
 from chatd.core.router import Route, batch_route, route
-from chatd.core.session import Session
-from chatd.messagelog.base import Entry, Log, NewMessage
+from chatd.core.session import Access, Session
+from chatd.messagelog.base import EVERYONE, Entry, Identity, MessageLog, NewMessage
 from common import names
 from common.messages.base import Error, RejectedError
 from common.messages.chat import (
@@ -37,7 +37,7 @@ class Chat:
     """Puts messages in the log, from where they are delivered, and reads it for history."""
 
     def __init__(
-        self, log: Log[Session], presence: Presence, accounts: Accounts, clock: Clock
+        self, log: MessageLog[Session], presence: Presence, accounts: Accounts, clock: Clock
     ) -> None:
         self._log = log
         self._presence = presence
@@ -48,9 +48,9 @@ class Chat:
     def routes(self) -> Sequence[Route]:
         """The messages it serves."""
         return (
-            route(Who, self.who, requires_hello=True),
-            batch_route(Outgoing, self.directs, requires_hello=True),
-            batch_route(OutgoingBroadcast, self.broadcasts, requires_hello=True),
+            route(Who, self.who, requires=Access.MEMBER),
+            batch_route(Outgoing, self.directs, requires=Access.MEMBER),
+            batch_route(OutgoingBroadcast, self.broadcasts, requires=Access.MEMBER),
             route(History, self.history),
         )
 
@@ -70,7 +70,9 @@ class Chat:
                 content = message.content
                 ref = None if message.ref is UNSET else _check_ref(message.ref, session)
                 new_messages.append(
-                    NewMessage(author, name, content, sent_ns, since, None, None, ref, anonymous)
+                    NewMessage(
+                        author, name, content, sent_ns, since, EVERYONE, None, ref, anonymous
+                    )
                 )
         finally:
             self._append(new_messages, session)
@@ -100,7 +102,7 @@ class Chat:
                         content,
                         sent_ns,
                         since,
-                        recipient,
+                        Identity(recipient),
                         recipient_name,
                         ref,
                         anonymous,
@@ -152,7 +154,9 @@ class Chat:
             raise RejectedError(Error("no_such_user", detail, ref=message.ref, to=message.to))
         author, name, anonymous, sent_ns, since = self._message_fields(session)
         content, to = message.content, message.to
-        new_message = NewMessage(author, name, content, sent_ns, since, owner, to, ref, anonymous)
+        new_message = NewMessage(
+            author, name, content, sent_ns, since, Identity(owner), to, ref, anonymous
+        )
         self._append([new_message], session)
 
     def _message_fields(self, session: Session) -> tuple[int, str, bool, int, int]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import UNSET, Struct, field
 
+from chatd.config import ShareConfig
 from chatd.core.router import Route, route
 from chatd.core.session import Session
 from common.messages.base import Error, Message, Reason, RejectedError
@@ -21,13 +22,6 @@ from common.messages.groups import (
 from common.names import check_id, fold, suggestions
 
 logger: Final = logging.getLogger(__name__)
-
-
-class GroupLimits(Struct, frozen=True):
-    """How many groups there may be, and how many peers in each."""
-
-    max_groups: int
-    max_peers: int
 
 
 class _Member(Struct, frozen=True):
@@ -49,8 +43,8 @@ class _Group(Struct):
 class GroupDirectory:
     """The groups. A member leaves with its connection, a group ends with its last member."""
 
-    def __init__(self, limits: GroupLimits, make_secret: Callable[[], str]) -> None:
-        self._limits = limits
+    def __init__(self, config: ShareConfig, make_secret: Callable[[], str]) -> None:
+        self._config = config
         self._make_secret = make_secret
         self._groups: dict[str, _Group] = {}
         self._members: dict[Session, _Member] = {}
@@ -98,16 +92,16 @@ class GroupDirectory:
         group = self._groups.get(message.group)
         own_member = self._members.get(session)
         if group is None:
-            if len(self._groups) >= self._limits.max_groups:
-                detail = f"all {self._limits.max_groups} groups are taken; try again later"
+            if len(self._groups) >= self._config.max_groups:
+                detail = f"all {self._config.max_groups} groups are taken; try again later"
                 raise _refusal(message, "too_many_requests", detail)
             return
         other = group.members.get(fold(message.id))
         if other is not None and other is not own_member:
             raise _id_taken(message, group)
         is_member = own_member is not None and own_member.group == message.group
-        if len(group.members) - is_member >= self._limits.max_peers:
-            detail = f"the group has {self._limits.max_peers} peers, no more are allowed"
+        if len(group.members) - is_member >= self._config.max_peers:
+            detail = f"the group has {self._config.max_peers} peers, no more are allowed"
             raise _refusal(message, "too_many_requests", detail)
 
     def _leave(self, session: Session) -> None:

@@ -10,8 +10,8 @@ from chatd.core.formats import Format
 from chatd.core.presence import Presence
 from chatd.core.router import Route, route
 from chatd.core.send_queue import EncodedChunk
-from chatd.core.session import Session
-from chatd.messagelog.base import Entry, Log
+from chatd.core.session import Access, Session
+from chatd.messagelog.base import Entry, MessageLog
 from common import names
 from common.messages.base import Error, Message, Reason, RejectedError
 from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resumed, Welcome
@@ -25,7 +25,7 @@ class Registration:
 
     def __init__(
         self,
-        log: Log[Session],
+        log: MessageLog[Session],
         presence: Presence,
         fanout: Fanout,
         accounts: Accounts,
@@ -56,6 +56,7 @@ class Registration:
             return
         is_replacement = self._evict(name, identity)
         session.name, session.key, session.identity = name, names.fold(name), identity
+        session.access = Access.MEMBER
         session.is_anonymous = message.name is UNSET
         session.wants_presence = message.presence
         session.send_queue.set_format(wire_format)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
+from chatd.config import RequestConfig
 from chatd.core.router import Route, route
 from chatd.core.send_queue import EncodedChunk
 from chatd.core.session import Session
@@ -14,7 +15,6 @@ from chatd.core.timer_wheel import TimerWheel
 from common.entities import parse_entities
 from common.messages.base import Error, RejectedError
 from common.messages.request import BareRequest, BareResponse, Request, RequestId, Response
-from common.protocol.codec import encode
 
 logger: Final = logging.getLogger(__name__)
 
@@ -27,17 +27,6 @@ A server that slept for a millisecond finds nothing in the caches. To wake half 
 of the CPU of 100,000 requests over 1,000 connections and 0.73 of 10,000 over one; one answer in a
 hundred is 1 ms later for it.
 """
-
-
-class RequestLimits(Struct, frozen=True):
-    """What is granted: `delay` is the range (s) drawn from; the rest is per connection.
-
-    `max_pending` counts unanswered requests, `max_bytes` the bytes of their answers.
-    """
-
-    delay: tuple[float, float]
-    max_pending: int
-    max_bytes: int
 
 
 class _PendingRequests(Struct, gc=False, eq=False):
@@ -91,12 +80,16 @@ class _DueBatch:
 
 
 class Requests:
-    """Answers each request with its entities, after a delay drawn uniformly by `random`."""
+    """Answers each request with its entities, after a random delay.
 
-    def __init__(self, wheel: TimerWheel, random: Random, limits: RequestLimits) -> None:
+    `max_bytes` limits the answers that one connection may be waiting for.
+    """
+
+    def __init__(self, wheel: TimerWheel, config: RequestConfig, max_bytes: int) -> None:
         self._wheel = wheel
-        self._random = random
-        self._limits = limits
+        self._random = Random(config.seed)  # noqa: S311 - a guessed delay is worth nothing
+        self._config = config
+        self._max_bytes = max_bytes
         self._queues: dict[Session, _PendingRequests] = {}
         self._batches: dict[int, _DueBatch] = {}
 
@@ -131,7 +124,7 @@ class Requests:
         message: Request | BareRequest,
         kind: type[Response] | type[BareResponse],
     ) -> None:
-        request_id, limits = message.request_id, self._limits
+        request_id, config = message.request_id, self._config
         queue = self._queues.get(session)
         if queue is None:
             queue = self._queues[session] = _PendingRequests(session)
@@ -139,13 +132,13 @@ class Requests:
         if request_id in pending:
             detail = f"the request {request_id!r} is still pending here; choose another id"
             raise RejectedError(Error("duplicate_request", detail, request_id=request_id))
-        if len(pending) >= limits.max_pending:
+        if len(pending) >= config.max_pending:
             raise _too_many(f"{len(pending)} requests are pending", request_id)
-        answer = encode(kind(request_id, parse_entities(message.data)))
+        answer = session.send_queue.format.encode([kind(request_id, parse_entities(message.data))])
         size = queue.size + len(answer)
-        if size > limits.max_bytes:
+        if size > self._max_bytes:
             raise _too_many(f"answers of {queue.size / _MIB:.1f} MiB are pending", request_id)
-        delay = self._random.uniform(*limits.delay)
+        delay = self._random.uniform(*config.delay)
         logger.info("Timeout %.1f seconds for this one.", delay)
         if delay == 0:
             session.send_queue.put(EncodedChunk(answer))

@@ -1,4 +1,7 @@
-"""Peers: who shares files in a group, and where to reach them; the server only introduces."""
+"""Groups of `chatctl share`: join one, and learn which peers are in it and where they listen.
+
+The server is the tracker of a swarm: it introduces the peers, and no file passes through it.
+"""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -10,10 +13,10 @@ from common.messages.basic import Ref
 MAX_GROUP: Final = 64
 
 Group: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_GROUP)]
-"""Names a group (`check_group`)."""
+"""The name of a group (`check_group`)."""
 
 PeerId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
-"""Names a peer, and the files of others that come from it (`common.names.check_id`)."""
+"""The id of a peer, with which the files from it are named (`common.names.check_id`)."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 Size: TypeAlias = Annotated[int, Meta(ge=0, le=SAFE)]
@@ -21,9 +24,9 @@ Digest: TypeAlias = Annotated[str, Meta(max_length=128)]
 
 
 def check_group(text: str) -> str:
-    """Return `text` if it can name a group; raises ValueError unless 1 to 64 printable characters.
+    """Return `text` if it is a valid group name: 1 to 64 characters, printable on a terminal.
 
-    They are shown on terminals.
+    Raises ValueError.
     """
     if not 1 <= len(text) <= MAX_GROUP or not text.isprintable():
         raise ValueError(
@@ -33,11 +36,11 @@ def check_group(text: str) -> str:
 
 
 class Share(Message, frozen=True):
-    """Enters a group for as long as the connection lasts, in place of where it was before.
+    """Joins a group for as long as the connection lasts, and leaves the one joined before.
 
-    Others are told that `port` is listened on, at the address that the server sees. `size` (bytes)
-    and `digest` are of all that is shared. With `ref` the answer is `peers`, with `presence` who
-    comes and goes is told.
+    Others learn that this peer listens on `port` at the address that the server sees. `size`
+    (bytes) and `digest` describe everything it shares. With `ref` the answer is `peers`; with
+    `presence` the server reports who joins and leaves.
     """
 
     group: Group
@@ -57,7 +60,7 @@ class Peers(Message, frozen=True):
 
 
 class PeerEntry(Struct, frozen=True, gc=False):
-    """One entry of a group."""
+    """One peer of a group."""
 
     id: str
     host: str
@@ -67,9 +70,9 @@ class PeerEntry(Struct, frozen=True, gc=False):
 
 
 class PeerList(Message, frozen=True, tag="peers", rename={"group_secret": "ticket"}):
-    """Everyone in a group, in the order in which they came.
+    """All peers of a group, in the order in which they joined.
 
-    `group_secret` is told to those who share in it: by that they recognise each other.
+    Only members get the `group_secret`, with which they authenticate each other.
     """
 
     group: str
@@ -79,14 +82,14 @@ class PeerList(Message, frozen=True, tag="peers", rename={"group_secret": "ticke
 
 
 class PeerJoined(Message, frozen=True):
-    """Somebody entered the group (only for those who asked for presence)."""
+    """A peer joined the group (sent only to members that asked for presence)."""
 
     group: str
     peer: PeerEntry
 
 
 class PeerLeft(Message, frozen=True):
-    """Somebody left the group (only for those who asked for presence)."""
+    """A peer left the group (sent only to members that asked for presence)."""
 
     group: str
     id: str

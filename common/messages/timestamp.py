@@ -10,7 +10,7 @@ from common.messages.base import Message
 class Exchange(Message, frozen=True):
     """Asks for an exchange: a stamp each way every `interval_ms` (ms), for `duration_s` (s).
 
-    The server sends the same object back when it grants it, and its stamps follow. `id` names the
+    The server accepts it by sending the same object back; its stamps follow. `id` names the
     client's file (`common.names.check_id`).
     """
 
@@ -19,23 +19,26 @@ class Exchange(Message, frozen=True):
     duration_s: float | int
 
 
-class Stamp(Message, frozen=True):
-    """Stamp `n` (from 1) and when it was sent; `heard` is the newest that came from the other side.
+class Stamp(
+    Message, frozen=True, rename={"last_received": "heard", "last_received_at": "heard_at"}
+):
+    """Stamp number `n` (from 1), and when it was sent.
 
-    `heard_at` is when that one came in. Both are left out while none has come. Times are written as
-    in `common.protocol.timestamps`.
+    `last_received` is the number of the other side's newest stamp, `last_received_at` when it
+    arrived; on the wire they are ``heard`` and ``heard_at``. Both are left out before the first
+    one. Times are written as in `common.protocol.timestamps`.
     """
 
     n: Annotated[int, Meta(ge=1)]
     sent: str
-    heard: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
-    heard_at: str | UnsetType = UNSET
+    last_received: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    last_received_at: str | UnsetType = UNSET
 
 
 class ExchangeEnd(Message, frozen=True):
-    """Ends the exchange, early or on time; the server answers with its own counts.
+    """Ends the exchange, early or on time; the server answers with its counts.
 
-    `unwritten` counts stamps that it could not write to its file.
+    `unwritten` counts the stamps that it could not write to its file.
     """
 
     sent: int | UnsetType = UNSET

@@ -1,1 +1,1 @@
-"""The wire protocol: framing, JSON and text formats, the registry of messages. No I/O."""
+"""The wire protocol: framing, JSON, the text format and the message registry. No I/O."""

@@ -1,7 +1,7 @@
-"""Bytes to messages and back.
+"""The JSON codec: bytes to messages and back.
 
-The lines of a chunk become messages all at once. Only where not each line is one message are they
-taken apart one by one.
+The lines of a chunk are decoded in one call. Only if one of them is not exactly one message are
+they decoded one by one.
 """
 
 import re
@@ -17,10 +17,10 @@ from common.protocol.framing import BLANK, Framer, exceeds, split_objects
 from common.protocol.registry import MessageRegistry, too_long
 
 MAX_LINE: Final = 65_536
-"""Default limit of a line, in bytes."""
+"""Default maximum length of a line, in bytes."""
 
-# A hello that asks for another format changes how the bytes behind it are to be read. JSON may also
-# write the letters of that key as escapes, although no encoder does.
+# A hello with a format changes how the bytes after it are read. JSON may also write the letters of
+# that key as escapes, although no encoder does.
 _FORMAT_CHANGE: Final = b'"format"'
 _ESCAPED_LETTER: Final = re.compile(rb"\\u00[67]")
 
@@ -28,16 +28,16 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def encode(message: Struct | Raw) -> bytes:
-    """Write one message as JSON with its newline."""
+    """Return one message as JSON with its newline."""
     return _encoder.encode(message) + b"\n"
 
 
 encode_lines: Final[Callable[[Sequence[Struct | Raw]], bytes]] = _encoder.encode_lines
-"""Writes messages as JSON, each with its newline, in one call; lines that are Raw as they are."""
+"""Encodes messages as JSON, each with its newline, in one call; copies those that are Raw."""
 
 
 class InvalidLine(Struct, frozen=True, gc=False):
-    """A line, or an object on one, that is no message; `error` is the answer it deserves."""
+    """A line, or an object on a line, that is no message; `error` is the answer to it."""
 
     error: Error
 
@@ -46,9 +46,9 @@ M = TypeVar("M", bound=Struct)
 
 
 class Decoder(Generic[M]):
-    """Turns the bytes of one connection into messages of a registry, and `InvalidLine`s.
+    """Decodes the bytes of one connection to messages of a registry and `InvalidLine`s.
 
-    What comes out does not depend on how the bytes were cut into chunks.
+    The result does not depend on how the bytes are split into chunks.
     """
 
     __slots__ = ("_block", "_consumed", "_framer", "_is_idle", "_max_line", "_registry")
@@ -58,16 +58,16 @@ class Decoder(Generic[M]):
         self._max_line = max_line
         self._framer = Framer(max_line)
         self._is_idle = True
-        # The whole lines that are being looked at one by one, and how far a consumer got in them.
+        # The lines that are being decoded one by one, and the offset that the consumer reached.
         self._block = b""
         self._consumed = 0
 
     def feed(self, chunk: bytes) -> Iterable[M | InvalidLine]:
-        """Return what became complete with `chunk`; to be consumed before the next call.
+        """Return the messages that `chunk` completes; consume them before the next call.
 
-        A consumer that stops in the middle finds the bytes it did not get to in `take_rest`.
+        A consumer that stops in the middle gets the bytes after that from `take_rest`.
         """
-        # Most chunks are one whole line, which needs no framing.
+        # Most chunks are exactly one line, which needs no framing.
         if not self._is_idle:
             self._is_idle = self._framer.is_idle
         if self._is_idle and chunk.find(b"\n") == len(chunk) - 1 <= self._max_line:
@@ -84,18 +84,18 @@ class Decoder(Generic[M]):
         return chain(messages, self._decode_tail())
 
     def finish(self) -> Iterator[M | InvalidLine]:
-        """Return what the end of file completes: an unfinished line is the last line."""
+        """Return what the end of file completes: an unfinished line counts as the last line."""
         return (message for message, _ in self._decode_line(self._framer.take_rest()))
 
     def take_rest(self) -> bytes:
-        """Return the bytes behind the last message that was consumed, and forget them."""
+        """Return the bytes after the last message that was consumed, and forget them."""
         rest = self._block[self._consumed :] + self._framer.take_rest()
         self._block = b""
         self._consumed = 0
         return rest
 
     def _decode_block(self, block: bytes) -> list[M] | None:
-        """Decode whole lines at once, or return None where they must be looked at one by one."""
+        """Decode whole lines in one call, or return None if they must be decoded one by one."""
         if _may_change_format(block) or exceeds(block, self._max_line):
             return None
         return self._registry.decode_lines(block)
@@ -112,7 +112,7 @@ class Decoder(Generic[M]):
         self._consumed = 0
 
     def _decode_line(self, line: bytes) -> Iterator[tuple[M | InvalidLine, int]]:
-        """Yield what stands on one line, each with the offset behind it."""
+        """Yield the messages on one line, each with the offset after it."""
         end = len(line.rstrip(BLANK))
         if not end:
             return
@@ -123,7 +123,7 @@ class Decoder(Generic[M]):
             if len(piece) > self._max_line:
                 yield InvalidLine(too_long(self._max_line)), end
                 return
-            if len(piece) == len(line):  # which was refused above
+            if len(piece) == len(line):  # rejected above
                 yield InvalidLine(self._registry.explain(piece)), end
             else:
                 yield self._decode_piece(piece), end

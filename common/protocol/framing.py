@@ -1,7 +1,7 @@
-"""Where one message ends and the next begins: newlines, and objects that delimit themselves.
+"""Message framing: newline-delimited lines, and JSON objects without a newline after them.
 
-A line ends at LF. A JSON object ends at the brace that closes it, so that clients that send
-no newline are served too. Both are found in time linear in the bytes, however they arrive.
+A line ends at LF. A JSON object ends at its closing brace, so clients that send no newline are
+served as well. Both take time linear in the number of bytes, however these arrive.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 BLANK: Final = b" \t\r"
-"""White space inside a line; RFC 8259 allows no other around a value."""
+"""The white space within a line that RFC 8259 allows around a value."""
 
 _NOT_BLANK: Final = re.compile(rb"[^ \t\r]")
 _OUTSIDE_STRING: Final = re.compile(rb'["{}]')
@@ -25,16 +25,16 @@ class ObjectScanner:
         self.restart()
 
     def restart(self, start: int = 0) -> None:
-        """Forget what was seen: the next object begins at `start`."""
+        """Start again: the next object begins at `start`."""
         self._position = start
         self._depth = 0
         self._in_string = False
 
     def find_end(self, buffer: bytes | bytearray) -> int:
-        """Return the offset behind the object that has begun, or -1 to ask for more.
+        """Return the offset after the current object, or -1 if its end is still missing.
 
-        Bytes seen by an earlier call are not looked at again. Only braces and strings count:
-        whether what lies between is JSON is for the decoder to say.
+        Each byte is scanned once. Only braces and strings count; the decoder finds out whether the
+        rest is JSON.
         """
         while True:
             pattern = _INSIDE_STRING if self._in_string else _OUTSIDE_STRING
@@ -46,7 +46,7 @@ class ObjectScanner:
             match buffer[found.start()]:
                 case 0x22:  # "
                     self._in_string = not self._in_string
-                case 0x5C:  # a backslash escapes the next byte, which may not be here yet
+                case 0x5C:  # a backslash escapes the next byte, which may not have arrived yet
                     self._position += 1
                 case 0x7B:  # {
                     self._depth += 1
@@ -57,9 +57,9 @@ class ObjectScanner:
 
 
 def split_objects(line: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield each object that stands on one line, and the offset behind it.
+    """Yield each object on one line, and the offset after it.
 
-    What is no object, or no whole one, comes last and in one piece, white space behind it included.
+    Whatever is no complete object comes last, in one piece with the white space after it.
     """
     scanner = ObjectScanner()
     start = _skip_blanks(line, 0)
@@ -73,7 +73,7 @@ def split_objects(line: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def exceeds(block: bytes, limit: int) -> bool:
-    """Tell whether a line of `block` is longer than `limit` bytes, looking at few of its bytes."""
+    """Return whether a line of `block` is longer than `limit` bytes, without scanning all of it."""
     start = 0
     while len(block) - start > limit:
         newline = block.rfind(b"\n", start, start + limit + 1)
@@ -84,7 +84,7 @@ def exceeds(block: bytes, limit: int) -> bool:
 
 
 class Framer:
-    """Holds back what is not yet a whole line or object; never more than one limit of bytes."""
+    """Buffers bytes until they are a whole line or object; never more than `limit` plus a chunk."""
 
     __slots__ = ("_limit", "_scanner", "_skipping", "_tail")
 
@@ -95,7 +95,7 @@ class Framer:
         self._skipping = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take what arrived and return the whole lines now complete, each with its newline."""
+        """Buffer `chunk` and return the lines that are now complete, each with its newline."""
         if self._skipping:
             newline = chunk.find(b"\n")
             if newline < 0:
@@ -113,16 +113,16 @@ class Framer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is held back."""
+        """Whether the buffer is empty."""
         return not self._tail
 
     @property
     def is_idle(self) -> bool:
-        """Whether a new line begins with what comes next."""
+        """Whether the next byte begins a new line."""
         return not self._tail and not self._skipping
 
     def objects(self) -> Iterator[bytes]:
-        """Yield the objects that are complete although no newline has come yet."""
+        """Yield the objects in the buffer that are complete although their newline is missing."""
         while True:
             del self._tail[: _skip_blanks(self._tail, 0)]
             if not self._tail.startswith(b"{"):
@@ -136,20 +136,20 @@ class Framer:
             yield found
 
     def overflow(self) -> bool:
-        """Tell whether the unfinished line passed the limit; if so its rest will be dropped."""
+        """Return whether the unfinished line exceeds the limit; if so, drop the rest of it."""
         if len(self._tail) <= self._limit:
             return False
         self.skip_line()
         return True
 
     def skip_line(self) -> None:
-        """Drop what is held back, and what comes, up to the next newline."""
+        """Drop the buffer and everything up to the next newline."""
         self._tail.clear()
         self._scanner.restart()
         self._skipping = True
 
     def take_rest(self) -> bytes:
-        """Return what is held back and forget it: the end of file, or a change of format."""
+        """Empty the buffer and return its bytes, at the end of file or for another format."""
         rest = bytes(self._tail)
         self._tail.clear()
         self._scanner.restart()
@@ -157,6 +157,6 @@ class Framer:
 
 
 def _skip_blanks(buffer: bytes | bytearray, start: int) -> int:
-    # A strip would copy all that follows, once for each object.
+    # lstrip would copy the rest of the buffer for each object.
     found = _NOT_BLANK.search(buffer, start)
     return found.start() if found else len(buffer)

@@ -1,4 +1,5 @@
-"""The operating system: files, standard streams, clocks, timers, threads.
+"""The operating system: standard streams, files, clocks, timers, threads.
 
-No other part of `common` reaches it.
+This is the only part of `common` that touches the operating system. Everything else in `common`
+computes: it opens no file and no socket, and starts no thread.
 """

@@ -1,42 +1,50 @@
-"""Files that one process at a time may write.
-
-A file of rows that only grows, and is now and then replaced by a shorter one.
-
-What was appended is there whatever becomes of the process. It is handed to the kernel and not
-forced to the disk, so a power cut may cost the newest rows.
-
-"""
+"""Files on disk: locked by one process, appended to line by line, kept through a power cut."""
 
 import errno
 import fcntl
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_locked(path: Path) -> BinaryIO:
-    """Open `path` for reading and writing, without a buffer, made where it is missing.
+def open_locked(path: Path) -> io.FileIO:
+    """Open `path` for reading and writing, unbuffered and locked; create it if it is missing.
 
-    The lock goes with the file, however the process ends. Raises OSError; BlockingIOError when
-    another program holds it.
+    The lock is released with the file, however the process ends. Raises OSError: BlockingIOError
+    when another process holds the lock.
     """
-    path.touch()
-    file = path.open("r+b", buffering=0)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)  # less the umask
+    file = os.fdopen(descriptor, "r+b", buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         file.close()
-        raise BlockingIOError(f"{path} is in use by another program") from None
+        if isinstance(error, BlockingIOError):
+            raise BlockingIOError(f"{path} is in use by another program") from None
+        raise
     return file
 
 
+def sync_directory(path: Path) -> None:
+    """Force the names in a directory to the disk (fsync). Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class AppendOnlyFile:
-    """One open file; `path` is made with mode 0600. Raises OSError."""
+    """A file of lines that only grows, and is now and then replaced by a shorter one.
+
+    An appended line survives the end of the process. The kernel has it, but it is not forced to the
+    disk: a power cut may cost the newest lines. The file is made with mode 0600. Raises OSError.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = _open(path)
+        self._file = _open_to_append(path)
         try:
             self.size = os.fstat(self._file).st_size
         except BaseException:
@@ -44,32 +52,32 @@ class AppendOnlyFile:
             raise
 
     def read(self) -> list[bytes]:
-        """Return all rows, and drop the part of one that a killed writer left at the end."""
+        """Return all lines. Cut off an incomplete last one, which a killed writer left."""
         with self._path.open("rb") as file:
-            *rows, incomplete = file.read().split(b"\n")
+            *lines, incomplete = file.read().split(b"\n")
         if incomplete:
             self.size -= len(incomplete)
             os.ftruncate(self._file, self.size)
-        return rows
+        return lines
 
-    def append(self, row: bytes) -> None:
-        """Add one row; when that fails the file is as it was."""
-        line = row + b"\n"
+    def append(self, line: bytes) -> None:
+        """Append one line; if that fails, the file stays as it was."""
+        ended = line + b"\n"
         try:
-            if os.write(self._file, line) < len(line):
+            if os.write(self._file, ended) < len(ended):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             os.ftruncate(self._file, self.size)
             raise
-        self.size += len(line)
+        self.size += len(ended)
 
-    def replace(self, rows: Iterable[bytes]) -> None:
-        """Have only `rows` from now on; a crash leaves either the old ones or these."""
+    def replace(self, lines: Iterable[bytes]) -> None:
+        """Replace the content by `lines`; a crash leaves either the old ones or these."""
         new_path = self._path.with_name(f"{self._path.name}.new")
         new_path.unlink(missing_ok=True)
-        file = _open(new_path)
+        file = _open_to_append(new_path)
         try:
-            content = b"".join(row + b"\n" for row in rows)
+            content = b"".join(line + b"\n" for line in lines)
             with open(file, "wb", closefd=False) as stream:
                 stream.write(content)
             # Or a power cut could leave the new name on an empty file.
@@ -87,5 +95,5 @@ class AppendOnlyFile:
         self._file = -1
 
 
-def _open(path: Path) -> int:
+def _open_to_append(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -1,7 +1,4 @@
-"""How threads wake each other without keeping the interpreter from whom they wake.
-
-Work that blocks, done in a thread in the order in which it was given.
-"""
+"""Threads beside an event loop: waking each other, calling back into the loop, blocking work."""
 
 import asyncio
 import os
@@ -13,40 +10,45 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Final, NamedTuple, TypeVar
 
+MAX_BATCH: Final = 32
+"""Results that go back to the loop together at most: of pieces, 2 to 5 ms of work."""
+
 _MAX_READ: Final = 4_096
+
+_T = TypeVar("_T")
 
 
 class WakeupPipe:
-    """One thread waits until another wakes it.
+    """Lets one thread wait until another wakes it, through a pipe (the self-pipe trick).
 
-    To write to a pipe lets go of the interpreter. To release a lock or to `call_soon_threadsafe`
-    does not: whoever wakes on the same core begins at once, needs the interpreter, and has to be
-    put aside and woken again. A message that is stored alone took four switches of either thread,
-    not two, and a sixth more CPU.
+    A write to a pipe releases the interpreter. Releasing a lock or `call_soon_threadsafe` does not:
+    the woken thread starts at once on the same core, needs the interpreter, and is put to sleep and
+    woken again. To store a single message then took four switches of either thread instead of two,
+    and a sixth more CPU.
     """
 
     def __init__(self) -> None:
         self.descriptor, self._write_end = os.pipe()
-        """Readable when it was woken."""
+        """The read end: readable after `wake`."""
         os.set_blocking(self._write_end, False)
 
     def wake(self) -> None:
-        """Wake whoever waits, or will."""
-        with suppress(BlockingIOError):  # it was woken so often that the pipe is full
+        """Wake the thread that waits, or that waits next."""
+        with suppress(BlockingIOError):  # the pipe is full of earlier calls
             os.write(self._write_end, b"!")
 
     def wait(self) -> None:
-        """Return when it was woken, which is then forgotten; maybe it was for no reason."""
+        """Block until `wake` was called since the last `wait`. May return without a reason."""
         os.read(self.descriptor, _MAX_READ)
 
     def close(self) -> None:
-        """Let go of the pipe; nobody waits, and nobody wakes it any more."""
+        """Close the pipe; no thread may use it any more."""
         os.close(self.descriptor)
         os.close(self._write_end)
 
 
 class LoopCaller:
-    """Has the running loop call functions for other threads, in the order in which they ask."""
+    """Calls functions on the running loop for other threads, in the order of their requests."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -55,7 +57,7 @@ class LoopCaller:
         self._loop.add_reader(self._wakeup.descriptor, self._call)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Have the loop call `function` soon; from any thread."""
+        """Call `function` on the loop soon; any thread may ask for it."""
         self._calls.append(function)
         self._wakeup.wake()
 
@@ -70,14 +72,8 @@ class LoopCaller:
             while self._calls:
                 self._calls.popleft()()
         finally:
-            if self._calls:  # one failed, which is no reason to forget the others
+            if self._calls:  # one raised an exception: the others still have to be called
                 self._wakeup.wake()
-
-
-_T = TypeVar("_T")
-
-MAX_BATCH: Final = 32
-"""Results that go back to the loop together at most: of pieces, 2 to 5 ms of work."""
 
 
 class _Work(NamedTuple):
@@ -92,9 +88,10 @@ class _Result(NamedTuple):
 
 
 class WorkerThread:
-    """A thread. What is waiting for it is done in one go, and the loop is woken once for all.
+    """Runs blocking calls in one thread, in order, and returns each result through a future.
 
-    Of the CPU time for verifying and writing pieces that spares about a quarter.
+    Calls that are waiting run as one batch of at most `batch`, and the loop is woken once for all
+    their results. That saves about a quarter of the CPU time for verifying and writing pieces.
     """
 
     def __init__(self, name: str, batch: int = MAX_BATCH) -> None:
@@ -102,17 +99,17 @@ class WorkerThread:
         self._batch = batch
         self._queue: SimpleQueue[_Work] = SimpleQueue()
         self._closing = False
-        # What is on disk is good whenever this thread is cut off, so the program need not wait.
+        # The files are sound whenever this thread is cut off, so the program need not wait for it.
         Thread(target=self._run, name=name, daemon=True).start()
 
     def submit(self, run: Callable[[], _T]) -> "Future[_T]":
-        """Have `run` called in the thread; the future gets what it returns or raises."""
+        """Call `run` in the thread; the future gets what it returns or raises."""
         future: Future[_T] = self._loop.create_future()
         self._queue.put(_Work(run, future))
         return future
 
     async def close(self) -> None:
-        """Do what is waiting, and end the thread; nothing may be submitted after this."""
+        """Run the calls that are waiting, then end the thread. Nothing may be submitted later."""
         await self.submit(self._close)
 
     def _close(self) -> None:
@@ -127,20 +124,20 @@ class WorkerThread:
             results = [_attempt(work) for work in waiting]
             try:
                 self._loop.call_soon_threadsafe(_set_results, results)
-            except RuntimeError:  # the loop was closed: nobody waits any more
+            except RuntimeError:  # the loop is closed
                 return
 
 
 def _attempt(work: _Work) -> _Result:
     try:
         return _Result(work.future, work.run(), None)
-    except Exception as error:  # it is for whoever waits for the future
+    except Exception as error:  # goes to the future
         return _Result(work.future, None, error)
 
 
 def _set_results(results: list[_Result]) -> None:
     for future, result, error in results:
-        if future.done():  # cancelled: nobody waits for it any more
+        if future.done():  # cancelled
             continue
         if error is None:
             future.set_result(result)

@@ -1,7 +1,7 @@
-"""What timestamps tell about two clocks and the way between them: pure functions on integers.
+"""Timing analysis: what the stamps of an exchange tell about two clocks and the path between them.
 
-Times and delays are integers in ns, rates are floats. `summary` has the statistics of one row,
-`offset` the four timestamps, `delay` the two ways and their variation, `skew` the drift of one
-clock against the other, `stability` the Allan deviation; `analysis` puts them together for an
-exchange and `recorded` for a file.
+Pure functions on integers. Times and delays are in ns, rates are floats. `record` holds the stamps
+of one exchange, `delays` the four timestamps and the delay of each direction, `clocks` the skew and
+stability of one clock against the other. `analysis` puts them together. `file_format`,
+`file_writer` and `file_analysis` are about the time file.
 """

@@ -1,7 +1,4 @@
-"""All figures of one exchange.
-
-One row of statistics.
-"""
+"""The statistics of a timestamp exchange: delays, jitter, offset, skew, stability, punctuality."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -24,14 +21,17 @@ from common.timing.delays import (
 )
 from common.timing.record import ExchangeRecord
 
+LATE_NS: Final = 1_000_000
+"""A stamp is late if it is sent 1 ms or more after its deadline: the resolution of loop timers."""
+
 
 class Summary(Struct, frozen=True):
-    """What `count` samples come to, in ns.
+    """The statistics of `count` samples, in ns.
 
-    Percentiles are those of RFC 2330 s. 11.3, by nearest rank: the smallest sample that at least so
-    many per cent of all samples do not exceed, always one that occurred. The median of an even
-    count is the mean of the two in the middle, as there. The standard deviation is that of the
-    population (divided by the count): it describes these samples and estimates no others.
+    Percentiles are by nearest rank (RFC 2330 s. 11.3): p90 is the smallest sample that at least
+    90 % of all samples do not exceed, so it always occurred. The median of an even count is the
+    mean of the two in the middle, as there. The standard deviation is that of the population
+    (divided by the count): it describes these samples and estimates nothing about others.
     """
 
     count: int
@@ -45,58 +45,12 @@ class Summary(Struct, frozen=True):
     stddev_ns: int
 
 
-def summarize(samples: Iterable[int]) -> Summary | None:
-    """Return the statistics of `samples` (ns), or None when there are none.
-
-    Sums are exact; mean and median are rounded to the nearest ns, the standard deviation down.
-    """
-    ranked = sorted(samples)
-    if not ranked:
-        return None
-    count = len(ranked)
-    return Summary(
-        count=count,
-        min_ns=ranked[0],
-        mean_ns=_divide(sum(ranked), count),
-        median_ns=_divide(ranked[(count - 1) // 2] + ranked[count // 2], 2),
-        p90_ns=nearest_rank(ranked, 900),
-        p99_ns=nearest_rank(ranked, 990),
-        p99_9_ns=nearest_rank(ranked, 999),
-        max_ns=ranked[-1],
-        stddev_ns=_standard_deviation(ranked),
-    )
-
-
-def nearest_rank(ranked: Sequence[int], per_mille: int) -> int:
-    """Return the percentile of `ranked` (ascending, not empty), 1 to 1000 per mille of it.
-
-    RFC 2330 s. 11.3: the smallest x with F(x) >= y, F being the empirical distribution function.
-    """
-    return ranked[-(-len(ranked) * per_mille // 1000) - 1]
-
-
-def _standard_deviation(ranked: Sequence[int]) -> int:
-    # One-way delays contain the clock offset, which may be years: taken from the smallest sample,
-    # the squares stay small. Integers, because the textbook form cancels badly in floats.
-    lowest = ranked[0]
-    above = [sample - lowest for sample in ranked]
-    count = len(above)
-    return isqrt(count * sum(map(mul, above, above)) - sum(above) ** 2) // count
-
-
-def _divide(total: int, count: int) -> int:
-    return (2 * total + count) // (2 * count)
-
-
-LATE_NS: Final = 1_000_000
-"""A stamp is late from 1 ms after its deadline on: the resolution of the event loop's timers."""
-
-
 class Counts(Struct, frozen=True):
     """How many stamps there were, and how punctual this side was.
 
-    `late` were sent 1 ms or more after their deadline, `missed_deadlines` not even before the next
-    one. A stall is a row of missed deadlines; `longest_stall_ns` is how far behind the worst was.
+    `late` stamps were sent 1 ms or more after their deadline; `missed_deadlines` counts those sent
+    after the next deadline. A stall is a series of missed deadlines, and `longest_stall_ns` is how
+    late the latest stamp was.
     """
 
     expected: int
@@ -109,12 +63,12 @@ class Counts(Struct, frozen=True):
 
 
 class Analysis(Struct, frozen=True):
-    """What an exchange tells; a figure without samples is None.
+    """The figures of an exchange; a figure without samples is None.
 
-    Rows stand in the order of irtt. The timer error of the peer, which irtt does not have, shows
-    when it stalled: no delay does, since of the stamps that it kept waiting only the last was ever
-    said to be heard. IPDV is summarized by magnitude, as irtt does. `offset` is the sample with the
-    least error bound, in practice that of minimum delay (RFC 5905 s. 10), and holds at its `at_ns`:
+    The rows have the order of irtt. The timer error of the peer, which irtt lacks, shows when the
+    peer stalled. No delay shows that: of the stamps that waited there, only the last is
+    acknowledged. IPDV is summarized by magnitude, as in irtt. `offset` is the sample with the least
+    error bound, in practice the one of minimum delay (RFC 5905 s. 10). It holds at its `at_ns`;
     `skew` says how fast it changes.
     """
 
@@ -135,7 +89,7 @@ class Analysis(Struct, frozen=True):
     counts: Counts
 
     def rows(self) -> Iterator[tuple[str, Summary]]:
-        """Yield the rows of a table that have samples, each with its title."""
+        """Yield the title and the statistics of each row that has samples."""
         for title, row in (
             ("round trip", self.round_trip),
             ("send delay", self.send_delay),
@@ -156,7 +110,7 @@ class Analysis(Struct, frozen=True):
 def analyze(exchange: ExchangeRecord) -> Analysis:
     """Return the figures of `exchange`; 30,000 stamps each way take well under a second.
 
-    Raises ValueError when the other side said that it heard a stamp which was never sent.
+    Raises ValueError when the other side acknowledged a stamp that was never sent.
     """
     found = samples(exchange)
     sending, receiving = send_delays(exchange), receive_delays(exchange)
@@ -185,15 +139,45 @@ def analyze(exchange: ExchangeRecord) -> Analysis:
 
 
 def samples(exchange: ExchangeRecord) -> dict[int, Sample]:
-    """Return offset and delay by the number of each stamp of the other side that answers one.
+    """Return offset and delay for each stamp of the other side that acknowledges one, by number.
 
-    Raises ValueError when the other side said that it heard a stamp which was never sent.
+    Raises ValueError when the other side acknowledged a stamp that was never sent.
     """
     return {
         arrival.n: measure(stamps)
         for arrival in exchange.arrivals
         if (stamps := exchange.four_timestamps(arrival))
     }
+
+
+def summarize(samples: Iterable[int]) -> Summary | None:
+    """Return the statistics of `samples` (ns), or None when there are none.
+
+    Sums are exact; mean and median are rounded to the nearest ns, the standard deviation down.
+    """
+    ranked = sorted(samples)
+    if not ranked:
+        return None
+    count = len(ranked)
+    return Summary(
+        count=count,
+        min_ns=ranked[0],
+        mean_ns=_divide(sum(ranked), count),
+        median_ns=_divide(ranked[(count - 1) // 2] + ranked[count // 2], 2),
+        p90_ns=nearest_rank(ranked, 900),
+        p99_ns=nearest_rank(ranked, 990),
+        p99_9_ns=nearest_rank(ranked, 999),
+        max_ns=ranked[-1],
+        stddev_ns=_standard_deviation(ranked),
+    )
+
+
+def nearest_rank(ranked: Sequence[int], per_mille: int) -> int:
+    """Return a percentile of `ranked` (ascending, not empty), given as 1 to 1000 per mille.
+
+    RFC 2330 s. 11.3: the smallest x with F(x) >= y, where F is the empirical distribution function.
+    """
+    return ranked[-(-len(ranked) * per_mille // 1000) - 1]
 
 
 def _count(exchange: ExchangeRecord) -> Counts:
@@ -208,3 +192,16 @@ def _count(exchange: ExchangeRecord) -> Counts:
         stalls=sum(behind for behind, _ in groupby(error >= interval_ns for error in errors)),
         longest_stall_ns=max(missed, default=0),
     )
+
+
+def _standard_deviation(ranked: Sequence[int]) -> int:
+    # One-way delays contain the clock offset, which may be years: relative to the smallest sample,
+    # the squares stay small. Integers, because the textbook form loses its digits in floats.
+    lowest = ranked[0]
+    above = [sample - lowest for sample in ranked]
+    count = len(above)
+    return isqrt(count * sum(map(mul, above, above)) - sum(above) ** 2) // count
+
+
+def _divide(total: int, count: int) -> int:
+    return (2 * total + count) // (2 * count)

@@ -1,13 +1,10 @@
-"""How fast one clock runs away from another, seen at the floor of the delays.
+"""Clock skew from one-way delays, and clock stability as the Allan deviation.
 
-A delay is a constant floor plus waiting that only ever adds. When the clocks run at different rates
-the floor tilts, and its slope is the skew: S. Moon, P. Skelly, D. Towsley, "Estimation and Removal
-of Clock Skew from Network Delay Measurements", INFOCOM 1999, which fits the line by linear
-programming. The line sought lies on the lower convex hull: L. Zhang, Z. Liu, C. Xia, "Clock
-Synchronization Algorithms for Network Measurements", INFOCOM 2002.
-
-
-How steady one clock is against another over spans of time.
+A delay is a constant minimum plus queueing, which only ever adds. When the clocks run at different
+rates, that minimum rises or falls over time, and its slope is the skew: S. Moon, P. Skelly,
+D. Towsley, "Estimation and Removal of Clock Skew from Network Delay Measurements", INFOCOM 1999,
+who fit the line by linear programming. The line lies on the lower convex hull: L. Zhang, Z. Liu,
+C. Xia, "Clock Synchronization Algorithms for Network Measurements", INFOCOM 2002.
 """
 
 from bisect import bisect_left
@@ -22,18 +19,19 @@ Point: TypeAlias = tuple[int, int]
 
 
 class Skew(Struct, frozen=True):
-    """`ppm` is how much faster the other clock runs; each way alone gives `ppm` +- `spread_ppm`."""
+    """How much faster the other clock runs: one direction alone gives `ppm` +- `spread_ppm`."""
 
     ppm: float
     spread_ppm: float
 
 
 def skew(send: Iterable[Point], receive: Iterable[Point]) -> Skew | None:
-    """Return the skew by the delay floors of both ways; None when one way has no two stamps.
+    """Return the skew from the minimum delays of both directions.
 
-    The clock that gains raises the floor of one way and lowers that of the other as much, while a
-    route that gets slower both ways raises both: the mean of the slopes, the second turned round,
-    keeps the one and drops the other, and half their difference tells how far they disagree.
+    Skew raises the minimum of one direction and lowers that of the other by as much; a path that
+    gets slower both ways raises both. Half the difference of the two slopes is therefore the skew,
+    and half their sum tells how far the directions disagree. None when a direction has fewer than
+    two stamps.
     """
     rising, falling = floor_slope(send), floor_slope(receive)
     if rising is None or falling is None:
@@ -42,11 +40,11 @@ def skew(send: Iterable[Point], receive: Iterable[Point]) -> Skew | None:
 
 
 def floor_slope(points: Iterable[Point]) -> float | None:
-    """Return the slope of the delay floor, or None when not even two points differ in time.
+    """Return the slope of the minimum delay, or None when no two points differ in time.
 
-    Of all lines that no point lies below, it is that with the least sum of distances to the points
-    (Moon et al., s. 4). The sum falls as the line rises at the mean time of the points, so the
-    highest there is the edge of the lower hull that spans the mean.
+    Of all lines with no point below, it is the one with the least sum of distances to the points
+    (Moon et al., s. 4). That sum falls as the line rises at the mean time of the points. The
+    highest line there is the edge of the lower hull above the mean time.
     """
     points = sorted(points)
     hull = lower_hull(points)
@@ -59,25 +57,25 @@ def floor_slope(points: Iterable[Point]) -> float | None:
 
 
 def lower_hull(points: Iterable[Point]) -> list[Point]:
-    """Return the lower convex hull of `points`, which are in ascending order.
+    """Return the lower convex hull of `points`, given in ascending order.
 
     Andrew's monotone chain (Information Processing Letters 9:5, 1979), exact on integers.
     """
     hull: list[Point] = []
     for x, y in points:
         if hull and hull[-1][0] == x:
-            continue  # sorted, so this one is above the last
+            continue  # sorted, so this point is above the last one
         while len(hull) > 1:
             (x0, y0), (x1, y1) = hull[-2:]
             if (x1 - x0) * (y - y0) > (y1 - y0) * (x - x0):
-                break  # a turn to the left
+                break  # a left turn
             hull.pop()
         hull.append((x, y))
     return hull
 
 
 TAUS_NS: Final = (10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000)
-"""The spans that are reported unless others are asked for: 0.01, 0.1, 1 and 10 s."""
+"""The spans that are reported by default: 0.01, 0.1, 1 and 10 s."""
 
 
 class Stability(Struct, frozen=True):
@@ -114,12 +112,12 @@ def allan_deviation(phases: Sequence[int], interval_ns: int, factor: int) -> flo
 def stabilities(
     phases: Sequence[int], interval_ns: int, taus_ns: Iterable[int] = TAUS_NS
 ) -> tuple[Stability, ...]:
-    """Return the Allan deviation for each of `taus_ns` (ns) that `phases` can tell.
+    """Return the Allan deviation for each of `taus_ns` (ns) that `phases` is long enough for.
 
-    A span is taken in whole intervals, cut where it is none, and left out when it is shorter than
-    one interval or longer than a quarter of the run: two differences that share no offset are the
-    least to average. Offsets from stamps contain the jitter of their delays, which falls with
-    1 / tau (white phase noise); the clocks themselves show where the curve leaves that slope.
+    A span is rounded down to whole intervals. It is left out when it is shorter than one interval,
+    or longer than a quarter of the run: an average needs at least two differences that share no
+    offset. Offsets from stamps contain the jitter of their delays, which falls with 1 / tau (white
+    phase noise); where the curve leaves that slope, it shows the clocks themselves.
     """
     factors = {tau_ns // interval_ns: None for tau_ns in taus_ns}
     return tuple(
@@ -132,14 +130,14 @@ def stabilities(
 def longest_run(series: Mapping[int, int]) -> list[int]:
     """Return the values of the longest run of consecutive numbers in `series`.
 
-    The Allan deviation needs evenly spaced offsets, and a lost connection leaves a hole.
+    The Allan deviation needs evenly spaced offsets, and a lost connection leaves a gap.
     """
     longest: list[int] = []
-    stretch: list[int] = []
+    run: list[int] = []
     for number in sorted(series):
         if number - 1 not in series:
-            stretch = []
-        stretch.append(series[number])
-        if len(stretch) > len(longest):
-            longest = stretch
+            run = []
+        run.append(series[number])
+        if len(run) > len(longest):
+            longest = run
     return longest

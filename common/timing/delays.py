@@ -1,96 +1,31 @@
-"""The two ways of an exchange, and how their delays vary.
+"""Clock offset, round-trip delay, one-way delays and their variation (RFC 5905, 3393, 5481).
 
-A series maps the number of a stamp to its delay in ns, so that a stamp that is missing is missing.
-One-way delays contain the clock offset: they may be negative, and only their differences mean
-something while the clocks are not set alike. Skew is left in as well.
-
-
-Clock offset and round-trip delay from four timestamps.
+A series maps the number of a stamp to its delay in ns; a lost stamp has no entry. One-way delays
+contain the clock offset: they may be negative, and while the clocks are set differently only their
+differences mean something. They contain the skew, too.
 """
 
-from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from common.timing.record import ExchangeRecord, FourTimestamps, ReceivedStamp, check_last_received
-
-Series: TypeAlias = dict[int, int]
-
-
-def send_delays(exchange: ExchangeRecord) -> Series:
-    """Return T2 - T1 (ns) of every stamp that the other side said it heard.
-
-    A stamp that had been overtaken by the next when the other side spoke is missing: its T2 never
-    comes back.
-    """
-    delays = {}
-    for arrival in exchange.arrivals:
-        stamps = exchange.four_timestamps(arrival)
-        if stamps:
-            delays[arrival.heard] = stamps.t2 - stamps.t1
-    return delays
-
-
-def receive_delays(exchange: ExchangeRecord) -> Series:
-    """Return T4 - T3 (ns) of every stamp that came in."""
-    return {arrival.n: arrival.arrived_ns - arrival.sent_ns for arrival in exchange.arrivals}
-
-
-def peer_lateness(exchange: ExchangeRecord) -> list[int]:
-    """Return how late (ns, >= 0) the other side sent each stamp, by its own clock.
-
-    Its deadlines are an interval apart, and what is known of the first is that no stamp came before
-    its own: the most punctual counts as on time. Behind a hole in the numbers, which a lost
-    connection leaves, they begin anew.
-    """
-    lateness: list[int] = []
-    phases: list[int] = []
-    last = 0
-    for arrival in exchange.arrivals:
-        if arrival.n != last + 1:
-            lateness += _above_least(phases)
-            phases = []
-        last = arrival.n
-        phases.append(arrival.sent_ns - arrival.n * exchange.interval_ns)
-    return lateness + _above_least(phases)
-
-
-def ipdv(delays: Mapping[int, int]) -> list[int]:
-    """Return D(n) - D(n - 1) (ns, signed) of every stamp whose predecessor is there too.
-
-    Inter-packet delay variation as in RFC 5481 s. 4.1 and RFC 3393 s. 2.4, undefined where one of
-    the pair is missing.
-    """
-    return [delay - delays[n - 1] for n, delay in delays.items() if n - 1 in delays]
-
-
-def pdv(delays: Mapping[int, int]) -> list[int]:
-    """Return D(n) - D(min) (ns, >= 0) of every stamp: packet delay variation, RFC 5481 s. 4.2."""
-    return _above_least(delays.values())
-
-
-def _above_least(delays: Collection[int]) -> list[int]:
-    least = min(delays, default=0)
-    return [delay - least for delay in delays]
-
+from common.timing.record import ExchangeRecord, FourTimestamps
 
 RESOLUTION_NS: Final = 1_000
-"""A time on the wire is cut to whole microseconds."""
+"""Times on the wire are truncated to whole microseconds."""
 
 TOLERANCE_PPM: Final = 15
 """How fast an undisciplined clock may drift: PHI of RFC 5905 s. 7.2."""
 
-_FILTER_STAGES: Final = 8
-_REMEMBERED: Final = 4096
+Series: TypeAlias = dict[int, int]
 
 
 class Sample(Struct, frozen=True, gc=False):
-    """What one stamp that came in tells, in ns.
+    """Offset and delay from one stamp that arrived, in ns.
 
     `offset_ns` is how far the other clock is ahead of this one at `at_ns`, when the stamp arrived.
-    The true offset lies within `error_bound_ns` of it, however unequal the two ways are.
+    The true offset is within `error_bound_ns` of it, however asymmetric the path is.
     """
 
     at_ns: int
@@ -107,62 +42,78 @@ def measure(stamps: FourTimestamps) -> Sample:
         offset = ((T2 - T1) + (T3 - T4)) / 2
         delay  = (T4 - T1) - (T3 - T2)
 
-    The bound is delay / 2, since one way may have taken all of the time, plus the dispersion that
-    RFC 5905 s. 8 adds: the resolution of the stamps, and TOLERANCE_PPM of the time from T1 to T4,
-    in which the clocks drift. The offset is rounded down to whole ns.
+    The bound is delay / 2, because one direction may have taken all of the time, plus the
+    dispersion that RFC 5905 s. 8 adds: the resolution of the stamps, and TOLERANCE_PPM of the time
+    from T1 to T4, in which the clocks drift. The offset is rounded down to whole ns.
     """
     t1, t2, t3, t4 = stamps
     delay = (t4 - t1) - (t3 - t2)
     dispersion = RESOLUTION_NS + abs(t4 - t1) * TOLERANCE_PPM // 1_000_000
-    # Clocks that drift make a delay below their resolution negative; RFC 5905 s. 8 cuts it off.
+    # Drift can make a delay below the clocks' resolution negative; RFC 5905 s. 8 counts it as 0.
     return Sample(t4, (t2 - t1 + t3 - t4) // 2, delay, (max(delay, 0) + 1) // 2 + dispersion)
 
 
 def error_bound(sample: Sample) -> int:
-    """Order samples by how far they may be off (ns): ``min(samples, key=error_bound)``.
+    """Return the sort key for ``min(samples, key=error_bound)``: the error bound in ns.
 
-    That is the sample of minimum delay (RFC 5905 s. 10), except that one which the other side held
-    back for long counts for less.
+    The minimum is the sample of least delay (RFC 5905 s. 10), unless the other side waited long
+    before it sent that one.
     """
     return sample.error_bound_ns
 
 
-class ClockFilter:
-    """Offset and delay during an exchange, stamp by stamp, for either side.
+def send_delays(exchange: ExchangeRecord) -> Series:
+    """Return T2 - T1 (ns) of every stamp that the other side acknowledged.
 
-    It remembers the newest stamps sent (4096), not a whole run, so that a server can afford one for
-    every exchange and a client that never answers costs no more than others.
+    If another stamp arrived there before the other side sent its own, only the newer one is
+    acknowledged. The T2 of the older one never comes back, and it has no entry.
     """
+    delays = {}
+    for arrival in exchange.arrivals:
+        stamps = exchange.four_timestamps(arrival)
+        if stamps:
+            delays[arrival.last_received] = stamps.t2 - stamps.t1
+    return delays
 
-    def __init__(self) -> None:
-        self._sent: deque[int] = deque(maxlen=_REMEMBERED)
-        self._count = 0
-        self._stages: deque[Sample] = deque(maxlen=_FILTER_STAGES)
 
-    def stamp_sent(self, at_ns: int) -> None:
-        """Note that the next stamp of this side was sent at `at_ns`."""
-        self._sent.append(at_ns)
-        self._count += 1
+def receive_delays(exchange: ExchangeRecord) -> Series:
+    """Return T4 - T3 (ns) of every stamp that arrived."""
+    return {arrival.n: arrival.arrived_ns - arrival.sent_ns for arrival in exchange.arrivals}
 
-    def stamp_arrived(self, arrival: ReceivedStamp) -> Sample | None:
-        """Return what `arrival` tells; None when it answers no stamp that is remembered.
 
-        Raises ValueError when it says that a stamp was heard which was never sent.
-        """
-        check_last_received(arrival, self._count)
-        age = self._count - arrival.heard
-        if not arrival.heard or age >= len(self._sent):
-            return None
-        sent_ns = self._sent[-1 - age]
-        newest = measure(
-            FourTimestamps(
-                sent_ns, arrival.last_received_at_ns, arrival.sent_ns, arrival.arrived_ns
-            )
-        )
-        self._stages.append(newest)
-        return newest
+def peer_lateness(exchange: ExchangeRecord) -> list[int]:
+    """Return how late (ns, >= 0) the other side sent each stamp, by its own clock.
 
-    @property
-    def best(self) -> Sample | None:
-        """The best of the last eight samples, as the clock filter of RFC 5905 s. 10 chooses."""
-        return min(self._stages, key=error_bound, default=None)
+    Its deadlines are one interval apart, and no stamp is sent before its deadline. The first
+    deadline is unknown, so the most punctual stamp counts as on time. After a gap in the numbers,
+    which a lost connection leaves, the deadlines start again.
+    """
+    lateness: list[int] = []
+    phases: list[int] = []
+    last = 0
+    for arrival in exchange.arrivals:
+        if arrival.n != last + 1:
+            lateness += _above_least(phases)
+            phases = []
+        last = arrival.n
+        phases.append(arrival.sent_ns - arrival.n * exchange.interval_ns)
+    return lateness + _above_least(phases)
+
+
+def ipdv(delays: Mapping[int, int]) -> list[int]:
+    """Return D(n) - D(n - 1) (ns, signed) of every stamp whose predecessor arrived as well.
+
+    This is inter-packet delay variation (RFC 5481 s. 4.1, RFC 3393 s. 2.4). It is undefined where
+    one of the pair is missing.
+    """
+    return [delay - delays[n - 1] for n, delay in delays.items() if n - 1 in delays]
+
+
+def pdv(delays: Mapping[int, int]) -> list[int]:
+    """Return D(n) - D(min) (ns, >= 0) of every stamp: packet delay variation, RFC 5481 s. 4.2."""
+    return _above_least(delays.values())
+
+
+def _above_least(delays: Collection[int]) -> list[int]:
+    least = min(delays, default=0)
+    return [delay - least for delay in delays]

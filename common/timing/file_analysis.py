@@ -1,4 +1,4 @@
-"""What a time file tells by itself."""
+"""The statistics of a time file: intervals, jitter and gaps, for each direction of each block."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -13,12 +13,12 @@ from common.timing.file_format import End, FileBlock
 class Direction(Struct, frozen=True):
     """The stamps from `sender` to `receiver` in one block; figures without samples are None.
 
-    When both have the same address, as on one machine, the file cannot tell the two ways apart:
-    `both_ways` is true, stamps take turns, and an interval is the time that two of them take.
+    When both have the same address, as on one machine, the file cannot tell the two directions
+    apart: `both_ways` is true, their stamps alternate, and an interval spans two of them.
 
-    `jitter` is how far (ns, by magnitude) an interval is from the median of all: the D(i - 1, i) of
-    RFC 3550 s. 6.4.1 for stamps that are sent at even intervals. `gaps` are intervals of more than
-    twice the median, the longest of which ended at `longest_until_ns`.
+    `jitter` is how far (ns, by magnitude) an interval is from the median: the D(i - 1, i) of
+    RFC 3550 s. 6.4.1 for stamps that are sent at even intervals. `gaps` counts the intervals of
+    more than twice the median; the longest interval ended at `longest_until_ns`.
     """
 
     sender: str
@@ -32,10 +32,10 @@ class Direction(Struct, frozen=True):
 
 
 class BlockAnalysis(Struct, frozen=True):
-    """One block: its rows by direction, its span from the first stamp to the last, and its end.
+    """One block: its rows by direction, its first and last stamp, and its end.
 
-    `misnumbered` counts the rows whose number is not that of the row before plus one, from the
-    start of the file on: there rows were lost, or two programs wrote at once.
+    `misnumbered` counts the rows whose number does not follow that of the row before: rows were
+    lost there, or two programs wrote at once. Numbers count through the whole file.
     """
 
     rows: int
@@ -48,7 +48,7 @@ class BlockAnalysis(Struct, frozen=True):
 
 
 def analyze_blocks(blocks: Iterable[FileBlock]) -> tuple[BlockAnalysis, ...]:
-    """Return what each of `blocks` tells, in the order of the file from its first block on."""
+    """Return the statistics of each of `blocks`, given in the order of the file from its start."""
     analyses = []
     last_number = 0
     for block in blocks:

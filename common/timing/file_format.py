@@ -10,13 +10,13 @@
 
     End of Timestamp Data (after 5 minutes)
 
-``#`` counts on within a file, through all of its blocks. Dates and times are UTC, cut to whole
-microseconds, in the years 1970 to 9999. A blank line stands between blocks. A block that broke off
-ends with ``(broken off after 12.5 seconds)``, or with ``(broken off)`` when a later run closed it.
-Durations are whole hours and minutes, and seconds to the millisecond: ``1 hour 30 minutes``,
-``2 seconds``, ``0.25 seconds``.
+``#`` counts through all blocks of a file. Dates and times are UTC, truncated to whole microseconds,
+in the years 1970 to 9999. A blank line separates blocks. A block that broke off ends with ``(broken
+off after 12.5 seconds)``, or with ``(broken off)`` when a later run closed it. Durations are whole
+hours and minutes, and seconds to the millisecond: ``1 hour 30 minutes``, ``2 seconds``,
+``0.25 seconds``.
 
-Nothing here opens a file. What is written is ASCII, so that a character is a byte.
+Nothing here opens a file. All output is ASCII, so a character is a byte.
 """
 
 import re
@@ -56,7 +56,7 @@ _END: Final = re.compile(
 
 
 class Row(Struct, frozen=True, gc=False):
-    """One stamp on its way from `sender` to `receiver`; `at_ns` is whole microseconds."""
+    """One stamp from `sender` to `receiver`; `at_ns` is a whole number of microseconds."""
 
     number: int
     sender: str
@@ -65,7 +65,7 @@ class Row(Struct, frozen=True, gc=False):
 
 
 class End(Struct, frozen=True):
-    """How a block ended: as planned or `broken_off`, after how many ns where the line says so."""
+    """How a block ended: as planned or `broken_off`, and after how many ns if the line says so."""
 
     broken_off: bool
     after_ns: int | None
@@ -74,7 +74,7 @@ class End(Struct, frozen=True):
 class FileBlock(Struct):
     """The stamps of one run. `end` is None when the block was never closed.
 
-    `torn` says that the file ends in the middle of a line, which is left out.
+    `torn` says that the file ends in the middle of a line, which is left out of `rows`.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -83,10 +83,10 @@ class FileBlock(Struct):
 
 
 class Continuation(Struct, frozen=True):
-    """What it takes to append to a file.
+    """How to append to a file.
 
-    First the last `cut` bytes are to be removed, which are half a line; then `closing` is to be
-    written, which ends a block that was left open. The next row is `last_number` + 1.
+    Remove the last `cut` bytes, an incomplete line. Then write `closing`, which ends a block that
+    was left open. The next row has the number `last_number` + 1.
     """
 
     last_number: int
@@ -95,26 +95,28 @@ class Continuation(Struct, frozen=True):
 
 
 def block_start(*, first: bool) -> str:
-    """Return the lines that open a block; `first` when the file is empty so far."""
+    """Return the lines that open a block; pass `first` when the file is still empty."""
     return _START if first else f"\n{_START}"
 
 
 def direction(sender: str, receiver: str) -> str:
-    """Return the columns with both addresses: a row is this and a moment right behind it.
+    """Return the columns with both addresses; a row is this text followed by a moment.
 
-    Raises ValueError when an address could not be read back: it is empty, or contains white space,
-    ``|`` or other characters than ASCII.
+    Raises ValueError for an address that could not be read back: one that is empty or contains
+    white space, ``|`` or characters beyond ASCII.
     """
     for address in (sender, receiver):
         if not _ADDRESS.fullmatch(address):
-            raise ValueError(f"{address!r} is not an address: it is one word of ASCII without '|'")
+            raise ValueError(
+                f"{address!r} is not an address: it must be one word of ASCII without '|'"
+            )
     return f"{sender} | {receiver} | "
 
 
 def format_rows(first: int, rows: Iterable[str]) -> str:
-    """Return a line for each of `rows`, from # `first` on.
+    """Return a line for each of `rows`, numbered from `first`.
 
-    A row is a `direction` and a moment as `common.protocol.timestamps` writes it, in one string.
+    A row is a `direction` followed by a moment as `common.protocol.timestamps` writes it.
     """
     return "".join(
         [
@@ -125,28 +127,28 @@ def format_rows(first: int, rows: Iterable[str]) -> str:
 
 
 def block_end(duration_ns: int) -> str:
-    """Return the lines that end a block which ran as long as planned, `duration_ns` (>= 0)."""
+    """Return the lines that end a block that ran as planned, for `duration_ns` (>= 0)."""
     return f"\nEnd of Timestamp Data (after {_in_words(duration_ns)})\n"
 
 
 def broken_end(duration_ns: int) -> str:
-    """Return the lines that end a block which broke off after `duration_ns` (>= 0)."""
+    """Return the lines that end a block that broke off after `duration_ns` (>= 0)."""
     return f"\nEnd of Timestamp Data (broken off after {_in_words(duration_ns)})\n"
 
 
 def continue_after(tail: str) -> Continuation:
-    """Return what it takes to append to a file that ends with `tail`.
+    """Return how to append to a file that ends with `tail`.
 
-    The last 4 KiB are enough, decoded as latin-1 so that bytes and characters correspond. When
-    `last_number` is 0 it may only be that the last twenty runs wrote no row: then give it more. A
-    file that is empty or does not exist ends with "".
+    The last 4 KiB are usually enough, decoded as latin-1 so that each byte is a character. If
+    `last_number` is 0, the last twenty runs may have written no row: then pass a longer tail. An
+    empty file ends with "".
 
-    Raises ValueError when the file is not a time file: appending would spoil it.
+    Raises ValueError when the file is not a time file: appending would damage it.
     """
     *lines, unfinished = tail.split("\n")
     closing = ""
     if _ROW.fullmatch(unfinished) or _END.fullmatch(unfinished):
-        lines.append(unfinished)  # nothing is missing but the end of the line
+        lines.append(unfinished)  # only the newline is missing
         unfinished, closing = "", "\n"
     final = next((line for line in reversed(lines) if line), "")
     ended = bool(_END.fullmatch(final))
@@ -166,10 +168,11 @@ def continue_after(tail: str) -> Continuation:
 
 
 def parse_blocks(lines: Iterable[str]) -> Iterator[FileBlock]:
-    """Yield the blocks of a file, given line by line with their ends, as an open file yields them.
+    """Yield the blocks of a file, given as lines with their newlines, such as an open file.
 
     A block that was never closed ends with the file or where the next one begins. Raises ValueError
-    with the number of the line when one is not timestamp data, except for a last line that is torn.
+    with the line's number for a line that is not timestamp data, unless it is an incomplete last
+    line.
     """
     block: FileBlock | None = None
     for number, line in enumerate(lines, 1):

@@ -1,7 +1,7 @@
-"""Appends to a time file, so that after any accident the file is whole up to the last batch.
+"""Appends to a time file so that after any crash it is intact up to the last batch.
 
-The file is opened and closed by the caller; everything here may block and belongs in a thread
-where others wait.
+The caller opens and closes the file. Everything here may block: an event loop runs it in a thread
+(`common.system.time_file`).
 """
 
 from collections.abc import Sequence
@@ -17,32 +17,32 @@ from common.timing.file_format import (
 )
 
 Rows: TypeAlias = Sequence[str]
-"""Stamps to write, as `common.timing.file_format.format_rows` takes them."""
+"""Stamps to write; see `common.timing.file_format.format_rows`."""
 
 _TAIL: Final = 4096
 
 
 class BinaryFile(Protocol):
-    """A binary file without a buffer of its own, open for reading and writing."""
+    """An unbuffered binary file, open for reading and writing."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move, and return the new position."""
+        """Set the position; return the new one."""
 
     def read(self, size: int = -1, /) -> bytes | None:
         """Read up to `size` bytes."""
 
     def write(self, content: bytes, /) -> int | None:
-        """Write, and return how many bytes the system took."""
+        """Write; return how many bytes the system accepted."""
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Cut the file."""
+        """Truncate the file."""
 
 
 class TimeFileWriter:
-    """Writes blocks of stamps behind what the file holds, counting on.
+    """Appends blocks of stamps to a time file and continues its row numbers.
 
-    A block that an earlier run left open is closed first. What cannot be written, on a full disk
-    say, is cut off cleanly and counted in `lost`; the next batch tries again.
+    A block that an earlier run left open is closed first. When a batch cannot be written, as on a
+    full disk, its part is cut off, its rows are counted in `lost`, and the next batch tries again.
 
     Raises ValueError when the file is no time file, OSError when it cannot be read.
     """
@@ -50,21 +50,21 @@ class TimeFileWriter:
     def __init__(self, file: BinaryFile) -> None:
         self.lost = 0
         """Rows that could not be written."""
-        self.fault: OSError | None = None
-        """What kept batches from being written, since the first of them; None when they are."""
+        self.error: OSError | None = None
+        """Why batches cannot be written, since the first that failed; None while they can."""
         self._file = file
         self._size = file.seek(0, 2)
         self._number = 0
         self._is_torn = False
-        # What is to stand before the next rows: ends and starts of blocks, kept until they fit.
+        # Ends and starts of blocks that are still to be written before the next rows.
         self._pending = self._continue()
 
     def start_block(self) -> None:
-        """Begin a block; it is written with its first rows."""
+        """Begin a block; its title is written with its first rows."""
         self._pending += block_start(first=not self._size and not self._pending)
 
     def write(self, rows: Rows) -> None:
-        """Write rows, if there are any, into the open block."""
+        """Write rows, if any, into the open block."""
         if rows:
             self._append(format_rows(self._number + 1, rows), len(rows))
 
@@ -78,16 +78,16 @@ class TimeFileWriter:
         try:
             self._cut()
             self._write_all(content)
-        except OSError as fault:
-            self.fault = self.fault or fault
+        except OSError as error:
+            self.error = self.error or error
             self.lost += rows
             if not rows:
                 self._pending += text
-            # Readers are to find whole lines; if it fails here the next batch has to do it.
+            # Readers should find whole lines. If this fails, the next batch does it.
             with suppress(OSError):
                 self._cut()
         else:
-            self.fault = None
+            self.error = None
             self._pending = ""
             self._size += len(content)
             self._number += rows
@@ -100,7 +100,7 @@ class TimeFileWriter:
         self._is_torn = False
 
     def _cut(self) -> None:
-        """Remove what is not whole behind `_size`."""
+        """Cut off what a failed write left behind `_size`."""
         if self._is_torn:
             self._file.truncate(self._size)
             self._file.seek(self._size)

@@ -59,7 +59,7 @@ def run_until(load: Load, least: int) -> int:
     return received
 
 
-def test_what_is_heard_is_counted_and_nothing_is_left_in_the_end(
+def test_what_is_received_is_counted_and_nothing_is_left_in_the_end(
     open_load: Open, pair: Pair
 ) -> None:
     load = open_load([flow(pair)])
@@ -185,7 +185,7 @@ def test_every_acknowledgement_that_is_counted_is_a_message_in_the_log(
     daemon = Daemon(tmp_path, "--durability", "process", is_debugged=False)
     host, port = daemon.address
     target = Target(host=host, port=port, pid=daemon.process.pid, protocol=SmallLogProtocol())
-    job = Durable("durable-3", authors=3, window=window)
+    job = Durable("durable-3", authors=3, window=window, max_messages=60_000)
     measured = job.run(target, Timing(warmup=0.0, seconds=0.05))
     with RawClient(daemon.address) as client:
         kept = client.hello("somebody", version=1)["last"]

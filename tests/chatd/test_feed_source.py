@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
+from chatd.config import FeedConfig
 from chatd.feed_source import BatchCache, Generator, PendingBatch
 from chatd.services.feed.items import MAX_NUMBERS, MAX_ROWS, FakeUserPool, generate_batch
 from common.messages.feed import Person, Subscribe, Topic
@@ -120,7 +121,7 @@ def run_generator(seed: int | None, script: Callable[[Generator], Awaitable[T]])
     """Run `script` in real time: the loop of the other tests knows no threads."""
 
     async def run() -> T:
-        generator = Generator("en_US", seed)
+        generator = Generator(FeedConfig(seed=seed))
         try:
             return await script(generator)
         finally:

@@ -4,10 +4,12 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
 from chatd import logging_setup
+from chatd.config import LoggingConfig
 from tests.support.fakes import EPOCH_NS
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -33,7 +35,7 @@ def fail() -> None:
 
 
 def test_a_line_of_text_has_time_level_and_message(capsys: pytest.CaptureFixture[str]) -> None:
-    logging_setup.configure("info", "text")
+    logging_setup.configure(LoggingConfig())
     logger.warning("%s: disconnected: %s", "ann", "quit")
     written = capsys.readouterr()
     assert written.out == ""
@@ -43,7 +45,7 @@ def test_a_line_of_text_has_time_level_and_message(capsys: pytest.CaptureFixture
 
 
 def test_the_time_is_when_it_happened_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
-    logging_setup.configure("info", "text")
+    logging_setup.configure(LoggingConfig())
     event = {
         "created": EPOCH_NS / 1e9 + 0.5,
         "levelname": "INFO",
@@ -57,7 +59,7 @@ def test_the_time_is_when_it_happened_in_utc(capsys: pytest.CaptureFixture[str])
 def test_a_failure_in_text_is_followed_by_its_traceback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    logging_setup.configure("info", "text")
+    logging_setup.configure(LoggingConfig())
     fail()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith(" ERROR   ann: failed")
@@ -66,7 +68,7 @@ def test_a_failure_in_text_is_followed_by_its_traceback(
 
 
 def test_in_json_an_event_is_one_object_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    logging_setup.configure("info", "json")
+    logging_setup.configure(LoggingConfig(format="json"))
     logger.info("%s: „grüße“\n", "ann")
     (line,) = capsys.readouterr().err.splitlines()
     event = json.loads(line)
@@ -75,7 +77,7 @@ def test_in_json_an_event_is_one_object_on_one_line(capsys: pytest.CaptureFixtur
 
 
 def test_in_json_the_traceback_is_a_field(capsys: pytest.CaptureFixture[str]) -> None:
-    logging_setup.configure("info", "json")
+    logging_setup.configure(LoggingConfig(format="json"))
     fail()
     (line,) = capsys.readouterr().err.splitlines()
     event = json.loads(line)
@@ -86,9 +88,9 @@ def test_in_json_the_traceback_is_a_field(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("error", 1)])
 def test_what_is_below_the_level_is_not_logged(
-    level: str, count: int, capsys: pytest.CaptureFixture[str]
+    level: Literal["debug", "info", "error"], count: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logging_setup.configure(level, "text")
+    logging_setup.configure(LoggingConfig(level=level))
     for severity in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logger.log(severity, "event")
     assert len(capsys.readouterr().err.splitlines()) == count

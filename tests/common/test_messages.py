@@ -24,7 +24,7 @@ KINDS = [
     for sender, registry in (
         ("client", FROM_CLIENT),
         ("server", FROM_SERVER),
-        ("peer", MessageRegistry[Any](peer_wire.HANDSHAKE_MESSAGES)),
+        ("peer", MessageRegistry[Any](peer_wire.CONTROL_MESSAGES)),
     )
     for kind in registry.kinds
 ]

@@ -1,7 +1,4 @@
-"""Chat over real sockets with the real daemon.
-
-The client messages that the daemon prints.
-"""
+"""Chat over real sockets with the real daemon, which prints messages where that is asked for."""
 
 import json
 import socket
@@ -10,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon_process import TIMEOUT, Daemon, RawClient
+from tests.support.daemon_process import Daemon, RawClient
+from tests.support.processes import TIMEOUT
+
+Start = Callable[..., Daemon]
 
 
 class OriginalClient:
@@ -32,7 +32,7 @@ class OriginalClient:
         return self.receive()
 
 
-def test_a_client_of_the_original_protocol_works_unmodified(start: Callable[..., Daemon]) -> None:
+def test_a_client_of_the_original_protocol_works_unmodified(start: Start) -> None:
     address = start().address
     ann, bob = OriginalClient(address, "ann"), OriginalClient(address, "bob")
     with ann.socket, bob.socket:
@@ -46,7 +46,7 @@ def test_a_client_of_the_original_protocol_works_unmodified(start: Callable[...,
         assert bob.ask({"code": "who"}) == {"code": "users", "users": ["bob"]}
 
 
-def test_two_hundred_clients_see_everything_in_one_order(start: Callable[..., Daemon]) -> None:
+def test_two_hundred_clients_see_everything_in_one_order(start: Start) -> None:
     address = start().address
     clients = [RawClient(address) for _ in range(200)]
     for number, client in enumerate(clients):
@@ -111,9 +111,6 @@ def test_content_arrives_as_it_was_sent(daemon: Daemon, content: str) -> None:
         frank.hello("frank")
         frank.send("outgoing", to="frank", content=content)
         assert frank.receive() == {"code": "incoming", "from": "frank", "content": content}
-
-
-Start = Callable[..., Daemon]
 
 
 def test_messages_are_printed_where_that_is_asked_for_and_nowhere_else(start: Start) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.console_examples import Block, Reader, blocks
 from tests.support.daemon_process import Daemon, RawClient
+from tests.support.processes import TIMEOUT
 from tests.support.programs import require
-from tests.support.terminal import PROMPT, TIMEOUT, Terminals
+from tests.support.terminal import PROMPT, Terminals
 
 CHECKOUT: Final = Path(__file__).parents[2]
 README: Final = CHECKOUT / "README.md"

@@ -1,17 +1,17 @@
-"""Acknowledged messages survive whatever happens to the daemon; what is not stored is reported."""
+"""Durability: acknowledged messages survive a kill, and what is not stored is reported."""
 
 import resource
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.test_lifecycle import refused
-from tests.support.daemon_process import Daemon, RawClient, command
+from tests.support import processes
+from tests.support.daemon_process import Daemon, RawClient, command, refused
 from tests.support.log_harness import tamper
+from tests.support.processes import TIMEOUT, CommandResult
 
 TOKEN = "a secret of ann's"
 
@@ -94,7 +94,7 @@ def test_a_name_belongs_to_its_token_after_a_restart(
     with ann_on(first), RawClient(first.address) as bare:
         bare.hello("bare")
     first.process.send_signal(ending)
-    first.process.wait(60)
+    first.process.wait(TIMEOUT)
     daemon = restart()
     with RawClient(daemon.address) as eve:
         error = eve.ask("hello", name="ann", version=1, token="a guess of eve's!")
@@ -227,46 +227,46 @@ def test_expired_messages_are_a_gap_for_a_resumed_client(restart: Restart) -> No
     assert replayed[-1] == {"code": "resumed", "count": 10, "last": 30, "gap": True, "first": 21}
 
 
-class TestMaintenance:
-    def run(self, *options: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command(*options), capture_output=True, text=True, timeout=60, check=False
-        )
+def run(*options: str) -> CommandResult:
+    return processes.run(command(*options))
 
-    def test_a_log_in_use_is_checked_and_backed_up_and_the_backup_goes_on(
-        self, restart: Restart, tmp_path: Path
-    ) -> None:
-        backup = tmp_path / "elsewhere" / "log.sqlite"
-        backup.parent.mkdir()
-        daemon = restart()
-        with ann_on(daemon) as ann:
-            ann.ask("outgoing_broadcast", content="one", ref="1")
-            checked = self.run("--check", str(tmp_path))
-            assert (checked.returncode, checked.stderr) == (0, "")
-            assert checked.stdout.startswith(f"{tmp_path / 'log.sqlite'}: version 4, 1 messages, ")
-            assert checked.stdout.endswith("\nsound\n")
-            backed_up = self.run("--data", str(tmp_path), "--backup", str(backup))
-            assert (backed_up.returncode, backed_up.stdout) == (0, "")
-            assert self.run("--check", str(backup)).stdout.endswith("\nsound\n")
-        daemon.stop()
-        with ann_on(restart(data=backup.parent)) as ann:
-            assert ann.ask("history")["messages"][0]["content"] == "one"
 
-    def test_damage_is_reported_line_by_line_and_with_an_exit_code(
-        self, restart: Restart, tmp_path: Path
-    ) -> None:
-        restart().stop()
-        log = tmp_path / "log.sqlite"
-        content = log.read_bytes()
-        log.write_bytes(content[:4_096] + b"\xff" * 4_096 + content[8_192:])
-        checked = self.run("--check", str(tmp_path))
-        assert checked.returncode == 4
-        assert len(checked.stdout.splitlines()) >= 2
-        assert checked.stdout.endswith("\ndamaged: put back a backup\n")
+def test_a_log_in_use_is_checked_and_backed_up_and_the_backup_goes_on(
+    restart: Restart, tmp_path: Path
+) -> None:
+    backup = tmp_path / "elsewhere" / "log.sqlite"
+    backup.parent.mkdir()
+    daemon = restart()
+    with ann_on(daemon) as ann:
+        ann.ask("outgoing_broadcast", content="one", ref="1")
+        checked = run("--check", str(tmp_path))
+        assert (checked.code, checked.err) == (0, "")
+        assert checked.out.startswith(f"{tmp_path / 'log.sqlite'}: version 4, 1 messages, ")
+        assert checked.out.endswith("\nsound\n")
+        backed_up = run("--data", str(tmp_path), "--backup", str(backup))
+        assert (backed_up.code, backed_up.out) == (0, "")
+        assert run("--check", str(backup)).out.endswith("\nsound\n")
+    daemon.stop()
+    with ann_on(restart(data=backup.parent)) as ann:
+        assert ann.ask("history")["messages"][0]["content"] == "one"
 
-    @pytest.mark.parametrize("action", ["--check", "--backup"])
-    def test_where_no_log_is_there_is_nothing_to_do(self, tmp_path: Path, action: str) -> None:
-        done = self.run("--data", str(tmp_path), action, str(tmp_path / "some" / "where"))
-        assert (done.returncode, done.stdout) == (4, "")
-        assert done.stderr.startswith("chatd: there is no ")
-        assert list(tmp_path.iterdir()) == []
+
+def test_damage_is_reported_line_by_line_and_with_an_exit_code(
+    restart: Restart, tmp_path: Path
+) -> None:
+    restart().stop()
+    log = tmp_path / "log.sqlite"
+    content = log.read_bytes()
+    log.write_bytes(content[:4_096] + b"\xff" * 4_096 + content[8_192:])
+    checked = run("--check", str(tmp_path))
+    assert checked.code == 4
+    assert len(checked.out.splitlines()) >= 2
+    assert checked.out.endswith("\ndamaged: put back a backup\n")
+
+
+@pytest.mark.parametrize("action", ["--check", "--backup"])
+def test_where_no_log_is_there_is_nothing_to_do(tmp_path: Path, action: str) -> None:
+    done = run("--data", str(tmp_path), action, str(tmp_path / "some" / "where"))
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("chatd: there is no ")
+    assert list(tmp_path.iterdir()) == []

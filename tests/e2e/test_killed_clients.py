@@ -1,12 +1,11 @@
-"""Clients that are killed, and what the next one under the same name recovers."""
+"""Clients that are killed, and what the next client with the same name recovers."""
 
 import json
 import os
 import random
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ import pytest
 from tests.support.chatctl_process import begin, run
 from tests.support.daemon_process import Daemon, RawClient
 from tests.support.filtering_proxy import FilteringProxy
-from tests.support.terminal import TIMEOUT, Terminals
+from tests.support.processes import kill, wait_until
+from tests.support.terminal import Terminals
 
 Start = Callable[..., Daemon]
 
@@ -46,23 +46,11 @@ def proxy(daemon: Daemon) -> Iterator[FilteringProxy]:
         yield opened
 
 
-def kill(command: subprocess.Popen[str]) -> None:
-    command.kill()
-    command.communicate(timeout=TIMEOUT)
-
-
 def cursor_in(state: Path) -> int:
     """Return the last id that the only name with a journal has acknowledged."""
     (ledger,) = state.rglob("*.ledger")
     rows = [json.loads(row) for row in ledger.read_text().splitlines()]
     return max(int(row["last"]) for row in rows if row["code"] == "place")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_message_whose_ack_was_lost_with_the_client_is_delivered_once(
@@ -105,16 +93,12 @@ def test_what_a_killed_chat_read_from_a_pipe_is_delivered_once_by_the_next_one(
 ) -> None:
     proxy.dropped_codes = {"ack"}
     lines = [f"line {number}" for number in range(20)]
-    reading, writing = os.pipe()
-    server = {**os.environ, "CHATCTL_SERVER": f"{proxy.host}:{proxy.port}"}
-    command = [sys.executable, "-m", "chatctl", "chat", "ann"]
-    with subprocess.Popen(command, stdin=reading, stdout=subprocess.DEVNULL, env=server) as chat:
-        os.close(reading)
-        os.write(writing, "".join(f"bob|{line}\n" for line in lines).encode())
-        for _ in lines:
-            proxy.wait()
-        chat.kill()
-    os.close(writing)
+    chat = begin("chat", "ann", daemon=proxy, stdin=subprocess.PIPE)
+    assert chat.stdin is not None
+    chat.stdin.writelines(f"bob|{line}\n" for line in lines)
+    for _ in lines:
+        proxy.wait()
+    kill(chat)
 
     proxy.dropped_codes = set()
     again = run("chat", "ann", "--json", daemon=proxy, stdin="bob|the end\n")
@@ -172,6 +156,10 @@ def test_tail_goes_on_after_the_last_message_that_it_printed(
     assert [json.loads(tail.out)["content"] for tail in (second, third)] == ["m3", "m4"]
 
 
+def has_lines(file: Path, least: int) -> bool:
+    return file.read_bytes().count(b"\n") >= least
+
+
 def test_however_often_tail_is_killed_nothing_is_missing_and_only_the_newest_comes_again(
     daemon: Daemon, bob: RawClient, tmp_path: Path
 ) -> None:
@@ -185,7 +173,7 @@ def test_however_often_tail_is_killed_nothing_is_missing_and_only_the_newest_com
         enough = min(draw.randint(1, 120), total - (printed[-1] if printed else 0))
         with output.open("wb") as file:
             tail = begin("tail", "--as", "logger", "--json", daemon=daemon, stdout=file)
-            wait_until(lambda: output.read_bytes().count(b"\n") >= enough)  # noqa: B023
+            wait_until(partial(has_lines, output, enough))
             kill(tail)
         kills += 1
         whole, _, _torn = output.read_text().rpartition("\n")

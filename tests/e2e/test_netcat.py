@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import processes
 from tests.support.daemon_process import Daemon, RawClient
+from tests.support.processes import wait_until
 from tests.support.programs import require
 
 
@@ -16,13 +18,8 @@ class Netcat:
 
     def __init__(self, daemon: Daemon, *options: str) -> None:
         self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [require("nc"), *options, daemon.host, str(daemon.port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-        )
+        command = [require("nc"), *options, daemon.host, str(daemon.port)]
+        self.process = processes.start(command, stdin=subprocess.PIPE)
 
     def type(self, line: str) -> None:
         assert self.process.stdin is not None
@@ -33,8 +30,7 @@ class Netcat:
         return self.process.stdout.readline().removesuffix("\n")
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        processes.kill(self.process)
 
 
 @pytest.fixture
@@ -47,15 +43,10 @@ def netcats(daemon: Daemon) -> Iterator[tuple[Netcat, Netcat]]:
 
 def piped(daemon: Daemon, text: str) -> list[str]:
     """Return what ``printf text | nc -N`` prints."""
-    result = subprocess.run(
-        [require("nc"), "-N", daemon.host, str(daemon.port)],
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return result.stdout.splitlines()
+    command = [require("nc"), "-N", daemon.host, str(daemon.port)]
+    result = processes.run(command, stdin=text)
+    assert result.code == 0, result.err
+    return result.out.splitlines()
 
 
 def test_an_echo_comes_back_without_a_newline_sent(daemon: Daemon) -> None:
@@ -104,8 +95,7 @@ def test_a_named_netcat_is_shown_with_its_name(
     bob.type('{"code":"hello","format":"text","name":"texting bob"}')
     with RawClient(daemon.address) as observer:
         observer.hello("observer")
-        while not {"texting ann", "texting bob"} <= set(observer.ask("who")["users"]):
-            time.sleep(0.01)
+        wait_until(lambda: {"texting ann", "texting bob"} <= set(observer.ask("who")["users"]))
         ann.type("lunch?")
         assert bob.read_line().endswith(" texting ann < lunch?")
         ann.type("texting bob|just us")

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support import processes
 from tests.support.daemon_process import Daemon, RawClient
 from tests.support.programs import require
 
@@ -43,12 +43,6 @@ def ask(client: RawClient, request_id: str | int, data: str = "a&&b&&c") -> None
     client.send_bytes(asking(request_id, data))
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds; the test's own time limit ends the wait."""
-    while not condition():
-        time.sleep(0.01)
-
-
 def test_the_example_of_the_specification_gets_exactly_its_answer(daemon: Daemon) -> None:
     with RawClient(daemon.address) as client:
         client.send_bytes(ASKED.encode() + b"\n")
@@ -56,15 +50,9 @@ def test_the_example_of_the_specification_gets_exactly_its_answer(daemon: Daemon
 
 
 def test_netcat_prints_the_answer_though_its_input_ended_before(daemon: Daemon) -> None:
-    printed = subprocess.run(
-        [require("nc"), "-N", daemon.host, str(daemon.port)],
-        input=ASKED,  # without a newline, as printf writes it
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert printed.stdout == ANSWERED + "\n"
+    command = [require("nc"), "-N", daemon.host, str(daemon.port)]
+    asked = ASKED  # without a newline, as printf writes it
+    assert processes.run(command, stdin=asked) == (0, ANSWERED + "\n", "")
 
 
 def test_a_half_closed_connection_is_closed_after_its_last_answer(daemon: Daemon) -> None:
@@ -98,8 +86,7 @@ def test_the_log_has_each_delay(start: Callable[..., Daemon]) -> None:
         ask(client, 1)
         ask(client, 2)
         for _ in range(2):
-            line = f"Timeout {draw.uniform(0.05, 3):.1f} seconds for this one."
-            wait_for(lambda line=line: line in daemon.stderr)  # type: ignore[misc]
+            daemon.wait_for_log(f"Timeout {draw.uniform(0.05, 3):.1f} seconds for this one.")
 
 
 def test_an_answer_waits_for_no_other(daemon: Daemon) -> None:
@@ -217,7 +204,7 @@ def test_a_daemon_that_stops_does_not_wait_for_what_is_pending(
     daemon = start("--delay", "3600:3600")
     with RawClient(daemon.address) as client:
         ask(client, 1)
-        wait_for(lambda: "Timeout 3600.0 seconds" in daemon.stderr)
+        daemon.wait_for_log("Timeout 3600.0 seconds")
         daemon.process.send_signal(signal.SIGTERM)
         assert client.receive()["reason"] == "shutting_down"
-    assert daemon.process.wait(60) == 0
+    daemon.wait()

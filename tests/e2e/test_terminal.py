@@ -1,9 +1,4 @@
-"""The picture that ``chatctl chat`` draws, as a terminal emulator shows it.
-
-How ``chatctl chat`` on a terminal ends: the user leaves, or the server is down.
-The name under which ``chatctl chat`` on a terminal logs in.
-``chatctl chat`` on a terminal, with the real daemon and another client.
-"""
+"""``chatctl chat`` on a terminal, from its login to its end, with the real daemon."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,12 +1,9 @@
-"""Timestamp exchanges: the real command with the real daemon, and its output.
-
-The files of timestamp exchanges, on both sides.
-"""
+"""``chatctl timestamp`` and the real daemon: what it prints, and the files of both sides."""
 
 import json
 import os
 import re
-import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +11,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.support.chatctl_process import TIMEOUT, begin, finish, run
+from tests.support import processes
+from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon
+from tests.support.processes import TIMEOUT
 from tests.support.programs import require
 from tests.support.timestamp_fixtures import (
     LONG,
@@ -25,6 +24,7 @@ from tests.support.timestamp_fixtures import (
     numbers,
     rows,
     server_file,
+    wait_for_more_rows,
     wait_for_rows,
 )
 
@@ -34,7 +34,7 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
     analysis, counts = report["analysis"], report["analysis"]["counts"]
     assert (counts["sent"], counts["received"], counts["expected"]) == (60, 60, 60)
     assert 0 < analysis["round_trip"]["min_ns"] <= analysis["round_trip"]["median_ns"]
-    assert 0 <= analysis["timer_error"]["min_ns"] < 5_000_000
+    assert 0 <= analysis["timer_error"]["min_ns"] <= analysis["timer_error"]["median_ns"]
     offset = analysis["offset"]
     assert abs(offset["offset_ns"]) <= offset["error_bound_ns"]
     assert offset["error_bound_ns"] >= offset["delay_ns"] // 2
@@ -47,8 +47,8 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
     [
         (("--interval", "100us", "--duration", "1s"), 4, "interval_ms is out of range: from 1ms"),
         (("--duration", "2h"), 4, "duration_s is out of range: from one interval to 1h"),
-        (("--id", "../1"), 2, "--id: the id '../1' has a separator"),
-        (("--id", ""), 2, "--id: an id has 1 to 64 characters"),
+        (("--id", "../1"), 2, "--id: an id must not contain /"),
+        (("--id", ""), 2, "--id: an id must have 1 to 64 characters"),
         (("--interval", "0"), 2, "--interval is to be more than 0"),
         (("--interval", "2s", "--duration", "1s"), 2, "no longer than --duration"),
         (("--plot", "run.pdf"), 2, "is to end with .png or .svg"),
@@ -86,7 +86,6 @@ def test_live_lines_come_each_second_and_end_with_the_reader(daemon: Daemon, out
 
 
 def test_a_plot_is_drawn(daemon: Daemon, out: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     sheet = tmp_path / "run.svg"
     outcome = run("timestamp", "--out", str(out), "--plot", str(sheet), *SHORT, daemon=daemon)
     assert (outcome.code, outcome.err) == (0, "")
@@ -95,7 +94,7 @@ def test_a_plot_is_drawn(daemon: Daemon, out: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def terminal(daemon: Daemon, out: Path) -> Iterator["pexpect.spawn[str]"]:
-    """A run of a second on a terminal."""
+    """A run of two seconds on a terminal."""
     command = ["-m", "chatctl", "timestamp", "--id", "1", "--out", str(out), "--duration", "2s"]
     environment = {
         **os.environ,
@@ -117,7 +116,7 @@ def terminal(daemon: Daemon, out: Path) -> Iterator["pexpect.spawn[str]"]:
 def test_on_a_terminal_a_bar_shows_the_time_left_and_the_round_trip(
     terminal: "pexpect.spawn[str]",
 ) -> None:
-    terminal.expect(r"exchange 1 .*\d+% .*0:0[12] left.*round trip \d+\.\d{3} ms")
+    terminal.expect(r"exchange 1 .*\d+% .*0:0\d left.*round trip \d+\.\d{3} ms")
     terminal.expect("200 sent, 200 received of 200 each way")
     terminal.expect(pexpect.EOF)
     terminal.wait()
@@ -127,14 +126,9 @@ def test_on_a_terminal_a_bar_shows_the_time_left_and_the_round_trip(
 def test_netcat_sees_the_stamps_of_the_server_though_it_sends_none(daemon: Daemon) -> None:
     netcat = require("nc")
     asked = b'{"code":"exchange","id":"nc","interval_ms":10,"duration_s":1}\n'
-    done = subprocess.run(
-        [netcat, "-N", daemon.host, str(daemon.port)],
-        input=asked,
-        capture_output=True,
-        timeout=TIMEOUT,
-        check=True,
-    )
-    granted, *stamps = map(json.loads, done.stdout.splitlines())
+    done = processes.run([netcat, "-N", daemon.host, str(daemon.port)], stdin=asked)
+    assert done.code == 0
+    granted, *stamps = map(json.loads, done.out.splitlines())
     assert granted == json.loads(asked)
     assert [stamp["n"] for stamp in stamps] == list(range(1, 101))
     assert not any("heard" in stamp for stamp in stamps)
@@ -198,8 +192,8 @@ def test_two_more_clients_run_beside_one_each_with_its_own_file(
 def test_a_second_client_with_the_same_file_is_refused_and_the_first_goes_on(
     daemon: Daemon, tmp_path: Path
 ) -> None:
-    options = ("--id", "twin", "--out", str(tmp_path), "--interval", "5ms")
-    first = begin("timestamp", *options, "--duration", "1s", daemon=daemon)
+    options = ("--id", "twin", "--out", str(tmp_path), *LONG)
+    first = begin("timestamp", *options, daemon=daemon)
     path = tmp_path / "client_twin_TimeData.txt"
     wait_for_rows(path, 20)
     code, printed, stderr = run("timestamp", *options, daemon=daemon)
@@ -207,15 +201,16 @@ def test_a_second_client_with_the_same_file_is_refused_and_the_first_goes_on(
     assert stderr == (
         f"chatctl: {path} is being written by another client; wait for it, or choose another --id\n"
     )
-    assert finish(first).code == 0
-    assert rows(path) == 400
+    wait_for_more_rows(path, 20)
+    first.send_signal(signal.SIGINT)
+    assert finish(first).code == 130
 
 
 def test_a_full_disk_of_the_client_costs_rows_and_not_the_exchange(daemon: Daemon) -> None:
     code, printed, stderr = run("timestamp", "--json", "--out", "/dev/full", *SHORT, daemon=daemon)
     assert code == 7
     assert stderr.splitlines() == [
-        "chatctl: cannot write /dev/full: no space left on device; the exchange goes on without",
+        "chatctl: cannot write /dev/full: no space left on device; its rows are lost",
         "chatctl: 120 rows could not be written to /dev/full",
     ]
     report = measured(printed)
@@ -231,7 +226,7 @@ def test_a_full_disk_of_the_server_is_reported_to_the_client(
     assert code == 7
     assert re.fullmatch(r"chatctl: the server could not write \d+ rows to its file\n", stderr)
     assert rows(out) == 120
-    assert "cannot write /dev/full: No space left on device; rows are lost" in daemon.stderr
+    assert "cannot write /dev/full: no space left on device; its rows are lost" in daemon.stderr
 
 
 def test_a_file_can_be_read_back(daemon: Daemon, out: Path) -> None:

@@ -1,68 +1,48 @@
 """The command ``chatctl`` as a process of its own."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Final, NamedTuple, Protocol
+from typing import IO, Final, Protocol
 
-TIMEOUT: Final = 60.0
-"""Seconds (s) a command may take on a busy machine."""
+from tests.support import processes
+from tests.support.processes import TIMEOUT, CommandResult
 
-# Without -X dev: asyncio would tell on stderr how slow a busy machine is.
+__all__ = ["TIMEOUT", "CommandResult", "ServerAddress", "begin", "finish", "run", "token_in"]
+
+# Without -X dev: asyncio would report on stderr how slow a busy machine is.
 _CHATCTL: Final = (sys.executable, "-W", "error", "-m", "chatctl")
 
 
 class ServerAddress(Protocol):
-    """Where a command is to connect to."""
+    """Where a command connects to."""
 
     host: str
     port: int
-
-
-class CommandResult(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
 
 
 def run(
     *arguments: str, daemon: ServerAddress | None = None, stdin: str | bytes = ""
 ) -> CommandResult:
     """Run a command to its end."""
-    done = subprocess.run(
-        [*_CHATCTL, *arguments],
-        input=stdin if isinstance(stdin, bytes) else stdin.encode(),
-        capture_output=True,
-        env=_environment(daemon),
-        timeout=TIMEOUT,
-        check=False,
-    )
-    return CommandResult(
-        done.returncode, done.stdout.decode(), _without_asyncio_remarks(done.stderr.decode())
-    )
+    result = processes.run([*_CHATCTL, *arguments], stdin=stdin, environment=_environment(daemon))
+    return _without_asyncio_remarks(result)
 
 
 def begin(
-    *arguments: str, daemon: ServerAddress, stdout: int | IO[bytes] = subprocess.PIPE
+    *arguments: str,
+    daemon: ServerAddress,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
-    """Start a command; its first word on stderr says that it is ready."""
-    return subprocess.Popen(
-        [*_CHATCTL, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_environment(daemon),
-    )
+    """Start a command; its first line on stderr says that it is ready."""
+    command = [*_CHATCTL, *arguments]
+    return processes.start(command, stdin=stdin, stdout=stdout, environment=_environment(daemon))
 
 
 def finish(command: subprocess.Popen[str]) -> CommandResult:
-    """Wait for the end of a command that was begun."""
-    out, err = command.communicate(timeout=TIMEOUT)
-    return CommandResult(command.returncode, out, _without_asyncio_remarks(err))
+    """Wait for the end of a command that `begin` started."""
+    return _without_asyncio_remarks(processes.finish(command))
 
 
 def token_in(state: Path) -> str:
@@ -72,13 +52,11 @@ def token_in(state: Path) -> str:
 
 
 def _environment(daemon: ServerAddress | None) -> dict[str, str]:
-    if daemon is None:
-        return dict(os.environ)
-    return {**os.environ, "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}
+    return {} if daemon is None else {"CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}
 
 
-def _without_asyncio_remarks(err: str) -> str:
-    """Return what the command said, without asyncio's remarks that the machine is busy."""
-    return "".join(
-        line for line in err.splitlines(keepends=True) if not line.startswith("Executing <")
-    )
+def _without_asyncio_remarks(result: CommandResult) -> CommandResult:
+    """Return what the command printed, without asyncio's remarks that the machine is busy."""
+    lines = result.err.splitlines(keepends=True)
+    err = "".join(line for line in lines if not line.startswith("Executing <"))
+    return result._replace(err=err)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.support.daemon_process import Daemon
+from tests.support.processes import TIMEOUT
 from tests.support.programs import require
-from tests.support.terminal import TIMEOUT, environment
+from tests.support.terminal import environment
 
 _FENCE: Final = re.compile(r"^```(console|python)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _END_OF_COMMAND: Final = "--- end of command ---"

@@ -1,28 +1,25 @@
-"""The real daemon as a process of its own, for tests that use it over real sockets.
+"""The real daemon as a process, and a raw client, for tests over real sockets.
 
-A raw client of nothing but socket and json, as anybody could write it in an hour.
+The raw client needs nothing but socket and json, as one that anybody writes in an hour.
 """
 
 import json
-import os
 import re
 import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-START_TIMEOUT: Final = 60.0
-"""Seconds (s) a daemon may take to listen on a busy machine."""
+from tests.support import processes
+from tests.support.processes import TIMEOUT, wait_until
 
-STOP_TIMEOUT: Final = 60.0
+__all__ = ["TIMEOUT", "Daemon", "RawClient", "command", "logged_in", "refused"]
 
 _LEAKS_AND_ERRORS: Final = re.compile(
     r"Traceback|Exception ignored|never awaited|never retrieved|ResourceWarning|was destroyed"
@@ -43,15 +40,9 @@ class Daemon:
         self.folder = folder
         """Where it keeps its files."""
         self._log = folder / "stderr.txt"
+        started = command(*options, "--data", str(folder), is_debugged=is_debugged)
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command(*options, "--data", str(folder), is_debugged=is_debugged),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, **(environment or {})},
-            )
+            self.process = processes.start(started, stderr=log, environment=environment)
         self.first_line = self._read_first_line()
         match = re.fullmatch(r"listening on (.+):(\d+)\n", self.first_line)
         assert match, f"{self.first_line!r} {self.stderr}"
@@ -67,20 +58,26 @@ class Daemon:
         """What it logged so far."""
         return self._log.read_text()
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """Stop it as an operator would and return how long that took, in s; it must go well."""
-        began = time.monotonic()
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it as an operator would; it must go well."""
         self.process.send_signal(number)
-        code = self.process.wait(STOP_TIMEOUT)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for its end; it must go well."""
+        code = self.process.wait(TIMEOUT)
         assert code == 0, self.stderr
         assert not _LEAKS_AND_ERRORS.search(self.stderr), self.stderr
         self.close()
-        return time.monotonic() - began
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until it has logged `text`."""
+        wait_until(lambda: text in self.stderr, lambda: f"{text!r} is not in {self.stderr}")
 
     def kill(self) -> None:
         """Kill it."""
         self.process.kill()
-        self.process.wait(STOP_TIMEOUT)
+        self.process.wait(TIMEOUT)
         self.close()
 
     def close(self) -> None:
@@ -90,7 +87,7 @@ class Daemon:
 
     def _read_first_line(self) -> str:
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
+        ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
         if not ready:
             self.kill()
             raise AssertionError(f"the daemon does not listen: {self.stderr}")
@@ -103,8 +100,12 @@ def command(*options: str, is_debugged: bool = False) -> Sequence[str]:
     return (sys.executable, *debugging, "-m", "chatd", "--port", "0", *options)
 
 
-TIMEOUT: Final = 60.0
-"""Seconds (s) to wait for an answer on a busy machine; a right answer takes a millisecond."""
+def refused(*options: str, **environment: str) -> tuple[int, str]:
+    """Run a daemon that cannot start; return its exit code and its one line on stderr."""
+    result = processes.run(command(*options), environment=environment)
+    assert result.out == ""
+    assert result.err.count("\n") == 1, result.err
+    return result.code, result.err.strip()
 
 
 class RawClient:

@@ -3,6 +3,8 @@
 Sessions and send queues that belong to no connection and no harness.
 """
 
+import errno
+import io
 import json
 from collections import deque
 from collections.abc import Callable
@@ -10,9 +12,10 @@ from typing import Any, Final
 
 from chatd.core.formats import Format
 from chatd.core.send_queue import SendQueue
-from chatd.core.session import Session
+from chatd.core.session import Access, Session
 from chatd.services.feed.service import ItemStream
 from common.messages.feed import Subscribe
+from common.timing.file_format import FileBlock, parse_blocks
 from tests.support.fake_time import FakeTime
 
 EPOCH_NS: Final = 1_795_245_060_000_000_000
@@ -70,6 +73,40 @@ class FakeTimeFile:
         self.ends.append((duration_ns, broken_off))
 
 
+class FakeDisk(io.BytesIO):
+    """A file that can hold `room` bytes in all and takes at most `step` of them in one write.
+
+    A write that begins before the disk is full is cut short; the next one fails.
+    """
+
+    def __init__(self, content: bytes = b"", *, room: int = 10**9, step: int = 10**9) -> None:
+        super().__init__(content)
+        self.room = room
+        self.step = step
+        self.cannot_truncate = False
+
+    def write(self, content: bytes, /) -> int:  # type: ignore[override]
+        taken = content[: min(self.step, self.room - self.tell())]
+        if content and not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(taken)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        if self.cannot_truncate:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return super().truncate(size)
+
+    @property
+    def text(self) -> str:
+        return self.getvalue().decode()
+
+    def blocks(self) -> list[FileBlock]:
+        return list(parse_blocks(io.StringIO(self.text)))
+
+    def numbers(self) -> list[int]:
+        return [row.number for block in self.blocks() for row in block.rows]
+
+
 class UnavailableFeed:
     """Stands in for the generator where Faker is missing."""
 
@@ -90,13 +127,9 @@ class DetachedTransport:
         """Return at once: nothing is ever written."""
 
 
-def drop(_encoded: bytes) -> None:
-    """Be written to, for nobody."""
-
-
 def detached_send_queue() -> SendQueue:
     """Return a send queue that nobody flushes."""
-    return SendQueue(lambda _send_queue: None, lambda: None, drop)
+    return SendQueue(lambda _send_queue: None, lambda _remainder: None)
 
 
 def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Session:
@@ -104,6 +137,7 @@ def detached_session(identity: int, wire_format: Format = Format.LEGACY) -> Sess
     session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), DetachedTransport())
     session.send_queue.set_format(wire_format)
     session.identity = identity
+    session.access = Access.MEMBER if identity else Access.ANYONE
     session.name = session.key = f"user {identity}"
     return session
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from tests.support.daemon_process import TIMEOUT, Daemon
+from tests.support.daemon_process import Daemon
+from tests.support.processes import TIMEOUT
 
 
 class FilteringProxy:

@@ -16,7 +16,19 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 import apsw
 import pytest
 
-from chatd.messagelog.base import AppendResult, Entry, Log, NameOwner, NewMessage, Retention
+from chatd.messagelog.base import (
+    EVERYONE,
+    AppendResult,
+    Audience,
+    Entry,
+    Identity,
+    LogMetrics,
+    MessageLog,
+    NameOwner,
+    NameStore,
+    NewMessage,
+    Retention,
+)
 from chatd.messagelog.memory import MemoryLog
 from chatd.messagelog.sqlite import schema
 from chatd.messagelog.sqlite.integrity import check
@@ -38,7 +50,7 @@ class Reported(NamedTuple):
 
     kind: str
     entry: Entry
-    sender: str
+    sender: str | None
     error: str
 
 
@@ -54,7 +66,9 @@ def each(results: Iterable[AppendResult[str]]) -> list[Reported]:
 class Harness(Protocol):
     """An open log, and what it has reported so far."""
 
-    log: Log[str]
+    log: MessageLog[str]
+    names: NameStore
+    metrics: LogMetrics
     reported: list[Reported]
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:
@@ -71,7 +85,10 @@ OpenLog: TypeAlias = Callable[[int], AbstractAsyncContextManager[Harness]]
 class _MemoryHarness:
     def __init__(self, keep: int) -> None:
         self._scheduler = ManualScheduler()
-        self.log: Log[str] = MemoryLog(keep, self._scheduler)
+        self.log: MessageLog[str]
+        self.names: NameStore
+        self.metrics = LogMetrics()
+        self.log = self.names = MemoryLog[str](keep, self._scheduler, metrics=self.metrics)
         self.reported: list[Reported] = []
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:
@@ -102,7 +119,12 @@ class SqliteHarness:
     ) -> None:
         self.now_ns = EPOCH_NS
         self.reported: list[Reported] = []
-        self.log: Log[str] = SqliteLog(directory, durability, retention, lambda: self.now_ns, boot)
+        self.metrics = LogMetrics()
+        self.log: MessageLog[str]
+        self.names: NameStore
+        self.log = self.names = SqliteLog[str](
+            directory, durability, retention, lambda: self.now_ns, boot=boot, metrics=self.metrics
+        )
 
     def note(self, results: Iterable[AppendResult[str]]) -> None:
         self.reported += each(results)
@@ -146,7 +168,12 @@ def new_message(
 ) -> NewMessage:
     """Return a message to everyone, or to `recipient`."""
     to = None if recipient is None else f"user {recipient}"
-    return NewMessage(author, f"user {author}", content, EPOCH_NS, 3, recipient, to, ref)
+    return NewMessage(author, f"user {author}", content, EPOCH_NS, 3, audience(recipient), to, ref)
+
+
+def audience(recipient: int | None) -> Audience:
+    """Return the audience of a message to `recipient`, or to everyone."""
+    return EVERYONE if recipient is None else Identity(recipient)
 
 
 def ids(entries: list[Entry]) -> list[int]:

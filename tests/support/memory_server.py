@@ -6,10 +6,16 @@ A client takes as many bytes as its window has, and time passes as in `virtual_t
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 
+from chatd.config import ConnectionLimits
+from chatd.core.metrics import Metrics
+from chatd.core.send_queue import Writer
 from chatd.messagelog.memory import MemoryLog
-from chatd.net.connection import Connection, ConnectionLimits
+from chatd.net.connection import Connection, Environment
+from chatd.net.multiplex import Accepted, Multiplexer, ProtocolEntry, any_bytes
+from chatd.net.open_connections import OpenConnections
 from chatd.net.write_batcher import WriteBatcher
 from tests.support.fake_time import quiet
 from tests.support.memory_transport import MemoryTransport
@@ -19,26 +25,38 @@ PLENTY: Final = 10**12
 READER_LIMIT: Final = 128 * 1024
 
 
+class MemoryWriter:
+    """Writes to a transport in memory past its buffer, as a descriptor is written to."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        assert isinstance(transport, MemoryTransport)
+        self._transport = transport
+
+    def write(self, encoded: bytes) -> int:
+        return self._transport.write_directly(encoded)
+
+
 class MemoryClient:
     """One client and the connection that serves it."""
 
-    def __init__(
-        self, server: "MemoryServer", peer: tuple[str, int] | None, window: int, descriptor: int
-    ) -> None:
-        reader = asyncio.StreamReader(limit=READER_LIMIT)
-        streams = asyncio.StreamReaderProtocol(reader, self._accept)
+    def __init__(self, server: "MemoryServer", peer: tuple[str, int] | None, window: int) -> None:
         self._server = server
         self._unsent = bytearray()
         self._seen = 0
         self.served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the server has let go of the connection."""
-        self.transport = MemoryTransport(streams, server.writes, peer, window, descriptor)
-        streams.connection_made(self.transport)
+        """Done when the server has forgotten the connection."""
+        protocol = server.make_multiplexer(self._serve).make_protocol()
+        self.transport = MemoryTransport(protocol, server.writes, peer, window)
+        protocol.connection_made(self.transport)
 
-    def _accept(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connection = self._server.make_connection(writer, self.served)
+    def _serve(self, accepted: Accepted) -> Connection:
+        self.connection = Connection(accepted, self._server.environment, self._on_closed)
         self.session = self.connection.session
-        self.connection.start()
+        return self.connection
+
+    def _on_closed(self, connection: Connection) -> None:
+        self._server.connections.closed(connection)
+        self.served.set_result(None)
 
     def feed(self, chunk: bytes) -> None:
         """Have bytes arrive at the server."""
@@ -120,14 +138,30 @@ class MemoryServer:
         max_line: int = 65_536,
         send_queue_limit: int = 8 * 2**20,
         idle_timeout: float = 0.0,
+        max_connections: int = 10_000,
+        table: Sequence[ProtocolEntry] = (),
+        make_writer: Callable[[asyncio.Transport], Writer] = MemoryWriter,
         harness: ServiceHarness | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.harness = harness or ServiceHarness(
             lambda keep, _scheduler: MemoryLog(keep, loop.call_soon)
         )
-        self._write_batcher = WriteBatcher(loop.call_soon, self._write)
-        self._limits = ConnectionLimits(max_line, send_queue_limit, idle_timeout)
+        self.metrics = Metrics()
+        limits = ConnectionLimits(
+            max_line=max_line, send_queue_limit=send_queue_limit, idle_timeout=idle_timeout
+        )
+        self.environment = Environment(
+            self.harness.router,
+            WriteBatcher(loop.call_soon, self.metrics),
+            self.harness.wheel,
+            self.harness.clock,
+            limits,
+            self.metrics,
+        )
+        self.connections = OpenConnections(max_connections, self.metrics)
+        self._table = table
+        self._make_writer = make_writer
         self._clients: list[MemoryClient] = []
         self.writes: list[MemoryTransport] = []
         """The transports that were written to, in order."""
@@ -140,13 +174,14 @@ class MemoryServer:
         """Break every connection off and see that each was served to its end."""
         for client in self._clients:
             await client.reset()
-        await asyncio.gather(*[client.served for client in self._clients])
+        await self.connections.abort_all(within=1.0)
+        assert not len(self.connections)
 
     def connect(
         self, *, window: int = PLENTY, peer: tuple[str, int] | None = ("192.0.2.1", 40000)
     ) -> MemoryClient:
         """Let a client connect that takes `window` bytes before it stops reading."""
-        self._clients.append(MemoryClient(self, peer, window, len(self._clients)))
+        self._clients.append(MemoryClient(self, peer, window))
         return self._clients[-1]
 
     async def client(self, name: str, **fields: Any) -> MemoryClient:
@@ -155,21 +190,14 @@ class MemoryServer:
         await client.hello(name, **fields)
         return client
 
-    def _write(self, descriptor: int, encoded: bytes) -> int:
-        return self._clients[descriptor].transport.write_directly(encoded)
-
-    def make_connection(
-        self, writer: asyncio.StreamWriter, served: asyncio.Future[None]
-    ) -> Connection:
-        """Do what the server does with a new connection."""
-        return Connection(
-            writer,
-            router=self.harness.router,
-            write_batcher=self._write_batcher,
-            wheel=self.harness.wheel,
-            clock=self.harness.clock,
-            limits=self._limits,
-            on_closed=lambda _connection: served.set_result(None),
+    def make_multiplexer(self, serve: Callable[[Accepted], Connection]) -> Multiplexer:
+        """Return what chooses the protocol of one connection: `serve`, where no other row fits."""
+        return Multiplexer(
+            [*self._table, ProtocolEntry("JSON lines", any_bytes, serve)],
+            self.connections,
+            self.harness.clock,
+            idle_timeout=self.environment.limits.idle_timeout,
+            make_writer=self._make_writer,
         )
 
 

@@ -3,16 +3,6 @@
 import asyncio
 
 
-class FakeSocket:
-    """Has a descriptor."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-
 class MemoryTransport(asyncio.Transport):
     """The server's end of a connection; `window` is how many bytes the other side still takes."""
 
@@ -22,9 +12,8 @@ class MemoryTransport(asyncio.Transport):
         writes: list["MemoryTransport"],
         peer: tuple[str, int] | None,
         window: int,
-        descriptor: int,
     ) -> None:
-        super().__init__({"peername": peer, "socket": FakeSocket(descriptor)})
+        super().__init__({"peername": peer})
         self.taken = bytearray()
         """What arrived at the other side."""
         self.is_eof_written = False

@@ -1,4 +1,4 @@
-"""Ports of loopback that nobody else gets, so that a test never meets somebody else's server."""
+"""Reserved loopback ports: no other process gets the port of a test's server."""
 
 import socket
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def reserve_port() -> Iterator[int]:
-    """Yield a port that refuses connections, until a server of the test listens on it.
+    """Yield a port that refuses connections until a server of the test listens on it.
 
-    A socket that is bound and never listens keeps the kernel from lending the port to anyone who
-    connects or asks for any port; one who asks for this port, with SO_REUSEADDR as servers do, may
-    listen, may end and may listen again.
+    A socket that is bound and never listens keeps the kernel from choosing the port for a client or
+    for a server that asks for any port. A server that asks for this port with SO_REUSEADDR, as
+    servers do, can listen, end, and listen again.
     """
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,12 +1,12 @@
 """The service of requests, on a clock that a test moves, and those who ask."""
 
 import json
-from random import Random
 from typing import Any, Final
 
+from chatd.config import RequestConfig
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
-from chatd.services.request import RequestLimits, Requests
+from chatd.services.request import Requests
 from common.messages.base import RejectedError
 from common.protocol.codec import Decoder, InvalidLine
 from common.protocol.registry import FROM_CLIENT
@@ -77,5 +77,5 @@ class RequestHarness:
     ) -> None:
         self.time = FakeTime()
         self.wheel = TimerWheel(self.time.monotonic, self.time.set_timer)
-        limits = RequestLimits(delay, max_pending, max_bytes)
-        self.requests = Requests(self.wheel, Random(SEED), limits)
+        config = RequestConfig(delay=delay, seed=SEED, max_pending=max_pending)
+        self.requests = Requests(self.wheel, config, max_bytes)

@@ -8,30 +8,23 @@ import asyncio
 import json
 from collections.abc import Callable
 from itertools import count
-from random import Random
 from typing import Any, Final, TypeAlias
 
-from chatd.core.accounts import Accounts
-from chatd.core.fanout import Fanout
+from msgspec import structs
+
+from chatd.app import App, Resources, Storage
+from chatd.config import (
+    AccountConfig,
+    Config,
+    ConnectionLimits,
+    RequestConfig,
+    ShareConfig,
+    TimestampConfig,
+)
 from chatd.core.formats import Format
-from chatd.core.presence import Presence
-from chatd.core.router import Router, Service
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
-from chatd.messagelog.base import Log
 from chatd.messagelog.memory import MemoryLog
-from chatd.services.basic import Basic
-from chatd.services.chat import Chat
-from chatd.services.feed.service import Feeds
-from chatd.services.groups import GroupDirectory, GroupLimits
-from chatd.services.hello import Registration
-from chatd.services.request import RequestLimits, Requests
-from chatd.services.timestamp.service import ExchangeLimits, Exchanges
-from common.messages import ClientMessage
-from common.messages.chat import Welcome
-from common.protocol.codec import Decoder
-from common.protocol.registry import FROM_CLIENT
-from common.protocol.text_format import TextDecoder
 from tests.support.fake_time import quiet
 from tests.support.fakes import (
     FakeClock,
@@ -45,13 +38,15 @@ Json: TypeAlias = dict[str, Any]
 
 DAY: Final = 86_400.0
 
-LIMITS: Final = Welcome(server="chatd test", max_line=65_536, max_inflight=1_024)
+MAX_LINE: Final = 2**20
 
-REQUESTS: Final = RequestLimits(delay=(1.0, 5.0), max_pending=3, max_bytes=10_000)
-
-EXCHANGES: Final = ExchangeLimits(min_interval=0.001, max_duration=3600.0, max_exchanges=3)
-
-GROUPS: Final = GroupLimits(max_groups=2, max_peers=3)
+CONFIG: Final = Config(
+    limits=ConnectionLimits(send_queue_limit=10_000),
+    request=RequestConfig(seed=1, max_pending=3),
+    timestamp=TimestampConfig(max_exchanges=3),
+    share=ShareConfig(max_groups=2, max_peers=3),
+)
+"""The settings of every harness: small limits, and the same delays in every run."""
 
 
 class ServiceHarness:
@@ -59,7 +54,7 @@ class ServiceHarness:
 
     def __init__(
         self,
-        make_log: Callable[[int, ManualScheduler], Log[Session]] = MemoryLog,
+        make_log: Callable[[int, ManualScheduler], MemoryLog[Session]] = MemoryLog,
         *,
         keep_messages: int = 10_000,
         reservation: float = 7 * DAY,
@@ -69,25 +64,24 @@ class ServiceHarness:
         self.log = make_log(keep_messages, self.scheduler)
         self.wheel = TimerWheel(self.clock.monotonic, self.clock.set_timer)
         self.time_file = FakeTimeFile()
-        self.presence = Presence()
-        self.fanout = Fanout(self.presence)
-        accounts = Accounts(self.log, self.clock, reservation)
-        self.registration = Registration(self.log, self.presence, self.fanout, accounts, LIMITS)
-        services: list[Service] = [
-            Basic(self.clock),
-            self.registration,
-            Chat(self.log, self.presence, accounts, self.clock),
-            Requests(self.wheel, Random(1), REQUESTS),
-            Exchanges(self.wheel, self.clock, self.time_file, EXCHANGES, lambda: None),
-            Feeds(UnavailableFeed(), self.wheel, self.clock),
-            GroupDirectory(GROUPS, map("ticket {}".format, count(1)).__next__),
-        ]
-        self.router = Router(services)
+        resources = Resources(
+            storage=Storage(self.log, self.log),
+            clock=self.clock,
+            wheel=self.wheel,
+            flush=lambda: None,
+            time_file=self.time_file,
+            feed_source=UnavailableFeed(),
+            make_secret=map("secret {}".format, count(1)).__next__,
+        )
+        accounts = AccountConfig(reservation=reservation)
+        self.app = App(structs.replace(CONFIG, accounts=accounts), resources)
+        self.presence, self.fanout = self.app.presence, self.app.fanout
+        self.registration, self.router = self.app.registration, self.app.router
         self._client_count = 0
 
     async def open(self) -> None:
         """Let the log report to the fan-out."""
-        await self.log.open(self.fanout.deliver)
+        await self.app.open()
 
     def connect(self) -> "FakeClient":
         """Let somebody connect."""
@@ -115,8 +109,8 @@ class FakeClient:
         """What answered its hello; empty in the text format."""
         self.session = Session(address, harness.clock.monotonic(), detached_send_queue(), self)
         self._harness = harness
-        self._json: Decoder[ClientMessage] = Decoder(FROM_CLIENT, 2**20)
-        self._text = TextDecoder()
+        self._format = self.session.send_queue.format
+        self._decoder = self._format.make_decoder(MAX_LINE)
         self._unread: list[Json] = []
         self._reads = asyncio.Event()
         self._reads.set()
@@ -140,14 +134,14 @@ class FakeClient:
 
     async def send_line(self, line: str) -> None:
         """Send one line, as JSON or as text, whichever was agreed on."""
-        is_text = self.session.send_queue.format is Format.TEXT
-        decoder = self._text if is_text else self._json
+        if self.session.send_queue.format is not self._format:
+            self._format = self.session.send_queue.format
+            self._decoder = self._format.make_decoder(MAX_LINE)
         self.session.read_ns = self._harness.clock.wall_ns()
         router = self._harness.router
-        suspended = router.serve(self.session, decoder.feed(line.encode() + b"\n"))
-        while suspended is not None:
-            await router.complete(self.session, suspended)
-            suspended = suspended.resume()
+        rest = router.serve(self.session, self._decoder.feed(line.encode() + b"\n"))
+        if rest is not None:
+            await rest
 
     async def start_sending(self, code: str, **fields: Any) -> "asyncio.Task[None]":
         """Send one JSON object and have it served as far as that goes without waiting."""

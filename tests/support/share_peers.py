@@ -1,15 +1,13 @@
-"""Peers that do as a test tells them, for end-to-end tests.
+"""Peers for end-to-end tests: processes of ``chatctl share``, and fake peers.
 
-A fake peer is a whole peer inside the test, put together from the parts of the program, with a
-store of its own that a test can hold back or have lie.
-
-
-Real processes of ``chatctl share``, for end-to-end tests.
+A fake peer is a complete peer inside the test, made of the parts of the program. Its store can hold
+pieces back, or send wrong ones.
 """
 
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio import Future
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -33,7 +31,7 @@ from common.values import Address
 from tests.support.daemon_process import Daemon
 
 TIMEOUT: Final = 60.0
-"""Seconds (s) for what takes one on an idle machine."""
+"""A generous limit (s) for waiting."""
 
 LOCAL: Final = "127.0.0.1"
 
@@ -41,7 +39,7 @@ Json = dict[str, Any]
 
 
 class ShareProcess:
-    """A process of ``chatctl share --json``, and what it has said."""
+    """A process of ``chatctl share --json``, and the events that it has printed."""
 
     def __init__(self, process: Process, directory: Path) -> None:
         self.directory = directory
@@ -83,24 +81,29 @@ class ShareProcess:
                 pass
             return await self.process.wait()
 
+    async def interrupt(self) -> int:
+        """Press Ctrl-C; return the exit code, once it has ended."""
+        self.process.send_signal(signal.SIGINT)
+        return await self.end()
+
     async def stderr(self) -> str:
-        """Return what it told people; it has ended."""
+        """Return its stderr; it must have ended."""
         assert self.process.stderr is not None
         return (await self.process.stderr.read()).decode()
 
     async def kill(self) -> None:
-        """End it without a word."""
+        """Kill it."""
         self.process.kill()
         await self.end()
 
     @property
     def report(self) -> Json:
-        """What it said last."""
+        """The report, its last event."""
         assert self.events[-1]["code"] == "report", self.events
         return self.events[-1]
 
     def events_of(self, code: str) -> list[Json]:
-        """Return what it has said with this code."""
+        """Return its events with this code."""
         return [event for event in self.events if event["code"] == code]
 
     async def wait_for_pieces(self, pieces: int) -> None:
@@ -115,11 +118,11 @@ class ShareProcess:
         return sum(int.from_bytes(each, "big").bit_count() for each in bits)
 
     def finished(self) -> list[str]:
-        """Return the names of what came whole."""
+        """Return the paths of the files that it received."""
         return [event["path"] for event in self.events_of("received")]
 
     def received(self) -> dict[str, bytes]:
-        """Return the files that came, by their names."""
+        """Return the content of the files that it received, by name."""
         directory = self.directory / "received"
         return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
@@ -133,18 +136,18 @@ class ShareProcess:
 
 
 StartShare = Callable[..., Awaitable[ShareProcess]]
-"""Starts a peer: its id, options, and files by their names."""
+"""Starts a peer with an id, options, and the content of its files by name."""
 
 
 def make_file(directory: Path, name: str, pieces: float) -> Path:
-    """Write a file of so many pieces of random bytes."""
+    """Write a file of random bytes with so many pieces."""
     path = directory / name
     path.write_bytes(os.urandom(round(pieces * PIECE_SIZE)))
     return path
 
 
 class StagedStore(Store):
-    """A store that reads pieces only as far as `opened` says, and may lie about some of them."""
+    """A store that reads only as many pieces as `opened` says, or returns zeros if it `lies`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -155,11 +158,11 @@ class StagedStore(Store):
         self._held_back: list[Callable[[], object]] = []
 
     def locate(self, owner: str, index: int) -> Location | None:
-        """Have every piece read, so that none goes unnoticed."""
+        """Return None, so that every piece is read."""
         return None
 
     def read(self, owner: str, index: int) -> "Future[bytes]":
-        """Read a piece when it is its turn."""
+        """Read a piece, or hold the read back."""
         loop = asyncio.get_running_loop()
         answer: Future[bytes] = loop.create_future()
 
@@ -178,7 +181,7 @@ class StagedStore(Store):
         return answer
 
     def open(self) -> None:
-        """Hold nothing back any more."""
+        """Hold no read back any more."""
         self.opened = None
         for continue_reading in self._held_back:
             continue_reading()
@@ -203,22 +206,22 @@ class FakePeer:
         """Show nothing."""
 
     async def leave(self) -> None:
-        """Say goodbye and go."""
+        """Say goodbye and leave."""
         self.running.cancel()
         await asyncio.wait([self.running])
 
     async def vanish(self) -> None:
-        """Be gone without a word, as one that is killed."""
+        """Disappear without a goodbye, like a killed process."""
         for peer in self.session.swarm.peers.values():
             peer.connection.send = lambda *_: None  # type: ignore[method-assign]
         await self.leave()
 
     def dial(self, address: str) -> None:
-        """Go to a peer at `address`."""
+        """Dial a peer at `address`."""
         self.session.membership.dial_queue.add("", Address.parse(address), 0.0)
 
     def silence(self) -> None:
-        """Say and hear nothing from now on, with all connections open."""
+        """Read and send nothing from now on, with all connections open."""
         for peer in self.session.swarm.peers.values():
             peer.connection.pause()
             peer.connection.send = lambda *_: None  # type: ignore[method-assign]
@@ -231,7 +234,7 @@ class FakePeer:
 
 
 def never_stopping(peers: int | None = None) -> StopPolicy:
-    """Return terms under which a peer stays until it is told to go."""
+    """Return a policy under which a peer stays until it is told to leave."""
     return StopPolicy(peers=peers, wait=1e6, seed_after=1e6, stall=1e6)
 
 
@@ -246,10 +249,10 @@ async def running_fake_peer(
     change: Callable[[SharedFiles], SharedFiles] | None = None,
     prepare: Callable[[StagedStore], object] | None = None,
 ) -> AsyncIterator[FakePeer]:
-    """Run a fake peer in the group ``run`` that dials the addresses in `meets`, or is dialled.
+    """Run a fake peer in the group ``run``; it dials the addresses in `meets`.
 
-    With a `daemon` that introduces it.
-    `change` makes of what it shares something else, and `prepare` sets up its store.
+    A `daemon` introduces it to the others. `change` changes its shared files, and `prepare` its
+    store.
     """
     own = await hash_files(identity, files)
     if change is not None:
@@ -272,7 +275,7 @@ async def running_fake_peer(
         fake_peers[0].session.swarm.on_storage_event(news)
 
     class EventForwarder:
-        """Hands on what there is to see."""
+        """Passes events on to the fake peer."""
 
         def emit(self, event: ShareEvent) -> None:
             if fake_peers:
@@ -300,7 +303,7 @@ async def running_fake_peer(
 
 
 def renamed(name: str) -> Callable[[SharedFiles], SharedFiles]:
-    """Return what gives the only file of shared files another name."""
+    """Return a change that renames the only shared file."""
 
     def change(own: SharedFiles) -> SharedFiles:
         (file,) = own.manifest.files
@@ -311,7 +314,7 @@ def renamed(name: str) -> Callable[[SharedFiles], SharedFiles]:
 
 
 def opened(pieces: int) -> Callable[[StagedStore], None]:
-    """Return what has a store hold back all but so many pieces."""
+    """Return what makes a store hold back all but so many pieces."""
 
     def prepare(store: StagedStore) -> None:
         store.opened = pieces
@@ -320,10 +323,10 @@ def opened(pieces: int) -> Callable[[StagedStore], None]:
 
 
 def never_writing(store: StagedStore) -> None:
-    """Have a store never finish to write a piece."""
+    """Make a store never finish writing a piece."""
     store.write = lambda *_: asyncio.get_running_loop().create_future()  # type: ignore[method-assign]
 
 
 def lying(store: StagedStore) -> None:
-    """Have a store hand out zeros."""
+    """Make a store return zeros."""
     store.lies = True

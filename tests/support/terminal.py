@@ -1,4 +1,4 @@
-"""``chatctl`` on a terminal: a bare one that gives the bytes, and one that gives the picture."""
+"""``chatctl`` on a terminal: a bare one with the bytes, and an emulator with the picture."""
 
 import contextlib
 import os
@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
@@ -16,10 +15,8 @@ from typing import Final, Self
 import pexpect
 
 from tests.support.daemon_process import Daemon
+from tests.support.processes import TIMEOUT, wait_until
 from tests.support.programs import require
-
-TIMEOUT: Final = 60.0
-"""Seconds (s) to wait for what takes a few milliseconds on an idle machine."""
 
 PROMPT: Final = "enter your message>"
 
@@ -108,12 +105,8 @@ class TmuxTerminal:
     def __init__(self, words: list[str], env: Mapping[str, str], socket: Path) -> None:
         self._tmux = [require("tmux"), "-u", "-f", "/dev/null", "-S", str(socket)]
         command = shlex.join(chatctl(*words))
-        subprocess.run(
-            [*self._tmux, "new-session", "-d", "-x", "100", "-y", "20", command],
-            env=env,
-            check=True,
-            timeout=TIMEOUT,
-        )
+        session = ["new-session", "-d", "-x", "100", "-y", "20", command]
+        subprocess.run([*self._tmux, *session], env=env, check=True, timeout=TIMEOUT)
 
     def type(self, text: str) -> None:
         """Press the keys of a text."""
@@ -137,14 +130,15 @@ class TmuxTerminal:
     def wait_for(self, *expected: str) -> list[str]:
         """Wait until its last lines are `expected`, where … stands for anything; return all."""
         patterns = [re.escape(line).replace("…", ".*") for line in expected]
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            lines = self.screen()
+        lines: list[str] = []
+
+        def is_shown() -> bool:
+            lines[:] = self.screen()
             last = lines[-len(expected) :]
-            if len(last) == len(patterns) and all(map(re.fullmatch, patterns, last)):
-                return lines
-            assert time.monotonic() < deadline, "\n".join(lines)
-            time.sleep(0.02)
+            return len(last) == len(patterns) and all(map(re.fullmatch, patterns, last))
+
+        wait_until(is_shown, lambda: "\n".join(lines))
+        return lines
 
     def close(self) -> None:
         """Close the window and end what runs in it."""

@@ -1,13 +1,12 @@
-"""An exchange worked out by hand, for those who only show what is known of it.
+"""Fixtures for timestamp exchanges.
 
-Runs of ``chatctl timestamp`` under way and a server's part in them, on a real socket.
-What the tests of timestamp exchanges ask for, and what they look for in the files.
+A record worked out by hand, a run with a scripted server, and what end-to-end tests look for in
+the files of both sides.
 """
 
 import asyncio
 import json
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -24,8 +23,8 @@ from common.timing.analysis import analyze
 from common.timing.file_format import FileBlock, parse_blocks
 from common.timing.record import ExchangeRecord, ReceivedStamp
 from common.values import Address
-from tests.support.chatctl_process import TIMEOUT
 from tests.support.daemon_process import Daemon
+from tests.support.processes import TIMEOUT, wait_until
 from tests.support.scripted_server import ScriptedServer, ServerConnection
 
 US: Final = 1_000
@@ -41,11 +40,11 @@ def exchange(count: int = 100) -> ExchangeRecord:
     for n in range(1, count + 1):
         sent = EPOCH + n * 10 * MS
         there, back = 100 * US + n % 4 * 100 * US, 100 * US + n % 3 * 150 * US
-        heard_at, answered = sent + there + 1 * MS, sent + 6 * MS
+        received_at, answered = sent + there + 1 * MS, sent + 6 * MS
         record.sent_ns.append(sent)
         record.send_call_ns.append(20 * US)
         record.timer_error_ns.append(50 * US)
-        arrival = ReceivedStamp(n, answered, n, heard_at, answered - 1 * MS + back)
+        arrival = ReceivedStamp(n, answered, n, received_at, answered - 1 * MS + back)
         record.arrivals.append(arrival)
     return record
 
@@ -245,18 +244,18 @@ def numbers(path: Path) -> list[int]:
 
 def wait_for_rows(path: Path, least: int) -> None:
     """Wait until a file that is being written has so many rows."""
-    deadline = time.monotonic() + TIMEOUT
-    while not (path.exists() and rows(path) >= least):
-        assert time.monotonic() < deadline, f"{path} does not grow"
-        time.sleep(0.01)
+    wait_until(lambda: path.exists() and rows(path) >= least, lambda: f"{path} does not grow")
+
+
+def wait_for_more_rows(path: Path, more: int) -> None:
+    """Wait until a file that is being written has so many rows more."""
+    wait_for_rows(path, rows(path) + more)
 
 
 def wait_for_end(daemon: Daemon, count: int) -> None:
     """Wait until the daemon has logged the end of so many exchanges."""
-    deadline = time.monotonic() + TIMEOUT
-    while len(re.findall(r"exchange \S+ (?:is over|broke off)", daemon.stderr)) < count:
-        assert time.monotonic() < deadline, daemon.stderr
-        time.sleep(0.01)
+    ends = re.compile(r"exchange \S+ (?:is over|broke off)")
+    wait_until(lambda: len(ends.findall(daemon.stderr)) >= count, lambda: daemon.stderr)
 
 
 def server_file(daemon: Daemon) -> Path:

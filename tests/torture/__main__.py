@@ -26,11 +26,11 @@ DURABILITIES: Final[Mapping[str, Sequence[Durability]]] = {
 }
 
 KEEP: Final = 400
-"""Messages kept in the run with retention: who is away for a few seconds misses some."""
+"""Messages kept in the run with retention: a client that is away for seconds misses some."""
 
 
 def main() -> int:
-    """Do what the command line asks for; return the exit code."""
+    """Run what the command line asks for; return the exit code."""
     options = _parser().parse_args()
     verdicts = []
     try:
@@ -66,7 +66,7 @@ def _run_plan(plan: Plan, keep: Path | None) -> Verdict:
 
 
 async def _run(supervisor: Supervisor) -> Verdict:
-    """Run it; whatever signal ends the torture, the programs that it started end with it."""
+    """Run a plan; a signal ends it together with the processes that it started."""
     running = asyncio.ensure_future(supervisor.run())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--log-fault", choices=FAULTY_LOGS, metavar="FAULT",
-        help="have the daemon break a promise, to see that it is noticed: "
+        help="have the daemon break a promise, to see that the checker reports it: "
         f"{' or '.join(FAULTY_LOGS)}",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print each verdict as a line of JSON")

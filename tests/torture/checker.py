@@ -1,10 +1,11 @@
-"""Checks the journals of all clients against the promises; no sockets, no files.
+"""Checks the journals of all clients against the promises of the protocol, without I/O.
 
-A message is identified by its ref, which is its text too; its place in the one order is its id.
+The ref of a message identifies it, and is its content too. Its id is its position in the total
+order.
 
-A log with retention may have deleted older messages, if it reported a gap to each reader who
-missed one of them. As it forgets a ref with its message, one that is sent again as much later may
-be there twice.
+A log with retention may have deleted older messages if it reported a gap to each reader that
+missed one of them. It deletes the ref with the message. A message that is sent again after that may
+be in the log twice.
 """
 
 from collections import defaultdict
@@ -21,7 +22,7 @@ MAX_EXAMPLES: Final = 3
 
 
 class Promise(Struct, frozen=True):
-    """How often a promise was put to the test and how often it was `broken`, with examples."""
+    """How often a promise was `checked` and how often it was `broken`, with examples."""
 
     text: str
     checked: int
@@ -30,10 +31,10 @@ class Promise(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True):
-    """A message as it came to `reader`; `before` is the id of the one that came before, or 0.
+    """A message that came to `reader`; `before` is the id of the message before it, or 0.
 
-    `is_repeat`: the first one after a restart is the last one before it. The reader was killed
-    before its library had recorded it.
+    `is_repeat`: the first message after a restart is the last one before it. The reader was killed
+    before its library had recorded that message.
     """
 
     reader: str
@@ -51,7 +52,7 @@ class GapNotice(Struct, frozen=True):
 
 
 class Facts:
-    """What the journals say, by message, of a log that keeps the newest `keep` (0: all)."""
+    """What the journals say about each message; the log keeps the newest `keep` (0: all)."""
 
     def __init__(self, journals: Mapping[str, Sequence[Row]], keep: int = 0) -> None:
         self.keep = keep
@@ -71,7 +72,7 @@ class Facts:
         self.first_kept = max(ids, default=0) - keep + 1 if keep else 1
         """The oldest id that the log must have in the end."""
         self.ids_by_reader: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
-        """By message and reader, the ids under which it came, repeats aside."""
+        """The ids under which a message came, by message and reader, without repeats."""
         for delivery in self.deliveries:
             if not delivery.is_repeat:
                 by_reader = self.ids_by_reader[delivery.seen.ref]
@@ -107,31 +108,31 @@ class Facts:
 
     @property
     def expected_deliveries(self) -> int:
-        """How many messages should have come, counted once for each reader."""
+        """How many messages must have come, counted once for each reader."""
         return sum(len(self.readers(ref)) for ref in self.acked)
 
     def readers(self, ref: str) -> list[str]:
-        """Return those who should see a message: its recipient, or all but its author."""
+        """Return the clients that must see a message: its recipient, or all but its author."""
         if ref not in self.authors:
             return []
         to = self.recipients[ref]
         return [to] if to else [client for client in self.clients if client != self.authors[ref]]
 
     def was_notified(self, reader: str, number: int) -> bool:
-        """Whether `reader` need not have seen the message with this id, and got a gap for it."""
+        """Whether a gap told `reader` that the message with this id is no longer kept."""
         return number < self.first_kept and any(
             gap.reader == reader and gap.after < number < gap.first for gap in self.gaps
         )
 
     def are_independent(self, ids: Collection[int]) -> bool:
-        """Whether a message may have all these ids: each time its ref had been forgotten."""
+        """Whether a message may have all these ids, because its ref was deleted in between."""
         return all(
             self.keep and later - earlier > self.keep for earlier, later in pairwise(sorted(ids))
         )
 
 
 def check(facts: Facts) -> list[Promise]:
-    """Return every promise with what became of it."""
+    """Return every promise with the number of times that it was broken."""
     came, sent, acks = len(facts.deliveries), len(facts.authors), len(facts.acks)
     return [
         promise(
@@ -142,7 +143,7 @@ def check(facts: Facts) -> list[Promise]:
         promise("nobody saw a message twice", came, _duplicated(facts)),
         promise("all saw the same order", came, _reordered(facts)),
         promise("what was acknowledged came, under the id in the ack", acks, _phantom(facts)),
-        promise("nobody saw what is not for him, or was never sent", came, _misdelivered(facts)),
+        promise("nobody saw what was never sent, or is not for them", came, _misdelivered(facts)),
         promise("all that was sent is acknowledged in the end", sent, _unacknowledged(facts)),
         promise("nobody got an error or another log", facts.starts, facts.unexpected),
         promise("no gap is of what must be kept", facts.starts, _wrong_gaps(facts)),
@@ -150,7 +151,7 @@ def check(facts: Facts) -> list[Promise]:
 
 
 def promise(text: str, checked: int, broken: Iterable[str]) -> Promise:
-    """Return what became of a promise, given a sentence for each time it was broken."""
+    """Return a promise, given a sentence for each time that it was broken."""
     cases = list(broken)
     return Promise(text, checked, len(cases), cases[:MAX_EXAMPLES])
 

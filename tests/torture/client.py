@@ -1,9 +1,10 @@
-"""One of the clients: sends numbered messages, reads what comes, and keeps a journal of both.
+"""A client of the torture test: it sends and reads messages, and keeps a journal of both.
 
-`python -m tests.torture.client` is started again by the supervisor whenever it was killed, and goes
-on from its journal and from what chatctl kept. When its standard input ends it sends no more, makes
-sure that all it ever sent is acknowledged, sends a goodbye, and ends when all others have: whoever
-has seen the last goodbye has seen everything before it, or never will.
+The supervisor starts `python -m tests.torture.client` again whenever it killed it. The client then
+continues from its journal and from what chatctl kept. When its standard input ends, it sends no
+more new messages, makes sure that all its messages are acknowledged, and sends a final message. It
+ends when it has the final messages of all others: the order of the log puts those last, so that
+nothing can be missing after them.
 """
 
 import argparse
@@ -37,14 +38,14 @@ MAX_PAUSE: Final = 0.6
 """Longest pause (s) between two bursts."""
 
 BUSY_SHARE: Final = 0.05
-"""Part of the messages that keep the program busy after it wrote them down, up to `MAX_BUSY` s."""
+"""Share of the messages after which the program is busy, for up to `MAX_BUSY` s."""
 
 MAX_BUSY: Final = 0.1
 
 EVENT_LIMIT: Final = 32
 """Events that wait for the program before the client leaves more to the server's log."""
 
-GOODBYE: Final = "goodbye"
+FINAL: Final = "final"
 
 
 class TortureClient:
@@ -71,7 +72,7 @@ class TortureClient:
                 case Acked():
                     self._unacknowledged.pop(row.ref, None)
                 case Seen():
-                    self._note_goodbye(row)
+                    self._note_final(row)
         self._random = random.Random(f"{seed} {name} {starts}")
         self._busy_random = random.Random(f"{seed} {name} {starts} busy")
         self.stop_requested = asyncio.Event()
@@ -101,7 +102,7 @@ class TortureClient:
                 is_direct = isinstance(event, Incoming)
                 seen = Seen(number, event.author or "", event.content, is_direct)
                 self._journal.write(seen)
-                self._note_goodbye(seen)
+                self._note_final(seen)
             case Delivered(message=message, id=number, duplicate=duplicate):
                 self._acknowledged(message.ref or "", number, duplicate=duplicate)
             case Gap(first=first):
@@ -111,8 +112,8 @@ class TortureClient:
             case LogStartedOver() | Undelivered() | Error() | Incoming():
                 self._journal.write(Unexpected(repr(event)))
 
-    def _note_goodbye(self, seen: Seen) -> None:
-        if seen.ref == f"{seen.author}.{GOODBYE}":
+    def _note_final(self, seen: Seen) -> None:
+        if seen.ref == f"{seen.author}.{FINAL}":
             self._unfinished.discard(seen.author)
 
     async def _send(self) -> None:
@@ -123,7 +124,7 @@ class TortureClient:
                 async with asyncio.timeout(self._random.uniform(0, MAX_PAUSE)):
                     await self.stop_requested.wait()
         await asyncio.gather(*map(self._deliver, list(self._unacknowledged)))
-        await self._deliver(self._record_sent(GOODBYE, None))
+        await self._deliver(self._record_sent(FINAL, None))
 
     def _plan(self) -> str:
         self._count += 1

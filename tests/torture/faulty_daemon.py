@@ -6,12 +6,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import uvloop
 
+from chatd.app import CallSoon, Storage
 from chatd.config import Config, load
-from chatd.messagelog.base import Log, Retention
+from chatd.core.metrics import Metrics
+from chatd.messagelog.base import Retention
 from chatd.server import Server
 from common.system.clock import Clock
 from tests.torture.faulty_log import FAULTY_LOGS
@@ -26,13 +27,16 @@ async def serve(fault: str, options: Sequence[str]) -> None:
     """Run the server with the log that has this `fault`."""
     log_type = FAULTY_LOGS[fault]
 
-    def make_log(config: Config, clock: Clock) -> Log[Any]:
-        retention = Retention(config.keep_messages)
-        return log_type(config.data, config.durability, retention, clock.wall_ns)
+    def make_storage(
+        config: Config, clock: Clock, _call_soon: CallSoon, _metrics: Metrics
+    ) -> Storage:
+        retention = Retention(config.log.keep_messages)
+        log = log_type(config.data, config.log.durability, retention, clock.wall_ns)
+        return Storage(log, log)
 
     config = load(options, os.environ)
     config.data.mkdir(parents=True, exist_ok=True)
-    await Server(config, make_log).run()
+    await Server(config, make_storage).run()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What one client did and saw: rows that are only ever added, each before what comes of it.
+"""An append-only journal of what one client did and saw, written ahead of what it does next.
 
-Who is killed between seeing a message and writing that down has not seen it, and gets it again.
-Who is killed after that and before its library knows gets it again too, as the first message of its
-next run: the one repetition that no program can avoid, and that the checker sets apart.
+A client that is killed before it has written a message down has not seen it, and receives it again.
+A client that is killed after that, and before its library has recorded the message, receives it
+again too, as the first message of its next run. No program can avoid this repetition, and the
+checker counts it separately.
 """
 
 import os
@@ -34,7 +35,7 @@ class Acked(Struct, frozen=True, array_like=True, tag="acked"):
 
 
 class Seen(Struct, frozen=True, array_like=True, tag="seen"):
-    """A message came; its text is the ref under which `author` sent it."""
+    """A message came; its content is the ref under which `author` sent it."""
 
     id: int
     author: str
@@ -43,20 +44,20 @@ class Seen(Struct, frozen=True, array_like=True, tag="seen"):
 
 
 class Gapped(Struct, frozen=True, array_like=True, tag="gap"):
-    """Some of what was missed is not kept; what comes next begins at `first`."""
+    """The log no longer has some of what was missed; the oldest message it has is `first`."""
 
     first: int
 
 
 class CaughtUp(Struct, frozen=True, array_like=True, tag="caught up"):
-    """All up to `last` that is for the client has come, or, with `gap`, what is left of it."""
+    """All messages for the client up to `last` have come; with `gap`, those that are kept."""
 
     last: int
     gap: bool
 
 
 class Unexpected(Struct, frozen=True, array_like=True, tag="unexpected"):
-    """Something came that never should: an error, another log."""
+    """Something came that must not: an error, another log."""
 
     what: str
 
@@ -89,13 +90,13 @@ class Journal:
         os.close(self._file)
 
     def write(self, row: Row) -> None:
-        """Add a row; it is there whatever becomes of this program. Raises OSError."""
+        """Add a row, which outlives a kill of this process. Raises OSError."""
         line = _encode(row) + b"\n"
         if os.write(self._file, line) < len(line):
             raise OSError(f"a row of {len(line)} bytes could not be written")
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a client that has ended; [] where it never began."""
+    """Return the rows of a client that has ended; [] if it never started."""
     whole, _, _torn = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
     return list(map(_decode, whole.splitlines()))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-START_TIMEOUT: Final = 30.0
+START_TIMEOUT: Final = 60.0
 """Seconds (s) a daemon may take to listen on a busy machine."""
 
 _MAX_OUTPUT: Final = 300
@@ -18,7 +18,7 @@ _MAX_OUTPUT: Final = 300
 class ManagedProcess:
     """A child process that is restarted; `stderr` is the file for its stderr, over all restarts.
 
-    Whatever it does unasked, such as ending by itself, is added to `failures`.
+    What it must not do, such as end by itself, is added to `failures`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ManagedProcess:
                 self._record_failure(f"ended by itself with code {code}")
 
     def pause(self) -> bool:
-        """Send SIGSTOP; return whether there was anything to stop."""
+        """Send SIGSTOP; return whether the process was running."""
         return self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -91,7 +91,7 @@ class ManagedProcess:
     def _send(self, number: signal.Signals) -> bool:
         if self._process is None or self._process.returncode is not None:
             return False
-        # Not Process.send_signal: that may collect the exit code, which asyncio then never learns.
+        # Process.send_signal may reap the child, and asyncio then never sees its exit code.
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
         return True

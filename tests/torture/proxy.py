@@ -9,10 +9,10 @@ from typing import Final
 
 ANY_LINE: Final = re.compile(rb'\{"code":"[^\n]*')
 ACK: Final = re.compile(rb'\{"code":"ack"[^\n]*')
-"""A break within one leaves the client in doubt whether its message is in the log."""
+"""After a cut within an ack the client cannot know whether its message is in the log."""
 
 MAX_HALF_OPEN: Final = 1.0
-"""Seconds (s) at most for which the daemon keeps a connection whose client is gone."""
+"""Seconds (s) at most for which the daemon keeps a connection that the client has lost."""
 
 _CHUNK: Final = 2**16
 
@@ -23,6 +23,8 @@ class Proxy:
     def __init__(self, target: int, draw: random.Random) -> None:
         self.cuts = 0
         """Connections that were broken."""
+        self.ack_cuts = 0
+        """Those of them that were broken within an ack."""
         self._target = target
         self._random = draw
         self._pending_cuts: list[re.Pattern[bytes]] = []
@@ -64,7 +66,7 @@ class Proxy:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
             await self._forward(reader, writer, far_reader, far_writer)
-            # What was forwarded still arrives, the half line too; the rest is dropped.
+            # The client still receives what was forwarded, and half a line; the rest is dropped.
             writer.close()
             if self._random.random() < 0.5:
                 await self._stay_half_open(far_reader)
@@ -109,7 +111,8 @@ class Proxy:
         for pattern in self._pending_cuts:
             if lines := [*pattern.finditer(chunk)]:
                 self._pending_cuts.remove(pattern)
-                self.cuts += 1
                 line = self._random.choice(lines)
+                self.cuts += 1
+                self.ack_cuts += ACK.fullmatch(line[0]) is not None
                 return self._random.randint(line.start() + 1, line.end() - 1)
         return 0

@@ -1,4 +1,4 @@
-"""Runs one torture from the first hello to the verdict."""
+"""Runs one torture test, from the first hello to the verdict."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ MAX_UPTIME: Final = 1.0
 """Seconds (s) that the daemon runs at most, once it listens."""
 
 START_KILL_SHARE: Final = 0.2
-"""Part of the kills that come while the daemon starts, within `MAX_STARTING` s."""
+"""Share of the kills that hit the daemon while it starts, within `MAX_STARTING` s."""
 
 MAX_STARTING: Final = 0.3
 
@@ -30,18 +30,21 @@ MAX_PAUSE: Final = 1.2
 """Seconds (s) at most between two kills of clients, or two stops."""
 
 MAX_CONNECTION_TIME: Final = 6.0
-"""Seconds (s) at most between two cuts, times the number of clients: each has its share."""
+"""Seconds (s) at most between two cuts, times the number of clients."""
 
 MAX_STOP: Final = 1.5
 
 MAX_STOP_WITH_RETENTION: Final = 6.0
-"""The same where the log does not keep all: so long that some of what is missed is gone."""
+"""The same with retention: long enough for messages to expire that the client has missed."""
 
 Durability = Literal["process", "power"]
 
 
 class Plan(Struct, frozen=True):
-    """Which faults to inject. Same `seed`, same draws; what each hits is up to the machine.
+    """Which faults to inject: `kills` of the daemon, and of each other kind as many as come.
+
+    Of each kind there is one at least, however fast the machine is. Same `seed`, same draws; what
+    each hits is up to the machine.
 
     `patience` (s) is for everyone to finish undisturbed, `limit` (s) for all of it. The log keeps
     the newest `keep_messages` (0: all).
@@ -68,7 +71,7 @@ class FaultCounts(Struct):
 
 
 class Verdict(Struct, frozen=True):
-    """What became of every promise, and how hard it was tried."""
+    """The promises that held or broke, and the faults that were injected."""
 
     plan: Plan
     seconds: float
@@ -86,7 +89,10 @@ class Verdict(Struct, frozen=True):
 
 
 class Supervisor:
-    """Tortures a daemon and its clients; all files are in `folder`, each kill calls `progress`."""
+    """Injects faults into a daemon and its clients; `progress` is called for each kill.
+
+    All files are in `folder`.
+    """
 
     def __init__(self, plan: Plan, folder: Path, progress: Callable[[], None]) -> None:
         self._plan = plan
@@ -98,7 +104,7 @@ class Supervisor:
         self._is_over = asyncio.Event()
 
     async def run(self) -> Verdict:
-        """Do what the plan says and return what came of it; all programs have ended by then."""
+        """Run the plan and return the verdict; all processes have ended by then."""
         began = time.monotonic()
         with reserve_port() as port:
             proxy = Proxy(port, self._random("proxy"))
@@ -202,7 +208,7 @@ class Supervisor:
 
     async def _kill_clients(self, clients: list[ManagedProcess]) -> None:
         draw = self._random("kills")
-        while await self._wait_unless_over(draw.uniform(0, MAX_PAUSE)):
+        while await self._is_next_due(draw.uniform(0, MAX_PAUSE), self._faults.client_kills):
             target = draw.choice(clients)
             await target.kill()
             self._faults.client_kills += 1
@@ -212,7 +218,7 @@ class Supervisor:
     async def _stop_clients(self, clients: list[ManagedProcess]) -> None:
         draw = self._random("stops")
         longest = MAX_STOP_WITH_RETENTION if self._plan.keep_messages else MAX_STOP
-        while await self._wait_unless_over(draw.uniform(0, MAX_PAUSE)):
+        while await self._is_next_due(draw.uniform(0, MAX_PAUSE), self._faults.client_stops):
             target = draw.choice(clients)
             self._faults.client_stops += target.pause()
             await asyncio.sleep(draw.uniform(0, longest))
@@ -220,13 +226,15 @@ class Supervisor:
 
     async def _cut(self, proxy: Proxy) -> None:
         draw = self._random("cuts")
-        while await self._wait_unless_over(
-            draw.uniform(0, MAX_CONNECTION_TIME / self._plan.clients)
-        ):
+        longest = MAX_CONNECTION_TIME / self._plan.clients
+        while await self._is_next_due(draw.uniform(0, longest), proxy.ack_cuts):
             proxy.cut()
 
-    async def _wait_unless_over(self, seconds: float) -> bool:
-        """Wait so long (s), and return whether faults are still injected."""
+    async def _is_next_due(self, seconds: float, injected: int) -> bool:
+        """Wait so long (s), and return whether to inject a fault of which there were `injected`."""
+        if not injected:
+            await asyncio.sleep(seconds)
+            return True
         try:
             async with asyncio.timeout(seconds):
                 await self._is_over.wait()

@@ -3,8 +3,6 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from chatd.messagelog.base import Retention
 from tests.support.fakes import EPOCH_NS
 from tests.support.log_harness import (
@@ -18,8 +16,7 @@ from tests.support.log_harness import (
     open_sqlite,
     replayed,
 )
-from tests.torture import faulty_log
-from tests.torture.faulty_log import AckBeforeCommit, ForgetRefs
+from tests.torture.faulty_log import MAX_HELD, AckBeforeCommit, ForgetRefs
 
 
 async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path: Path) -> None:
@@ -35,17 +32,17 @@ async def test_what_is_acknowledged_before_its_commit_is_lost_by_a_kill(tmp_path
         assert killed.log.last == 0
 
 
-async def test_what_is_acknowledged_before_its_commit_is_stored_a_while_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_is_acknowledged_before_its_commit_is_stored_by_an_orderly_stop(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(faulty_log, "COMMIT_DELAY", 0.0)
     bench = SqliteHarness(tmp_path, Retention())
     bench.log = AckBeforeCommit(tmp_path, "process", Retention(), lambda: EPOCH_NS)
     await bench.log.open(bench.note)
-    bench.log.append([new_message()], "ann")
-    await asyncio.sleep(0.001)  # later than a timer of no time at all
+    for _ in range(MAX_HELD + 2):
+        bench.log.append([new_message()], "ann")
     await bench.log.flush()
-    assert ids(await replayed(bench, BOB, 0, 1)) == [1]
+    everything = [*range(1, MAX_HELD + 3)]
+    assert ids(await replayed(bench, BOB, 0, MAX_HELD + 2)) == everything
     await bench.log.close()
 
 

@@ -1,20 +1,19 @@
-"""What the planner has its shell do, and the fault it finds with a peer."""
+"""The output of the planner: actions that its caller carries out, and answers to its questions."""
 
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from common.messages.base import Message
 
 
-class ProtocolViolationError(Exception):
-    """A peer said what no peer says that keeps to the protocol; its text says what. Drop it."""
-
-
 class Send(NamedTuple):
-    """Send `message` to `peer_id`: pieces in the order of the actions, all else in that order, too.
+    """Send `message` to `peer_id`.
 
-    But nothing else need wait for pieces. A `Piece` is followed by its bytes, which the shell
-    reads; where it cannot, it sends nothing and calls `Planner.unreadable`. What has been taken
-    counts as on its way: it is never taken back.
+    Pieces keep the order of the actions, and so do all other messages; but no other message needs
+    to wait for a piece. The caller reads the bytes that follow a `Piece`. Where it cannot, it sends
+    nothing and calls `Planner.piece_unreadable`. A piece that was taken counts as in flight: the
+    planner never takes it back.
     """
 
     peer_id: str
@@ -22,9 +21,10 @@ class Send(NamedTuple):
 
 
 class FetchManifest(NamedTuple):
-    """`peer_id` knows the manifest of `owner` with this digest, and this side does not.
+    """Fetch the manifest of `owner`: `peer_id` has the one with this digest.
 
-    Once the shell has got that manifest, from this peer or anyone, it calls `Planner.know`.
+    Once the caller has got that manifest, from this peer or any other, it calls
+    `Planner.add_owner`.
     """
 
     peer_id: str
@@ -33,10 +33,29 @@ class FetchManifest(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Close the connection to `peer_id` and call `Planner.leave`; `why` is for people."""
+    """Close the connection to `peer_id` and call `Planner.remove_peer`; `why` is for people."""
 
     peer_id: str
     why: str
 
 
 Action: TypeAlias = Send | FetchManifest | Drop
+
+
+class ProtocolViolationError(Exception):
+    """A peer violated the protocol; the text says how. The caller drops the peer."""
+
+
+class DownloadStatus(NamedTuple):
+    """How many of an owner's `total` pieces are held."""
+
+    held: int
+    total: int
+
+
+class MissingPiece(Struct, frozen=True):
+    """A piece that is not held, and the connected peers that have it; maybe none has."""
+
+    owner: str
+    index: int
+    holders: tuple[str, ...]

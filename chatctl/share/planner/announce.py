@@ -1,7 +1,4 @@
-"""Who has what: what peers are told, and when.
-
-What goes out at the end of a turn: to each peer what there is for it, in one go.
-"""
+"""Announcements (`have`, `bitfield`), and the batch of messages that goes to each peer."""
 
 from typing import Final
 
@@ -16,11 +13,11 @@ _PER_PEER: Final = 0.01
 
 
 class HaveAnnouncer:
-    """Tells peers what was acquired since they were told last.
+    """Announces new pieces to peers, batched.
 
-    That rides on whatever else goes to a peer. Those to which nothing goes are told every
-    30 ms, or 10 ms for each peer in a swarm of more than three. Nobody is told as long as it is of
-    no use, because only unsent pieces leave from here.
+    An announcement goes along with whatever else is sent to a peer. A peer to which nothing else
+    is sent gets one every 30 ms, or every 10 ms times the number of peers in a larger swarm. While
+    only unsent pieces leave from here, nobody could use an announcement, and none is made.
     """
 
     def __init__(self, table: PieceTable, uploads: Uploads, peers: dict[str, PeerState]) -> None:
@@ -28,14 +25,14 @@ class HaveAnnouncer:
         self._uploads = uploads
         self._peers = peers
         self.due: float | None = None
-        """When to `announce_all` (s); None while there is nothing to tell."""
+        """When to call `announce_all` (s); None while there is nothing to announce."""
 
     def add_peer(self, peer: PeerState) -> None:
-        """Begin with a peer; what was acquired before is told by `send_bitfield`."""
+        """Start with a new peer; `send_bitfield` covers the pieces acquired so far."""
         peer.announced_count = len(self._table.acquired)
 
     def send_bitfield(self, peer: PeerState, owner: Owner) -> None:
-        """Tell all that is held of an owner, whose manifest the peer knows."""
+        """Send which pieces of an owner are here; the peer knows the owner's manifest."""
         start = owner.base // 8
         bits = self._table.held[start : start + (owner.count + 7) // 8]
         for first in range(0, len(bits), MAX_BITFIELD):
@@ -44,12 +41,12 @@ class HaveAnnouncer:
                 peer.send(Bitfield(owner.id, 8 * first, part))
 
     def schedule(self, now: float) -> None:
-        """Take note that a piece more is held."""
+        """Note that there is a new piece to announce."""
         if self.due is None:
             self.due = now + max(_MIN, _PER_PEER * (len(self._peers) + 1))
 
     def announce_all(self, now: float) -> None:
-        """Put what is new into the outgoing messages of everyone who was not told."""
+        """Announce to every peer what is new to it."""
         self.due = None
         if self._uploads.is_super_seeding:
             self.schedule(now)
@@ -58,7 +55,7 @@ class HaveAnnouncer:
             self.announce(peer)
 
     def announce(self, peer: PeerState) -> None:
-        """Announce to a peer what is new to it, unless it has that itself."""
+        """Announce the new pieces that a peer does not have itself."""
         if self._uploads.is_super_seeding:
             return
         acquired = self._table.acquired[peer.announced_count :]
@@ -84,7 +81,7 @@ _MAX_BACKLOG: Final = 1e6
 
 
 class OutgoingBatch:
-    """Collects what goes out. Acknowledgements, backlog and `Have` ride on what there is to say."""
+    """Collects the messages to each peer; `Status` and `Have` go along with the others."""
 
     def __init__(
         self,
@@ -98,11 +95,11 @@ class OutgoingBatch:
         self._announcer = announcer
         self._peers = peers
         self.dirty: dict[PeerState, None] = {}
-        """Peers to which there is something to say."""
+        """Peers to which messages are waiting to go."""
         self._last_flags = (False, False)
 
     def collect(self) -> list[Send]:
-        """Return what goes out, and forget it."""
+        """Return the messages that are waiting, and forget them."""
         flags = self._uploads.has_unsent, self._table.is_complete
         if flags != self._last_flags:
             self._last_flags = flags

@@ -1,19 +1,11 @@
-"""The receiving half: who has what, what is asked of whom, and what comes of it.
+"""Downloads: which peers have which pieces, what to request from whom, and their answers."""
 
-Which piece to ask a peer for: the rarest of a few.
-Endgame: whose request a peer takes over when there is nothing else to ask it for.
-
-Without it the last pieces wait for the slowest: 1.14 times the bound instead of 1.02 with half of
-ten uplinks slow, 1.27 with one.
-
-"""
-
-from collections.abc import Iterable
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 from chatctl.share.planner.actions import ProtocolViolationError
-from chatctl.share.planner.peer_state import MAX_OPEN_REQUESTS, PeerState, Requested
+from chatctl.share.planner.peer_state import MAX_OPEN_REQUESTS, PeerState
+from chatctl.share.planner.piece_picker import find_request_to_steal, pick_piece
 from chatctl.share.planner.piece_table import (
     BIT,
     MISSING,
@@ -25,84 +17,6 @@ from chatctl.share.planner.piece_table import (
 )
 from common.messages.peer_wire import Cancel, RequestAny, RequestPiece
 
-_SAMPLE: Final = 8
-
-
-def pick_piece(peer: PeerState, table: PieceTable, random: Random) -> int | None:
-    """Return a piece that the peer has and this side lacks and did not ask for, or None.
-
-    The rarest of eight drawn at random is nearly as good as the rarest of all, and takes the same
-    time however many there are. Drawing also keeps peers from all asking for the same piece. Which
-    of its own pieces leaves while some are unsent, the peer itself chooses.
-    """
-    requested, state, holders = peer.requested, table.state, table.holders
-    candidates, uniform = requested.candidates, random.random
-    own = table.owners.get(peer.id) if peer.has_unsent else None
-    reserved = range(own.base, own.base + own.count) if own else range(0)
-    best, fewest, drawn = None, 1 << 16, 0
-    while candidates and drawn < _SAMPLE:
-        place = int(uniform() * len(candidates))
-        piece = candidates[place]
-        if state[piece] != MISSING or piece in requested.cancelled or not peer.has(piece):
-            # It was a candidate once. A piece that is lacked again is put in again.
-            candidates[place] = candidates[-1]
-            candidates.pop()
-            continue
-        drawn += 1
-        if holders[piece] < fewest and piece not in reserved:
-            best, fewest = piece, holders[piece]
-    return best
-
-
-_GAIN: Final = 0.05
-
-
-class StolenRequest(NamedTuple):
-    """Cancel `piece` at `slower`, and ask for it here."""
-
-    slower: PeerState
-    piece: int
-
-
-def find_request_to_steal(
-    peer: PeerState, peers: Iterable[PeerState], now: float
-) -> StolenRequest | None:
-    """Return the request elsewhere whose answer is expected last of those `peer` could answer.
-
-    None unless `peer` is expected to answer more than 50 ms (one round trip more if it is far)
-    earlier.
-    """
-    requested = peer.requested
-    latest = now + peer.round_trip + (requested.waiting + 1) * requested.answer_interval + _GAIN
-    found = None
-    for other in peers:
-        if other is peer or not other.requested.pieces:
-            continue
-        place = other.requested.waiting
-        for piece in reversed(other.requested.pieces):
-            place -= 1
-            due = _due(other.requested, 0 if piece == other.requested.arriving else place, now)
-            if due <= latest:
-                break
-            if peer.has(piece) and piece not in requested.cancelled:
-                found, latest = StolenRequest(other, piece), due
-                break
-    return found
-
-
-def _due(requested: Requested, before: int, now: float) -> float:
-    """Return when an answer is expected that comes after so many others.
-
-    A peer that is silent for longer than its answer interval is taken to be as slow as that.
-    """
-    late = now - requested.last_answer_at
-    return (
-        now
-        + (before + 1) * max(requested.answer_interval, late)
-        - min(requested.answer_interval, late)
-    )
-
-
 _REQUEST_ANY: Final = RequestAny()
 _INTERVAL_WEIGHT: Final = 0.25
 _REVIEW: Final = 0.25
@@ -111,11 +25,11 @@ _DROP_AFTER: Final = 120.0
 
 
 class Downloads:
-    """Keeps at each peer a window of requests.
+    """Keeps a window of requests open at each peer.
 
-    Peers for which something changed are remembered, and asked when the turn ends. Those that
-    have nothing more to give are looked at again every 0.25 s, because they may take over requests
-    that wait elsewhere.
+    `send_requests` fills the windows of the peers for which something changed. `review` looks at
+    all of them every 0.25 s, because a peer with nothing else to send may take over requests that
+    wait elsewhere.
     """
 
     def __init__(self, table: PieceTable, peers: dict[str, PeerState], random: Random) -> None:
@@ -124,7 +38,7 @@ class Downloads:
         self._random = random
         self._changed: dict[PeerState, None] = {}
         self.review_due: float | None = None
-        """When to `review` (s); None while nothing is asked."""
+        """When to call `review` (s); None while no request is open."""
 
     # Who has what
 
@@ -148,13 +62,13 @@ class Downloads:
         self._changed[peer] = None
 
     def remove_have(self, peer: PeerState, piece: int) -> None:
-        """Note that a peer has a piece no more."""
+        """Note that a peer no longer has a piece."""
         if peer.has(piece):
             peer.bitfield[piece >> 3] ^= BIT[piece & 7]
             self._table.holders[piece] -= 1
 
     def mark_missing(self, piece: int) -> None:
-        """Take a piece for one that is not here, and that is asked of nobody."""
+        """Mark a piece as missing, so that it is requested again."""
         self._table.set_state(piece, MISSING)
         for peer in self._peers.values():
             if peer.has(piece):
@@ -162,11 +76,11 @@ class Downloads:
                 self._changed[peer] = None
 
     def mark_changed(self, peer: PeerState) -> None:
-        """Have it looked at what may be asked of a peer, although it has nothing more."""
+        """Look at a peer again, even though it has no new piece."""
         self._changed[peer] = None
 
     def remove_peer(self, peer: PeerState) -> None:
-        """Forget a peer, which is connected no more."""
+        """Forget a disconnected peer; its requests go to others."""
         self._changed.pop(peer, None)
         for piece in set_bits(peer.bitfield, 0):
             self._table.holders[piece] -= 1
@@ -177,18 +91,18 @@ class Downloads:
     # Answers
 
     def on_piece_header(self, peer: PeerState, piece: int) -> None:
-        """Take the header of a piece; raises ProtocolViolationError when it answers nothing."""
+        """Handle the header of a piece; raises ProtocolViolationError when it answers nothing."""
         requested = peer.requested
         if piece not in requested.pieces and piece not in requested.cancelled:
             if not requested.any_requests or self._table.owner_of(piece).id != peer.id:
-                raise ProtocolViolationError("it sends a piece that it was not asked for")
+                raise ProtocolViolationError("it sent a piece that was not requested")
             requested.pieces[piece] = requested.any_requests.popleft()
             if self._table.state[piece] == MISSING:
                 self._table.set_state(piece, REQUESTED)
         requested.arriving = piece
 
     def on_piece(self, peer: PeerState, piece: int, now: float) -> bool:
-        """Take note that the bytes of a piece are here; False when they were here before."""
+        """Note that all bytes of a piece arrived; return False when it is a duplicate."""
         requested = peer.requested
         requested.arriving = None
         requested.got += 1
@@ -210,21 +124,21 @@ class Downloads:
             return False
         self._table.set_state(piece, VERIFYING)
         if since is None and state == REQUESTED:
-            # Its request was stolen, and it came from where it was asked for before.
+            # Its request was taken over, but the slower peer's answer was faster after all.
             for other in self._peers.values():
                 if piece in other.requested.pieces:
                     self._cancel(other, piece)
         return True
 
     def on_reject_any(self, peer: PeerState, now: float) -> None:
-        """Take a `Reject` for a `RequestAny`."""
+        """Handle the `Reject` of a `RequestAny`."""
         if not peer.requested.any_requests:
-            raise ProtocolViolationError("it denies a new piece that it was not asked for")
+            raise ProtocolViolationError("it rejected a request that was not made")
         peer.requested.any_requests.popleft()
         self._note_answer(peer, now)
 
     def on_reject(self, peer: PeerState, piece: int, now: float) -> None:
-        """Take a `Reject` for a `RequestPiece`."""
+        """Handle the `Reject` of a `RequestPiece`."""
         requested = peer.requested
         if piece in requested.cancelled:
             requested.cancelled.remove(piece)
@@ -233,25 +147,25 @@ class Downloads:
             if self._table.state[piece] == REQUESTED:
                 self.mark_missing(piece)
         else:
-            raise ProtocolViolationError("it denies a piece that it was not asked for")
+            raise ProtocolViolationError("it rejected a piece that was not requested")
         self._note_answer(peer, now)
 
     def _note_answer(self, peer: PeerState, now: float) -> None:
         peer.requested.last_answer_at = now
         self._changed[peer] = None
 
-    # Questions
+    # Requests
 
     def send_requests(self, now: float) -> None:
-        """Ask those peers for which something changed for as much as their windows allow."""
+        """Fill the request windows of the peers for which something changed."""
         for peer in self._changed:
             self._fill_window(peer, now)
         self._changed.clear()
 
     def review(self, now: float) -> list[PeerState]:
-        """Have all peers looked at again; return those that did not answer for 120 s.
+        """Look at all peers again; return those that answered nothing for 120 s.
 
-        One that still has pieces that it never sent may serve others first for as long as that.
+        A peer that still has unsent own pieces is not among them: it may be serving others first.
         """
         self.review_due = None
         silent = []

@@ -1,4 +1,7 @@
-"""What peers say: each message to the half it is for, once it makes sense."""
+"""Message handling of the planner: validate each message of a peer, and pass it on.
+
+Requests go to `Uploads`, answers and announcements to `Downloads`.
+"""
 
 from collections.abc import Iterable
 from typing import Final
@@ -29,7 +32,7 @@ _MAX_OWNERS: Final = 1_000
 
 
 class MessageHandler:
-    """Takes the messages of peers; raises ProtocolViolationError for those that make no sense."""
+    """Handles the messages of peers; raises ProtocolViolationError for invalid ones."""
 
     def __init__(
         self, table: PieceTable, downloads: Downloads, uploads: Uploads, announcer: HaveAnnouncer
@@ -39,10 +42,10 @@ class MessageHandler:
         self._uploads = uploads
         self._announcer = announcer
         self.to_fetch: list[FetchManifest] = []
-        """Owners that peers know and this side does not, since this was emptied last."""
+        """Manifests that peers announced and that are unknown here; the planner takes them out."""
 
     def handle(self, peer: PeerState, message: Message, now: float) -> None:
-        """Take a message; the most frequent come first."""
+        """Handle a message; the most frequent kinds come first."""
         match message:
             case Status():
                 self._on_status(peer, message, now)
@@ -63,21 +66,21 @@ class MessageHandler:
                 raise TypeError(f"{type(message).__name__} is not for the planner")
 
     def agree_on_owner(self, peer: PeerState, name: str) -> None:
-        """Begin to speak of an owner, if both sides know it by the same digest."""
+        """Exchange the pieces of an owner if both sides have its manifest, with the same digest."""
         owner = self._table.owners[name]
         if peer.known_manifests.get(name) != owner.digest:
             return
         peer.agreed_owners.add(name)
         if name == peer.id:
             self._downloads.add_have_all(peer, owner)
-        if not owner.is_own:  # to the owner, too, lest it take those pieces for unsent
+        if not owner.is_own:  # also to the owner, which would take those pieces for unsent
             self._announcer.send_bitfield(peer, owner)
 
     def _on_has_manifest(self, peer: PeerState, owner: str, digest: str) -> None:
         if owner in peer.known_manifests:
-            raise ProtocolViolationError(f"it says again that it knows {owner!r}")
+            raise ProtocolViolationError(f"it announced the manifest of {owner!r} twice")
         if len(peer.known_manifests) == _MAX_OWNERS:
-            raise ProtocolViolationError(f"it says that it knows more than {_MAX_OWNERS} owners")
+            raise ProtocolViolationError(f"it announced more than {_MAX_OWNERS} manifests")
         peer.known_manifests[owner] = digest
         if owner in self._table.owners:
             self.agree_on_owner(peer, owner)
@@ -116,8 +119,8 @@ class MessageHandler:
         length = self._table.owners[header.owner].length(header.index)
         if header.size != length:
             raise ProtocolViolationError(
-                f"its piece {header.index} of {header.owner!r} has {header.size} bytes, "
-                f"and should have {length}"
+                f"its piece {header.index} of {header.owner!r} has {header.size} bytes "
+                f"instead of {length}"
             )
         self._downloads.on_piece_header(peer, piece)
 
@@ -131,6 +134,6 @@ class MessageHandler:
     def _number(self, peer: PeerState, owner: str, index: int) -> int:
         if owner not in peer.agreed_owners:
             raise ProtocolViolationError(
-                f"it speaks of the files of {owner!r}, whom not both sides know"
+                f"it named a piece of {owner!r}, whose manifest not both sides have"
             )
         return self._table.number(owner, index)

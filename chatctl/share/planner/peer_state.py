@@ -1,7 +1,4 @@
-"""One connected peer: what it has, what it says of itself, and what is open on its connection.
-
-How many requests may wait at one peer, so that it never runs out and none waits long.
-"""
+"""The planner's state of a connected peer: its pieces, and the requests that are open each way."""
 
 from array import array
 from collections import deque
@@ -11,6 +8,41 @@ from chatctl.share.planner.piece_table import BIT
 from common.messages.base import Message
 from common.messages.peer_wire import Status
 
+MAX_OPEN_REQUESTS: Final = 64
+"""Requests that may be unanswered on a connection, each way; cancelled ones count as well."""
+
+
+class SentPiece(NamedTuple):
+    """A piece in flight: when it was sent, and whether in answer to a `RequestAny`."""
+
+    piece: int
+    at: float
+    is_first_copy: bool
+
+
+class Requesting:
+    """The requests of a peer, and the pieces in flight to it."""
+
+    __slots__ = ("acknowledged", "any_requests", "deferred", "pieces", "sent")
+
+    def __init__(self) -> None:
+        self.pieces: dict[int, None] = {}
+        """Each `RequestPiece` that waits to be answered; the oldest first."""
+        self.deferred: dict[int, None] = {}
+        """Each `RequestPiece` of a piece whose first copy is still spreading."""
+        self.any_requests = 0
+        """How many `RequestAny` wait to be answered."""
+        self.sent: deque[SentPiece] = deque()
+        """The pieces that it has not acknowledged; the oldest first."""
+        self.acknowledged = 0
+        """How many pieces it got on this connection."""
+
+    @property
+    def open(self) -> int:
+        """How many requests wait to be answered."""
+        return len(self.pieces) + len(self.deferred) + self.any_requests
+
+
 _MIN_TOTAL: Final = 16
 _MAX: Final = 32
 _FAST: Final = 0.25
@@ -18,10 +50,11 @@ _SLOW: Final = 0.5
 
 
 class RequestWindow:
-    """Requests at one peer: at most 32, and at all peers together at least 16.
+    """Pipelining depth: how many requests may wait at one peer, so that it never runs out.
 
-    One more when a reply takes less than 0.25 s, one less when it takes more than 0.5 s, both
-    beyond the round trip of the connection.
+    At most 32, and at all peers together at least 16. It grows by one when a reply takes less than
+    0.25 s, and shrinks by one when it takes more than 0.5 s, both beyond the round trip of the
+    connection.
     """
 
     __slots__ = ("size",)
@@ -30,23 +63,19 @@ class RequestWindow:
         self.size = 1
 
     def on_answered(self, delay: float) -> None:
-        """Take note that a reply took `delay` s more than on an idle connection."""
+        """Note that a reply took `delay` s longer than on an idle connection."""
         if delay < _FAST:
             self.size = min(self.size + 1, _MAX)
         elif delay > _SLOW:
             self.size = max(self.size - 1, 1)
 
     def limit(self, peers: int) -> int:
-        """Return how many requests may wait, with so many peers (>= 1) in all."""
+        """Return how many requests may wait, with `peers` (>= 1) connected."""
         return max(self.size, -(-_MIN_TOTAL // peers))
 
 
-MAX_OPEN_REQUESTS: Final = 64
-"""Requests that may be unanswered on a connection, each way; cancelled ones count, too."""
-
-
 class Requested:
-    """What is asked of a peer, and how it answers."""
+    """The requests to a peer, and how it answers them."""
 
     __slots__ = (
         "answer_interval",
@@ -63,57 +92,26 @@ class Requested:
     def __init__(self, now: float) -> None:
         self.window = RequestWindow()
         self.pieces: dict[int, float] = {}
-        """When each `RequestPiece` that waits was asked; the oldest first."""
+        """When each waiting `RequestPiece` was sent; the oldest first."""
         self.any_requests: deque[float] = deque()
-        """When each `RequestAny` that waits was asked; the oldest first."""
+        """When each waiting `RequestAny` was sent; the oldest first."""
         self.cancelled: set[int] = set()
-        """Each `RequestPiece` that was cancelled, and whose answer has not come."""
+        """Each `RequestPiece` that was cancelled and is not answered yet."""
         self.arriving: int | None = None
         """The piece whose header came, and whose bytes follow."""
         self.candidates = array("I")
-        """All pieces that the peer has and this side lacks, and others that it lacked."""
+        """All pieces that the peer has and that are missing here; may hold outdated ones, too."""
         self.got = 0
-        """Pieces that came on this connection."""
+        """How many pieces came on this connection."""
         self.answer_interval = 0.0
-        """How long (s) the peer takes for one answer more, a moving mean; at first 0."""
+        """How long (s) the peer takes for each further answer: a moving average, 0 at first."""
         self.last_answer_at = now
-        """When it answered last, or, if it had nothing to answer then, when it was asked."""
+        """When it last answered, or got its first request after it had answered all others."""
 
     @property
     def waiting(self) -> int:
-        """How many answers are waited for."""
+        """How many requests wait for an answer."""
         return len(self.pieces) + len(self.any_requests)
-
-
-class SentPiece(NamedTuple):
-    """A piece on its way: when it was sent, and whether in answer to a `RequestAny`."""
-
-    piece: int
-    at: float
-    is_first_copy: bool
-
-
-class Requesting:
-    """What a peer wants, and what is on its way to it."""
-
-    __slots__ = ("acknowledged", "any_requests", "deferred", "pieces", "sent")
-
-    def __init__(self) -> None:
-        self.pieces: dict[int, None] = {}
-        """Each `RequestPiece` that waits to be answered; the oldest first."""
-        self.deferred: dict[int, None] = {}
-        """Each `RequestPiece` of a piece whose first copy is still on its way to another peer."""
-        self.any_requests = 0
-        """How many `RequestAny` wait to be answered."""
-        self.sent: deque[SentPiece] = deque()
-        """What it has not yet acknowledged; the oldest first."""
-        self.acknowledged = 0
-        """Pieces that it got on this connection."""
-
-    @property
-    def open(self) -> int:
-        """How many requests wait to be answered."""
-        return len(self.pieces) + len(self.deferred) + self.any_requests
 
 
 class PeerState:
@@ -141,38 +139,38 @@ class PeerState:
     ) -> None:
         self.id = name
         self.round_trip = round_trip
-        """How long (s) word and answer take on an idle connection."""
+        """The round trip time (s) of the idle connection."""
         self.bitfield = bytearray()
         """One bit for each piece that it has."""
         self.known_manifests: dict[str, str] = {}
-        """Digests of the manifests that it knows, by owner."""
+        """The digests of the manifests that it has, by owner."""
         self.agreed_owners: set[str] = set()
-        """Owners whom both sides know, by the same digest."""
+        """Owners whose manifest both sides have, with the same digest."""
         self.upload_backlog = 0.0
-        """How long (s) it will upload what was asked of it, as it says."""
+        """How long (s) it will be uploading what was requested of it, as it says."""
         self.has_unsent = False
-        """Whether it has pieces that it never sent, as it says."""
+        """Whether it has own pieces that it never sent, as it says."""
         self.is_complete = False
-        """Whether it lacks nothing, as it says."""
+        """Whether it has all pieces, as it says."""
         self.requested = Requested(now)
         self.requesting = Requesting()
         self.outgoing: list[Message] = []
-        """What goes to it at the end of the turn."""
+        """The messages that go to it with the next batch."""
         self._dirty = dirty
         self.announced_count = 0
-        """How much of `PieceTable.acquired` it was told."""
+        """How many entries of `PieceTable.acquired` were announced to it."""
         self.last_status: Status | None = None
-        """What it was told last of this side."""
+        """The status of this side that was last sent to it."""
 
     def send(self, message: Message) -> None:
-        """Put a message into the outgoing messages."""
+        """Queue a message for the next batch."""
         self.outgoing.append(message)
         self._dirty[self] = None
 
     def mark_dirty(self) -> None:
-        """Tell it how this side fares, though there be nothing else to say."""
+        """Send it the status of this side, even without another message."""
         self._dirty[self] = None
 
     def has(self, piece: int) -> bool:
-        """Tell whether it has `piece`, as far as it said."""
+        """Tell whether it announced `piece`."""
         return bool(self.bitfield[piece >> 3] & BIT[piece & 7])

@@ -1,4 +1,4 @@
-"""All pieces of all owners, numbered through, and what has become of each here."""
+"""The piece table: all pieces of all owners under consecutive numbers, and the state of each."""
 
 from array import array
 from bisect import bisect_right
@@ -11,16 +11,16 @@ from chatctl.share.planner.actions import ProtocolViolationError
 from common.manifest import Layout
 
 MISSING: Final = 0
-"""Not here, and asked of nobody."""
+"""Not here and not requested."""
 REQUESTED: Final = 1
-"""Not here, but asked of somebody."""
+"""Not here, but requested."""
 VERIFYING: Final = 2
-"""Here, and being verified."""
+"""Received and being verified."""
 HAVE: Final = 3
-"""Here, verified, and readable."""
+"""Here, verified and readable."""
 
 BIT: Final = (0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01)
-"""The bit of each of the 8 pieces of a byte, as in `common.manifest.decode_bits`."""
+"""The bit of each of the 8 pieces in a byte, as in `common.manifest.decode_bits`."""
 
 _BIT_POSITIONS: Final = tuple(
     tuple(place for place in range(8) if byte & BIT[place]) for byte in range(256)
@@ -28,7 +28,7 @@ _BIT_POSITIONS: Final = tuple(
 
 
 def set_bits(bits: bytes | bytearray, first: int) -> Iterator[int]:
-    """Yield the number of each bit that is set; the first of all bits is number `first`."""
+    """Yield the number of each bit that is set; the first bit has the number `first`."""
     for byte in bits:
         if byte:
             for place in _BIT_POSITIONS[byte]:
@@ -37,9 +37,9 @@ def set_bits(bits: bytes | bytearray, first: int) -> Iterator[int]:
 
 
 class Owner:
-    """One owner's pieces: those numbered from `base` on, `count` of them.
+    """The pieces of one owner: `count` of them, numbered from `base` on.
 
-    Bases are multiples of 8, so that a bitfield of one owner is a slice of one of all.
+    A base is a multiple of 8, so that the bitfield of one owner is a slice of the bitfield of all.
     """
 
     __slots__ = ("base", "count", "digest", "held", "id", "is_own", "layout", "missing")
@@ -62,7 +62,7 @@ class Owner:
 
 
 class PieceTable:
-    """What has become of each piece. A piece is a number here; its name is for the wire."""
+    """The state of each piece. In the planner a piece is a number; on the wire it has a name."""
 
     def __init__(self) -> None:
         self.owners: dict[str, Owner] = {}
@@ -72,7 +72,7 @@ class PieceTable:
         self.holders = array("H")
         """How many connected peers have each piece."""
         self.acquired = array("I")
-        """The pieces that came to be HAVE one by one, in this order."""
+        """The pieces that became HAVE one by one, in this order."""
         self._bases: list[int] = []
         self._in_order: list[Owner] = []
         self._not_held = 0
@@ -85,7 +85,7 @@ class PieceTable:
     def add(
         self, name: str, digest: str, layout: Layout, held: bitarray, *, is_own: bool = False
     ) -> Owner:
-        """Give numbers to the pieces of one owner more, of which `held` are HAVE."""
+        """Add the pieces of an owner, of which `held` are HAVE."""
         owner = Owner(name, digest, layout, len(self.state), is_own=is_own)
         bits = held.tobytes()
         self.owners[name] = owner
@@ -102,26 +102,26 @@ class PieceTable:
         return owner
 
     def owner_of(self, piece: int) -> Owner:
-        """Return whose piece it is."""
+        """Return the owner of a piece."""
         return self._in_order[bisect_right(self._bases, piece) - 1]
 
     def name(self, piece: int) -> tuple[str, int]:
-        """Return the owner of a piece, and its index there."""
+        """Return the name of a piece: the id of its owner, and its index there."""
         owner = self.owner_of(piece)
         return owner.id, piece - owner.base
 
     def number(self, name: str, index: int) -> int:
-        """Return the piece of this name; raises ProtocolViolationError when there is none."""
+        """Return the piece with this name; raises ProtocolViolationError when there is none."""
         owner = self.owners.get(name)
         if owner is None or not 0 <= index < owner.count:
             count = owner.count if owner else 0
             raise ProtocolViolationError(
-                f"it names piece {index} of {name!r}, who has {count} pieces"
+                f"it named piece {index} of {name!r}, which has {count} pieces"
             )
         return owner.base + index
 
     def set_state(self, piece: int, state: int) -> None:
-        """Put a piece into another state than it is in."""
+        """Change the state of a piece to a different one."""
         before = self.state[piece]
         self.state[piece] = state
         if MISSING in (before, state):

@@ -1,18 +1,16 @@
-"""The plan of one peer in a swarm: what it asks of whom, and whom it sends what.
+"""The planner of a swarm (sans-I/O): which pieces to request from whom, and which to send to whom.
 
-No sockets, no files, no clock: each event comes with the time `now` (monotonic, s, never less than
-the time before), and what is to be done is fetched with `take_actions` when the events of a turn of
-the loop are through, so that what goes to one peer goes in one write.
+No sockets, no files, no clock. Each event comes with the time `now` (monotonic, s, never earlier
+than the one before). The caller fetches actions with `take_actions` once an iteration of its event
+loop, so that all messages to one peer go out in one write.
 """
 
 from collections.abc import Iterator
 from random import Random
-from typing import NamedTuple
 
 from bitarray import bitarray
-from msgspec import Struct
 
-from chatctl.share.planner.actions import Action, Drop
+from chatctl.share.planner.actions import Action, DownloadStatus, Drop, MissingPiece
 from chatctl.share.planner.announce import HaveAnnouncer, OutgoingBatch
 from chatctl.share.planner.downloads import Downloads
 from chatctl.share.planner.messages import MessageHandler
@@ -24,23 +22,8 @@ from common.messages.base import Message
 from common.messages.peer_wire import DontHave, HasManifest
 
 
-class DownloadStatus(NamedTuple):
-    """How many of an owner's `total` pieces are held."""
-
-    held: int
-    total: int
-
-
-class MissingPiece(Struct, frozen=True):
-    """A piece that is not held, and the connected peers that have it (none: nobody here has it)."""
-
-    owner: str
-    index: int
-    holders: tuple[str, ...]
-
-
 class Planner:
-    """Plans for the peer `own`, whose pieces lie in `layout` under the manifest of `digest`."""
+    """Plans for the peer `own`, whose files have this `layout` and this manifest `digest`."""
 
     def __init__(self, own: str, digest: str, layout: Layout, *, random: Random) -> None:
         self._table = PieceTable()
@@ -54,18 +37,18 @@ class Planner:
         self._drops: list[Drop] = []
         self._last_progress_at = 0.0
 
-    # What the shell tells
+    # Events
 
     def add_owner(
         self, owner: str, digest: str, layout: Layout, held: bitarray, now: float
     ) -> None:
-        """Count the files of `owner` in: its manifest is known, and the pieces `held` are here.
+        """Add the files of `owner`: its manifest is known, and the pieces `held` are here.
 
-        To be called once for each other owner, whether it is connected, comes later, or is gone;
-        only then its pieces are asked for. Raises ValueError when it was called before.
+        Call it once for each other owner, whether it is connected, comes later, or is gone. Its
+        pieces are requested from then on. Raises ValueError when the owner was added before.
         """
         if owner in self._table.owners:
-            raise ValueError(f"the files of {owner!r} are known already")
+            raise ValueError(f"the files of {owner!r} were added before")
         entry = self._table.add(owner, digest, layout, held)
         for peer in self._peers.values():
             peer.bitfield += bytes(len(self._table.held) - len(peer.bitfield))
@@ -75,15 +58,14 @@ class Planner:
             self._announcer.schedule(now)
 
     def add_peer(self, peer_id: str, now: float, round_trip: float = 0.0) -> None:
-        """Begin with a connected `peer_id`, after the handshake.
+        """Add a connected `peer_id`, after the handshake.
 
-        `round_trip` (s) is how long word and answer take while nothing else is on the connection:
-        the shortest that was seen. On long connections 0 costs throughput. What each has of whom is
-        exchanged by messages of the planner itself. Raises ValueError when the peer is connected
-        already.
+        `round_trip` (s) is the shortest round trip time seen on the idle connection; 0 when unknown
+        costs throughput on long paths. The planner's own messages exchange who has which pieces.
+        Raises ValueError when the peer is already connected.
         """
         if peer_id in self._peers:
-            raise ValueError(f"{peer_id!r} is connected already")
+            raise ValueError(f"{peer_id!r} is already connected")
         peer = PeerState(peer_id, round_trip, now, self._outgoing.dirty)
         peer.bitfield += bytes(len(self._table.held))
         self._peers[peer_id] = peer
@@ -93,9 +75,9 @@ class Planner:
         self._last_progress_at = now
 
     def remove_peer(self, peer_id: str, now: float) -> None:
-        """End with a peer whose connection is gone, or is being closed.
+        """Remove a peer whose connection is closed or is being closed.
 
-        What was asked of it is asked elsewhere. Without effect for a peer that is not connected.
+        Its requests go to others. No effect for a peer that is not connected.
         """
         peer = self._peers.pop(peer_id, None)
         if peer is not None:
@@ -104,35 +86,35 @@ class Planner:
             self._outgoing.dirty.pop(peer, None)
 
     def receive(self, peer_id: str, message: Message, now: float) -> None:
-        """Take a message of `common.messages.peer_wire` from a connected peer.
+        """Handle a message of `common.messages.peer_wire` from a connected peer.
 
-        A `Piece` is received when its header is there: what this returns for was asked for, is of
-        the right size, and its bytes may be read. Raises ProtocolViolationError, after which the
-        shell drops the peer, and calls `remove_peer`.
+        Pass a `Piece` as soon as its header is there: when this returns, the piece was requested
+        and has the right size, and its bytes may be read. After ProtocolViolationError the caller
+        drops the peer and calls `remove_peer`.
         """
         self._handler.handle(self._peers[peer_id], message, now)
 
     def piece_received(self, peer_id: str, owner: str, index: int, now: float) -> bool:
-        """Note that all bytes of a piece came, unverified, behind the header that was received.
+        """Note that all bytes of a piece arrived, not verified yet, after its header.
 
-        Return whether they are wanted. If not, they came twice, and are to be forgotten; otherwise
-        `piece_verified` or `piece_lost` is to follow.
+        Return True when `piece_verified` or `piece_lost` must follow, and False for a duplicate,
+        which the caller discards.
         """
         self._last_progress_at = now
         piece = self._table.number(owner, index)
         return self._downloads.on_piece(self._peers[peer_id], piece, now)
 
     def piece_verified(self, owner: str, index: int, now: float) -> None:
-        """Note that a piece which arrived is what its owner announced, and can be read from now."""
+        """Note that a received piece has the digest of its manifest and can be read from now on."""
         piece = self._table.number(owner, index)
         if self._table.state[piece] != HAVE:
             self._table.set_state(piece, HAVE)
             self._announcer.schedule(now)
 
     def piece_lost(self, owner: str, index: int, now: float) -> None:
-        """Note that a piece is not here: it arrived and is bad, or was held and is corrupt.
+        """Note that a piece is missing: it arrived corrupt, or was held and is corrupt now.
 
-        It is asked for again. Who sent a bad piece is dropped by the shell, which calls
+        It is requested again. The caller drops the peer that sent a corrupt piece, and calls
         `remove_peer` before this.
         """
         piece = self._table.number(owner, index)
@@ -147,10 +129,10 @@ class Planner:
                         peer.send(DontHave(owner, index))
 
     def piece_unreadable(self, peer_id: str, owner: str, index: int, now: float) -> None:
-        """Note that a piece taken for `peer_id` was not sent, because it could not be read.
+        """Note that a piece was not sent to `peer_id`, because it could not be read.
 
-        The peer is told, and nobody gets this piece from here. One of another owner is asked for
-        again.
+        The peer's request is rejected, and no other peer gets this piece from here. A piece of
+        another owner is requested again.
         """
         piece = self._table.number(owner, index)
         peer = self._peers.get(peer_id)
@@ -159,23 +141,23 @@ class Planner:
         self.piece_lost(owner, index, now)
 
     def on_timer(self, now: float) -> None:
-        """Do what is due by the clock; to be called at `next_deadline`, or somewhat later."""
+        """Do what is due; call it at `next_deadline` or a little later."""
         if self._announcer.due is not None and now >= self._announcer.due:
             self._announcer.announce_all(now)
         if self._downloads.review_due is not None and now >= self._downloads.review_due:
             for peer in self._downloads.review(now):
                 self._drops.append(Drop(peer.id, "answers no requests"))
 
-    # What the planner tells
+    # Actions and state
 
     @property
     def next_deadline(self) -> float | None:
-        """When to `on_timer` it, on the clock of `now` (s); None when only events move it on."""
+        """When to call `on_timer` (s, on the clock of `now`); None when only events matter."""
         due = [self._announcer.due, self._downloads.review_due, self._uploads.due]
         return min((each for each in due if each is not None), default=None)
 
     def take_actions(self, now: float) -> list[Action]:
-        """Return what is to be done, and forget it; to be called after each batch of events."""
+        """Return the actions to carry out, and forget them; call it after each batch of events."""
         self._downloads.send_requests(now)
         if self._uploads.send_pieces(now):
             self._last_progress_at = now
@@ -186,28 +168,28 @@ class Planner:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every piece of every owner that is known is held and verified."""
+        """Whether all pieces of all known owners are held and verified."""
         return self._table.is_complete
 
     @property
     def is_needed(self) -> bool:
-        """Whether a connected peer still lacks pieces, as far as it said."""
+        """Whether a connected peer still lacks pieces, as far as it announced."""
         return any(not peer.is_complete for peer in self._peers.values())
 
     def is_peer_incomplete(self, peer_id: str) -> bool:
-        """Tell whether a connected `peer_id` lacks pieces, as far as it said."""
+        """Tell whether a connected `peer_id` lacks pieces, as far as it announced."""
         return not self._peers[peer_id].is_complete
 
     @property
     def last_progress_at(self) -> float:
-        """When the last piece arrived or left (s, as `now`); before any, when the last peer joined.
+        """When the last piece arrived or left (s), or the last peer joined before any did.
 
-        For the shell to give up a swarm in which nothing moves any more.
+        The caller uses it to give up a stalled swarm.
         """
         return self._last_progress_at
 
     def status(self) -> dict[str, DownloadStatus]:
-        """Return how far each known owner's pieces are here, this peer's own left out."""
+        """Return how many pieces of each other owner are held."""
         return {
             owner.id: DownloadStatus(owner.held, owner.count)
             for owner in self._table.owners.values()
@@ -215,7 +197,7 @@ class Planner:
         }
 
     def missing(self) -> Iterator[MissingPiece]:
-        """Yield the pieces that are not held. Takes time linear in the pieces of their owners."""
+        """Yield the pieces that are not held; takes time linear in the pieces of their owners."""
         for owner in self._table.owners.values():
             if owner.held == owner.count:
                 continue

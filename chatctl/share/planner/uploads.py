@@ -1,8 +1,4 @@
-"""The sending half: who gets what next, and how much is on its way.
-
-How much may be on its way to all peers, so that the uplink neither idles nor hoards.
-A peer's own pieces: which of them it never sent, and which have only just left.
-"""
+"""Uploads: which requested piece goes to whom next, and how many are in flight."""
 
 from collections import deque
 from typing import Final
@@ -10,6 +6,7 @@ from typing import Final
 from chatctl.share.planner.actions import ProtocolViolationError
 from chatctl.share.planner.peer_state import MAX_OPEN_REQUESTS, PeerState, SentPiece
 from chatctl.share.planner.piece_table import HAVE, Owner, PieceTable
+from chatctl.share.planner.super_seeding import SuperSeeding
 from common.messages.peer_wire import Piece, Reject
 
 _FIRST: Final = 4.0
@@ -22,14 +19,16 @@ _RECENT: Final = 8
 
 
 class SendWindow:
-    """Pieces sent and not yet acknowledged, over all connections: 2 to 64.
+    """Congestion window: how many pieces may be in flight over all connections (2 to 64).
 
-    Half a piece more when an acknowledgement takes less than 0.2 s, half a piece less when it takes
-    more than 0.4 s, both beyond the round trip of its connection. But one slow reader alone says
-    nothing of this uplink: the best of the last eight must have taken 0.2 s, too.
+    It keeps the uplink busy without queueing more than needed. It grows by half a piece when an
+    acknowledgement takes less than 0.2 s, and shrinks by half a piece when one takes more than
+    0.4 s, both beyond the round trip of the connection. One slow reader alone says nothing about
+    this uplink, so it shrinks only if the best of the last eight took 0.2 s, too.
 
-    What is on its way cannot be cancelled any more, and what waits can still go to whom it helps
-    most. A fixed window of 64 pieces takes 2.4 times the bound where this one takes 1.02.
+    A piece in flight cannot be cancelled, whereas one that waits can still go to the peer that it
+    helps most. A fixed window of 64 pieces takes 2.4 times the lower bound where this one takes
+    1.02.
     """
 
     __slots__ = ("_limit", "_recent", "in_flight")
@@ -45,85 +44,14 @@ class SendWindow:
         return self.in_flight < int(self._limit)
 
     def on_acknowledged(self, delay: float) -> None:
-        """Take note that a piece was acknowledged, `delay` s later than on an idle connection."""
+        """Note that a piece was acknowledged, `delay` s later than on an idle connection."""
         self._recent.append(delay)
         if delay < _FAST:
-            if not self.has_room:  # else it is not what holds the uplink back
+            if not self.has_room:  # otherwise the window is not what limits the uplink
                 self._limit = min(self._limit + _STEP, _MAX)
         elif delay > _SLOW and min(self._recent) > _FAST:
             self._limit = max(self._limit - _STEP, _MIN)
         self.in_flight -= 1
-
-
-_SPREAD: Final = 0.2
-
-
-class SuperSeeding:
-    """A piece of one's own is unsent until it was sent once, and nobody has it.
-
-    From then on it is on its way until 0.2 s after it has arrived: by then others know where to
-    get it. A second copy sent from here meanwhile would keep the last unsent pieces of a slow peer
-    waiting, for which all wait: with two slow uplinks among five, 1.13 times the bound, not 1.09.
-    """
-
-    def __init__(self, table: PieceTable, own: Owner) -> None:
-        self._holders = table.holders
-        self._own = range(own.base, own.base + own.count)
-        self._unsent = deque(self._own)
-        self._unreadable: set[int] = set()
-        self._spreading: set[int] = set()
-        self._delivered: deque[tuple[float, int]] = deque()
-
-    def __bool__(self) -> bool:
-        """Tell whether there are unsent pieces."""
-        unsent = self._unsent
-        while unsent and (self._holders[unsent[0]] or unsent[0] in self._unreadable):
-            unsent.popleft()
-        return bool(unsent)
-
-    @property
-    def due(self) -> float | None:
-        """When the next piece has spread (s), None while none has arrived."""
-        return self._delivered[0][0] if self._delivered else None
-
-    def take(self) -> int:
-        """Return a unsent piece, which is on its way from now on; there must be one."""
-        piece = self._unsent.popleft()
-        self._spreading.add(piece)
-        return piece
-
-    def is_spreading(self, piece: int) -> bool:
-        """Tell whether a piece is on its way for the first time."""
-        return piece in self._spreading
-
-    def is_readable(self, piece: int) -> bool:
-        """Tell whether a piece may be sent; only one's own ever may not."""
-        return piece not in self._unreadable
-
-    def on_delivered(self, piece: int, now: float) -> None:
-        """Take note that a piece which was unsent has reached somebody."""
-        self._delivered.append((now + _SPREAD, piece))
-
-    def restore(self, piece: int) -> None:
-        """Take a piece for unsent again, if it is one's own: who was sent it is gone."""
-        if piece in self._own:
-            self._spreading.discard(piece)
-            self._unsent.appendleft(piece)
-
-    def withdraw(self, piece: int) -> None:
-        """Never send a piece again, if it is one's own."""
-        if piece in self._own:
-            self._spreading.discard(piece)
-            self._unreadable.add(piece)
-
-    def take_spread(self, now: float) -> list[int]:
-        """Return the pieces that have spread since this was called last."""
-        spread = []
-        while self._delivered and self._delivered[0][0] <= now:
-            piece = self._delivered.popleft()[1]
-            self._spreading.discard(piece)
-            spread.append(piece)
-        return spread
 
 
 _REJECT_ANY: Final = Reject()
@@ -131,10 +59,10 @@ _INTERVAL_WEIGHT: Final = 0.125
 
 
 class Uploads:
-    """Answers what peers ask, as the send window allows. What waits can still be cancelled.
+    """Answers the requests of peers, as fast as the send window allows.
 
-    While there are unsent pieces, they go out before anything else, each once: twice the same
-    leaves the swarm short of others, and takes 2.5 times the bound.
+    A request that waits can still be cancelled. While there are unsent pieces they go out before
+    anything else, each once. Without this rule a swarm takes 2.5 times the lower bound.
     """
 
     def __init__(self, table: PieceTable, own: Owner, peers: dict[str, PeerState]) -> None:
@@ -150,30 +78,30 @@ class Uploads:
 
     @property
     def has_unsent(self) -> bool:
-        """Whether there are unsent pieces."""
+        """Whether this peer has own pieces that it never sent."""
         return bool(self._super_seeding)
 
     @property
     def is_super_seeding(self) -> bool:
-        """Whether unsent pieces are asked for, so that nothing else leaves."""
+        """Whether peers request unsent pieces, so that nothing else is sent."""
         return self._any_requests > 0 and self.has_unsent
 
     @property
     def due(self) -> float | None:
-        """When `send_pieces` finds more to send (s), though nothing happens until then."""
+        """When `send_pieces` has more to send (s), even if nothing happens until then."""
         return self._super_seeding.due
 
     @property
     def upload_backlog(self) -> float:
-        """How long (s) it takes to send all that was asked for."""
+        """How long (s) it takes to send everything that was requested."""
         return self._piece_interval * (
             self._send_window.in_flight + self._waiting + self._any_requests
         )
 
-    # What peers want
+    # Requests
 
     def on_request_any(self, peer: PeerState) -> None:
-        """Take a `RequestAny`; raises ProtocolViolationError when too much is open."""
+        """Handle a `RequestAny`; raises ProtocolViolationError when too many requests are open."""
         self._check_open(peer)
         if self.has_unsent:
             peer.requesting.any_requests += 1
@@ -182,7 +110,7 @@ class Uploads:
             peer.send(_REJECT_ANY)
 
     def on_request(self, peer: PeerState, piece: int) -> None:
-        """Take a `RequestPiece`; raises ProtocolViolationError when it is one too many."""
+        """Handle a `RequestPiece`; raises ProtocolViolationError when too many are open."""
         self._check_open(peer)
         requesting = peer.requesting
         if piece in requesting.pieces or piece in requesting.deferred:
@@ -198,7 +126,7 @@ class Uploads:
             self._requesters[peer] = None
 
     def cancel(self, peer: PeerState, piece: int) -> None:
-        """Take a `Cancel`; without effect when the answer has left."""
+        """Handle a `Cancel`; no effect when the answer was already sent."""
         requesting = peer.requesting
         if piece in requesting.deferred:
             del requesting.deferred[piece]
@@ -217,8 +145,8 @@ class Uploads:
             return
         if not 0 < more <= len(requesting.sent):
             raise ProtocolViolationError(
-                f"it acknowledges {got} pieces, but got {requesting.acknowledged} before, "
-                f"and {len(requesting.sent)} are on their way"
+                f"it acknowledges {got} pieces, after {requesting.acknowledged} before "
+                f"and with {len(requesting.sent)} in flight"
             )
         requesting.acknowledged = got
         for _ in range(more):
@@ -233,7 +161,7 @@ class Uploads:
         self._acknowledged_at = now
 
     def piece_unreadable(self, peer: PeerState, piece: int) -> None:
-        """Take back a piece that was sent, because it could not be read."""
+        """Take a piece out of those in flight and reject its request: it could not be read."""
         self.withdraw(piece)
         sent = peer.requesting.sent
         for place, each in enumerate(sent):
@@ -247,12 +175,12 @@ class Uploads:
                 return
 
     def withdraw(self, piece: int) -> None:
-        """Never send a piece again, if it is one of one's own."""
+        """Stop offering an own piece for good."""
         self._super_seeding.withdraw(piece)
         self._resume_deferred(piece)
 
     def remove_peer(self, peer: PeerState) -> None:
-        """Forget a peer, which is connected no more; what did not reach it was never sent."""
+        """Forget a disconnected peer; pieces that it did not acknowledge count as unsent."""
         requesting = peer.requesting
         self._requesters.pop(peer, None)
         self._waiting -= len(requesting.pieces) + len(requesting.deferred)
@@ -262,10 +190,10 @@ class Uploads:
             self._super_seeding.restore(each.piece)
             self._resume_deferred(each.piece)
 
-    # What they get
+    # Sending
 
     def send_pieces(self, now: float) -> bool:
-        """Send as much as the send window allows; tell whether that was anything."""
+        """Send as much as the send window allows; return whether anything was sent."""
         for piece in self._super_seeding.take_spread(now):
             self._resume_deferred(piece)
         in_flight = self._send_window.in_flight
@@ -292,7 +220,7 @@ class Uploads:
         return True
 
     def _send_queued(self, now: float) -> bool:
-        """Send what is rarest of what the peer waits for that has the least on its way."""
+        """Send to the peer with the fewest pieces in flight the rarest piece that it requested."""
         if not self._requesters:
             return False
         peer = min(self._requesters, key=_priority)
@@ -309,7 +237,7 @@ class Uploads:
         self._send_window.in_flight += 1
 
     def _resume_deferred(self, piece: int) -> None:
-        """Let those have a piece who asked for it while it was on its way to somebody else."""
+        """Queue the requests for a piece that waited for its first copy to spread."""
         for peer in self._peers.values():
             if piece in peer.requesting.deferred:
                 del peer.requesting.deferred[piece]
@@ -320,7 +248,7 @@ class Uploads:
         self._waiting -= 1
         del peer.requesting.pieces[piece]
         del self._requesters[peer]
-        if peer.requesting.pieces:  # to the end, so that peers take turns
+        if peer.requesting.pieces:  # last in line again, so that peers take turns
             self._requesters[peer] = None
 
     def _check_open(self, peer: PeerState) -> None:
@@ -332,11 +260,11 @@ class Uploads:
 
 
 def _may_get_any(peer: PeerState) -> bool:
-    # Until it has acknowledged its first piece, how fast it is is anyone's guess.
+    # A peer whose speed is unknown gets one piece, and the next once it has acknowledged that.
     requesting = peer.requesting
     return bool(requesting.any_requests and (requesting.acknowledged or not requesting.sent))
 
 
 def _priority(peer: PeerState) -> tuple[int, bool, float]:
-    """Order peers by how soon what they get is of use to all; the first is the best."""
+    """Order peers by how soon a piece is of use to everyone there; the lowest comes first."""
     return len(peer.requesting.sent), peer.has_unsent, peer.upload_backlog

@@ -1,8 +1,8 @@
-"""The output directory: who may use it, and under which names the files of others are in it.
+"""The download directory: one run locks it, and each received file gets a name in it.
 
-Where a file is, is written down nowhere. It is the first of ``NAME``, ``NAME-2``, … that holds it
-(whole, as its SHA-256 tells, or unfinished, as its bitmap tells) or is free. So a run finds what an
-earlier one left, whoever has tidied up meanwhile, and what is something else is never touched.
+No index says where a file is. It has the first of the names ``NAME``, ``NAME-2``, … that holds it
+(complete, by its SHA-256, or unfinished, by its bitmap) or that is free. So a run finds what an
+earlier run left, even if somebody moved files in between, and never touches any other file.
 """
 
 import fcntl
@@ -16,9 +16,10 @@ from typing import Final
 from bitarray import bitarray
 
 from chatctl.errors import UsageError, why
-from chatctl.share.storage import file_io, partial_file
+from chatctl.share.storage import file_io
 from chatctl.share.storage.file_io import FileHandle, FileHandleCache
-from chatctl.share.storage.partial_file import FilePaths, PartialFile, header
+from chatctl.share.storage.filenames import FilePaths, local_name, numbered_names
+from chatctl.share.storage.partial_file import PartialFile, header
 from common import names
 from common.manifest import DIGEST_SIZE, FileEntry, Layout, Manifest, count_pieces
 
@@ -26,7 +27,7 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
 
 class DownloadDirectory:
-    """The output directory, made if need be, and locked until `unlock`.
+    """The download directory, created if it is missing, and locked until `unlock`.
 
     Raises UsageError when it cannot be used, or another run uses it.
     """
@@ -39,15 +40,15 @@ class DownloadDirectory:
         self._taken: set[str] = set()
 
     def allocate(self, manifest: Manifest) -> list[PartialFile]:
-        """Find what is there of each file, and begin the others; raises DiskError, Stopped."""
+        """Find each file of an owner, or create it; raises DiskError, StorageCancelledError."""
         layout = Layout(file.size for file in manifest.files)
         digests = memoryview(manifest.digests)
-        taken = self._taken.copy()  # in vain if the disk is full: then it may be tried again
+        taken = self._taken.copy()  # on an error nothing is taken, and a retry is possible
         candidates_by_name: dict[str, Iterator[str]] = {}
         allocated = []
         for number, file in enumerate(manifest.files):
-            name = partial_file.local_name(manifest.owner, file.name)
-            candidates = candidates_by_name.setdefault(name, partial_file.numbered_names(name))
+            name = local_name(manifest.owner, file.name)
+            candidates = candidates_by_name.setdefault(name, numbered_names(name))
             pieces = layout.pieces(number)
             own_digests = digests[pieces.start * DIGEST_SIZE : pieces.stop * DIGEST_SIZE]
             allocated.append(self._allocate(file, own_digests, candidates, taken))
@@ -55,28 +56,29 @@ class DownloadDirectory:
         return allocated
 
     def find(self, owner: str, files: Sequence[FileEntry]) -> list[Path] | None:
-        """Return where files of `owner` are, None if one is not whole.
+        """Return the paths of the files of `owner`, None if one is incomplete.
 
-        Those that have all their pieces are given their names. Raises DiskError, Stopped.
+        Files that have all their pieces get their final names. Raises DiskError,
+        StorageCancelledError.
         """
         taken: set[str] = set()
         found = []
         for file in files:
-            path = self._find(partial_file.local_name(owner, file.name), file, taken)
+            path = self._find(local_name(owner, file.name), file, taken)
             if path is None:
                 return None
             found.append(path)
         return found
 
     def unlock(self) -> None:
-        """Let another run use the directory."""
+        """Unlock the directory for other runs."""
         fcntl.flock(self._lock.fileno(), fcntl.LOCK_UN)
 
     def _allocate(
         self, file: FileEntry, digests: memoryview, candidates: Iterator[str], taken: set[str]
     ) -> PartialFile:
         for name in candidates:
-            key = names.fold(name)  # some disks know no more of a name
+            key = names.fold(name)  # some file systems ignore case
             if key in taken:
                 continue
             paths = FilePaths.of(self._directory, name)
@@ -88,7 +90,7 @@ class DownloadDirectory:
         raise AssertionError("names never end")
 
     def _claim(self, partial: PartialFile, paths: FilePaths) -> bool:
-        """Begin the file, or go on with it, at these places, unless something else is there."""
+        """Create or continue the file at these paths; return False if another file is there."""
         is_begun = _starts_with(paths.bitmap, header(partial.file))
         if self._is_whole(paths.final, partial.file):
             partial.use_existing()
@@ -108,7 +110,7 @@ class DownloadDirectory:
         return True
 
     def _find(self, name: str, file: FileEntry, taken: set[str]) -> Path | None:
-        for candidate in partial_file.numbered_names(name):
+        for candidate in numbered_names(name):
             key, paths = names.fold(candidate), FilePaths.of(self._directory, candidate)
             with file_io.explain_os_errors(paths.final):
                 if key in taken:
@@ -141,12 +143,12 @@ def _lock(directory: Path) -> FileHandle:
     except OSError as error:
         raise UsageError(f"cannot use {directory}: {why(error)}; choose another --out") from None
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise UsageError(f"{directory} may not be written to; choose another --out")
+        raise UsageError(f"{directory} is not writable; choose another --out")
     try:
         fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UsageError(
-            f"another share writes to {directory}; choose another --out, or wait for it"
+            f"another share is using {directory}; choose another --out, or wait for it"
         ) from None
     except OSError as error:
         raise UsageError(
@@ -163,7 +165,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _has_all_pieces(paths: FilePaths, file: FileEntry) -> bool:
-    """Return whether the bitmap says that nothing of `file` is missing."""
+    """Return whether the bitmap says that no piece of `file` is missing."""
     header_line = header(file)
     if not _starts_with(paths.bitmap, header_line) or not _is_file(paths.part):
         return False
@@ -173,7 +175,7 @@ def _has_all_pieces(paths: FilePaths, file: FileEntry) -> bool:
 
 
 def _starts_with(path: Path, header_line: bytes) -> bool:
-    """Return whether the file at `path`, if there is one, begins with `header_line`."""
+    """Return whether there is a file at `path` that begins with `header_line`."""
     if not _is_file(path):
         return False
     with path.open("rb") as file:

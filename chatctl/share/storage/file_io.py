@@ -1,7 +1,4 @@
-"""Open files: not too many at once, and none closed while its bytes are on their way.
-
-Reading and writing files whole, with errors that say what to do.
-"""
+"""File access for shares: open files, whole reads and writes, and errors that say what to do."""
 
 import errno
 import hashlib
@@ -17,67 +14,7 @@ from chatctl.errors import PartialError, why
 from common.manifest import PIECE_SIZE
 
 MAX_OPEN_FILES: Final = 128
-"""Files that are kept open; a process may often have 1,024, sockets among them."""
-
-
-class FileHandle:
-    """An open file, closed when nobody refers to it any more."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    @classmethod
-    def open(cls, path: Path, flags: int) -> Self:
-        """Open a file; raises OSError."""
-        return cls(os.open(path, flags | os.O_CLOEXEC, 0o666))  # the umask takes of that
-
-    def fileno(self) -> int:
-        """Return the descriptor, good as long as this object is kept."""
-        return self._descriptor
-
-    def __del__(self) -> None:
-        os.close(self._descriptor)
-
-
-class Location(NamedTuple):
-    """Bytes to send: `length` of them from `offset` of `file`. Keep it until they are sent."""
-
-    file: FileHandle
-    offset: int
-    length: int
-
-
-class FileHandleCache:
-    """The files used last, open, for any thread."""
-
-    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
-        self._limit = limit
-        self._handles: OrderedDict[Path, FileHandle] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, path: Path, flags: int) -> FileHandle:
-        """Return the file at `path`, opened with `flags` unless it is open; raises OSError."""
-        with self._lock:
-            handle = self._handles.get(path)
-            if handle is None:
-                handle = self._handles[path] = FileHandle.open(path, flags)
-                if len(self._handles) > self._limit:
-                    self._handles.popitem(last=False)
-            else:
-                self._handles.move_to_end(path)
-            return handle
-
-    def evict(self, *paths: Path) -> None:
-        """Let go of files; who has one in use keeps it."""
-        with self._lock:
-            for path in paths:
-                self._handles.pop(path, None)
-
-    def clear(self) -> None:
-        """Let go of all files."""
-        with self._lock:
-            self._handles.clear()
-
+"""Files that are kept open; many systems allow a process 1,024, sockets included."""
 
 _CHUNK: Final = 16 * PIECE_SIZE
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -90,23 +27,82 @@ class DiskError(PartialError):
 
 
 class DiskFullError(DiskError):
-    """There is no room for a file; what was written before is still there."""
+    """There is no space for a file; what was written before is still there."""
 
 
 class StorageCancelledError(Exception):
-    """What takes long was left unfinished, since the program ends."""
+    """A long operation was cancelled, because the program ends."""
+
+
+class FileHandle:
+    """An open file; it is closed when the last reference goes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def open(cls, path: Path, flags: int) -> Self:
+        """Open a file; raises OSError."""
+        return cls(os.open(path, flags | os.O_CLOEXEC, 0o666))  # less what the umask forbids
+
+    def fileno(self) -> int:
+        """Return the file descriptor, valid as long as this object exists."""
+        return self._descriptor
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
+class Location(NamedTuple):
+    """Where bytes are: `length` of them from `offset` on in `file`, which it keeps open."""
+
+    file: FileHandle
+    offset: int
+    length: int
+
+
+class FileHandleCache:
+    """A cache of open files (least recently used first out), for any thread."""
+
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+        self._limit = limit
+        self._handles: OrderedDict[Path, FileHandle] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, path: Path, flags: int) -> FileHandle:
+        """Return the file at `path`, opened with `flags` unless it is cached; raises OSError."""
+        with self._lock:
+            handle = self._handles.get(path)
+            if handle is None:
+                handle = self._handles[path] = FileHandle.open(path, flags)
+                if len(self._handles) > self._limit:
+                    self._handles.popitem(last=False)
+            else:
+                self._handles.move_to_end(path)
+            return handle
+
+    def evict(self, *paths: Path) -> None:
+        """Remove files from the cache; a file in use stays open until it is released."""
+        with self._lock:
+            for path in paths:
+                self._handles.pop(path, None)
+
+    def clear(self) -> None:
+        """Remove all files."""
+        with self._lock:
+            self._handles.clear()
 
 
 @contextmanager
 def explain_os_errors(path: Path) -> Iterator[None]:
-    """Raise DiskFullError or DiskError, which name `path`, for every OSError within."""
+    """Turn every OSError in the block into a DiskFullError or DiskError that names `path`."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise DiskFullError(
-                f"no room for {path} ({why(error)}); what has come is kept: "
-                "make room, and share again"
+                f"no space for {path} ({why(error)}); what was received is kept: "
+                "free some space and share again"
             ) from error
         raise DiskError(f"cannot use {path}: {why(error)}") from error
 
@@ -120,10 +116,9 @@ def write_all(file: FileHandle, content: bytes | bytearray | memoryview, offset:
 
 
 def chunks(file: FileHandle, size: int, stop: Event) -> Iterator[memoryview]:
-    """Yield the first `size` bytes of a file, a MiB at a time, all in one buffer.
+    """Yield the first `size` bytes of a file, 1 MiB at a time, in one buffer that is reused.
 
-    Every chunk but the last is a MiB; they end early if the file does. Raises
-    OSError, and Stopped when `stop` is set.
+    They end early if the file does. Raises OSError, and StorageCancelledError when `stop` is set.
     """
     buffer = memoryview(bytearray(min(size, _CHUNK)))
     for offset in range(0, size, _CHUNK):
@@ -138,7 +133,7 @@ def chunks(file: FileHandle, size: int, stop: Event) -> Iterator[memoryview]:
 
 
 def sha256(file: FileHandle, size: int, stop: Event) -> str:
-    """Return the SHA-256, in hex, of the first `size` bytes of a file; raises as `chunks` does."""
+    """Return the SHA-256, in hex, of the first `size` bytes of a file; raises like `chunks`."""
     whole = hashlib.sha256()
     for chunk in chunks(file, size, stop):
         whole.update(chunk)
@@ -146,10 +141,10 @@ def sha256(file: FileHandle, size: int, stop: Event) -> str:
 
 
 def publish(path: Path, candidates: Iterable[Path]) -> Path:
-    """Give the file at `path` the first of the names that is free, and return that.
+    """Rename the file at `path` to the first of `candidates` that is free, and return that.
 
-    Nothing is overwritten, whoever creates files at the same time. The old name may stay, as a
-    second one, and should be removed. Raises OSError.
+    Nothing is overwritten, even if other programs create files at the same time. The old name may
+    remain as a second link, and the caller should remove it. Raises OSError.
     """
     for candidate in candidates:
         with suppress(FileExistsError):
@@ -158,16 +153,7 @@ def publish(path: Path, candidates: Iterable[Path]) -> Path:
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                candidate.touch(exist_ok=False)  # holds the name until it is replaced
+                candidate.touch(exist_ok=False)  # reserves the name until it is replaced
                 path.replace(candidate)
             return candidate
     raise AssertionError("names never end")
-
-
-def sync_directory(path: Path) -> None:
-    """Have the disk keep the names in a directory; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,25 +1,17 @@
-"""A file of another peer: ``NAME.part`` beside a bitmap until it is whole, then ``NAME``.
+"""A partly received file: ``NAME.part`` beside a bitmap until it is complete, then ``NAME``.
 
-The bitmap, ``NAME.part.map``, is a line that says which file this is, and then a bit for each piece
-that was written. A bit follows its piece, so that after a kill the bitmap names no piece that is
-not there. After a power failure it may, since nothing is synced until the file is whole, and anyone
-may have touched the part: so the pieces that it names are hashed before they are believed. That
-costs a second for each 1 to 2 GB, and spares a sync for each piece.
-
-
-What the files of others are called here: the receiver chooses, and trusts no name.
+The bitmap, ``NAME.part.map``, is a line that says which file this is, followed by one bit for each
+piece that was written. A bit is written after its piece, so after a kill the bitmap names no piece
+that is missing. After a power failure it may, because nothing is synced until the file is complete,
+and anyone may have changed the part. So a resumed download hashes the pieces that the bitmap names.
+That takes a second for each 1 to 2 GB, and saves a sync for each piece.
 """
 
 import hashlib
 import os
-import re
-import unicodedata
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import count
-from pathlib import Path
 from threading import Event, Lock
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from bitarray import bitarray
@@ -28,8 +20,9 @@ from msgspec import Struct
 from chatctl.errors import PartialError
 from chatctl.share.storage import file_io
 from chatctl.share.storage.file_io import FileHandle, FileHandleCache, Location
-from common import names
+from chatctl.share.storage.filenames import FilePaths, numbered_names
 from common.manifest import DIGEST_SIZE, PIECE_SIZE, FileEntry, decode_bits
+from common.system.files import sync_directory
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _WRITE: Final = os.O_RDWR | os.O_NOFOLLOW
@@ -37,21 +30,7 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW
 
 
 class FileDigestError(PartialError):
-    """Every piece is what the owner announced, and the file is not: the manifest was false."""
-
-
-class FilePaths(NamedTuple):
-    """Where a file is, whole and unfinished."""
-
-    final: Path
-    part: Path
-    bitmap: Path
-
-    @classmethod
-    def of(cls, directory: Path, name: str) -> "FilePaths":
-        """Return the places of the file `name` in `directory`."""
-        part, bitmap = f"{name}{PART}", f"{name}{BITMAP}"
-        return cls(directory / name, directory / part, directory / bitmap)
+    """Every piece has the announced digest but the whole file has not: the manifest is wrong."""
 
 
 class _BitmapHeader(Struct, frozen=True):
@@ -61,14 +40,14 @@ class _BitmapHeader(Struct, frozen=True):
 
 
 def header(file: FileEntry) -> bytes:
-    """Return the line with which the bitmap of `file` begins."""
+    """Return the first line of the bitmap of `file`."""
     return msgspec.json.encode(_BitmapHeader(file.size, file.digest)) + b"\n"
 
 
 class PartialFile:
-    """One file; all that it does blocks. One thread writes, and another finishes what is whole.
+    """A file that is being received; its pieces are numbered from 0.
 
-    Its pieces are counted from 0.
+    All methods block. One thread writes pieces, and another finishes complete files.
     """
 
     def __init__(
@@ -81,7 +60,7 @@ class PartialFile:
     ) -> None:
         self.file = file
         self.path = paths.part
-        """Where its bytes are now."""
+        """The current path of the file."""
         self.written = bitarray(len(digests) // DIGEST_SIZE)
         """The pieces that were verified and written."""
         self._paths = paths
@@ -93,7 +72,7 @@ class PartialFile:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all pieces are there; it may still have to be finished."""
+        """Whether all pieces are there; it may not be finished yet."""
         return self.written.all()
 
     @property
@@ -102,9 +81,9 @@ class PartialFile:
         return self.path != self._paths.part
 
     def create(self) -> None:
-        """Begin the file, sparse; raises FileExistsError when something is in its place, OSError.
+        """Create the sparse file and its bitmap; raises OSError, FileExistsError if one exists.
 
-        The bitmap gets its full size, so that there is always room for a bit.
+        The bitmap gets its full size at once, so that setting a bit never runs out of space.
         """
         made = []
         try:
@@ -120,7 +99,10 @@ class PartialFile:
             raise
 
     def resume(self) -> None:
-        """Go on with what an earlier run left, as far as it is right; raises OSError, Stopped."""
+        """Continue with what an earlier run left, after verifying its pieces.
+
+        Raises OSError, StorageCancelledError.
+        """
         with suppress(FileExistsError):
             FileHandle.open(self._paths.part, _NEW)
         os.truncate(self._part().fileno(), self.file.size)
@@ -130,12 +112,12 @@ class PartialFile:
         self.unmark(self._find_corrupt())
 
     def use_existing(self) -> None:
-        """Take the file that has the final name, which is known to be this one."""
+        """Use the file that has the final name, which is known to be this one."""
         self.path = self._paths.final
         self.written = ~bitarray(len(self.written))
 
     def write(self, number: int, piece: bytes | bytearray | memoryview) -> bool:
-        """Verify a piece, and write it if it is the right one; return whether it is.
+        """Verify a piece, and write it if it is correct; return whether it is.
 
         Raises DiskError, DiskFullError.
         """
@@ -151,16 +133,16 @@ class PartialFile:
         return True
 
     def unmark(self, numbers: list[int]) -> None:
-        """Take pieces as not written; raises OSError."""
+        """Mark pieces as not written; raises OSError."""
         for number in numbers:
             self.written[number] = False
         file_io.write_all(self._bitmap(), self.written.tobytes(), len(self._header))
 
     def finish(self) -> list[int]:
-        """Check the whole file, and give it its final name, for good.
+        """Verify the whole file and give it its final name; return the pieces that are corrupt.
 
-        Returns the pieces that are not what was written; then it is not finished. Raises
-        FileDigestError, DiskError, DiskFullError, Stopped.
+        If any is, the file is not finished. Raises FileDigestError, DiskError, DiskFullError,
+        StorageCancelledError.
         """
         with file_io.explain_os_errors(self.path):
             if self.verify_and_publish():
@@ -168,15 +150,15 @@ class PartialFile:
             corrupt = self._find_corrupt()
         if not corrupt:
             raise FileDigestError(
-                f"all pieces of {self.path} are as its owner announced them, but the whole has "
-                f"not the SHA-256 {self.file.digest}, which it announced too: the owner is wrong"
+                f"all pieces of {self.path} have the digests that its owner announced, but the "
+                f"whole file has not ({self.file.digest}): the owner's manifest is wrong"
             )
         return corrupt
 
     def verify_and_publish(self) -> bool:
-        """Give the file its final name, for good, if it is right as a whole; return whether it is.
+        """Sync the file and give it its final name if its SHA-256 is correct; return whether it is.
 
-        Raises OSError, Stopped.
+        Raises OSError, StorageCancelledError.
         """
         part = self._part()
         if file_io.sha256(part, self.file.size, self._stop) != self.file.digest:
@@ -187,7 +169,7 @@ class PartialFile:
         return True
 
     def open(self) -> FileHandle:
-        """Return it open, for reading; raises OSError."""
+        """Return the file, open for reading; raises OSError."""
         try:
             return self._open()
         except FileNotFoundError:
@@ -214,7 +196,7 @@ class PartialFile:
         return bytes(self._digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE])
 
     def _find_corrupt(self) -> list[int]:
-        """Return the pieces that are marked as written, but are not what they should be."""
+        """Return the pieces that are marked as written but do not have their digest."""
         corrupt, part = [], self._part()
         for number in self.written.search(1):
             if self._stop.is_set():
@@ -230,68 +212,7 @@ class PartialFile:
         candidates = map(final.with_name, numbered_names(final.name))
         with self._renaming:
             self.path = file_io.publish(part, candidates)
-        file_io.sync_directory(final.parent)
+        sync_directory(final.parent)
         self._handles.evict(part, bitmap)
         part.unlink(missing_ok=True)
         bitmap.unlink()
-
-
-PART: Final = ".part"
-BITMAP: Final = ".part.map"
-"""What is added to the name of a file that is unfinished, and to that of its bitmap."""
-
-_MAX_BYTES: Final = 255 - len(BITMAP)
-_MAX_OWNER: Final = 100
-_MAX_SUFFIX: Final = 20
-
-_SEPARATORS: Final = re.compile(r"[/\\]")
-# Windows keeps these for itself, and no name that ends with a dot or a space. Its devices (CON,
-# NUL, ...) are no concern, since no name here is without the underscore after the owner.
-_RESERVED: Final = re.compile(r'[<>:"|?*]')
-
-
-def local_name(owner: str, name: str) -> str:
-    """Return what the file that `owner` calls `name` may be called in any directory.
-
-    That is ``OWNER_NAME`` without folders, leading dots, control characters and all that is
-    invisible or changes the direction of writing. With `BITMAP` it has 255 bytes at most.
-    """
-    last = next((part for part in reversed(_SEPARATORS.split(name)) if part.strip(". ")), "")
-    base = _visible(last) or "file"
-    if base.lower().endswith((PART, BITMAP)):
-        base += "_"  # what is named so is unfinished
-    prefix = _cut(_visible(_SEPARATORS.sub("_", owner)), _MAX_OWNER)
-    stem, suffix = _split(f"{prefix}_{base}")
-    return _cut(stem, _MAX_BYTES - len(suffix.encode())) + suffix
-
-
-def numbered_names(name: str) -> Iterator[str]:
-    """Yield `name`, ``STEM-2.SUFFIX``, ``STEM-3.SUFFIX``, … without end, none too long."""
-    yield name
-    stem, suffix = _split(name)
-    for number in count(2):
-        ending = f"-{number}{suffix}"
-        yield _cut(stem, _MAX_BYTES - len(ending.encode())) + ending
-
-
-def _visible(text: str) -> str:
-    normal = unicodedata.normalize("NFC", text)
-    spaced = "".join(" " if character.isspace() else character for character in normal)
-    seen = "".join(character for character in spaced if names.invisible_kind(character) is None)
-    return _RESERVED.sub("_", seen).lstrip(". ").rstrip(". ")
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Part a name into stem and suffix; what is too long to be one is no suffix."""
-    stem, dot, suffix = name.rpartition(".")
-    if not stem or len(suffix.encode()) > _MAX_SUFFIX:
-        return name, ""
-    return stem, dot + suffix
-
-
-def _cut(text: str, most: int) -> str:
-    """Return what of `text` fits into `most` bytes."""
-    encoded = text.encode()
-    if len(encoded) <= most:
-        return text
-    return encoded[:most].decode(errors="ignore").rstrip(". ")

@@ -1,10 +1,10 @@
-"""What a run has learned of who shares what, kept in its directory until all of that is there.
+"""Resume data: which files the peers of a group share, kept on disk until all of them are here.
 
-Files that are whole tell nothing of others that never came. So a run that was killed when it had
-all, and is started again when the others are gone, would find something missing; its record tells
-that nothing is. It belongs to one group and to files of one's own: what is shared in exchange for
-others is another exchange. The same once more may be another round all the same, which nobody can
-tell before the others come: so it counts only for those who did not in all the time they had.
+Consider a run that is killed when it has everything, and is started again when the others are gone.
+Without resume data it could not tell that nothing is missing. The data belongs to one group and one
+manifest: a peer that shares other files takes part in another exchange. Even with the same files
+the others may be about to begin another round, which is unknown until they come. So the resume data
+counts only for peers that did not come within the time they had.
 """
 
 import hashlib
@@ -24,20 +24,20 @@ _DECODER: Final = msgspec.json.Decoder(_FilesByOwner)
 
 
 class FoundFile(NamedTuple):
-    """A file of another peer that is here, whole, and where."""
+    """A complete file of another peer, and where it is."""
 
     file: FileEntry
     path: Path
 
 
 RecoveredFiles: TypeAlias = Mapping[str, tuple[FoundFile, ...]]
-"""The files of other peers by the id of their owner."""
+"""The complete files of other peers, by the id of their owner."""
 
 
 class ResumeData:
-    """The record in `directory` of a peer of `group` whose own manifest has this `digest`.
+    """The resume data in `directory` of a peer of `group` whose own manifest has this `digest`.
 
-    The directory is locked by a run. All that it does blocks.
+    The directory must be locked by the run. All methods block.
     """
 
     def __init__(self, directory: Path, group: str, digest: str) -> None:
@@ -46,13 +46,13 @@ class ResumeData:
         self._files_by_owner: _FilesByOwner = {}
 
     def load(self) -> Mapping[str, tuple[FileEntry, ...]]:
-        """Return the files of each owner that an earlier run knew; nothing if there was none."""
+        """Return the files of each owner that an earlier run knew; none if there was no run."""
         with suppress(OSError, ValueError):
             self._files_by_owner = _DECODER.decode(self._path.read_bytes())
         return self._files_by_owner
 
     def add(self, manifest: Manifest) -> None:
-        """Note the files of another peer; raises DiskError, DiskFullError."""
+        """Record the files of another peer; raises DiskError, DiskFullError."""
         self._files_by_owner[manifest.owner] = manifest.files
         new = self._path.with_suffix(".new")
         with file_io.explain_os_errors(self._path):
@@ -60,7 +60,7 @@ class ResumeData:
             new.replace(self._path)
 
     def delete(self) -> None:
-        """Remove it, since all that it speaks of is here."""
+        """Remove the file, once all files in it are here."""
         with suppress(OSError):
             self._path.unlink()
 
@@ -68,9 +68,9 @@ class ResumeData:
 async def recover(
     files_by_owner: Mapping[str, tuple[FileEntry, ...]], store: Store
 ) -> RecoveredFiles:
-    """Return the files of all `files_by_owner`, or nothing if one is not whole.
+    """Return where all of `files_by_owner` are, or nothing if one is incomplete.
 
-    Files that have all their pieces are given their names. Raises DiskError, DiskFullError.
+    Files that have all their pieces get their final names. Raises DiskError, DiskFullError.
     """
     recovered = {}
     for owner, files in files_by_owner.items():

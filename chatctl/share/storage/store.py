@@ -1,6 +1,6 @@
-"""What a sharing peer keeps on disk: its own files where they are, those of others as they come.
+"""The storage of a share: the peer's own files where they are, and those of others as they come.
 
-What there is of one owner's files, as the loop knows it; no files are touched here.
+`Store` runs on the event loop and has threads read, hash and write.
 """
 
 import asyncio
@@ -30,47 +30,6 @@ from chatctl.share.storage.source_file import (
 from common.manifest import PIECE_SIZE, FileEntry, InvalidManifestError, Layout, Manifest, check
 from common.system.threads import WorkerThread
 
-_File_co = TypeVar("_File_co", bound=Readable, covariant=True)
-
-
-class FileSet(Generic[_File_co]):
-    """The files of one owner, in the order of its manifest, and which pieces can be read."""
-
-    def __init__(self, manifest: Manifest, files: Sequence[_File_co]) -> None:
-        self.manifest = manifest
-        self.files = files
-        self.layout = Layout(file.size for file in manifest.files)
-        self.held = bitarray(len(self.layout))
-        self._missing = [len(self.layout.pieces(number)) for number in range(len(files))]
-
-    @classmethod
-    def full(cls, manifest: Manifest, files: Sequence[_File_co]) -> Self:
-        """Return the set of all files, with all pieces."""
-        file_set = cls(manifest, files)
-        file_set.held = ~bitarray(len(file_set.layout))
-        file_set._missing = [0] * len(files)
-        return file_set
-
-    def is_whole(self, number: int) -> bool:
-        """Return whether all pieces of file `number` are held."""
-        return not self._missing[number]
-
-    def add(self, index: int) -> bool:
-        """Note that a piece can be read; return whether it was the last that its file lacked."""
-        if self.held[index]:
-            return False
-        self.held[index] = True
-        number = self.layout.span(index).file
-        self._missing[number] -= 1
-        return self.is_whole(number)
-
-    def discard(self, indexes: Iterable[int]) -> None:
-        """Note that pieces which could be read no longer can."""
-        for index in indexes:
-            self.held[index] = False
-            self._missing[self.layout.span(index).file] += 1
-
-
 __all__ = [
     "ChangedFileError",
     "FileComplete",
@@ -83,7 +42,7 @@ __all__ = [
 
 
 class FileComplete(Struct, frozen=True):
-    """File number `file` of `owner` is whole, checked, on disk for good, and named `path`."""
+    """File number `file` of `owner` is complete, verified, synced to disk, and named `path`."""
 
     owner: str
     file: int
@@ -91,14 +50,14 @@ class FileComplete(Struct, frozen=True):
 
 
 class PiecesCorrupt(Struct, frozen=True):
-    """Pieces of `owner` that were written are not there as they were: fetch them again."""
+    """Pieces of `owner` that were written are corrupt now, and must be fetched again."""
 
     owner: str
     pieces: tuple[int, ...]
 
 
 class FileFailed(Struct, frozen=True):
-    """File number `file` of `owner` has all pieces, but `error` keeps it from being finished."""
+    """File number `file` of `owner` has all pieces but cannot be finished because of `error`."""
 
     owner: str
     file: int
@@ -107,13 +66,53 @@ class FileFailed(Struct, frozen=True):
 
 StorageEvent: TypeAlias = FileComplete | PiecesCorrupt | FileFailed
 
+_File_co = TypeVar("_File_co", bound=Readable, covariant=True)
+
+
+class FileSet(Generic[_File_co]):
+    """The files of one owner, in the order of its manifest, and which of its pieces are here."""
+
+    def __init__(self, manifest: Manifest, files: Sequence[_File_co]) -> None:
+        self.manifest = manifest
+        self.files = files
+        self.layout = Layout(file.size for file in manifest.files)
+        self.held = bitarray(len(self.layout))
+        self._missing = [len(self.layout.pieces(number)) for number in range(len(files))]
+
+    @classmethod
+    def full(cls, manifest: Manifest, files: Sequence[_File_co]) -> Self:
+        """Return the file set with all pieces held."""
+        file_set = cls(manifest, files)
+        file_set.held = ~bitarray(len(file_set.layout))
+        file_set._missing = [0] * len(files)
+        return file_set
+
+    def is_whole(self, number: int) -> bool:
+        """Return whether all pieces of file `number` are held."""
+        return not self._missing[number]
+
+    def add(self, index: int) -> bool:
+        """Mark a piece as held; return whether it was the last missing piece of its file."""
+        if self.held[index]:
+            return False
+        self.held[index] = True
+        number = self.layout.span(index).file
+        self._missing[number] -= 1
+        return self.is_whole(number)
+
+    def discard(self, indexes: Iterable[int]) -> None:
+        """Mark pieces as no longer held."""
+        for index in indexes:
+            self.held[index] = False
+            self._missing[self.layout.span(index).file] += 1
+
 
 class Store:
-    """The files of one run: those of others go to `directory`.
+    """The files of one run; those of other peers go to `directory`.
 
-    All methods belong to the thread of the loop, and files are read, hashed and written in others.
-    `max_size` (bytes) is how much one peer may have. `emit` hears, in the loop, what becomes of
-    files whose pieces have come, and `on_added`, in a thread, which manifests were added.
+    Call all methods from the event loop; threads read, hash and write. `max_size` (bytes) limits
+    the files of each peer. `emit` is called in the loop with each `StorageEvent`, and `on_added` in
+    a thread with each manifest that was added.
     """
 
     def __init__(
@@ -136,7 +135,7 @@ class Store:
         self._finish_tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Make the directory, and lock it.
+        """Create and lock the directory.
 
         Raises UsageError when it cannot be written, or another run uses it.
         """
@@ -147,7 +146,7 @@ class Store:
             WorkerThread("write pieces"),
             WorkerThread("read pieces"),
         )
-        # What takes long keeps nobody else waiting.
+        # Long operations have threads of their own, so that pieces need not wait for them.
         self._open_thread, self._finish_thread = (
             WorkerThread("open files"),
             WorkerThread("finish files", batch=1),
@@ -157,10 +156,10 @@ class Store:
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
-        failure: BaseException | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Write the pieces that are waiting; what is unfinished stays as ``.part``."""
+        """Write the pieces that are waiting; unfinished files stay as ``.part``."""
         self._stop.set()
         await self._open_thread.close()
         await self._finish_thread.close()
@@ -171,56 +170,54 @@ class Store:
         self._download_directory.unlock()
 
     def add_own(self, shared_files: SharedFiles) -> None:
-        """Serve files of one's own, from where they are."""
+        """Serve this peer's own files, from where they are."""
         manifest = shared_files.manifest
         files = [SourceFile(source, self._handles) for source in shared_files.identities]
         self._file_sets[manifest.owner] = FileSet.full(manifest, files)
 
     async def find(self, owner: str, files: Sequence[FileEntry]) -> list[Path] | None:
-        """Return where files of `owner` are that an earlier run has fetched, None if one is not.
+        """Return where an earlier run put the files of `owner`, None if one is incomplete.
 
-        Those that have all their pieces are given their names. Raises DiskError, DiskFullError.
+        Files that have all their pieces get their final names. Raises DiskError, DiskFullError.
         """
         return await self._open_thread.submit(partial(self._download_directory.find, owner, files))
 
     async def add(self, manifest: Manifest) -> bitarray:
-        """Make room for the files of a peer; return the pieces that are there, as `held` does.
+        """Allocate the files of a peer; return the pieces that are already here, as `held` does.
 
-        What an earlier run left is hashed first. Files that are whole are told of (`FileComplete`).
-        Raises InvalidManifestError when they have more than `max_size` bytes, or this peer had
-        others before, and DiskError, DiskFullError. May be cancelled, and called again for the
-        same.
+        What an earlier run left is hashed first; a complete file is reported as `FileComplete`.
+        Raises InvalidManifestError when the files exceed `max_size`, or this peer had another
+        manifest before, and DiskError, DiskFullError. It may be cancelled and called again.
         """
         return await asyncio.shield(self._add(manifest))
 
     def held(self, owner: str) -> bitarray:
-        """Return the pieces of `owner` that were verified and can be read, now and later on.
+        """Return the verified pieces of `owner`: a live view, which must not be changed.
 
-        Raises KeyError when the files of `owner` are not known. It is not to be changed.
+        Raises KeyError when the files of `owner` are unknown.
         """
         return self._file_sets[owner].held
 
     def write(
         self, owner: str, index: int, piece: bytes | bytearray | memoryview
     ) -> "Future[bool]":
-        """Verify a piece of another peer, and write it; the result is whether it is the right one.
+        """Verify a piece of another peer and write it; the result tells whether it is correct.
 
-        `piece` may not change until then. If it is wrong, nothing is written, and who sent it is
-        not to be trusted. The result raises DiskError, or DiskFullError: nothing is corrupt, and
-        the piece may be written another time. Raises KeyError, IndexError.
+        `piece` must not change until then. A wrong piece is not written, and its sender should not
+        be trusted. The result raises DiskError or DiskFullError, after which the piece may be
+        written again. Raises KeyError, IndexError.
         """
         file_set = self._partial_sets[owner]
         file, offset, _ = file_set.layout.span(index)
         write = partial(file_set.files[file].write, offset // PIECE_SIZE, piece)
         future = self._write_thread.submit(write)
         future.add_done_callback(partial(self._written, file_set, index))
-        return asyncio.shield(future)  # who cancels does not keep it from being written
+        return asyncio.shield(future)  # a cancelled caller does not stop the write
 
     def read(self, owner: str, index: int) -> "Future[bytes]":
-        """Read a piece that is held.
+        """Read and verify a piece that is held.
 
-        The result raises ChangedFileError when it is no longer what others were told: somebody
-        wrote to the file. Raises KeyError, IndexError.
+        The result raises ChangedFileError when the file has changed. Raises KeyError, IndexError.
         """
         file_set = self._file_sets[owner]
         span = file_set.layout.span(index)
@@ -230,10 +227,10 @@ class Store:
         )
 
     def locate(self, owner: str, index: int) -> Location | None:
-        """Return where the bytes of a piece that is held are, for `os.sendfile`.
+        """Return where the bytes of a piece are, for `os.sendfile`; the piece must be held.
 
-        None when they may have changed, since somebody has written to a file of one's own: then
-        `read` it, which verifies what it reads. Raises KeyError, IndexError.
+        None when they may have changed, because an own file was written to: then call `read`,
+        which verifies them. Raises KeyError, IndexError.
         """
         file_set = self._file_sets[owner]
         span = file_set.layout.span(index)
@@ -244,9 +241,7 @@ class Store:
         async with self._adding:
             if known := self._file_sets.get(owner):
                 if known.manifest != manifest:
-                    raise InvalidManifestError(
-                        f"{owner} had other files when it was first heard of"
-                    )
+                    raise InvalidManifestError(f"{owner} shared other files before")
                 return known.held
             check(manifest, self._max_size)
             file_set = await self._open_thread.submit(partial(self._allocate, manifest))
@@ -283,7 +278,7 @@ class Store:
         try:
             corrupt = await self._finish_thread.submit(file.finish)
             if corrupt:
-                # In the thread that writes, lest a piece is forgotten after it came again.
+                # In the thread that writes, or a piece could be unmarked after it came again.
                 await self._write_thread.submit(partial(file.unmark, corrupt))
         except file_io.StorageCancelledError:
             return

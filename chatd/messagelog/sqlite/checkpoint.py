@@ -7,7 +7,7 @@ from typing import Final
 import apsw
 
 from chatd.messagelog.sqlite.statements import Database
-from chatd.messagelog.sqlite.thread import Worker
+from chatd.messagelog.sqlite.thread import DatabaseThread
 
 logger: Final = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Checkpointer:
     write-ahead log would grow for ever: now and then the writer moves the last pages itself.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: DatabaseThread) -> None:
         self._worker = worker
         self._checkpointed_pages = 0
         self._is_running = False

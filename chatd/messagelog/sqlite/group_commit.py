@@ -1,106 +1,88 @@
-"""Group commit: what was asked for while the last commit ran goes into the next."""
+"""Group commit: everything that arrives while one commit runs is stored by the next one."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import islice
-from typing import Final, Generic, TypeAlias
-
-import apsw
+from typing import Final, Generic
 
 from chatd.messagelog.base import (
     AppendResult,
-    Entry,
+    LogMetrics,
     NameOwner,
     NewMessage,
     OnCommitted,
-    Retention,
     Sender,
     StorageError,
 )
-from chatd.messagelog.sqlite.checkpoint import Checkpointer
-from chatd.messagelog.sqlite.statements import CommitBatch, CommitResult, Database, NameClaim
-from chatd.messagelog.sqlite.thread import Worker
+from chatd.messagelog.sqlite.statements import CommitBatch, CommitResult, NameClaim
+from chatd.messagelog.sqlite.thread import DatabaseThread
+from chatd.messagelog.sqlite.writer import CommitFailure, MaintenanceResult, Writer, WriterResult
 
 logger: Final = logging.getLogger(__name__)
 
 MAX_MESSAGES: Final = 4_096
-"""Messages that one commit stores, about, at most, so that it takes some 0.1 s and no second."""
+"""Messages after which a batch is full: its commit takes some 0.1 s, and not a second."""
 
 MAX_SEEN: Final = 256
-"""Updates of `seen_ns` that one commit stores at most, so that nobody waits for long."""
+"""Updates of `seen_ns` that one commit stores at most, so that it stays short."""
 
 MAINTENANCE_INTERVAL: Final = 60.0
-"""Seconds (s) after which what became too old is forgotten, and who was seen is written."""
+"""Seconds (s) after which old messages are deleted and updates of `seen_ns` are stored."""
 
 _MAINTENANCE_PAUSE: Final = 0.01
 
-_ClaimFutures: TypeAlias = Sequence[asyncio.Future[bool]]
-
 
 class GroupCommit(Generic[Sender]):
-    """Has batches stored by the thread of `writer`, one at a time, and reports them in order.
+    """Collects the next batch while the writer stores one, and reports results in log order.
 
-    After each, and now and then, it has a step of what is behind indexed, and a step of what
-    `retention` does not keep forgotten.
-    `wall_ns` tells ns since the Unix epoch.
+    Every method runs on the event loop. What runs in the thread is in `Writer`.
     """
 
-    def __init__(
-        self,
-        writer: Worker,
-        checkpointer: Checkpointer,
-        retention: Retention,
-        wall_ns: Callable[[], int],
-    ) -> None:
+    def __init__(self, thread: DatabaseThread, metrics: LogMetrics) -> None:
         self.first = 1
+        """The oldest id that is kept."""
         self.last = 0
+        """The newest id that was reported."""
         self.seen: dict[str, tuple[int, int]] = {}
-        """What is still to be written of who was here: identity and ns by the key of the name."""
-        self._writer = writer
-        self._checkpointer = checkpointer
-        self._retention = retention
-        self._wall_ns = wall_ns
-        self._loop = asyncio.get_running_loop()
-        self._call_in_loop: Callable[[Callable[[], None]], None] = lambda _call: None
+        """Who was online and is not stored yet: identity and ns by the key of the name."""
+        self._thread = thread
+        self._metrics = metrics
+        self._writer: Writer[Sender]
         self._on_committed: OnCommitted[Sender] = lambda _results: None
-        self._appended: deque[tuple[Sequence[NewMessage], Sender]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._appended: deque[tuple[Sequence[NewMessage], Sender | None]] = deque()
         self._claims: list[NameClaim] = []
         self._claim_futures: list[asyncio.Future[bool]] = []
+        # What is being committed; there is one batch at a time.
+        self._committing_seen: dict[str, tuple[int, int]] = {}
+        self._committing_futures: list[asyncio.Future[bool]] = []
+        self._is_committing = False
         self._appended_count = 0
         self._reported_count = 0
-        self._is_committing = False
+        self._batch_reported = asyncio.Event()
         self._is_failing = False
         self._is_stopping = False
-        self._batch_reported = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(
-        self,
-        first: int,
-        last: int,
-        call_in_loop: Callable[[Callable[[], None]], None],
-        on_committed: OnCommitted[Sender],
+        self, writer: Writer[Sender], first: int, last: int, on_committed: OnCommitted[Sender]
     ) -> None:
-        """Begin with a log that keeps `first` to `last`; results go to `on_committed`.
-
-        `to_messages` has the loop call a function for another thread.
-        """
-        self._call_in_loop = call_in_loop
+        """Start with a log that keeps `first` to `last`; results go to `on_committed`."""
+        self._writer = writer
         self.first, self.last = first, last
         self._on_committed = on_committed
         self._maintain()
 
-    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Sender | None) -> None:
         """Have messages stored."""
         self._appended.append((messages, sender))
         self._appended_count += len(messages)
         self._schedule_commit()
 
     async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
-        """Let `owner` have a name if that is free; raises StorageError when that is not known."""
+        """Give a name to `owner` if it is free; raises StorageError when nobody can tell."""
         future: asyncio.Future[bool] = self._loop.create_future()
         self._claims.append(NameClaim(owner, replacing))
         self._claim_futures.append(future)
@@ -114,7 +96,7 @@ class GroupCommit(Generic[Sender]):
             await self._wait_for_report()
 
     async def stop(self) -> None:
-        """Store what waits and who was seen; then nothing more happens by itself."""
+        """Store everything that waits; then nothing more happens by itself."""
         self._is_stopping = True
         if self._timer is not None:
             self._timer.cancel()
@@ -124,7 +106,16 @@ class GroupCommit(Generic[Sender]):
             await self._wait_for_report()
             if self._is_failing:
                 break
-        await self._writer.join()
+        await self._thread.join()
+
+    def on_result(self, result: WriterResult[Sender]) -> None:
+        """Take the next result of the writer."""
+        if isinstance(result, CommitResult):
+            self._on_commit(result)
+        elif isinstance(result, CommitFailure):
+            self._on_failure(result)
+        else:
+            self._on_maintenance(result)
 
     async def _wait_for_report(self) -> None:
         self._batch_reported.clear()
@@ -133,17 +124,17 @@ class GroupCommit(Generic[Sender]):
     def _schedule_commit(self) -> None:
         if not self._is_committing:
             self._is_committing = True
-            # What else this loop iteration brings goes along.
+            # What else arrives in this loop iteration is in the same batch.
             self._loop.call_soon(self._commit)
 
     def _commit(self) -> None:
-        seen = dict(islice(self.seen.items(), MAX_SEEN))
-        batch = CommitBatch(self._take(), self._claims, seen)
-        futures = self._claim_futures
-        self._claims, self._claim_futures = [], []
-        self._writer.submit(lambda database: self._store(database, batch, futures))
+        self._committing_seen = dict(islice(self.seen.items(), MAX_SEEN))
+        self._committing_futures, self._claim_futures = self._claim_futures, []
+        claims, self._claims = self._claims, []
+        batch = CommitBatch(self._take_appended(), claims, self._committing_seen)
+        self._thread.submit(lambda database: self._writer.commit(database, batch))
 
-    def _take(self) -> list[tuple[Sequence[NewMessage], Sender]]:
+    def _take_appended(self) -> list[tuple[Sequence[NewMessage], Sender | None]]:
         taken, size = [], 0
         while self._appended and size < MAX_MESSAGES:
             appended = self._appended.popleft()
@@ -151,60 +142,34 @@ class GroupCommit(Generic[Sender]):
             size += len(appended[0])
         return taken
 
-    def _store(
-        self, database: Database, batch: CommitBatch[Sender], futures: _ClaimFutures
-    ) -> None:
-        """Commit, tell the loop, and only then forget what is not kept; in the writer's thread."""
-        try:
-            committed = self._store_in(database, batch)
-        except Exception as error:
-            self._call_in_loop(partial(self._commit_failed, batch, futures, error))
-        else:
-            self._call_in_loop(partial(self._commit_done, batch, futures, committed))
-            self._checkpointer.after_commit(database)
-            self._run_maintenance_step(database, at_least=batch.size)
-
-    def _store_in(self, database: Database, batch: CommitBatch[Sender]) -> CommitResult[Sender]:
-        try:
-            return database.store(batch)
-        except apsw.FullError:
-            self._checkpointer.reclaim_space(database)
-            return database.store(batch)
-
-    def _commit_done(
-        self, batch: CommitBatch[Sender], futures: _ClaimFutures, committed: CommitResult[Sender]
-    ) -> None:
+    def _on_commit(self, result: CommitResult[Sender]) -> None:
         if self._is_failing:
             logger.warning("messages are stored again")
         self._is_failing = False
-        self.first, self.last = committed.first, committed.last
-        for key, last_seen in batch.seen.items():
+        if result.results:
+            self._metrics.commits += 1
+            self._metrics.messages_committed += result.last - self.last
+        self.first, self.last = result.first, result.last
+        for key, last_seen in self._committing_seen.items():
             if self.seen.get(key) == last_seen:
                 del self.seen[key]
-        for future, is_granted in zip(futures, committed.granted, strict=True):
+        for future, is_granted in zip(self._committing_futures, result.granted, strict=True):
             if not future.done():
                 future.set_result(is_granted)
-        self._report(committed.results)
+        self._report(result.results)
 
-    def _commit_failed(
-        self, batch: CommitBatch[Sender], futures: _ClaimFutures, error: Exception
-    ) -> None:
+    def _on_failure(self, result: CommitFailure[Sender]) -> None:
         if not self._is_failing:
-            logger.error("cannot store messages: %s; senders are told", error)
+            logger.error("cannot store messages: %s; their senders get an error", result.error)
         self._is_failing = True
-        for future in futures:
+        self._metrics.messages_failed += sum(len(one.entries) for one in result.results)
+        for future in self._committing_futures:
             if not future.done():
-                future.set_exception(StorageError(str(error)))
-        detail = str(error)
-        self._report(
-            [
-                AppendResult("failed", [Entry(0, message) for message in messages], sender, detail)
-                for messages, sender in batch.appended
-            ]
-        )
+                future.set_exception(StorageError(result.error))
+        self._report(result.results)
 
     def _report(self, results: Sequence[AppendResult[Sender]]) -> None:
-        """Report a batch, after the next is under way: the disk works while it is delivered."""
+        """Report a batch after the next one is submitted: the disk works during the delivery."""
         self._is_committing = bool(self._appended or self._claims)
         if self._is_committing:
             self._commit()
@@ -217,26 +182,12 @@ class GroupCommit(Generic[Sender]):
         if self.seen:
             self._schedule_commit()
         is_idle = not self._is_committing
-        self._writer.submit(lambda database: self._run_maintenance_step(database, is_idle=is_idle))
+        self._thread.submit(lambda database: self._writer.maintain(database, is_idle=is_idle))
         self._restart_timer(MAINTENANCE_INTERVAL)
 
-    def _run_maintenance_step(
-        self, database: Database, *, at_least: int = 0, is_idle: bool = False
-    ) -> None:
-        first = database.first
-        try:
-            has_more = database.trim(self._retention, self._wall_ns(), at_least)
-            has_more = (database.index(is_idle=is_idle) and is_idle) or has_more
-        except apsw.Error as error:
-            logger.warning("cannot tidy the log up: %s; trying again in a while", error)
-            self._checkpointer.reclaim_space(database)
-        else:
-            if database.first != first or has_more:
-                self._call_in_loop(partial(self._maintenance_done, database.first, has_more))
-
-    def _maintenance_done(self, first: int, has_more: bool) -> None:
-        self.first = first
-        self._restart_timer(_MAINTENANCE_PAUSE if has_more else MAINTENANCE_INTERVAL)
+    def _on_maintenance(self, result: MaintenanceResult) -> None:
+        self.first = result.first
+        self._restart_timer(_MAINTENANCE_PAUSE if result.has_more else MAINTENANCE_INTERVAL)
 
     def _restart_timer(self, delay: float) -> None:
         if self._timer is not None:

@@ -17,7 +17,12 @@ import apsw
 import msgspec
 
 from chatd.messagelog.base import Entry
-from chatd.messagelog.sqlite.schema import EVERYONE, ID_BLOCK_SIZE, synchronous
+from chatd.messagelog.sqlite.schema import (
+    ALL_READERS,
+    ID_BLOCK_SIZE,
+    recipient_of,
+    synchronous,
+)
 
 SEGMENT_SIZE: Final = 8_192
 """Messages that are indexed together: of each of 1,000 authors, eight for one page."""
@@ -47,7 +52,7 @@ _DELETE_ID_BLOCKS: Final = tuple(
     DELETE FROM bundle WHERE (reader, last) IN
     (SELECT {reader}, id FROM entry WHERE id > ? AND id < ?)
     """
-    for reader in ("author", f"coalesce(recipient, {EVERYONE})")
+    for reader in ("author", f"coalesce(recipient, {ALL_READERS})")
 )
 _MAX_ID: Final = 2**63 - 1
 
@@ -61,7 +66,7 @@ _Refs: TypeAlias = Mapping[int, Mapping[str, int]]
 
 def _message(entry: Entry) -> _Message:
     message = entry.message
-    return entry.id, message.author, message.ref, message.recipient
+    return entry.id, message.author, message.ref, recipient_of(message.audience)
 
 
 class KnownRefError(Exception):
@@ -87,7 +92,7 @@ class _Segment:
                     raise KnownRefError
                 refs[ref] = number
             if recipient is None:
-                self.readers[EVERYONE].append(number)
+                self.readers[ALL_READERS].append(number)
             else:
                 self.readers[author].append(number)
                 if recipient != author:

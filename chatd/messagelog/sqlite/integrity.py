@@ -101,13 +101,13 @@ _INDEX_RULES: Final[Sequence[_Rule]] = (
 )
 _READABLE: Final = (
     "SELECT id, author AS reader FROM entry, log WHERE recipient IS NOT NULL AND id <= filed "
-    f"UNION SELECT id, coalesce(recipient, {schema.EVERYONE}) FROM entry, log WHERE id <= filed"
+    f"UNION SELECT id, coalesce(recipient, {schema.ALL_READERS}) FROM entry, log WHERE id <= filed"
 )
 _INDEXED: Final = (
     "SELECT value AS id, reader FROM bundle, json_each(iif(json_valid(ids), ids, '[]')), log "
     "WHERE last <= filed AND value >= first"
 )
-_READER: Final = f"iif(reader = {schema.EVERYONE}, 'everyone', 'identity ' || reader)"
+_READER: Final = f"iif(reader = {schema.ALL_READERS}, 'everyone', 'identity ' || reader)"
 _ID_BLOCK_RULES: Final[Sequence[_Rule]] = (
     (
         f"SELECT id, {_READER} FROM (SELECT * FROM ({_READABLE}) EXCEPT {_INDEXED})",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Generic
 
@@ -9,6 +10,7 @@ from msgspec import structs
 
 from chatd.messagelog.base import (
     HistorySlice,
+    LogMetrics,
     NameOwner,
     NewMessage,
     OnCommitted,
@@ -22,7 +24,8 @@ from chatd.messagelog.sqlite.checkpoint import Checkpointer
 from chatd.messagelog.sqlite.group_commit import GroupCommit
 from chatd.messagelog.sqlite.open import FILE, Durability, connect, connect_to_read, open_database
 from chatd.messagelog.sqlite.statements import Database
-from chatd.messagelog.sqlite.thread import Worker
+from chatd.messagelog.sqlite.thread import DatabaseThread
+from chatd.messagelog.sqlite.writer import Writer
 from common.system.files import open_locked
 from common.system.threads import LoopCaller
 
@@ -42,21 +45,24 @@ class SqliteLog(Generic[Sender]):
         durability: Durability,
         retention: Retention,
         wall_ns: Callable[[], int],
+        *,
         boot: str | None = None,
+        metrics: LogMetrics | None = None,
     ) -> None:
         self.name = ""
         self.earlier_epochs: Mapping[str, int] = {}
         self._directory = directory
         self._durability: Durability = durability
+        self._retention = retention
+        self._wall_ns = wall_ns
         self._boot = boot
         self._lock: BinaryIO | None = None
         self._loop_caller: LoopCaller | None = None
-        self._writer = Worker("log-writer")
-        self._reader = Worker("log-reader")
-        self._checkpoint_worker = Worker("log-checkpointer")
-        checkpointer = Checkpointer(self._checkpoint_worker)
-        self._group_commit: GroupCommit[Sender] = GroupCommit(
-            self._writer, checkpointer, retention, wall_ns
+        self._writer_thread = DatabaseThread("log-writer")
+        self._reader_thread = DatabaseThread("log-reader")
+        self._checkpoint_thread = DatabaseThread("log-checkpointer")
+        self._group_commit = GroupCommit[Sender](
+            self._writer_thread, LogMetrics() if metrics is None else metrics
         )
 
     @property
@@ -72,39 +78,50 @@ class SqliteLog(Generic[Sender]):
     async def open(self, on_committed: OnCommitted[Sender]) -> None:
         """Make ready; results go to `on_committed` from now on. Raises UnusableLogError."""
         self._lock = _lock(self._directory)
+        self._loop_caller = LoopCaller()
         path = self._directory / FILE
         try:
-            await self._writer.open(lambda: open_database(path, self._durability, boot=self._boot))
-            await self._checkpoint_worker.open(lambda: connect(path, self._durability))
-            await self._reader.open(lambda: connect_to_read(path))
+            await self._writer_thread.open(
+                lambda: open_database(path, self._durability, boot=self._boot)
+            )
+            await self._checkpoint_thread.open(lambda: connect(path, self._durability))
+            await self._reader_thread.open(lambda: connect_to_read(path))
         except BaseException:
             await self._release()
             raise
-        self.earlier_epochs = await self._writer.run(Database.earlier_epochs)
-        self.name, first, last = await self._writer.run(
+        self.earlier_epochs = await self._writer_thread.run(Database.earlier_epochs)
+        self.name, first, last = await self._writer_thread.run(
             lambda database: (database.name, database.first, database.last)
         )
-        self._loop_caller = LoopCaller()
-        self._group_commit.start(first, last, self._loop_caller.call, on_committed)
+        call_in_loop = self._loop_caller.call
+        writer = Writer[Sender](
+            Checkpointer(self._checkpoint_thread),
+            self._retention,
+            self._wall_ns,
+            post=lambda result: call_in_loop(partial(self._group_commit.on_result, result)),
+        )
+        self._group_commit.start(writer, first, last, on_committed)
 
-    def append(self, messages: Sequence[NewMessage], sender: Sender) -> None:
+    def append(self, messages: Sequence[NewMessage], sender: Sender | None) -> None:
         """Take messages; their results come after the commit that stores them."""
         self._group_commit.append(messages, sender)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
         """Return what reached `reader` in after < id <= through, or the first part of it."""
-        return await self._reader.run(lambda database: database.replay(reader, after, through))
+        return await self._reader_thread.run(
+            lambda database: database.replay(reader, after, through)
+        )
 
     async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
         """Return the newest `limit` entries that concern `reader` with id < before."""
         # What is committed and not yet reported is nobody's history.
         end = min(before, self.last + 1)
-        return await self._reader.run(lambda database: database.history(reader, end, limit))
+        return await self._reader_thread.run(lambda database: database.history(reader, end, limit))
 
     async def owner(self, key: str) -> NameOwner | None:
         """Return who holds the name with this key."""
         identity, seen_ns = self._group_commit.seen.get(key, (0, 0))
-        owner = await self._reader.run(lambda database: database.owner(key))
+        owner = await self._reader_thread.run(lambda database: database.owner(key))
         if owner is not None and owner.identity == identity:
             return structs.replace(owner, seen_ns=max(seen_ns, owner.seen_ns))
         return owner
@@ -123,7 +140,7 @@ class SqliteLog(Generic[Sender]):
         As much has been forgotten by then, where there was more than is kept.
         """
         await self._group_commit.flush()
-        await self._writer.join()
+        await self._writer_thread.join()
 
     async def close(self) -> None:
         """Flush, and let go of the files; once closed, closing again does nothing."""
@@ -131,14 +148,14 @@ class SqliteLog(Generic[Sender]):
             await self._group_commit.stop()
             # Where the disk does not take it, the next start finds out whether anything was lost.
             with suppress(StorageError):
-                await self._writer.run(Database.close_epoch)
+                await self._writer_thread.run(Database.close_epoch)
             await self._release()
 
     async def _release(self) -> None:
         # The writer is the last: who closes last folds the write-ahead log into the database.
-        await self._reader.close()
-        await self._checkpoint_worker.close()
-        await self._writer.close()
+        await self._reader_thread.close()
+        await self._checkpoint_thread.close()
+        await self._writer_thread.close()
         if self._loop_caller is not None:
             self._loop_caller.close()
             self._loop_caller = None

@@ -13,7 +13,8 @@ import apsw
 
 from chatd.messagelog.base import UnusableLogError
 from chatd.messagelog.sqlite import epochs, integrity, schema
-from chatd.messagelog.sqlite.open import FILE, open_to_read, sync_directory
+from chatd.messagelog.sqlite.open import FILE, open_to_read
+from common.system.files import sync_directory
 from common.system.stdio import write
 
 _STEP_PAGES: Final = 4_096

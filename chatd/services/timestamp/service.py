@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from msgspec import UNSET, Struct
 
+from chatd.config import TimestampConfig
 from chatd.core.router import Route, route
 from chatd.core.session import Session
 from chatd.core.timer_wheel import TimerWheel
@@ -51,14 +52,6 @@ class ExchangeRecorder(Protocol):
         """End the block."""
 
 
-class ExchangeLimits(Struct, frozen=True):
-    """What is granted; intervals and durations in seconds (s)."""
-
-    min_interval: float
-    max_duration: float
-    max_exchanges: int
-
-
 class _Block(Struct):
     """The block of the file that is being written; `start` in s, monotonic."""
 
@@ -80,13 +73,13 @@ class Exchanges:
         wheel: TimerWheel,
         clock: Clock,
         time_file: ExchangeRecorder,
-        limits: ExchangeLimits,
+        config: TimestampConfig,
         flush: Callable[[], None],
     ) -> None:
         self._wheel = wheel
         self._clock = clock
         self._time_file = time_file
-        self._limits = limits
+        self._config = config
         self._flush = flush
         self._active: dict[Session, ActiveExchange] = {}
         self._timers: dict[tuple[int, int], SharedTimer] = {}
@@ -256,18 +249,18 @@ class Exchanges:
             self._wheel.remove([(timer.schedule.tick, timer)])
 
     def _check_limits(self, message: Exchange) -> None:
-        limits = self._limits
+        config = self._config
         interval = message.interval_ms / 1000
         try:
             check_id(message.id)
         except ValueError as error:
             raise RejectedError(Error("bad_field", f"in exchange: {error}")) from None
-        if not limits.min_interval <= interval <= limits.max_duration:
-            low, high = format_duration(limits.min_interval), format_duration(limits.max_duration)
+        if not config.min_interval <= interval <= config.max_duration:
+            low, high = format_duration(config.min_interval), format_duration(config.max_duration)
             detail = f"in exchange: interval_ms is out of range: from {low} to {high}"
             raise RejectedError(Error("bad_field", detail))
-        if not interval <= message.duration_s <= limits.max_duration:
-            high = format_duration(limits.max_duration)
+        if not interval <= message.duration_s <= config.max_duration:
+            high = format_duration(config.max_duration)
             detail = f"in exchange: duration_s is out of range: from one interval to {high}"
             raise RejectedError(Error("bad_field", detail))
 
@@ -276,8 +269,8 @@ class Exchanges:
             raise RejectedError(
                 Error("unsupported", "an exchange runs here; end it with exchange_end")
             )
-        if len(self._active) >= self._limits.max_exchanges:
-            detail = f"all {self._limits.max_exchanges} exchanges are taken; try again later"
+        if len(self._active) >= self._config.max_exchanges:
+            detail = f"all {self._config.max_exchanges} exchanges are taken; try again later"
             raise RejectedError(Error("too_many_requests", detail))
 
     def _end_block(self, planned: float) -> None:

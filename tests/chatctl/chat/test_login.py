@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from chatctl.cli.login import claim_name, next_name
+from chatctl.client import RefusedError
 from chatctl.client.credentials import Credentials, NameInUseError
-from chatctl.errors import AnswerTimeoutError, RefusedError
+from chatctl.errors import AnswerTimeoutError
 from common import names
 from common.messages.base import Error, Reason
 from common.messages.chat import Welcome

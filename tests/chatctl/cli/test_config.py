@@ -72,9 +72,9 @@ def test_a_bad_value_is_named_with_its_source(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("server = 5555", r"config.toml: server must be a string; write server = "),
+        ("server = 5555", r"config.toml: server must be a string"),
         ('server = "x:y"', r"config.toml: server: 'x:y' is not an address"),
-        ('sever = "x"', r"config.toml: there is no setting sever; known are server, timeout, name"),
+        ('sever = "x"', r"config.toml: there is no setting sever; did you mean server\?"),
         ("server", r"config.toml is not TOML: "),
     ],
 )

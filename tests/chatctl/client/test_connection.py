@@ -11,7 +11,9 @@ import pytest
 from chatctl.client.connection import ClientConnection, ConnectionLostError
 from chatctl.errors import CannotConnectError
 from common.messages.basic import Pong
+from common.values import Address
 
+SERVER = Address("127.0.0.1", 5555)
 PING = b'{"code":"ping"}\n'
 PONG = b'{"code":"pong","received":"then","sent":"now"}\n'
 
@@ -38,7 +40,7 @@ def make_connection(
 ) -> tuple[ClientConnection, MemoryWriter]:
     reader = asyncio.StreamReader()
     writer = MemoryWriter(reader, answer)
-    return ClientConnection(reader, cast(asyncio.StreamWriter, writer), keepalive), writer
+    return ClientConnection(reader, cast(asyncio.StreamWriter, writer), SERVER, keepalive), writer
 
 
 async def test_a_silent_server_is_pinged_once_and_then_given_up() -> None:
@@ -62,7 +64,7 @@ async def test_a_server_that_answers_the_ping_is_kept() -> None:
 async def test_a_client_that_only_listens_pings_too_lest_the_server_thinks_it_gone() -> None:
     reader = asyncio.StreamReader()
     writer = MemoryWriter(reader)
-    connection = ClientConnection(reader, cast(asyncio.StreamWriter, writer), 0.0)
+    connection = ClientConnection(reader, cast(asyncio.StreamWriter, writer), SERVER, 0.0)
     reader.feed_data(PONG)
 
     await connection.read()
@@ -72,7 +74,9 @@ async def test_a_client_that_only_listens_pings_too_lest_the_server_thinks_it_go
 
 async def test_the_end_of_the_stream_is_a_lost_connection() -> None:
     reader = asyncio.StreamReader()
-    connection = ClientConnection(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
+    connection = ClientConnection(
+        reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), SERVER, 1.0
+    )
     reader.feed_eof()
 
     with pytest.raises(ConnectionLostError, match="the server closed the connection"):
@@ -95,7 +99,9 @@ async def test_a_failure_is_reported_in_the_words_of_the_system(
     error: OSError, reason: str
 ) -> None:
     reader = asyncio.StreamReader()
-    connection = ClientConnection(reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), 1.0)
+    connection = ClientConnection(
+        reader, cast(asyncio.StreamWriter, MemoryWriter(reader)), SERVER, 1.0
+    )
     reader.set_exception(error)
 
     with pytest.raises(ConnectionLostError, match=reason):

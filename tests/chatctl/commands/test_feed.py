@@ -9,8 +9,7 @@ import pytest
 from rich.console import Console
 
 from chatctl.client import Array, User
-from chatctl.client.subscriptions import Item
-from chatctl.commands.feed import BlockTimer, FeedPanels, FeedRecords, FeedText
+from chatctl.commands.feed import BlockTimer, FeedPanels, FeedRecords, FeedText, Item
 from common.messages.feed import Block, Person
 
 SENT: Final = "2026-11-21T07:11:00.123456Z"

@@ -21,7 +21,14 @@ from chatctl.share.connection import (
 from chatctl.share.frames import Frame, PeerProtocolError
 from chatctl.share.send_buffer import Traffic
 from chatctl.share.storage.file_io import FileHandle, Location
-from common.messages.peer_wire import KeepAlive, ManifestHeader, Piece, RequestPiece
+from common.messages.peer_wire import (
+    MAX_EXCHANGED,
+    KeepAlive,
+    ManifestHeader,
+    PeerAddress,
+    PeerExchange,
+    Piece,
+)
 from tests.support.share_storage import RecordingConnection, socket_pair
 
 SIZE: Final = 3_000_000
@@ -127,12 +134,12 @@ async def test_nothing_is_heard_behind_a_close(
     other.connection.send(KeepAlive())
 
 
-async def test_who_does_not_read_is_noticed_and_gets_no_more_lines_than_fit(
+async def test_a_peer_that_does_not_read_is_disconnected_when_too_many_lines_wait(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
     other.connection.pause()
-    line = RequestPiece("1" * 64, 1)
+    line = PeerExchange([PeerAddress("1" * 64, "h" * 255, 4000)] * MAX_EXCHANGED)
     while one.close_error is None:
         one.connection.send(line)
         await asyncio.sleep(0)
@@ -172,7 +179,7 @@ async def test_finishing_writes_what_waits_and_lets_the_other_side_close(
     one, other = ends
     description = ManifestHeader("1", SIZE)
     one.connection.send(description, bytes(SIZE))
-    await one.connection.finish(20.0)
+    await one.connection.close_gracefully(20.0)
     assert one.connection.is_closed
     assert other.frames == [Frame(description, None), Frame(description, bytearray(SIZE))]
     assert str(other.close_error) == "closed the connection"
@@ -184,7 +191,7 @@ async def test_finishing_ends_although_the_other_side_does_not(
     one, other = ends
     other.connection.pause()
     one.connection.send(KeepAlive())
-    await one.connection.finish(0.05)
+    await one.connection.close_gracefully(0.05)
     assert one.connection.is_closed
 
 

@@ -1,4 +1,4 @@
-"""Lines, and raw bytes behind them, however they are cut; no sockets."""
+"""Framing between peers: lines and raw bytes, in chunks of any size."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -76,11 +76,11 @@ def test_blank_lines_and_carriage_returns_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("stream", "text"),
     [
-        (b"hello\n", "no message: not JSON"),
-        (b'{"code":"hello"}\n', "no message: the code 'hello' is not known"),
+        (b"hello\n", "an invalid message: not JSON"),
+        (b'{"code":"hello"}\n', "an invalid message: unknown code 'hello'"),
         (b'{"code":"get","owner":"1","index":-1}\n', "at field index"),
-        (encode(Piece("1", 0, 101)), "announced 101 bytes behind piece; 100 are the most"),
-        (encode(ManifestHeader("1", 2**40)), "bytes behind description; 50 are the most"),
+        (encode(Piece("1", 0, 101)), "announced 101 bytes after piece, at most 100"),
+        (encode(ManifestHeader("1", 2**40)), "bytes after description, at most 50"),
         (b" " * (MAX_LINE + 1), "a line of more than 65536 bytes"),
         (b" " * (MAX_LINE + 1) + b"\n", "a line of more than 65536 bytes"),
     ],
@@ -91,5 +91,5 @@ def test_what_is_not_the_protocol_is_said_to_be_so(stream: bytes, text: str) -> 
 
 
 def test_before_the_handshake_nobody_may_announce_anything() -> None:
-    with pytest.raises(PeerProtocolError, match="0 are the most here"):
+    with pytest.raises(PeerProtocolError, match="at most 0 are allowed"):
         fed(FrameDecoder(REGISTRY), encode(ManifestHeader("1", 1)))

@@ -1,4 +1,4 @@
-"""The introduction of two peers: who is let in, and who is not. No sockets."""
+"""The handshake of two peers: which peers are authenticated and which are rejected."""
 
 from collections.abc import Callable
 from typing import Final
@@ -81,7 +81,7 @@ def test_another_secret_or_key_is_refused_by_who_dials_before_it_proves_anything
         one, other = other, one
     ann = initiator(secret_key=common(*one))
     bob = responder(secret_key=common(*other))
-    with pytest.raises(HandshakeError, match="see --key") as error:
+    with pytest.raises(HandshakeError, match="--key or group secret differs") as error:
         handle_message(ann, bob)
     assert error.value.reply.reason == "unauthorized"
     assert ann.peer_info is bob.peer_info is None
@@ -112,7 +112,7 @@ def test_who_listens_lets_in_only_who_proves_itself_to_this_very_challenge(
     assert isinstance(admission, PeerAuth)
     later = Responder(BOB, "run", SECRET, "3" * 32)
     later.receive(hello)
-    with pytest.raises(HandshakeError, match="see --key"):
+    with pytest.raises(HandshakeError, match="--key or group secret differs"):
         later.receive(forge(admission))
     assert later.peer_info is None
 
@@ -142,11 +142,11 @@ def test_what_somebody_in_between_changes_is_noticed(name: str, value: str | int
     assert hello is not None
     challenge = responder().receive(structs.replace(hello, **{name: value}))
     assert challenge is not None
-    with pytest.raises(HandshakeError, match="see --key"):
+    with pytest.raises(HandshakeError, match="--key or group secret differs"):
         initiator().receive(challenge)
     challenge = responder().receive(hello)
     assert challenge is not None
-    with pytest.raises(HandshakeError, match="see --key"):
+    with pytest.raises(HandshakeError, match="--key or group secret differs"):
         initiator().receive(structs.replace(challenge, **{name: value}))
 
 
@@ -190,12 +190,12 @@ REFUSED: Final = Error("unauthorized", "go away")
 @pytest.mark.parametrize(
     ("make", "messages", "text"),
     [
-        (responder, [PEER_AUTH], "admission is not what comes now"),
-        (responder, [CHALLENGE], "challenge is not what comes now"),
-        (responder, [HELLO, HELLO], "peer_hello is not what comes now"),
-        (responder, [KeepAlive()], "alive is not what comes now"),
-        (initiator, [HELLO], "peer_hello is not what comes now"),
-        (initiator, [PEER_AUTH], "admission is not what comes now"),
+        (responder, [PEER_AUTH], "admission is unexpected"),
+        (responder, [CHALLENGE], "challenge is unexpected"),
+        (responder, [HELLO, HELLO], "peer_hello is unexpected"),
+        (responder, [KeepAlive()], "alive is unexpected"),
+        (initiator, [HELLO], "peer_hello is unexpected"),
+        (initiator, [PEER_AUTH], "admission is unexpected"),
         (initiator, [REFUSED], "it refused: go away"),
         (responder, [HELLO, REFUSED], "it refused: go away"),
     ],

@@ -101,10 +101,14 @@ async def test_what_is_said_right_behind_the_handshake_is_not_lost(
 @pytest.mark.parametrize(
     ("who", "told", "noted"),
     [
-        (("a", group_key("another", b""), "run"), "see --key", "it refused: the secret or the key"),
-        (("a", group_key("the secret", derive_key("key", "run")), "run"), "see --key", "see --key"),
-        (("a", SECRET, "another"), "it refused: this is another group", "it is in another group"),
-        (("b", SECRET, "run"), "this is yourself", "it is this peer itself"),
+        (
+            ("a", group_key("another", b""), "run"),
+            "its --key",
+            "it refused: your --key or group secret",
+        ),
+        (("a", group_key("the secret", derive_key("key", "run")), "run"), "--key", "--key"),
+        (("a", SECRET, "another"), "it refused: this peer is in", "it is in another group"),
+        (("b", SECRET, "run"), "you dialled yourself", "it is this peer itself"),
     ],
 )
 async def test_who_is_not_of_the_group_is_rejected_and_both_know_why(
@@ -128,7 +132,7 @@ async def test_who_says_nothing_is_disconnected(
     bob = start_peer("b", timeout=0.05)
     with socket.create_connection(bob.address, TIMEOUT) as silent:
         assert await asyncio.to_thread(silent.recv, 1) == b""
-    assert "did not introduce itself" in await bob.rejected.get()
+    assert "did not complete the handshake" in await bob.rejected.get()
 
 
 async def test_who_has_not_proven_itself_may_not_announce_bytes(
@@ -166,7 +170,7 @@ async def test_where_nobody_listens_dialling_fails(
 async def test_where_nobody_answers_dialling_fails(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
-    silence = pytest.raises(DialError, match="introduce itself within")
+    silence = pytest.raises(DialError, match="handshake within")
     with socket.create_server(("127.0.0.1", 0)) as server, silence:
         await start_peer("a", timeout=0.5).listener.dial(Address(*server.getsockname()))
 

@@ -1,7 +1,4 @@
-"""The report at the end of a run, for people and for programs.
-
-The least time for a swap, against cases that can be worked out by hand.
-"""
+"""The final report as text, and its lower bound against cases worked out by hand."""
 
 from math import inf
 from typing import Final
@@ -52,39 +49,37 @@ def test_the_bound_takes_each_uplink_as_fast_as_it_was_and_no_downlink() -> None
     assert swarm_lower_bound(4_000_000, 3e6, [PEER]) == pytest.approx(4.0)
 
 
-def test_without_the_uplink_of_somebody_there_is_no_bound() -> None:
+def test_with_an_unknown_uplink_there_is_no_bound() -> None:
     assert swarm_lower_bound(4_000_000, 3e6, [structs.replace(PEER, upload_rate=None)]) is None
 
 
 def test_people_get_a_line_for_each_peer_and_the_ratio() -> None:
     assert render(REPORT).splitlines() == [
-        "peer  files  MB  here  sent MB  got MB  best up MB/s  down MB/s",
-        "2         1   8  100%        4       7             2        1.5  left",
+        "peer  files  MB  here  sent MB  got MB  its up MB/s  its down MB/s",
+        "2         1   8  100%        4       7            2            1.5  left",
         "",
-        "this peer     1: 4 MB shared, at best 3 MB/s up, 2 MB/s down",
-        "time          4.1s from the first connection to the last file",
-        "              4.4s until everyone had all",
-        "lower bound   4s with uplinks as measured: took 1.10 times that",
+        "this peer     1: 4 MB shared; best 3 MB/s up, 2 MB/s down",
+        "time          4.1 s from the first connection to the last file",
+        "              4.4 s until every peer had everything",
+        "lower bound   4 s at the measured uplinks; this took 1.10 times as long",
         "files         in received",
     ]
 
 
-def test_what_is_not_known_is_said_to_be_so() -> None:
+def test_an_unknown_rate_is_shown_as_unknown() -> None:
     peer = structs.replace(PEER, upload_rate=None, download_rate=None, id="\x1b[2J", fate="")
     shown = render(structs.replace(REPORT, peers=[peer], least_seconds=None, ratio=None))
     assert "\\x1b[2J" in shown
     assert "       ?" in shown
-    assert "lower bound   not known: not every uplink was seen at work" in shown
+    assert "lower bound   unknown: not every uplink was used" in shown
 
 
 def test_a_bound_that_cannot_be_true_is_not_shown() -> None:
     shown = render(structs.replace(REPORT, all_seconds=0.004, least_seconds=0.008, ratio=0.5))
-    assert (
-        "lower bound   not known: it was over before uplinks could show how fast they are" in shown
-    )
+    assert "lower bound   unknown: the exchange was too short to measure the uplinks" in shown
 
 
-def test_what_did_not_come_has_no_time() -> None:
+def test_an_incomplete_share_has_no_time() -> None:
     unfinished = structs.replace(
         REPORT,
         seconds=None,
@@ -94,24 +89,24 @@ def test_what_did_not_come_has_no_time() -> None:
     )
     shown = render(unfinished)
     assert "  25%" in shown
-    assert "time          not all of it came; 8 MB did" in shown
+    assert "time          incomplete: 8 MB received" in shown
     assert "lower bound" not in shown
 
 
-def test_where_nobody_came_there_is_no_table() -> None:
+def test_without_other_peers_there_is_no_table() -> None:
     nothing = dict.fromkeys(("seconds", "all_seconds", "least_seconds", "ratio"))
     alone = structs.replace(REPORT, peers=[], sent=0, received=0, **nothing)
     assert render(alone).splitlines() == [
         "this peer     1: 4 MB shared",
-        "time          nobody came",
+        "time          no other peer came",
         "files         in received",
     ]
 
 
-def test_what_an_earlier_run_had_fetched_took_no_time() -> None:
+def test_what_an_earlier_run_received_took_no_time() -> None:
     again = structs.replace(REPORT, seconds=0.0, all_seconds=None, least_seconds=None, ratio=None)
     assert render(again).splitlines()[-2:] == [
-        "time          none: an earlier run had fetched everything",
+        "time          none: an earlier run received everything",
         "files         in received",
     ]
 
@@ -128,7 +123,7 @@ def test_what_an_earlier_run_had_fetched_took_no_time() -> None:
         ([PeerCapacity(0, 0.0, 0.0), PeerCapacity(0, 0.0, 0.0)], 0.0),
     ],
 )
-def test_it_is_set_by_the_narrowest_of_the_three_ways(
+def test_the_lower_bound_is_set_by_the_narrowest_of_three_limits(
     peers: list[PeerCapacity], seconds: float
 ) -> None:
     assert lower_bound(peers) == pytest.approx(seconds)
@@ -143,5 +138,7 @@ def test_it_is_set_by_the_narrowest_of_the_three_ways(
         [PeerCapacity(5, 1.0, 0.0), PeerCapacity(5, 1.0, inf)],
     ],
 )
-def test_without_two_peers_and_their_rates_there_is_none(peers: list[PeerCapacity]) -> None:
+def test_without_two_peers_and_rates_there_is_no_lower_bound(
+    peers: list[PeerCapacity],
+) -> None:
     assert lower_bound(peers) is None

@@ -8,14 +8,9 @@ import asyncio
 
 import pytest
 
+from chatctl.client import RefusedError
 from chatctl.client.events import Reconnected, Reconnecting
-from chatctl.errors import (
-    AnswerTimeoutError,
-    CannotConnectError,
-    ClientError,
-    ProtocolError,
-    RefusedError,
-)
+from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, ProtocolError
 from chatctl.timestamp.run import ServerCounts
 from tests.support.scripted_server import TIMEOUT, ScriptedServer
 from tests.support.timestamp_fixtures import (

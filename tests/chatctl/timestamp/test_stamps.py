@@ -142,7 +142,7 @@ def test_on_another_connection_own_numbers_go_on_and_the_others_stand_behind_a_h
         (Stamp(1, "noon"), "'noon' is not a UTC time"),
         (Stamp(1, RECEIVED, 1, "noon"), "'noon' is not a UTC time"),
         (Stamp(1, RECEIVED, 1), "'' is not a UTC time"),
-        (Stamp(1, RECEIVED, 2, RECEIVED), "stamp 2 was heard, but 1 were sent"),
+        (Stamp(1, RECEIVED, 2, RECEIVED), "acknowledges stamp 2, but 1 were sent"),
     ],
 )
 def test_a_stamp_that_cannot_be_is_a_protocol_error(

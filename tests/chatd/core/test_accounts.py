@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chatd.config import AccountConfig
 from chatd.core.accounts import Accounts, NameReservedError, new_identity
 from chatd.messagelog.base import NameOwner
 from chatd.messagelog.memory import MemoryLog
@@ -28,7 +29,7 @@ class AccountsHarness:
     def __init__(self, reservation: float = 7 * DAY) -> None:
         self.log = SlowLog(10, ManualScheduler())
         self.clock = FakeClock()
-        self.accounts = Accounts(self.log, self.clock, reservation)
+        self.accounts = Accounts(self.log, self.clock, AccountConfig(reservation=reservation))
 
     async def claim(
         self, name: str, token: str | None = None, *, is_online: bool = False
@@ -145,7 +146,7 @@ async def test_one_who_comes_twice_at_once_with_the_same_new_token_is_one() -> N
 async def test_who_holds_a_name_is_asked_of_the_log_once(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = AccountsHarness(reservation=60.0)
     first, _ = await harness.claim("ann", TOKEN)
-    again = Accounts(harness.log, harness.clock, 60.0)
+    again = Accounts(harness.log, harness.clock, AccountConfig(reservation=60.0))
     asked: list[str] = []
 
     async def owner(key: str) -> NameOwner | None:

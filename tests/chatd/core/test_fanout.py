@@ -16,8 +16,8 @@ from chatd.core.session import Session
 from chatd.messagelog.base import AppendResult, Entry, NewMessage
 from common.messages.base import Error
 from common.messages.chat import Ack
-from common.protocol.codec import encode
 from tests.support.fakes import EPOCH_NS, detached_session
+from tests.support.log_harness import audience
 from tests.support.service_harness import ServiceHarness
 
 IDENTITIES = range(1, 7)
@@ -30,7 +30,7 @@ class AppendCase(NamedTuple):
     recipients: list[int | None]
     ref: str | None
     kind: str
-    is_from_lost_connection: bool
+    origin: str
 
 
 APPEND_CASES = st.builds(
@@ -39,7 +39,7 @@ APPEND_CASES = st.builds(
     st.lists(st.none() | st.sampled_from(IDENTITIES), min_size=1, max_size=4),
     st.sampled_from([None, "r"]),
     st.sampled_from(["stored", "stored", "stored", "duplicate", "failed"]),
-    st.booleans(),
+    st.sampled_from(["a connection", "a lost connection", "another node"]),
 )
 
 
@@ -59,15 +59,19 @@ class FanoutHarness:
 
     def commit(self, case: AppendCase) -> AppendResult[Session]:
         """Return the result of `case`."""
+        sender: Session | None
         sender = self.sessions[case.author - 1]
         ref = case.ref if sender.send_queue.format is Format.V1 else None
-        if case.is_from_lost_connection:
+        if case.origin == "a lost connection":
             sender = detached_session(case.author, sender.send_queue.format)
             sender.close("connection lost")
         sender.inflight.add(len(case.recipients))
+        if case.origin == "another node":
+            sender.inflight.done(len(case.recipients))
+            sender = None
         name = f"user {case.author}"
         messages = [
-            NewMessage(case.author, name, "hi", EPOCH_NS, 3, recipient, "you", ref)
+            NewMessage(case.author, name, "hi", EPOCH_NS, 3, audience(recipient), "you", ref)
             for recipient in case.recipients
         ]
         match case.kind:
@@ -103,7 +107,7 @@ def expected(reader: Session, results: Sequence[AppendResult[Session]]) -> bytes
                 stream += wire_format.encode([Error("storage_failed", detail, ref=ref or UNSET)])
             elif ref is not None:
                 is_duplicate = result.kind == "duplicate" or UNSET
-                stream += encode(Ack(ref, entry.id, is_duplicate))
+                stream += wire_format.encode([Ack(ref, entry.id, is_duplicate)])
     return stream
 
 
@@ -122,7 +126,8 @@ def test_everyone_gets_what_the_log_committed_in_its_order(
     everything = [result for results in committed for result in results]
     for reader in harness.sessions:
         assert reader.send_queue.take(10**9) == expected(reader, everything)
-    assert all(result.sender.inflight.count == 0 for result in everything)
+    senders = [result.sender for result in everything if result.sender is not None]
+    assert all(sender.inflight.count == 0 for sender in senders)
 
 
 async def test_a_broadcast_is_encoded_once_for_each_format_that_is_spoken(

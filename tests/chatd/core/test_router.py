@@ -21,7 +21,7 @@ from chatd.core.router import (
     summarize,
 )
 from chatd.core.send_queue import HIGH_WATER_REPLIES
-from chatd.core.session import MAX_INFLIGHT, Session
+from chatd.core.session import Access, Session
 from chatd.messagelog.base import StorageError
 from common.messages import ClientMessage, Error, Message, RejectedError
 from common.messages.basic import Echo, Ping
@@ -47,13 +47,13 @@ class CatchAllService:
         handlers: dict[type[ClientMessage], Handler],
         batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
         *,
-        requires_hello: bool = False,
+        requires: Access = Access.ANYONE,
     ) -> None:
         batch_handlers = batch_handlers or {}
         self.routes: Sequence[Route] = [
-            batch_route(kind, batch_handlers[kind], requires_hello=requires_hello)
+            batch_route(kind, batch_handlers[kind], requires=requires)
             if kind in batch_handlers
-            else route(kind, handlers.get(kind, ignore), requires_hello=requires_hello)
+            else route(kind, handlers.get(kind, ignore), requires=requires)
             for kind in FROM_CLIENT.kinds
         ]
         self.closed_sessions: list[Session] = []
@@ -75,15 +75,14 @@ async def serve(
     handlers: dict[type[ClientMessage], Handler],
     *messages: ClientMessage | InvalidLine,
     batch_handlers: dict[type[ClientMessage], BatchHandler] | None = None,
-    requires_hello: bool = False,
+    requires: Access = Access.ANYONE,
 ) -> list[Json]:
     """Have `messages` served that come in one chunk, and return what came of it."""
-    router = Router([CatchAllService(handlers, batch_handlers, requires_hello=requires_hello)])
+    router = Router([CatchAllService(handlers, batch_handlers, requires=requires)])
     session = detached_session(0)
-    suspended = router.serve(session, list(messages))
-    while suspended is not None:
-        await router.complete(session, suspended)
-        suspended = suspended.resume()
+    rest = router.serve(session, list(messages))
+    if rest is not None:
+        await rest
     return received_by(session)
 
 
@@ -168,14 +167,26 @@ async def test_a_log_that_cannot_be_read_or_written_is_reported_and_not_taken_fo
     assert error["detail"] == (
         "the server cannot read or write its log now: the disk is full; try again later"
     )
-    assert "no ping: the disk is full" in caplog.text
+    assert "cannot serve ping: the disk is full" in caplog.text
     assert "Traceback" not in caplog.text
 
 
 async def test_what_requires_hello_is_refused_without_one() -> None:
-    (error,) = await serve({Ping: answering}, Ping("1"), requires_hello=True)
+    (error,) = await serve({Ping: answering}, Ping("1"), requires=Access.MEMBER)
     assert (error["reason"], error["ref"]) == ("hello_required", "1")
     assert "before ping" in error["detail"]
+
+
+async def test_what_requires_an_operator_is_refused_to_a_member() -> None:
+    router = Router([CatchAllService({}, requires=Access.OPERATOR)])
+    member = detached_session(1)
+    assert router.serve(member, [Ping("1")]) is None
+    (error,) = received_by(member)
+    assert (error["reason"], error["ref"]) == ("unauthorized", "1")
+    assert "ping" in error["detail"]
+    member.access = Access.OPERATOR
+    router.serve(member, [Ping("2")])
+    assert received_by(member) == []
 
 
 async def test_a_bad_line_is_answered_with_its_error() -> None:
@@ -242,19 +253,35 @@ async def test_a_message_at_which_a_batch_route_stops_does_not_stop_those_behind
     assert len(caplog.records) == len(failed)
 
 
+class ReadingTransport:
+    """The transport of a client that takes what is queued whenever it is waited for."""
+
+    local_host = "192.0.2.254"
+
+    def __init__(self) -> None:
+        self.session = Session("192.0.2.1:40000", 0.0, detached_send_queue(), self)
+        self.received: list[list[Json]] = []
+
+    def close_transport(self) -> None:
+        raise AssertionError("no session ends here")
+
+    async def drain(self) -> None:
+        self.received.append(received_by(self.session))
+
+
 async def test_a_batch_route_stops_soon_after_there_is_much_to_write_and_goes_on_from_there() -> (
     None
 ):
     router = Router([CatchAllService({}, {Ping: EchoHandler()})])
-    session, logged = detached_session(1), pings(2 * HIGH_WATER_REPLIES)
-    suspended = router.serve(session, logged)
-    received = received_by(session)
-    assert HIGH_WATER_REPLIES < len(received) < HIGH_WATER_REPLIES + 100
-    while suspended is not None:
-        assert suspended.pending is None
-        suspended = suspended.resume()
-        received += received_by(session)
-    assert [message["ref"] for message in received] == [ping.ref for ping in logged]
+    transport, logged = ReadingTransport(), pings(2 * HIGH_WATER_REPLIES)
+    rest = router.serve(transport.session, logged)
+    assert rest is not None
+    await rest
+    received = [*transport.received, received_by(transport.session)]
+    assert HIGH_WATER_REPLIES < len(received[0]) < HIGH_WATER_REPLIES + 100
+    assert [message["ref"] for some in received for message in some] == [
+        ping.ref for ping in logged
+    ]
 
 
 async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
@@ -269,7 +296,9 @@ async def test_nothing_is_served_any_more_once_the_session_is_closed() -> None:
 async def test_a_batch_route_that_requires_hello_is_refused_without_one_message_by_message() -> (
     None
 ):
-    received = await serve({}, *pings(3), batch_handlers={Ping: EchoHandler()}, requires_hello=True)
+    received = await serve(
+        {}, *pings(3), batch_handlers={Ping: EchoHandler()}, requires=Access.MEMBER
+    )
     assert [(error["reason"], error["ref"]) for error in received] == [
         ("hello_required", ref) for ref in "012"
     ]
@@ -283,7 +312,7 @@ def test_every_service_hears_of_an_end_even_if_another_fails(
     session = detached_session(1)
     Router([one, FailingService(), other]).closed(session)
     assert one.closed_sessions == other.closed_sessions == [session]
-    assert "user 1 (192.0.2.1:40000): failed to let go of the session" in caplog.text
+    assert "user 1 (192.0.2.1:40000): a service failed to forget the session" in caplog.text
     assert "cannot let go" in caplog.text
 
 
@@ -344,8 +373,8 @@ def test_a_token_is_not_shown(message: Hello | History) -> None:
 
 
 def test_of_a_bad_line_its_error_is_shown() -> None:
-    line = InvalidLine(Error("unknown_code", "the code '\x1b' is not known"))
-    assert summarize(line) == "not a message: the code '\\x1b' is not known"
+    line = InvalidLine(Error("unknown_code", "unknown code '\x1b'"))
+    assert summarize(line) == "not a message: unknown code '\\x1b'"
 
 
 def test_a_logging_router_logs_every_message_with_who_sent_it(
@@ -362,17 +391,19 @@ def test_a_logging_router_logs_every_message_with_who_sent_it(
     ]
 
 
-def test_a_logging_router_logs_each_of_many_messages_once_when_it_is_its_turn(
+async def test_a_logging_router_logs_each_of_many_messages_once_when_it_is_served(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    session.inflight.add(MAX_INFLIGHT)
-    suspended = LoggingRouter([NullTransport()]).serve(session, [Ping("1"), Ping("2"), Ping("3")])
-    for count in (1, 2, 3):
-        assert suspended is not None
-        assert [message[-3:-2] for message in caplog.messages] == list("123")[:count]
-        suspended = suspended.resume()
-    assert suspended is None
+
+    async def note(_session: Session, _message: ClientMessage) -> None:
+        shown.append([message[-3:-2] for message in caplog.messages])
+
+    shown: list[list[str]] = []
+    rest = LoggingRouter([CatchAllService({Ping: note})]).serve(session, pings(3))
+    assert rest is not None
+    await rest
+    assert shown == [["0"], ["0", "1"], ["0", "1", "2"]]
 
 
 def test_without_it_no_content_reaches_the_log(

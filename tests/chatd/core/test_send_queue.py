@@ -8,7 +8,7 @@ from chatd.core.formats import Format
 from chatd.core.send_queue import HIGH_WATER_BYTES, HIGH_WATER_REPLIES, EncodedChunk, SendQueue
 from common.messages.basic import Echo, Ping, Pong
 from common.messages.chat import Joined
-from tests.support.fakes import detached_send_queue, drop
+from tests.support.fakes import detached_send_queue
 
 PING = b'{"code":"ping"}\n'
 
@@ -157,7 +157,7 @@ def test_what_a_format_has_no_words_for_is_not_written() -> None:
 
 def test_it_wakes_once_for_all_that_is_queued_until_it_is_reset() -> None:
     woken: list[SendQueue] = []
-    send_queue = SendQueue(woken.append, lambda: None, drop)
+    send_queue = SendQueue(woken.append, lambda _remainder: None)
     send_queue.send(Ping())
     send_queue.put(EncodedChunk(b"x"))
     send_queue.send(Ping())

@@ -14,7 +14,7 @@ async def test_much_that_comes_in_one_loop_iteration_is_reported_in_batches_of_b
 ):
     scheduler, batches = ManualScheduler(), list[list[str]]()
     log = MemoryLog[str](100, scheduler, batch=3)
-    await log.open(lambda logged: batches.append([one.sender for one in each(logged)]))
+    await log.open(lambda logged: batches.append([str(one.sender) for one in each(logged)]))
     for sender in "abcdefg":
         log.append([new_message()], sender)
     assert batches == [["a", "b", "c"], ["d", "e", "f"]]
@@ -25,7 +25,7 @@ async def test_much_that_comes_in_one_loop_iteration_is_reported_in_batches_of_b
 async def test_what_is_being_appended_is_never_reported_meanwhile() -> None:
     scheduler, reported = ManualScheduler(), list[str]()
     log = MemoryLog[str](100, scheduler, batch=1)
-    await log.open(lambda logged: reported.extend(one.sender for one in each(logged)))
+    await log.open(lambda logged: reported.extend(str(one.sender) for one in each(logged)))
     for sender in "abc":
         log.append([new_message()], sender)
         assert sender not in reported
@@ -36,7 +36,7 @@ async def test_what_is_being_appended_is_never_reported_meanwhile() -> None:
 async def test_messages_that_are_appended_together_are_reported_together() -> None:
     scheduler, batches = ManualScheduler(), list[str]()
     log = MemoryLog[str](100, scheduler, batch=3)
-    await log.open(lambda logged: batches.append("".join(one.sender for one in each(logged))))
+    await log.open(lambda logged: batches.append("".join(str(one.sender) for one in each(logged))))
     for sender, size in [("a", 2), ("b", 2), ("c", 1), ("d", 5), ("e", 1)]:
         log.append([new_message()] * size, sender)
     scheduler.run()

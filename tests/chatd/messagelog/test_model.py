@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatd.messagelog.base import Entry, NewMessage
+from chatd.messagelog.base import EVERYONE, Entry, Identity, NewMessage
 from chatd.messagelog.sqlite import index
 from tests.support.log_harness import IMPLEMENTATIONS, OpenLog, fill, replayed
 
@@ -20,7 +20,7 @@ MESSAGES = st.builds(
     content=st.text(max_size=20),
     sent_ns=st.integers(0, 2**62),
     since=st.integers(0, 2**40),
-    recipient=st.none() | st.sampled_from(IDENTITIES),
+    audience=st.sampled_from([EVERYONE, *map(Identity, IDENTITIES)]),
     to=st.none() | st.text(max_size=64),
     ref=st.none() | st.sampled_from("rst"),
     anonymous=st.booleans(),
@@ -86,8 +86,8 @@ class NaiveLog:
             for entry in self._entries
             if entry.id > query.after
             and (
-                entry.message.recipient == query.reader
-                or (entry.message.recipient is None and entry.message.author != query.reader)
+                entry.message.audience == Identity(query.reader)
+                or (entry.message.audience == EVERYONE and entry.message.author != query.reader)
             )
         ]
 
@@ -97,8 +97,8 @@ class NaiveLog:
             for entry in self._entries
             if entry.id < query.before
             and (
-                entry.message.recipient is None
-                or query.reader in (entry.message.author, entry.message.recipient)
+                entry.message.audience in (EVERYONE, Identity(query.reader))
+                or entry.message.author == query.reader
             )
         ]
         return seen[-query.limit :], len(seen) > query.limit

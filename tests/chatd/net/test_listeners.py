@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from asyncio import Server, StreamReader, StreamWriter
+from asyncio import Server
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,12 +21,19 @@ class ExclusiveSocket(socket.socket):
         super().bind(address)
 
 
-async def listen_anywhere(stack: AsyncExitStack, accepted: list[str]) -> list[Server]:
-    def accept(_reader: StreamReader, writer: StreamWriter) -> None:
-        accepted.append(writer.get_extra_info("peername"))
-        writer.close()
+class Recorder(asyncio.Protocol):
+    """Notes who connected, and closes the connection."""
 
-    listeners = await listen(accept, "127.0.0.1", 0)
+    def __init__(self, accepted: list[str]) -> None:
+        self._accepted = accepted
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._accepted.append(transport.get_extra_info("peername"))
+        transport.close()
+
+
+async def listen_anywhere(stack: AsyncExitStack, accepted: list[str]) -> list[Server]:
+    listeners = await listen(lambda: Recorder(accepted), "127.0.0.1", 0)
     for listener in listeners:
         await stack.enter_async_context(listener)
     return listeners
@@ -70,4 +77,4 @@ async def test_a_port_that_is_taken_is_reported() -> None:
     async with AsyncExitStack() as stack:
         (port,) = ports(await listen_anywhere(stack, []))
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is in use; stop who"):
-            await listen(lambda _reader, _writer: None, "127.0.0.1", port)
+            await listen(asyncio.Protocol, "127.0.0.1", port)

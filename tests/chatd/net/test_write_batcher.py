@@ -1,20 +1,22 @@
 """One write per connection and loop iteration."""
 
+import os
 from collections.abc import Callable
 
 import pytest
 
+from chatd.core.metrics import Metrics
 from chatd.core.send_queue import EncodedChunk, SendQueue
-from chatd.net.write_batcher import MAX_WRITE, WriteBatcher
+from chatd.net.write_batcher import MAX_WRITE, DirectWriter, WriteBatcher
 from common.messages.basic import Ping
-from tests.support.fakes import ManualScheduler, drop
+from tests.support.fakes import ManualScheduler
 
 
 def test_however_much_is_queued_in_a_loop_iteration_it_is_flushed_once() -> None:
     scheduler, flushed = ManualScheduler(), list[str]()
-    batcher = WriteBatcher(scheduler)
-    ann = SendQueue(batcher.schedule, lambda: flushed.append("ann"), drop)
-    bob = SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop)
+    batcher = WriteBatcher(scheduler, Metrics())
+    ann = SendQueue(batcher.schedule, lambda _: flushed.append("ann"))
+    bob = SendQueue(batcher.schedule, lambda _: flushed.append("bob"))
     for _ in range(3):
         ann.send(Ping())
         bob.put(EncodedChunk(b"x"))
@@ -25,8 +27,8 @@ def test_however_much_is_queued_in_a_loop_iteration_it_is_flushed_once() -> None
 
 def test_the_next_loop_iteration_flushes_again() -> None:
     scheduler, flushed = ManualScheduler(), list[str]()
-    batcher = WriteBatcher(scheduler)
-    ann = SendQueue(batcher.schedule, lambda: flushed.append("ann"), drop)
+    batcher = WriteBatcher(scheduler, Metrics())
+    ann = SendQueue(batcher.schedule, lambda _: flushed.append("ann"))
     for _ in range(3):
         ann.send(Ping())
         scheduler.run()
@@ -36,9 +38,9 @@ def test_the_next_loop_iteration_flushes_again() -> None:
 
 def test_what_a_flush_queues_elsewhere_is_flushed_too() -> None:
     scheduler, flushed = ManualScheduler(), list[str]()
-    batcher = WriteBatcher(scheduler)
-    bob = SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop)
-    ann = SendQueue(batcher.schedule, lambda: bob.send(Ping()), drop)
+    batcher = WriteBatcher(scheduler, Metrics())
+    bob = SendQueue(batcher.schedule, lambda _: flushed.append("bob"))
+    ann = SendQueue(batcher.schedule, lambda _: bob.send(Ping()))
     ann.send(Ping())
     scheduler.run()
     assert flushed == ["bob"]
@@ -46,14 +48,14 @@ def test_what_a_flush_queues_elsewhere_is_flushed_too() -> None:
 
 def test_a_flush_that_fails_keeps_no_other_from_theirs(caplog: pytest.LogCaptureFixture) -> None:
     scheduler, flushed = ManualScheduler(), list[str]()
-    batcher = WriteBatcher(scheduler)
+    batcher = WriteBatcher(scheduler, Metrics())
 
-    def fail() -> None:
+    def fail(_remainder: bytes) -> None:
         raise RuntimeError("the transport is broken")
 
     ann, bob = (
-        SendQueue(batcher.schedule, fail, drop),
-        SendQueue(batcher.schedule, lambda: flushed.append("bob"), drop),
+        SendQueue(batcher.schedule, fail),
+        SendQueue(batcher.schedule, lambda _: flushed.append("bob")),
     )
     for _ in range(2):
         ann.send(Ping())
@@ -65,42 +67,38 @@ def test_a_flush_that_fails_keeps_no_other_from_theirs(caplog: pytest.LogCapture
 
 
 class FakeKernel:
-    """Takes so many bytes of each write, and notes what it and the transport were given."""
+    """Takes so many bytes of each write, and notes what it and `flush` were given."""
 
-    def __init__(self, window: int = MAX_WRITE, error: OSError | None = None) -> None:
-        self.taken: list[tuple[int, bytes]] = []
+    def __init__(self, window: int = MAX_WRITE, error: Exception | None = None) -> None:
+        self.taken: list[bytes] = []
         self.unfinished: list[bytes] = []
-        """What the transport was given."""
-        self.flushed = 0
+        """What `flush` was given."""
         self._window = window
         self._error = error
 
-    def write(self, descriptor: int, encoded: bytes) -> int:
+    def write(self, encoded: bytes) -> int:
         if self._error is not None:
             raise self._error
-        self.taken.append((descriptor, encoded[: self._window]))
+        self.taken.append(encoded[: self._window])
         return min(self._window, len(encoded))
 
-    def flush(self) -> None:
-        self.flushed += 1
+    def send_queue(self, batcher: WriteBatcher) -> SendQueue:
+        return SendQueue(batcher.schedule, self.unfinished.append, self)
 
-    def send_queue(self, batcher: WriteBatcher, descriptor: int | None) -> SendQueue:
-        send_queue = SendQueue(batcher.schedule, self.flush, self.unfinished.append)
-        send_queue.descriptor = descriptor
-        return send_queue
+
+def make_batcher() -> WriteBatcher:
+    return WriteBatcher(ManualScheduler(), Metrics())
 
 
 def test_what_one_write_takes_goes_straight_to_the_kernel() -> None:
-    kernel = FakeKernel()
-    batcher = WriteBatcher(ManualScheduler(), kernel.write)
-    for descriptor in (7, 8):
-        send_queue = kernel.send_queue(batcher, descriptor)
+    kernel, batcher = FakeKernel(), make_batcher()
+    for _ in range(2):
+        send_queue = kernel.send_queue(batcher)
         send_queue.put(EncodedChunk(b"a\n"))
         send_queue.put(EncodedChunk(b"b\n"))
     batcher.flush()
-    assert kernel.taken == [(7, b"a\nb\n"), (8, b"a\nb\n")]
+    assert kernel.taken == [b"a\nb\n", b"a\nb\n"]
     assert not kernel.unfinished
-    assert not kernel.flushed
 
 
 @pytest.mark.parametrize(
@@ -112,25 +110,23 @@ def test_what_one_write_takes_goes_straight_to_the_kernel() -> None:
     ],
     ids=["part of it is taken", "nothing is taken", "nobody listens"],
 )
-def test_what_the_kernel_does_not_take_is_left_to_the_transport(
+def test_what_the_kernel_does_not_take_is_left_to_the_flush(
     kernel: FakeKernel, left: bytes
 ) -> None:
-    batcher = WriteBatcher(ManualScheduler(), kernel.write)
-    kernel.send_queue(batcher, 7).put(EncodedChunk(b"hello\n"))
+    batcher = make_batcher()
+    kernel.send_queue(batcher).put(EncodedChunk(b"hello\n"))
     batcher.flush()
     assert kernel.unfinished == [left]
-    assert kernel.flushed == 1
 
 
 def test_what_is_more_than_one_write_is_flushed() -> None:
-    kernel = FakeKernel()
-    batcher = WriteBatcher(ManualScheduler(), kernel.write)
-    send_queue = kernel.send_queue(batcher, 7)
+    kernel, batcher = FakeKernel(), make_batcher()
+    send_queue = kernel.send_queue(batcher)
     for _ in range(2):
         send_queue.put(EncodedChunk(b"x" * MAX_WRITE))
     batcher.flush()
-    assert [len(encoded) for _, encoded in kernel.taken] == [MAX_WRITE]
-    assert kernel.flushed == 1
+    assert [len(encoded) for encoded in kernel.taken] == [MAX_WRITE]
+    assert kernel.unfinished == [b""]
 
 
 def block(send_queue: SendQueue) -> None:
@@ -142,35 +138,55 @@ def let_refill(send_queue: SendQueue) -> None:
 
 
 def close(send_queue: SendQueue) -> None:
-    send_queue.descriptor = None
+    send_queue.writer = None
 
 
 @pytest.mark.parametrize("change", [block, let_refill, close])
 def test_where_there_is_more_to_do_than_to_write_the_connection_does_it(
     change: Callable[[SendQueue], None],
 ) -> None:
-    kernel = FakeKernel()
-    batcher = WriteBatcher(ManualScheduler(), kernel.write)
-    send_queue = kernel.send_queue(batcher, 7)
+    kernel, batcher = FakeKernel(), make_batcher()
+    send_queue = kernel.send_queue(batcher)
     change(send_queue)
     send_queue.put(EncodedChunk(b"a\n"))
     batcher.flush()
-    assert kernel.flushed == 1
+    assert kernel.unfinished == [b""]
     assert not kernel.taken
 
 
-def test_a_transport_that_fails_keeps_no_other_from_what_is_left(
+def test_a_writer_that_fails_keeps_no_other_from_what_is_left(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail(_encoded: bytes) -> None:
-        raise RuntimeError("the transport is broken")
-
-    kernel = FakeKernel(window=1)
-    batcher = WriteBatcher(ManualScheduler(), kernel.write)
-    broken, sound = kernel.send_queue(batcher, 7), kernel.send_queue(batcher, 8)
-    broken.write = fail
-    for send_queue in (broken, sound):
-        send_queue.put(EncodedChunk(b"hello"))
+    batcher = make_batcher()
+    broken = FakeKernel(error=RuntimeError("the transport is broken"))
+    sound = FakeKernel(window=1)
+    for kernel in (broken, sound):
+        kernel.send_queue(batcher).put(EncodedChunk(b"hello"))
     batcher.flush()
-    assert kernel.unfinished == [b"ello"]
+    assert (broken.unfinished, sound.unfinished) == ([], [b"ello"])
     assert "RuntimeError: the transport is broken" in caplog.text
+
+
+def test_writes_and_their_bytes_are_counted_once_for_all_connections() -> None:
+    metrics = Metrics()
+    batcher = WriteBatcher(ManualScheduler(), metrics)
+    for kernel in (FakeKernel(), FakeKernel(window=3), FakeKernel(error=BlockingIOError())):
+        kernel.send_queue(batcher).put(EncodedChunk(b"hello"))
+    batcher.flush()
+    assert (metrics.writes, metrics.bytes_sent) == (3, 8)
+
+
+def test_a_direct_writer_writes_what_the_kernel_takes() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        writer = DirectWriter(writing)
+        assert writer.write(b"hello") == 5
+        assert os.read(reading, 10) == b"hello"
+        taken = writer.write(b"x" * 2**24)
+        assert 0 < taken < 2**24
+        with pytest.raises(BlockingIOError):
+            writer.write(b"x" * 2**16)
+    finally:
+        os.close(reading)
+        os.close(writing)

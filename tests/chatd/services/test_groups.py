@@ -26,7 +26,7 @@ async def test_who_shares_learns_the_group_and_its_secret(harness: ServiceHarnes
         "code": "peers",
         "group": "run",
         "peers": [entry(ann, "1"), entry(bob, "2")],
-        "ticket": "ticket 1",
+        "ticket": "secret 1",
         "ref": "r",
     }
 
@@ -41,7 +41,7 @@ async def test_without_a_ref_there_is_no_answer_and_peers_asks_for_one(
         "code": "peers",
         "group": "run",
         "peers": [entry(ann)],
-        "ticket": "ticket 1",
+        "ticket": "secret 1",
     }
 
 
@@ -159,8 +159,8 @@ async def test_there_are_no_more_groups_than_allowed(harness: ServiceHarness) ->
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [
-        ({"id": "../1"}, "the id '../1' has a separator"),
-        ({"id": ".hidden"}, "begins with a dot"),
+        ({"id": "../1"}, "an id must not contain /"),
+        ({"id": ".hidden"}, "begin with a dot"),
         ({"id": "x" * 65}, "at field id"),
         ({"group": ""}, "at field group"),
         ({"group": "g" * 65}, "at field group"),

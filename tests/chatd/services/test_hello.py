@@ -12,6 +12,7 @@ import pytest
 from chatd.core.session import Session
 from chatd.messagelog.base import NameOwner, StorageError
 from chatd.messagelog.memory import MemoryLog
+from common import __version__
 from tests.support.service_harness import DAY, ServiceHarness
 
 
@@ -106,7 +107,7 @@ async def test_version_1_is_welcomed_with_what_it_needs_to_come_back(
     assert ann.welcome == {
         "code": "welcome",
         "version": 1,
-        "server": "chatd test",
+        "server": f"chatd {__version__}",
         "name": "Ann",
         "token": ann.token,
         "log": harness.log.name,

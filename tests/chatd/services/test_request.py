@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from chatd.core.session import Access
 from common.messages.request import BareRequest, Request
 from tests.support.request_harness import DELAY, SEED, FakeRequester, RequestHarness
 
@@ -261,4 +262,4 @@ def test_a_refused_request_draws_no_delay_and_leaves_nothing_behind() -> None:
 
 def test_it_serves_requests_with_a_code_and_without(harness: RequestHarness) -> None:
     assert {row.kind for row in harness.requests.routes} == {Request, BareRequest}
-    assert not any(row.requires_hello for row in harness.requests.routes)
+    assert all(row.requires is Access.ANYONE for row in harness.requests.routes)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from common.messages import Error, Message
+from common.messages import ClientMessage, Error, Message
 from common.messages.basic import Pong
 from common.messages.chat import (
     Ack,
@@ -33,7 +33,7 @@ from tests.support.message_strategies import instances
 LIMIT = 16
 
 
-def typed(*chunks: bytes) -> list[Message | str]:
+def typed(*chunks: bytes) -> list[ClientMessage | str]:
     """Return what a person asks for with `chunks`, and for each bad line the reason."""
     decoder = TextDecoder(LIMIT)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
@@ -113,6 +113,13 @@ def test_a_typed_line_waits_for_its_newline_or_the_end_of_input() -> None:
     assert list(decoder.finish()) == [Who()]
 
 
+def test_whoever_stops_in_the_middle_finds_the_lines_that_were_not_consumed() -> None:
+    decoder = TextDecoder()
+    next(iter(decoder.feed(b"one\ntwo\nthr")))
+    assert decoder.take_rest() == b"two\nthr"
+    assert decoder.take_rest() == b""
+
+
 def test_a_typed_line_that_is_not_utf_8_costs_one_error() -> None:
     assert typed(b"\xff\nwho\n") == ["bad_json", Who()]
 
@@ -184,7 +191,7 @@ LINES: list[Any] = [
     (Joined("ann"), "* ann joined"),
     (Left("ann"), "* ann left"),
     (Gap(7), "! messages before number 7 are no longer kept"),
-    (Error("bad_name", "a name may not contain |"), "! a name may not contain |"),
+    (Error("bad_name", "a name must not contain |"), "! a name must not contain |"),
 ]
 
 
@@ -195,7 +202,7 @@ def test_a_message_is_shown_as_a_line(message: Message, shown: str) -> None:
 
 def test_a_broadcast_of_someone_who_gave_no_name_shows_none() -> None:
     message = IncomingBroadcast("guest-1", "or maybe pasta?", since=6)
-    assert render(message, nameless=True) == "6 < or maybe pasta?"
+    assert render(message, anonymous=True) == "6 < or maybe pasta?"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""One thread wakes another, and the loop calls what threads ask for.
-
-Work that blocks is done in another thread, in order, and what waits is done in one go.
-"""
+"""Threads beside an event loop: waking, calling back, and blocking work in batches."""
 
 import asyncio
 import threading
@@ -14,7 +11,7 @@ import pytest
 from common.system.threads import LoopCaller, WakeupPipe, WorkerThread
 
 
-def test_who_waits_returns_when_it_was_woken_be_it_before() -> None:
+def test_wait_returns_after_a_wake_even_one_from_before() -> None:
     wakeup = WakeupPipe()
     wakeup.wake()
     wakeup.wait()
@@ -26,7 +23,7 @@ def test_who_waits_returns_when_it_was_woken_be_it_before() -> None:
     wakeup.close()
 
 
-def test_it_can_be_woken_as_often_as_one_likes() -> None:
+def test_wake_never_blocks() -> None:
     wakeup = WakeupPipe()
     for _ in range(100_000):
         wakeup.wake()
@@ -34,7 +31,7 @@ def test_it_can_be_woken_as_often_as_one_likes() -> None:
     wakeup.close()
 
 
-async def test_calls_come_in_order_from_any_thread() -> None:
+async def test_calls_from_other_threads_keep_their_order() -> None:
     loop_caller, called, is_done = LoopCaller(), list[int](), asyncio.Event()
 
     def ask() -> None:
@@ -51,7 +48,7 @@ async def test_calls_come_in_order_from_any_thread() -> None:
     assert called == [*range(10_000)]
 
 
-async def test_a_call_that_fails_takes_no_other_along(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_that_fails_does_not_stop_the_next(caplog: pytest.LogCaptureFixture) -> None:
     loop_caller, is_done = LoopCaller(), asyncio.Event()
     loop_caller.call(partial(list[int]().remove, 7))
     loop_caller.call(is_done.set)
@@ -61,7 +58,7 @@ async def test_a_call_that_fails_takes_no_other_along(caplog: pytest.LogCaptureF
     assert "ValueError" in caplog.text
 
 
-async def test_work_is_done_in_order_in_one_other_thread() -> None:
+async def test_work_runs_in_order_in_one_other_thread() -> None:
     worker, done = WorkerThread("test"), list[int]()
 
     def work(number: int) -> Callable[[], str]:
@@ -77,7 +74,7 @@ async def test_work_is_done_in_order_in_one_other_thread() -> None:
     await worker.close()
 
 
-async def test_what_work_raises_is_for_whoever_asked_for_it() -> None:
+async def test_an_exception_goes_to_the_future_of_its_work() -> None:
     worker = WorkerThread("test")
     bad, good = worker.submit(lambda: 1 / 0), worker.submit(lambda: 1)
     with pytest.raises(ZeroDivisionError):
@@ -86,7 +83,7 @@ async def test_what_work_raises_is_for_whoever_asked_for_it() -> None:
     await worker.close()
 
 
-async def test_the_loop_is_woken_once_for_all_that_was_waiting() -> None:
+async def test_results_reach_the_loop_in_batches() -> None:
     worker, gate = WorkerThread("test", batch=10), threading.Event()
     first = worker.submit(gate.wait)
     rest = [worker.submit(lambda: None) for _ in range(25)]
@@ -100,7 +97,7 @@ async def test_the_loop_is_woken_once_for_all_that_was_waiting() -> None:
     await worker.close()
 
 
-async def test_work_that_nobody_waits_for_any_more_is_done() -> None:
+async def test_cancelled_work_still_runs() -> None:
     worker, gate, done = WorkerThread("test"), threading.Event(), list[int]()
     worker.submit(gate.wait)
     worker.submit(lambda: done.append(1)).cancel()
@@ -109,10 +106,10 @@ async def test_work_that_nobody_waits_for_any_more_is_done() -> None:
     assert done == [1]
 
 
-async def test_closing_does_what_is_waiting_and_ends_the_thread() -> None:
+async def test_closing_runs_what_is_waiting_and_ends_the_thread() -> None:
     worker, done = WorkerThread("ends"), list[int]()
     for number in range(3):
-        worker.submit(lambda number=number: done.append(number))  # type: ignore[misc]
+        worker.submit(partial(done.append, number))
     await worker.close()
     assert done == [0, 1, 2]
     for thread in threading.enumerate():
@@ -120,16 +117,16 @@ async def test_closing_does_what_is_waiting_and_ends_the_thread() -> None:
             thread.join()
 
 
-def test_a_loop_that_is_gone_does_not_trouble_the_thread() -> None:
+def test_the_thread_ends_after_its_loop_was_closed() -> None:
     loop, gate = asyncio.new_event_loop(), threading.Event()
 
-    async def leave_behind() -> WorkerThread:
-        worker = WorkerThread("left behind")
+    async def abandon() -> WorkerThread:
+        worker = WorkerThread("abandoned")
         worker.submit(gate.wait)
         return worker
 
-    loop.run_until_complete(leave_behind())
+    loop.run_until_complete(abandon())
     loop.close()
-    (thread,) = (each for each in threading.enumerate() if each.name == "left behind")
+    (thread,) = (each for each in threading.enumerate() if each.name == "abandoned")
     gate.set()
     thread.join()

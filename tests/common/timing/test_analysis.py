@@ -53,14 +53,14 @@ class World(NamedTuple):
         lateness = [round(chance.expovariate(1 / (100 * US))) for _ in grid]
         sent = [at + late for at, late in zip(grid, lateness, strict=True)]
         other_sent = [at + interval // 3 + round(chance.expovariate(1 / (100 * US))) for at in grid]
-        heard = travel(sent, self.send_floor)
+        last_received = travel(sent, self.send_floor)
         arrived = travel(other_sent, self.receive_floor)
         record = ExchangeRecord(interval, count, sent, timer_error_ns=lateness)
         for n, (at, arrival) in enumerate(zip(other_sent, arrived, strict=True), 1):
-            newest = bisect_right(heard, at)
-            heard_at = self.on_the_wire(heard[newest - 1]) if newest else 0
+            newest = bisect_right(last_received, at)
+            last_received_at = self.on_the_wire(last_received[newest - 1]) if newest else 0
             record.arrivals.append(
-                ReceivedStamp(n, self.on_the_wire(at), newest, heard_at, arrival)
+                ReceivedStamp(n, self.on_the_wire(at), newest, last_received_at, arrival)
             )
         return record
 
@@ -217,7 +217,9 @@ def test_an_exchange_that_nobody_answered_tells_its_counts_alone() -> None:
 def test_a_listener_that_never_sends_still_sees_the_receive_delay() -> None:
     listener = small()
     listener.sent_ns = []
-    listener.arrivals = [msgspec.structs.replace(stamp, heard=0) for stamp in listener.arrivals]
+    listener.arrivals = [
+        msgspec.structs.replace(stamp, last_received=0) for stamp in listener.arrivals
+    ]
     found = analyze(listener)
     assert found.round_trip is None
     assert found.send_delay is None

@@ -1,82 +1,48 @@
 """Appending to time files, on files in memory that fill up, fail and tear as a test says."""
 
 import errno
-import io
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.protocol.timestamps import format_time
-from common.timing.file_format import FileBlock, direction, parse_blocks
+from common.timing.file_format import direction
 from common.timing.file_writer import TimeFileWriter
+from tests.support.fakes import FakeDisk
 
 SECOND = 1_000_000_000
 START = 1_795_245_060 * SECOND
 THERE = direction("192.0.2.1", "192.0.2.254")
 
 
-class Disk(io.BytesIO):
-    """A file that can hold `room` bytes in all and takes at most `step` of them in one write.
-
-    A write that begins before the disk is full is cut short; the next one fails.
-    """
-
-    def __init__(self, content: bytes = b"", *, room: int = 10**9, step: int = 10**9) -> None:
-        super().__init__(content)
-        self.room = room
-        self.step = step
-        self.cannot_truncate = False
-
-    def write(self, content: bytes, /) -> int:  # type: ignore[override]
-        taken = content[: min(self.step, self.room - self.tell())]
-        if content and not taken:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().write(taken)
-
-    def truncate(self, size: int | None = None, /) -> int:
-        if self.cannot_truncate:
-            raise OSError(errno.EINVAL, "Invalid argument")
-        return super().truncate(size)
-
-    @property
-    def text(self) -> str:
-        return self.getvalue().decode()
-
-    def blocks(self) -> list[FileBlock]:
-        return list(parse_blocks(io.StringIO(self.text)))
-
-    def numbers(self) -> list[int]:
-        return [row.number for block in self.blocks() for row in block.rows]
-
-
 def stamps(count: int, *, since: int = 0) -> list[str]:
     return [THERE + format_time(START + n * 10_000_000) for n in range(since, since + count)]
 
 
-def record(disk: Disk, *counts: int) -> TimeFileWriter:
+def record(disk: FakeDisk, *counts: int) -> TimeFileWriter:
     """Write one block with a batch of each of `counts` stamps, and close it."""
-    recorder = TimeFileWriter(disk)
-    recorder.start_block()
+    writer = TimeFileWriter(disk)
+    writer.start_block()
     for count in counts:
-        recorder.write(stamps(count))
-    recorder.end_block(SECOND, broken_off=False)
-    return recorder
+        writer.write(stamps(count))
+    writer.end_block(SECOND, broken_off=False)
+    return writer
 
 
 def test_a_block_is_written_batch_by_batch_in_the_layout_of_the_format() -> None:
-    disk = Disk()
-    recorder = TimeFileWriter(disk)
-    recorder.start_block()
-    recorder.write(stamps(1))
+    disk = FakeDisk()
+    writer = TimeFileWriter(disk)
+    writer.start_block()
+    writer.write(stamps(1))
     assert disk.text == (
         "Timestamp Data\n\n"
         "| # | Sender's IP | Receiver's IP | Date | Time |\n"
         "|---|-------------|---------------|------|------|\n"
         "| 1 | 192.0.2.1 | 192.0.2.254 | 2026-11-21 | 07:11:00.000000 |\n"
     )
-    recorder.write(stamps(1, since=1))
-    recorder.end_block(300 * SECOND, broken_off=False)
+    writer.write(stamps(1, since=1))
+    writer.end_block(300 * SECOND, broken_off=False)
     assert disk.text.endswith(
         "| 2 | 192.0.2.1 | 192.0.2.254 | 2026-11-21 | 07:11:00.010000 |\n"
         "\nEnd of Timestamp Data (after 5 minutes)\n"
@@ -84,7 +50,7 @@ def test_a_block_is_written_batch_by_batch_in_the_layout_of_the_format() -> None
 
 
 def test_numbers_count_on_from_block_to_block_and_from_run_to_run() -> None:
-    disk = Disk()
+    disk = FakeDisk()
     record(disk, 2, 3)
     record(disk, 4)
     assert disk.numbers() == list(range(1, 10))
@@ -92,7 +58,7 @@ def test_numbers_count_on_from_block_to_block_and_from_run_to_run() -> None:
 
 
 def test_a_run_that_wrote_nothing_leaves_the_file_as_it_was() -> None:
-    disk = Disk()
+    disk = FakeDisk()
     record(disk, 3)
     before = disk.text
     TimeFileWriter(disk).start_block()
@@ -100,7 +66,7 @@ def test_a_run_that_wrote_nothing_leaves_the_file_as_it_was() -> None:
 
 
 def test_a_block_that_a_crash_left_open_is_closed_before_the_next_begins() -> None:
-    disk = Disk()
+    disk = FakeDisk()
     crashed = TimeFileWriter(disk)
     crashed.start_block()
     crashed.write(stamps(3))
@@ -117,10 +83,10 @@ def test_a_block_that_a_crash_left_open_is_closed_before_the_next_begins() -> No
 def test_wherever_a_crash_tears_the_file_the_next_run_loses_no_whole_row(
     cut: int, first: int, second: int
 ) -> None:
-    whole = Disk()
+    whole = FakeDisk()
     record(whole, first, second)
     record(whole, 2)
-    torn = Disk(whole.getvalue()[:cut])
+    torn = FakeDisk(whole.getvalue()[:cut])
     complete = sum(line.startswith("| ") for line in torn.text.split("\n")[:-1])
     rows = complete - torn.text.count("\n| #")
 
@@ -135,7 +101,7 @@ def test_wherever_a_crash_tears_the_file_the_next_run_loses_no_whole_row(
 
 
 def test_a_tail_of_many_empty_blocks_does_not_make_numbers_begin_anew() -> None:
-    disk = Disk()
+    disk = FakeDisk()
     record(disk, 7)
     for _ in range(200):
         record(disk)
@@ -144,85 +110,85 @@ def test_a_tail_of_many_empty_blocks_does_not_make_numbers_begin_anew() -> None:
 
 
 def test_a_file_that_is_no_time_file_is_refused_and_left_alone() -> None:
-    letter = Disk(b"Dear diary,\n")
+    letter = FakeDisk(b"Dear diary,\n")
     with pytest.raises(ValueError, match="Dear diary"):
         TimeFileWriter(letter)
     assert letter.text == "Dear diary,\n"
 
 
 def test_writes_that_are_cut_short_are_continued() -> None:
-    disk = Disk(step=7)
+    disk = FakeDisk(step=7)
     record(disk, 5)
     assert disk.numbers() == [1, 2, 3, 4, 5]
 
 
 def test_on_a_full_disk_rows_are_lost_and_counted_and_only_whole_batches_stay() -> None:
-    disk = Disk()
-    recorder = TimeFileWriter(disk)
-    recorder.start_block()
-    recorder.write(stamps(3))
+    disk = FakeDisk()
+    writer = TimeFileWriter(disk)
+    writer.start_block()
+    writer.write(stamps(3))
     kept = disk.text
     disk.room = len(kept) + 100  # room for a row and a half
-    recorder.write(stamps(4))
+    writer.write(stamps(4))
     assert disk.text == kept
-    assert recorder.lost == 4
-    assert recorder.fault
-    assert recorder.fault.errno == errno.ENOSPC
+    assert writer.lost == 4
+    assert writer.error
+    assert writer.error.errno == errno.ENOSPC
 
 
 def test_when_there_is_room_again_numbers_count_on_without_a_hole() -> None:
-    disk = Disk()
-    recorder = TimeFileWriter(disk)
-    recorder.start_block()
-    recorder.write(stamps(3))
+    disk = FakeDisk()
+    writer = TimeFileWriter(disk)
+    writer.start_block()
+    writer.write(stamps(3))
     disk.room = disk.tell()
-    recorder.write(stamps(4))
-    recorder.write(stamps(5))
+    writer.write(stamps(4))
+    writer.write(stamps(5))
     disk.room = 10**9
-    recorder.write(stamps(2))
-    recorder.end_block(SECOND, broken_off=False)
+    writer.write(stamps(2))
+    writer.end_block(SECOND, broken_off=False)
     assert disk.numbers() == [1, 2, 3, 4, 5]
-    assert (recorder.lost, recorder.fault) == (9, None)
+    assert (writer.lost, writer.error) == (9, None)
 
 
 def test_the_start_and_end_of_blocks_wait_for_room_and_lose_nothing() -> None:
-    disk = Disk()
+    disk = FakeDisk()
     record(disk, 1)
     disk.room = disk.tell()
-    recorder = record(disk, 2)
-    recorder.start_block()
+    writer = record(disk, 2)
+    writer.start_block()
     disk.room = 10**9
-    recorder.write(stamps(3))
-    recorder.end_block(SECOND, broken_off=True)
+    writer.write(stamps(3))
+    writer.end_block(SECOND, broken_off=True)
     first, unwritten, last = disk.blocks()
     assert [len(block.rows) for block in (first, unwritten, last)] == [1, 0, 3]
     assert last.end
     assert last.end.broken_off
-    assert recorder.lost == 2
+    assert writer.lost == 2
 
 
 def test_a_file_that_takes_nothing_at_all_costs_only_the_rows() -> None:
-    full = Disk(room=0)
+    full = FakeDisk(room=0)
     full.cannot_truncate = True  # as a device does
-    recorder = record(full, 3, 4)
-    assert recorder.lost == 7
+    writer = record(full, 3, 4)
+    assert writer.lost == 7
     assert full.text == ""
 
 
 def test_half_a_batch_that_could_not_be_cut_off_is_before_the_next_is_written() -> None:
-    disk = Disk()
-    recorder = TimeFileWriter(disk)
-    recorder.start_block()
-    recorder.write(stamps(1))
+    disk = FakeDisk()
+    writer = TimeFileWriter(disk)
+    writer.start_block()
+    writer.write(stamps(1))
     disk.room = disk.tell() + 100
     disk.cannot_truncate = True
-    recorder.write(stamps(9))
+    writer.write(stamps(9))
     disk.room = 10**9
-    recorder.write(stamps(9))
-    assert recorder.lost == 18
+    writer.write(stamps(9))
+    assert writer.lost == 18
     disk.cannot_truncate = False
-    recorder.write(stamps(1))
-    recorder.end_block(SECOND, broken_off=False)
+    writer.write(stamps(1))
+    writer.end_block(SECOND, broken_off=False)
     assert disk.numbers() == [1, 2]
 
 
@@ -230,17 +196,17 @@ def test_half_a_batch_that_could_not_be_cut_off_is_before_the_next_is_written() 
 def test_however_a_disk_fills_and_empties_what_is_on_it_is_whole(
     batches: list[tuple[int, int]],
 ) -> None:
-    disk = Disk(step=50)
-    recorder = TimeFileWriter(disk)
-    recorder.start_block()
+    disk = FakeDisk(step=50)
+    writer = TimeFileWriter(disk)
+    writer.start_block()
     asked = 0
     for count, room in batches:
         disk.room = len(disk.getvalue()) + room
-        recorder.write(stamps(count))
+        writer.write(stamps(count))
         asked += count
         assert not any(block.torn for block in disk.blocks())
     disk.room = 10**9
-    recorder.end_block(SECOND, broken_off=False)
-    assert len(disk.numbers()) + recorder.lost == asked
+    writer.end_block(SECOND, broken_off=False)
+    assert len(disk.numbers()) + writer.lost == asked
     assert disk.numbers() == list(range(1, len(disk.numbers()) + 1))
     assert all(block.end for block in disk.blocks())

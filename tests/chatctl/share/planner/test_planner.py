@@ -228,12 +228,12 @@ def test_a_piece_that_cannot_be_read_is_rejected_and_not_sent_to_others() -> Non
 @pytest.mark.parametrize(
     ("messages", "error"),
     [
-        ([RequestPiece("3", 0)], "whom not both sides know"),
-        ([HasManifest("2", DIGEST["2"]), RequestPiece("2", 4)], "who has 4 pieces"),
-        ([HasManifest("2", DIGEST["2"]), HasManifest("2", DIGEST["2"])], "says again"),
-        ([HasManifest("2", DIGEST["2"]), Piece("2", 0, 1)], "should have 65536"),
-        ([HasManifest("1", DIGEST["1"]), Piece("1", 0, PIECE_SIZE)], "not asked for"),
-        ([Reject()], "not asked for"),
+        ([RequestPiece("3", 0)], "whose manifest not both sides have"),
+        ([HasManifest("2", DIGEST["2"]), RequestPiece("2", 4)], "which has 4 pieces"),
+        ([HasManifest("2", DIGEST["2"]), HasManifest("2", DIGEST["2"])], "manifest of '2' twice"),
+        ([HasManifest("2", DIGEST["2"]), Piece("2", 0, 1)], "instead of 65536"),
+        ([HasManifest("1", DIGEST["1"]), Piece("1", 0, PIECE_SIZE)], "was not requested"),
+        ([Reject()], "a request that was not made"),
         ([status(got=1)], "acknowledges 1 pieces"),
         ([HasManifest("1", DIGEST["1"]), *[RequestAny()] * 65], "more than 64 requests"),
         (
@@ -242,7 +242,7 @@ def test_a_piece_that_cannot_be_read_is_rejected_and_not_sent_to_others() -> Non
         ),
     ],
 )
-def test_what_makes_no_sense_is_a_protocol_violation(messages: list[Message], error: str) -> None:
+def test_an_invalid_message_is_a_protocol_violation(messages: list[Message], error: str) -> None:
     harness = PlannerHarness("2")
     with pytest.raises(ProtocolViolationError, match=error):
         harness.receive("2", *messages)

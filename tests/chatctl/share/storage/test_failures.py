@@ -132,7 +132,7 @@ async def test_on_a_full_disk_pieces_are_refused_and_nothing_is_corrupt(tmp_path
         with limited_file_size(2 * PIECE_SIZE + 100):
             await harness.write_pieces(PEER, [0])
             for index in (3, 2):
-                with pytest.raises(DiskFullError, match=r"no room for .*1_a\.part.*: make room"):
+                with pytest.raises(DiskFullError, match=r"no space for .*1_a\.part.*free some"):
                     await harness.write_pieces(PEER, [index])
             await harness.write_pieces(PEER, [1])
         assert list(held.search(1)) == [0, 1]

@@ -163,7 +163,7 @@ async def test_a_file_whose_digest_is_a_lie_is_never_finished(tmp_path: Path) ->
         failed = await harness.events.get()
         assert isinstance(failed, FileFailed)
         assert isinstance(failed.error, FileDigestError)
-        assert "the owner is wrong" in str(failed.error)
+        assert "the owner's manifest is wrong" in str(failed.error)
     assert set(listing(tmp_path)) == {"eve_a.part", "eve_a.part.map"}
 
 
@@ -196,7 +196,7 @@ async def test_the_same_manifest_may_come_from_several_peers_at_once(tmp_path: P
         add = harness.store.add
         one, other = await asyncio.gather(add(peer.manifest), add(peer.manifest))
         assert one is other
-        with pytest.raises(InvalidManifestError, match="1 had other files when it was first heard"):
+        with pytest.raises(InvalidManifestError, match="1 shared other files before"):
             await add(PeerFiles("1", ("a", b"other")).manifest)
     assert set(listing(tmp_path)) == {"1_a.part", "1_a.part.map"}
 
@@ -215,7 +215,7 @@ async def test_who_gives_up_waiting_may_add_the_same_later(tmp_path: Path) -> No
 
 async def test_one_directory_belongs_to_one_run(tmp_path: Path) -> None:
     async with open_store(tmp_path):
-        with pytest.raises(UsageError, match=r"another share writes to .*choose another --out"):
+        with pytest.raises(UsageError, match=r"another share is using .*choose another --out"):
             async with open_store(tmp_path):
                 pass
         async with open_store(tmp_path / "other"):

@@ -13,7 +13,7 @@ import apsw
 import pytest
 from typing_extensions import Buffer
 
-from chatd.messagelog.base import NameOwner, Retention, StorageError, UnusableLogError
+from chatd.messagelog.base import LogMetrics, NameOwner, Retention, StorageError, UnusableLogError
 from chatd.messagelog.sqlite.log import SqliteLog
 from tests.support.fakes import EPOCH_NS
 from tests.support.log_harness import (
@@ -52,10 +52,10 @@ async def test_a_ref_is_known_again(tmp_path: Path) -> None:
 
 async def test_an_owner_is_known_again_and_when_it_was_last_here(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as harness:
-        await harness.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
-        harness.log.record_seen("ann", ANN, EPOCH_NS + 7)
+        await harness.names.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
+        harness.names.record_seen("ann", ANN, EPOCH_NS + 7)
     async with open_sqlite(tmp_path) as harness:
-        assert await harness.log.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+        assert await harness.names.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
 
 
 async def test_ids_go_on_even_where_nothing_is_kept(tmp_path: Path) -> None:
@@ -225,6 +225,7 @@ async def test_it_goes_on_by_itself_as_soon_as_that_is_possible(
         await fill(harness, new_message(ref="r"), new_message())
         kinds = [(result.kind, result.entry.id) for result in harness.reported]
         assert kinds == [("failed", 0), ("failed", 0), ("stored", 1), ("stored", 2)]
+        assert harness.metrics == LogMetrics(commits=1, messages_committed=2, messages_failed=2)
     # asyncio logs too, on a busy machine: how slow it is.
     ours = [record for record in caplog.records if record.name.startswith("chatd")]
     logged = [record.getMessage().partition(":")[0] for record in ours]
@@ -240,21 +241,21 @@ async def test_a_name_that_cannot_be_stored_is_not_given_away(
     async with open_sqlite(tmp_path) as harness:
         disk.error = apsw.FullError
         with pytest.raises(StorageError):
-            await harness.log.claim(ann, None)
+            await harness.names.claim(ann, None)
         disk.error = None
-        assert await harness.log.owner("ann") is None
-        assert await harness.log.claim(ann, None)
+        assert await harness.names.owner("ann") is None
+        assert await harness.names.claim(ann, None)
 
 
 async def test_who_was_seen_meanwhile_is_written_later(tmp_path: Path, disk: _FaultyDisk) -> None:
     async with open_sqlite(tmp_path) as harness:
-        await harness.log.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
+        await harness.names.claim(NameOwner("ann", ANN, b"a" * 32, EPOCH_NS), None)
         disk.error = apsw.FullError
-        harness.log.record_seen("ann", ANN, EPOCH_NS + 7)
+        harness.names.record_seen("ann", ANN, EPOCH_NS + 7)
         await fill(harness, new_message())
         disk.error = None
     async with open_sqlite(tmp_path) as harness:
-        assert await harness.log.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
+        assert await harness.names.owner("ann") == NameOwner("ann", ANN, b"a" * 32, EPOCH_NS + 7)
 
 
 async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _FaultyDisk) -> None:
@@ -262,7 +263,7 @@ async def test_a_log_on_a_full_disk_can_be_closed(tmp_path: Path, disk: _FaultyD
         await fill(harness, new_message())
         disk.error = apsw.FullError
         harness.log.append([new_message()], "last")
-        harness.log.record_seen("ann", ANN, EPOCH_NS)
+        harness.names.record_seen("ann", ANN, EPOCH_NS)
     assert [result.kind for result in harness.reported] == ["stored", "failed"]
     disk.error = None
     async with open_sqlite(tmp_path) as again:

@@ -15,7 +15,7 @@ from chatd.messagelog.base import DAY_NS, Retention
 from chatd.messagelog.sqlite import checkpoint, statements
 from chatd.messagelog.sqlite.open import FILE, open_database
 from chatd.messagelog.sqlite.statements import CommitBatch, Database
-from chatd.messagelog.sqlite.thread import Worker
+from chatd.messagelog.sqlite.thread import DatabaseThread
 from tests.support.fakes import EPOCH_NS
 from tests.support.log_harness import BOB, CAROL, fill, ids, new_message, open_sqlite, replayed
 
@@ -119,7 +119,7 @@ async def test_commits_go_to_the_database_while_the_log_is_open(tmp_path: Path) 
         pytest.fail("nothing was moved")
 
 
-class StuckWorker(Worker):
+class StuckThread(DatabaseThread):
     """One that never moves the last pages, as under a load without a pause."""
 
     def submit(self, task: Callable[[Database], None]) -> None:
@@ -134,7 +134,7 @@ class StuckDatabase(Database):
 def test_where_the_last_pages_are_never_moved_the_writer_does_it_and_it_begins_anew(
     tmp_path: Path,
 ) -> None:
-    checkpointing = checkpoint.Checkpointer(StuckWorker("late"))
+    checkpointing = checkpoint.Checkpointer(StuckThread("late"))
     writer = Database(open_database(tmp_path / "log.sqlite", "process"))
     for number in range(600):
         message = new_message(recipient=BOB, content="x" * 4_000, ref=f"{number}")

@@ -1,25 +1,20 @@
-"""libtorrent: a torrent per file, of which every peer seeds its own and fetches the others."""
+"""libtorrent: one torrent for each file, which its owner seeds and the others download."""
 
 import sys
-from importlib import metadata
-from pathlib import Path
-from typing import Final
+from importlib import import_module, metadata
 
 import msgspec
 from msgspec import Struct
 
 from bench.errors import UnfitMachineError
-from bench.shares import staged
-from bench.shares.swarm import Start, Swarm
-
-PIECE: Final = 64 * 1024  # bytes, as in chatctl
+from bench.shares.run import Start, Swarm, start_peers
 
 
-class Role(Struct, frozen=True):
-    """What one peer plays; the only argument, as JSON.
+class PeerArguments(Struct, frozen=True):
+    """The arguments of one peer, as JSON.
 
-    `torrents` holds the torrents of all in the order of their peers, of which the one of `number`
-    is the peer's own and its file in `home`.
+    `torrents` is a directory with the torrents of all peers, in their order. The one with the
+    index `number` is the peer's own, and its file is in `home`.
     """
 
     number: int
@@ -57,14 +52,16 @@ class Libtorrent(Struct, frozen=True):
         return f"libtorrent {version}, pieces of 64 KiB; {', '.join(chosen) or 'defaults'}"
 
     def start(self, swarm: Swarm) -> Start:
-        """Start all peers; the torrents are made before the time runs."""
+        """Start all peers; the torrents are made before the measurement."""
         torrents = swarm.directory / "torrents"
         torrents.mkdir()
+        # Only here: the other candidates are measured where libtorrent is not installed.
+        torrent_peer = import_module("bench.shares.torrent_peer")
         for number, own in enumerate(swarm.peer_files):
-            _make_torrent(own.file, torrents / f"{number:03}.torrent")
+            torrent_peer.make_torrent(own.file, torrents / f"{number:03}.torrent")
         hosts = zip(swarm.network.peers, swarm.peer_files, strict=True)
-        roles = [
-            Role(
+        arguments = [
+            PeerArguments(
                 number=number,
                 address=host.address,
                 torrents=str(torrents),
@@ -76,14 +73,6 @@ class Libtorrent(Struct, frozen=True):
             for number, (host, own) in enumerate(hosts)
         ]
         module = [sys.executable, "-m", "bench.shares.torrent_peer"]
-        return staged.start(
-            swarm, [[*module, msgspec.json.encode(role).decode()] for role in roles]
+        return start_peers(
+            swarm, [[*module, msgspec.json.encode(each).decode()] for each in arguments]
         )
-
-
-def _make_torrent(file: Path, target: Path) -> None:
-    import libtorrent as lt  # noqa: PLC0415 - the other candidates are measured without it
-
-    torrent = lt.create_torrent(lt.list_files(str(file)), PIECE)
-    lt.set_piece_hashes(torrent, str(file.parent))
-    target.write_bytes(lt.bencode(torrent.generate()))
