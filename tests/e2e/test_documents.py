@@ -53,8 +53,13 @@ def test_a_document_shows_what_happens(document: Path, reader: Reader, daemon: D
     assert shown
     if any("subscribe" in block.text or "chatctl feed" in block.text for block in shown):
         prepare_feeds(daemon)
-    for block in shown:
-        reader.follow(block)
+    assert_followed(reader, *shown)
+
+
+def assert_followed(reader: Reader, *shown: Block) -> None:
+    """Do what the blocks show, and fail with all that is different."""
+    different = [command for block in shown for command in reader.follow(block)]
+    assert not different, "the document shows something else:\n" + "\n".join(different)
 
 
 class Netcat:
@@ -102,7 +107,7 @@ def test_the_readme_shows_what_happens(
     assert direct
 
     assert_shown(start, "$ make run\n" + daemon.first_line)
-    reader.follow(echo)
+    assert_followed(reader, echo)
 
     netcat = Netcat(daemon)
     command, hello = first_netcat.text.splitlines()
@@ -125,8 +130,7 @@ def test_the_readme_shows_what_happens(
     ann.type("quit")
     ann.press("Enter")
     netcat.close()
-    for block in others:
-        reader.follow(block)
+    assert_followed(reader, *others)
 
 
 def assert_shown(block: Block, *lines: str) -> None:
