@@ -47,6 +47,15 @@ def prepare_feeds(daemon: Daemon) -> None:
         assert client.ask("subscribe", ref="1") == {"code": "subscribed", "ref": "1"}
 
 
+def test_every_document_that_shows_output_is_replayed() -> None:
+    shows_output = {
+        document
+        for document in CHECKOUT.glob("docs/**/*.md")
+        if any(output for block in blocks(document) for _, output in block.commands())
+    }
+    assert shows_output == set(DOCUMENTS)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
 def test_a_document_shows_what_happens(document: Path, reader: Reader, daemon: Daemon) -> None:
     shown = list(blocks(document))
