@@ -23,8 +23,9 @@ class EncodedChunk(Struct, frozen=True, gc=False):
 class Writer(Protocol):
     """Where a send queue is written to."""
 
-    def write(self, encoded: bytes) -> int:
-        """Write as much of `encoded` as is taken at once; return how many bytes that was.
+    @property
+    def write(self) -> Callable[[bytes], int]:
+        """Writes as many of the bytes as are taken at once, and returns how many those were.
 
         Raises OSError where nothing is taken now.
         """

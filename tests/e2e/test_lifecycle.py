@@ -115,7 +115,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
     code, line = refused("--data", str(tmp_path / "file" / "folder"))
     assert code == 2
     assert line.startswith("chatd: cannot write to ")
-    assert line.endswith("choose another with --data")
+    assert line.endswith("choose another directory with --data")
 
 
 @pytest.mark.parametrize(

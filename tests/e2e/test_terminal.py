@@ -147,7 +147,7 @@ def test_a_replaced_client_gets_a_notice_and_does_not_reconnect(
     with RawClient(daemon.address) as thief:
         thief.hello("sam", version=1, token=token_in(tmp_path / "state"))
         assert sam.end() == 4
-    assert sam.text.endswith("you signed in on another connection, which has the name now\n")
+    assert sam.text.endswith("you logged in on another connection, which has the name now\n")
 
 
 @pytest.mark.parametrize("answer", ["", "y", "Yes"])
@@ -248,7 +248,7 @@ def test_an_unknown_recipient_is_an_error_beside_the_message(
 ) -> None:
     dan = terminals.chat(daemon, "dan")
     dan.enter("nobody|hello?")
-    dan.expect("you (to nobody): hello?  ✗ there is no nobody here")
+    dan.expect('you (to nobody): hello?  ✗ nobody called "nobody" is known here')
 
 
 def test_who_lists_online_users_and_joins_and_leaves_are_shown(

@@ -1,10 +1,7 @@
-"""Two ends of a connection, and what each heard.
+"""A store under test, connections that record their frames, and a writer that a test kills.
 
-A store to write to, and peers whose files it is given.
-A program that writes pieces until it is killed, and says which it has written.
-
-Run as ``python -m tests.support.share_storage DIRECTORY``.
-
+Run as ``python -m tests.support.share_storage DIRECTORY``, this module writes pieces until it is
+killed, and prints which it has written.
 """
 
 import asyncio
@@ -24,12 +21,17 @@ from chatctl.share.storage.store import StorageEvent, Store
 from chatctl.share.swarm import REGISTRY
 from common.manifest import PIECE_SIZE, FileEntry, Layout, Manifest
 
+MB: Final = 2**20
+
+BURST: Final = 8
+"""Pieces that the writer writes at once."""
+
 TIMEOUT: Final = 60.0
 """Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
 
 
 class RecordingConnection:
-    """A connection that records the frames that came, and the error that closed it."""
+    """A connection that records its frames, and the error that closed it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.frames: list[Frame] = []
@@ -61,11 +63,8 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return one, other
 
 
-MB: Final = 2**20
-
-
 class PeerFiles:
-    """A peer with these files, names and contents, as its manifest says."""
+    """The files of a peer, names and contents, with their pieces and manifest."""
 
     def __init__(self, owner: str, *files: tuple[str, bytes]) -> None:
         self.contents = [content for _, content in files]
@@ -87,7 +86,7 @@ class PeerFiles:
 
 
 class StoreHarness:
-    """An open store, and what it tells."""
+    """An open store, and its events."""
 
     def __init__(self, directory: Path, max_size: int) -> None:
         self.events: asyncio.Queue[StorageEvent] = asyncio.Queue()
@@ -137,9 +136,6 @@ def limited_file_size(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-BURST: Final = 8
 
 
 def written_peer() -> PeerFiles:

@@ -103,7 +103,7 @@ def test_a_line_that_was_refused_is_reported_at_the_end_with_code_7(
 
     assert (result.code, result.out) == (7, "")
     assert result.err.splitlines()[-2:] == [
-        "chatctl: line 1: there is no nobody here; send `who` to see who is",
+        'chatctl: line 1: nobody called "nobody" is known here; `who` lists who is present',
         "chatctl: 1 of 2 lines were not acknowledged",
     ]
     assert bob.receive()["content"] == "hi"

@@ -166,7 +166,7 @@ def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: RawCli
     assert (imported.code, imported.out) == (7, "")
     result = sorted(imported.err.splitlines())
     assert result[0] == "chatctl: 2 delivered, 2 failed"
-    assert result[1].startswith("chatctl: line 2: there is no nobody here")
+    assert result[1].startswith('chatctl: line 2: nobody called "nobody" is known here')
     assert result[2].startswith("chatctl: line 3: not a message: ")
     assert [bob.receive()["content"] for _ in range(2)] == ["one", "four"]
 

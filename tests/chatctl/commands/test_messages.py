@@ -79,7 +79,7 @@ def test_who_is_not_there_cannot_be_sent_to(daemon: Daemon) -> None:
     refused = run("send", "nobody", "hi", daemon=daemon)
 
     assert (refused.code, refused.out) == (4, "")
-    assert refused.err.startswith("chatctl: there is no nobody here")
+    assert refused.err.startswith('chatctl: nobody called "nobody" is known here')
     assert run("send", "nobody", "-", daemon=daemon, stdin="a\nb\n").code == 4
 
 
@@ -188,7 +188,7 @@ def test_tail_ends_when_the_same_token_signs_in_elsewhere(daemon: Daemon, home: 
         result = finish(tail)
 
     assert result.code == 4
-    assert "signed in on another connection" in result.err
+    assert "logged in on another connection" in result.err
 
 
 def test_ping_prints_each_answer_and_a_summary(daemon: Daemon) -> None:
