@@ -89,8 +89,8 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         code, line = refused("--port", port, "--data", str(tmp_path))
     assert code == 3
     assert line == (
-        f"chatd: cannot listen on 127.0.0.1:{port}: the port is in use; "
-        "stop who uses it or choose another with --port"
+        f"chatd: cannot listen on 127.0.0.1:{port}: the port is already in use; "
+        "stop the other program or choose another --port"
     )
 
 
@@ -99,7 +99,7 @@ def test_an_address_of_another_machine_is_one_clear_line(tmp_path: Path) -> None
     assert (code, line) == (
         3,
         "chatd: cannot listen on 192.0.2.1:5555: cannot assign requested address; "
-        "choose another with --host and --port",
+        "choose another --host or --port",
     )
 
 
@@ -107,7 +107,7 @@ def test_two_daemons_never_share_a_port(start: Start, tmp_path: Path) -> None:
     port = str(start().port)
     code, line = refused("--port", port, "--data", str(tmp_path / "other"))
     assert code == 3
-    assert f"127.0.0.1:{port}: the port is in use" in line
+    assert f"127.0.0.1:{port}: the port is already in use" in line
 
 
 def test_a_data_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:

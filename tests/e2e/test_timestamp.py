@@ -43,14 +43,14 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
 @pytest.mark.parametrize(
     ("options", "code", "problem"),
     [
-        (("--interval", "100us", "--duration", "1s"), 4, "interval_ms is out of range: from 1ms"),
-        (("--duration", "2h"), 4, "duration_s is out of range: from one interval to 1h"),
+        (("--interval", "100us", "--duration", "1s"), 4, "interval_ms must be between 1ms"),
+        (("--duration", "2h"), 4, "duration_s must be between one interval and 1h"),
         (("--id", "../1"), 2, "--id: an id must not contain /"),
         (("--id", ""), 2, "--id: an id must have 1 to 64 characters"),
-        (("--interval", "0"), 2, "--interval is to be more than 0"),
-        (("--interval", "2s", "--duration", "1s"), 2, "no longer than --duration"),
-        (("--plot", "run.pdf"), 2, "is to end with .png or .svg"),
-        (("--analyze", "x", "--plot", "x.png"), 2, "--analyze has nothing for --plot"),
+        (("--interval", "0"), 2, "--interval must be more than 0"),
+        (("--interval", "2s", "--duration", "1s"), 2, "at most --duration"),
+        (("--plot", "run.pdf"), 2, "must end in .png or .svg"),
+        (("--analyze", "x", "--plot", "x.png"), 2, "--plot does not work with --analyze"),
     ],
 )
 def test_invalid_options_are_refused_with_advice(
@@ -65,7 +65,7 @@ def test_a_full_server_is_reported(start: Callable[..., Daemon], out: Path) -> N
     outcome = run("timestamp", "--out", str(out), daemon=start("--max-exchanges", "0"))
     assert (outcome.code, outcome.err) == (
         4,
-        "chatctl: all 0 exchanges are taken; try again later\n",
+        "chatctl: all 0 exchanges are in use; try again later\n",
     )
 
 
@@ -166,7 +166,9 @@ def test_two_more_clients_run_beside_one_each_with_its_own_file(
         assert numbers(tmp_path / f"client_{name}_TimeData.txt") == list(range(1, 601))
     assert numbers(server_file(daemon)) == list(range(1, 1_801))
     assert "3 exchanges" not in daemon.stderr
-    assert len(re.findall(r"is over: 300 of 300 sent, 300 received, 0 rows", daemon.stderr)) == 3
+    assert (
+        len(re.findall(r"is complete: 300 of 300 sent, 300 received, 0 rows", daemon.stderr)) == 3
+    )
 
 
 def test_a_second_client_with_the_same_file_is_refused_and_the_first_goes_on(

@@ -110,7 +110,9 @@ async def test_of_many_in_one_commit_each_ref_is_looked_up_if_one_is_known(tmp_p
 async def test_a_directory_is_used_by_one_log_at_a_time(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as harness:
         await fill(harness, new_message())
-        with pytest.raises(UnusableLogError, match=f"another chatd uses {tmp_path}; stop it, or"):
+        with pytest.raises(
+            UnusableLogError, match=f"another chatd is using {tmp_path}; stop it, or"
+        ):
             await SqliteHarness(tmp_path, Retention()).log.open(lambda _outcomes: None)
         await fill(harness, new_message())
     async with open_sqlite(tmp_path) as harness:
