@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from tests.support import processes
-from tests.support.processes import TIMEOUT, CommandResult
-
-__all__ = ["TIMEOUT", "CommandResult", "ServerAddress", "begin", "finish", "run", "token_in"]
+from tests.support.processes import CommandResult
 
 # Without -X dev: asyncio would report on stderr how slow a busy machine is.
 _CHATCTL: Final = (sys.executable, "-W", "error", "-m", "chatctl")

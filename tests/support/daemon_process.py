@@ -18,8 +18,6 @@ from typing import Any, Final, Self
 from tests.support import processes
 from tests.support.processes import TIMEOUT, wait_until
 
-__all__ = ["TIMEOUT", "Daemon", "RawClient", "command", "logged_in", "refused"]
-
 _LEAKS_AND_ERRORS: Final = re.compile(
     r"Traceback|Exception ignored|never awaited|never retrieved|ResourceWarning|was destroyed"
 )

@@ -29,6 +29,7 @@ from chatctl.share.storage.store import StorageEvent, Store
 from common.manifest import PIECE_SIZE
 from common.values import Address
 from tests.support.daemon_process import Daemon
+from tests.support.event_loop import until
 
 TIMEOUT: Final = 60.0
 """A generous limit (s) for waiting."""
@@ -108,9 +109,7 @@ class ShareProcess:
 
     async def wait_for_pieces(self, pieces: int) -> None:
         """Wait until so many pieces are in its unfinished files."""
-        async with asyncio.timeout(TIMEOUT):
-            while self._pieces_on_disk() < pieces:  # noqa: ASYNC110 - another process does it
-                await asyncio.sleep(0.01)
+        await until(lambda: self._pieces_on_disk() >= pieces, 0.01)
 
     def _pieces_on_disk(self) -> int:
         maps = (self.directory / "received").glob("*.part.map")
@@ -228,9 +227,7 @@ class FakePeer:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` holds."""
-        async with asyncio.timeout(TIMEOUT):
-            while not condition():  # noqa: ASYNC110 - anything may change it
-                await asyncio.sleep(0.01)
+        await until(condition, 0.01)
 
 
 def never_stopping(peers: int | None = None) -> StopPolicy:

@@ -24,6 +24,7 @@ from common.timing.file_format import FileBlock, parse_blocks
 from common.timing.record import ExchangeRecord, ReceivedStamp
 from common.values import Address
 from tests.support.daemon_process import Daemon
+from tests.support.event_loop import until
 from tests.support.fakes import FakeTimeFile
 from tests.support.processes import TIMEOUT, wait_until
 from tests.support.scripted_server import ScriptedServer, ServerConnection
@@ -132,9 +133,7 @@ class Runner:
 
     async def begins_block(self, count: int) -> None:
         """Wait until the block with this number, and its schedule of deadlines, has begun."""
-        async with asyncio.timeout(TIMEOUT):
-            while len(self.file.blocks) < count:  # noqa: ASYNC110 - a server's answer makes it so
-                await asyncio.sleep(0)
+        await until(lambda: len(self.file.blocks) >= count)
 
     async def result(self) -> str:
         async with asyncio.timeout(TIMEOUT):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
@@ -18,6 +18,7 @@ from common.messages.chat import (
     Outgoing,
     Welcome,
 )
+from tests.support.event_loop import until
 
 
 class FakeClient:
@@ -64,12 +65,6 @@ class FakeClient:
 async def stream(lines: Iterable[str]) -> AsyncIterator[str]:
     for line in lines:
         yield line
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what it waits for are other tasks' turns
-            await asyncio.sleep(0)
 
 
 async def test_each_line_is_sent_where_it_says() -> None:

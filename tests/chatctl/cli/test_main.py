@@ -1,6 +1,5 @@
 """The command line itself: help, mistakes, completion, exit codes; no server needed."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import pytest
 
 from chatctl import commands
 from chatctl.__main__ import main
+from tests.support import processes
 from tests.support.chatctl_process import run
 from tests.support.ports import reserve_port
 
@@ -41,11 +41,9 @@ def test_help_and_version_import_nothing_that_takes_long(option: str) -> None:
         "except SystemExit:\n"
         f"    print(sorted({HEAVY!r} & set(sys.modules)))\n"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
-    )
+    shown = processes.run([sys.executable, "-c", script])
 
-    assert shown.stdout.splitlines()[-1] == "[]"
+    assert shown.out.splitlines()[-1] == "[]"
 
 
 def test_a_command_imports_no_other_command() -> None:
@@ -57,11 +55,9 @@ def test_a_command_imports_no_other_command() -> None:
         "except SystemExit:\n"
         "    print(*(name for name in sys.modules if name.startswith('chatctl.commands.')))\n"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
-    )
+    shown = processes.run([sys.executable, "-c", script])
 
-    assert shown.stdout.splitlines()[-1] == "chatctl.commands.who"
+    assert shown.out.splitlines()[-1] == "chatctl.commands.who"
 
 
 def test_help_names_every_command_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +86,7 @@ def test_the_completion_for_bash_is_bash(capsys: pytest.CaptureFixture[str]) -> 
         main(["--print-completion", "bash"])
 
     script = capsys.readouterr().out
-    subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=60)
+    assert processes.run(["bash", "-n"], stdin=script).code == 0
 
 
 def test_the_version_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,9 +186,7 @@ def banner(text: bytes) -> Iterator[int]:
         "while peer.recv(1024): pass\n"
         "peer.close(); server.close()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as it:
-        assert it.stdout is not None
-        try:
-            yield int(it.stdout.readline())
-        finally:
-            it.kill()
+    server = processes.start([sys.executable, "-c", script])
+    assert server.stdout is not None
+    yield int(server.stdout.readline())
+    processes.kill(server)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chatctl_process import TIMEOUT, begin, finish, run
+from tests.support import processes
+from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon
 
 CHATCTL = (sys.executable, "-W", "error", "-m", "chatctl")
@@ -48,18 +48,10 @@ def run_writing_to(
     words: list[str], output: int, *, typed: str = "", is_buffered: bool = True
 ) -> tuple[int, str]:
     """Run a command that writes to `output`; return its exit code and what it said."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "" if is_buffered else "1"}
-    done = subprocess.run(
-        [*CHATCTL, *words],
-        input=typed,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        env=environment,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    return done.returncode, done.stderr
+    environment = {"PYTHONUNBUFFERED": "" if is_buffered else "1"}
+    command = [*CHATCTL, *words]
+    done = processes.run(command, stdin=typed, stdout=output, environment=environment)
+    return done.code, done.err
 
 
 @pytest.mark.parametrize("is_buffered", [True, False], ids=["buffered", "unbuffered"])
@@ -90,13 +82,10 @@ def test_a_full_disk_is_one_line_with_code_7(words: list[str], *, is_buffered: b
     ],
 )
 def test_what_the_caller_closed_leads_nowhere(redirection: str, code: int, expected: str) -> None:
-    script = f'"$@" {redirection}'
-    done = subprocess.run(
-        ["sh", "-c", script, "sh", *CHATCTL], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (code, "")
-    assert done.stderr.startswith(f"chatctl: {expected}" if expected else "")
-    assert done.stderr.count("\n") == bool(expected)
+    done = processes.run(["sh", "-c", f'"$@" {redirection}', "sh", *CHATCTL])
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith(f"chatctl: {expected}" if expected else "")
+    assert done.err.count("\n") == bool(expected)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ The end of a client, over a real socket to a scripted server.
 
 import asyncio
 import inspect
-import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from chatctl.client import (
     RefusedError,
 )
 from chatctl.client.reconnect import Backoff
+from tests.support import processes
 from tests.support.daemon_process import Daemon
 from tests.support.scripted_server import TIMEOUT, ScriptedServer, log_in, next_contents, next_event
 
@@ -91,16 +91,10 @@ def test_the_example_of_the_documentation_runs(daemon: Daemon) -> None:
     here = example.replace('"127.0.0.1", 5555', f'"{daemon.host}", {daemon.port}')
     assert here != example
 
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", here],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    ran = processes.run([sys.executable, "-W", "error", "-c", here])
 
-    assert ran.stderr == ""
-    assert ran.stdout == "['ann', 'bob']\nin the log as number 1\nann: hi\n"
+    assert ran.err == ""
+    assert ran.out == "['ann', 'bob']\nin the log as number 1\nann: hi\n"
 
 
 async def test_every_message_arrives_once_and_in_order_however_often_the_connection_breaks(

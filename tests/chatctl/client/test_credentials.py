@@ -1,6 +1,5 @@
 """Tokens that outlive the program that made them."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from chatctl.client.credentials import Credentials, default_directory
 from chatctl.client.errors import NameInUseError
 from common.messages.chat import OutgoingBroadcast
 from common.values import Address
+from tests.support import processes
 
 SERVER = Address("127.0.0.1", 5555)
 
@@ -123,13 +123,8 @@ def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
         "    print(len(credential.token), credential.journal, credential.warning)\n"
     )
     for limit in ("0", "5"):
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path), limit],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.startswith(f"32 None cannot write to {tmp_path}: ")
+        done = processes.run([sys.executable, "-c", script, str(tmp_path), limit])
+        assert done.out.startswith(f"32 None cannot write to {tmp_path}: ")
         assert Credentials(SERVER, tmp_path).token_of("ann") == ""
 
 

@@ -1,16 +1,15 @@
 """``chatctl chat`` through pipes, with a real daemon; its arguments."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from chatctl.__main__ import main
-from tests.support.chatctl_process import TIMEOUT, run
+from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon, RawClient, logged_in
+from tests.support.processes import kill
 
 
 @pytest.fixture
@@ -23,13 +22,11 @@ def bob(daemon: Daemon) -> Iterator[RawClient]:
 @pytest.fixture
 def ann(daemon: Daemon, bob: RawClient) -> Iterator[subprocess.Popen[str]]:
     """A chat whose input stays open, and who has said that she is there."""
-    command = [sys.executable, "-m", "chatctl", "chat", daemon.host, str(daemon.port), "ann"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as chat:
-        type_line(chat, "here")
-        assert bob.receive()["content"] == "here"
-        yield chat
-        chat.kill()
+    chat = begin("chat", "ann", daemon=daemon, stdin=subprocess.PIPE)
+    type_line(chat, "here")
+    assert bob.receive()["content"] == "here"
+    yield chat
+    kill(chat)
 
 
 def type_line(chat: subprocess.Popen[str], line: str) -> None:
@@ -76,24 +73,19 @@ def test_what_comes_is_one_line_each_until_quit(bob: RawClient, ann: subprocess.
     assert rest == "bob < two\\nlines\\x1b[2J\n"
     assert see_line(ann).endswith(" bob (to you) < hi\n")
     type_line(ann, "quit")
-    assert ann.wait(TIMEOUT) == 0
+    assert finish(ann).code == 0
 
 
 def test_events_come_as_json(daemon: Daemon, bob: RawClient) -> None:
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "chatctl", "chat", "xena", "--json"]
-    server = {**os.environ, "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}"}
-    with subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE, env=server) as chat:
-        os.close(reading)
-        assert chat.stdout is not None
-        welcome = json.loads(chat.stdout.readline())
-        assert welcome == {"code": "welcome", "name": "xena", "users": ["bob", "xena"]}
-        bob.send("outgoing", to="xena", content="hi")
-        message = json.loads(chat.stdout.readline())
-        assert (message["code"], message["from"], message["content"]) == ("incoming", "bob", "hi")
-        assert {"id", "sent", "since"} <= message.keys()
-        os.close(writing)
-        assert chat.wait(TIMEOUT) == 0
+    chat = begin("chat", "xena", "--json", daemon=daemon, stdin=subprocess.PIPE)
+    assert chat.stdout is not None
+    welcome = json.loads(chat.stdout.readline())
+    assert welcome == {"code": "welcome", "name": "xena", "users": ["bob", "xena"]}
+    bob.send("outgoing", to="xena", content="hi")
+    message = json.loads(chat.stdout.readline())
+    assert (message["code"], message["from"], message["content"]) == ("incoming", "bob", "hi")
+    assert {"id", "sent", "since"} <= message.keys()
+    assert finish(chat).code == 0
 
 
 def test_a_line_that_was_refused_is_reported_at_the_end_with_code_7(

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chatctl_process import TIMEOUT, begin, finish, run
+from tests.support import processes
+from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon, RawClient
 from tests.support.filtering_proxy import FilteringProxy
 
@@ -209,14 +209,8 @@ def test_an_export_ends_quietly_when_nobody_reads_it(daemon: Daemon, bob: RawCli
     assert bob.ask("ping")["code"] == "pong"
 
     server = f"{daemon.host}:{daemon.port}"
-    piped = subprocess.run(
-        f"{sys.executable} -m chatctl --server {server} export --as ann | head -1",
-        shell=True,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    pipeline = f"{sys.executable} -m chatctl --server {server} export --as ann | head -1"
+    piped = processes.run(["sh", "-c", pipeline])
 
-    assert json.loads(piped.stdout)["content"] == f"{0:0200}"
-    assert piped.stderr == ""
+    assert json.loads(piped.out)["content"] == f"{0:0200}"
+    assert piped.err == ""

@@ -19,6 +19,7 @@ from chatctl.errors import (
 )
 from common.messages.base import Error
 from common.messages.chat import Outgoing, OutgoingBroadcast
+from tests.support.event_loop import until
 
 
 def line(code: str, **fields: object) -> str:
@@ -189,9 +190,7 @@ async def test_no_more_is_on_its_way_than_a_few_hundred_messages() -> None:
     sending = asyncio.create_task(
         send_file(endless(), ImportReader("ann"), server.submit, summary, ReportLog())
     )
-    async with asyncio.timeout(60):
-        while server.most_in_flight < MAX_IN_FLIGHT:  # noqa: ASYNC110 - what it waits for are other tasks' turns
-            await asyncio.sleep(0)
+    await until(lambda: server.most_in_flight >= MAX_IN_FLIGHT)
     assert read == MAX_IN_FLIGHT + 1
     server.may_answer.set()
     await sending

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chatctl_process import CommandResult, begin, finish, run, token_in
+from tests.support.chatctl_process import begin, finish, run, token_in
 from tests.support.daemon_process import Daemon, RawClient, logged_in
+from tests.support.processes import TIMEOUT, CommandResult
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_tail_ends_quietly_when_nobody_reads_it_any_more(daemon: Daemon, ann: Ra
     tail.stdout.close()
     ann.send("outgoing_broadcast", content="two")
 
-    assert tail.wait(30) == 141
+    assert tail.wait(TIMEOUT) == 141
     assert tail.stderr.read() == ""
     tail.stderr.close()
 

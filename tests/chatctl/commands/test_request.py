@@ -3,16 +3,16 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
 import pytest
 
-from tests.support.chatctl_process import TIMEOUT, begin, finish, run
+from tests.support import processes
+from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon
+from tests.support.terminal import Terminals
 
 HUB = "Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&id&&234&&"
 ENTITIES = {"Hub": {"name": "qwe", "id": "123"}, "Device": {"name": "wqe", "id": "234"}}
@@ -91,17 +91,13 @@ def test_a_long_stream_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> 
     )
     peaks = []
     for count in (500, 20_000):
-        done = subprocess.run(
+        done = processes.run(
             [sys.executable, "-c", script],
-            input=f"{'x' * 1_000}&&a&&b&&\n" * count,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=True,
-            env={"CHATCTL_SERVER": f"{daemon.host}:{daemon.port}", "HOME": str(tmp_path)},
+            stdin=f"{'x' * 1_000}&&a&&b&&\n" * count,
+            environment={"CHATCTL_SERVER": f"{daemon.host}:{daemon.port}", "HOME": str(tmp_path)},
         )
-        assert done.stdout.count("seq=") == count
-        code, peak = done.stderr.split()[-2:]
+        assert done.out.count("seq=") == count
+        code, peak = done.err.split()[-2:]
         assert code == "0"
         peaks.append(int(peak) * 1024)
     daemon.stop()
@@ -170,17 +166,14 @@ def test_an_interrupted_command_says_how_many_are_unanswered(slow_daemon: Daemon
     assert result.err == "chatctl: 3 sent, 3 unanswered\n"
 
 
-def test_a_terminal_shows_a_bar_and_whole_lines(daemon: Daemon) -> None:
-    arguments = ["-m", "chatctl", "request", HUB, "Lamp&&id&&7&&"]
-    environment = {"CHATCTL_SERVER": f"{daemon.host}:{daemon.port}", "TERM": "xterm"}
-    terminal = pexpect.spawn(
-        sys.executable, arguments, env=environment, encoding="utf-8", dimensions=(24, 40)
-    )
-    shown = terminal.read()
-    terminal.close()
-    assert terminal.exitstatus == 0
-    assert "0/2" in shown
-    assert json.dumps(ENTITIES, separators=(",", ":")) in shown, "not broken at column 40"
+def test_a_terminal_shows_a_bar_and_whole_lines(daemon: Daemon, tmp_path: Path) -> None:
+    server = f"{daemon.host}:{daemon.port}"
+    with Terminals(tmp_path) as terminals:
+        terminal = terminals.run("request", HUB, "Lamp&&id&&7&&", CHATCTL_SERVER=server)
+        terminal.resize(24, 40)
+        assert terminal.end() == 0
+    assert "0/2" in terminal.text
+    assert json.dumps(ENTITIES, separators=(",", ":")) in terminal.text, "not broken at column 40"
 
 
 def test_a_server_that_goes_away_for_good_ends_it_with_what_is_unanswered(tmp_path: Path) -> None:
