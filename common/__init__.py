@@ -1,4 +1,4 @@
-"""What both programs share: messages, the wire protocol, rules for values, the operating system."""
+"""Code that chatd and chatctl share: messages, the wire protocol, value types, the OS layer."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The request grammar: named entities of key-value pairs in one string, and back.
+"""The entity format: named entities of key-value pairs in one string, parsed and formatted.
 
 ``Hub&&name&&qwe&&id&&123&&%%Device&&name&&wqe&&`` reads as
 ``{"Hub": {"name": "qwe", "id": "123"}, "Device": {"name": "wqe"}}``. In EBNF (ISO 14977)::
@@ -10,22 +10,22 @@
     value  = field ;
     field  = { character } ;    (* as few as there are up to the next "&&" or "%%", or none *)
 
-Every string is a text, so parsing never fails. What it means:
+Every string is a valid text, so parsing never fails. The rules:
 
 - **Separators are read from left to right**, as ``str.split`` does, and there is no escape. In
   ``a&&&b`` the first two ``&`` separate and the third begins the next field, ``&b``; likewise
-  in ``a%%%b``. A lone ``&`` or ``%`` is a character like any other.
+  in ``a%%%b``. A single ``&`` or ``%`` is an ordinary character.
 - **Pairs are formed by position**: the fields after the name are key, value, key, value. An empty
-  field keeps its place, so that one gap does not turn all later keys into values.
-- **A pair with an empty key or an empty value is dropped**, alone: half a pair says nothing. So is
-  a last key without a value, which includes the empty one after the ``&&`` that ends an entity.
-- **An entity with an empty name is dropped** with its pairs: there is nothing to file them under.
-- **An entity without a pair left is dropped**, so that nothing empty is in the result.
+  field counts, so one gap does not turn all later keys into values.
+- **A pair with an empty key or an empty value is dropped**, but not its neighbours. So is a last
+  key without a value, such as the empty one after the ``&&`` that ends an entity.
+- **An entity with an empty name is dropped** with its pairs.
+- **An entity without any pair left is dropped**, so the result contains nothing empty.
 - **A name that occurs again** makes its value a list of entities, **a key that occurs again within
-  one entity** a list of strings: the last one winning would lose the others in silence. What was
-  dropped has not occurred; what occurs once is never in a list.
-- **Order is kept**: names and keys stand where they first occur, lists in order of occurrence.
-- **White space is kept**: the separators leave no doubt where a field ends, so it was meant.
+  one entity** a list of strings; keeping only the last would silently lose the others. What was
+  dropped does not count, and what occurs once is never in a list.
+- **Order is kept**: names and keys are where they first occur, lists in order of occurrence.
+- **White space is kept**: the separators alone end a field.
 """
 
 from itertools import chain
@@ -38,9 +38,9 @@ _T = TypeVar("_T", str, Entity)
 
 
 def parse_entities(text: str) -> Entities:
-    """Return what `text` says by the rules above; every string has a reading.
+    """Return the entities in `text` by the rules above; no string is an error.
 
-    The time is linear in the length of `text`, whatever is in it.
+    The time is linear in the length of `text`.
     """
     entities: Entities = {}
     for part in text.split("%%"):
@@ -49,7 +49,7 @@ def parse_entities(text: str) -> Entities:
         if not name:
             continue
         match fields:
-            # Two whole pairs are what clients send. Taking them at once reads a text of two
+            # Clients usually send two complete pairs. Matching both at once parses a text of two
             # entities in 0.9 us instead of 1.2 (slices and dict(zip()) take 1.8, a regular
             # expression 2.5) and costs other shapes at most a tenth.
             case [_, key, value, key2, value2, _] if (
@@ -67,15 +67,16 @@ def parse_entities(text: str) -> Entities:
 
 
 def format_entities(entities: Entities) -> str:
-    """Return the text that `parse_entities` reads as `entities`, in the same order.
+    """Return the text that `parse_entities` parses to `entities`, in the same order.
 
     This is the normal form: every entity ends with ``&&``, and the occurrences of one name or key
-    stand together. A value that ends with ``&`` can only end its entity, without ``&&`` after it:
-    of ``&&&`` the first two would separate. Such an end of a list moves to the end of the entity.
+    are together. A value that ends with ``&`` must be the last of its entity, without ``&&`` after
+    it: of ``&&&`` the first two would separate. If a list ends with such a value, that value moves
+    to the end of the entity.
 
-    Raises ValueError for what no text stands for: an empty name, key, value or entity, a list of
+    Raises ValueError for what no text can express: an empty name, key, value or entity, a list of
     fewer than two, ``&&`` or ``%%`` inside a field, and a field that ends with ``&`` where another
-    has to follow.
+    must follow.
     """
     return "%%".join(
         _format_entity(name, entity)
@@ -126,9 +127,9 @@ def _format_entity(name: str, entity: Entity) -> str:
 
 
 def _lay_out(entity: Entity, name: str) -> list[tuple[str, str]]:
-    """Return the pairs of `entity` in order, the end of a list that ends with ``&`` moved last.
+    """Return the pairs of `entity` in order, except that a list's end with ``&`` comes last.
 
-    Moving it changes nothing: its key has stood before, and its list keeps its own order.
+    Moving it changes nothing: its key occurred before, and its list keeps its order.
     """
     pairs: list[tuple[str, str]] = []
     last: list[tuple[str, str]] = []

@@ -1,6 +1,6 @@
-"""Every message either side may send, one module for each mode.
+"""All messages of the wire protocol, one module for each mode.
 
-To add a mode, write its module and name it in `_MODES`; to remove one, do the reverse.
+To add a mode, write its module and add it to `_MODES`; to remove one, do the reverse.
 """
 
 from typing import Final, TypeAlias

@@ -1,4 +1,4 @@
-"""What every message is, and what every error says."""
+"""The base class of all messages, and the error message."""
 
 import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
         "internal_error",
     ]
 else:
-    # On the wire any string is a reason, so that either side can grow; in the source, only these.
+    # The wire accepts any string, so that newer programs can add reasons; the source, only these.
     Reason = str
 
 SAFE: Final = 2**53 - 1
-"""Whole numbers up to this one survive a JSON reader that knows only floats (RFC 8259, 6)."""
+"""The largest whole number that JSON readers with floats alone keep exactly (RFC 8259, 6)."""
 
 
 def _code(class_name: str) -> str:
@@ -47,7 +47,7 @@ class Message(Struct, tag_field="code", tag=_code, frozen=True, gc=False):
 
 
 class Error(Message, frozen=True):
-    """Something was refused: `reason` for programs, `detail` for people, the rest to correlate."""
+    """A rejection: `reason` for programs, `detail` for people, the other fields to correlate."""
 
     reason: Reason
     detail: str
@@ -59,7 +59,7 @@ class Error(Message, frozen=True):
 
 
 class RejectedError(Exception):
-    """Raised by a service to answer the message at hand with `error`."""
+    """A service raises this to answer the current message with `error`."""
 
     def __init__(self, error: Error) -> None:
         super().__init__(error.detail)

@@ -1,4 +1,4 @@
-"""Open to anyone, no hello needed: echo and ping."""
+"""Echo and ping, which need no hello."""
 
 from typing import Annotated, Final, TypeAlias
 
@@ -7,24 +7,24 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from common.messages.base import Error, Message
 
 Ref: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
-"""A mark that its author chooses, 1 to 64 characters, and finds again in the answer."""
+"""A correlation id of 1 to 64 characters: its sender chooses it, and the answer repeats it."""
 
 
 class Echo(Message, frozen=True):
-    """Comes back as it went out; `content` is any JSON value and is not even decoded."""
+    """Comes back unchanged; `content` is any JSON value, which the server does not decode."""
 
     content: Raw | UnsetType = UNSET
     ref: Ref | UnsetType = UNSET
 
 
 class Ping(Message, frozen=True):
-    """Asks for a `pong`, to measure the round trip and the offset of the clocks."""
+    """Asks for a `pong`, to measure the round trip and the clock offset."""
 
     ref: Ref | UnsetType = UNSET
 
 
 class Pong(Message, frozen=True):
-    """Says when the ping was read and when this answer was made, both UTC on the server's clock.
+    """When the server read the ping and when it made this answer, both in UTC.
 
     Pings that arrive in one read share both times.
     """

@@ -1,4 +1,4 @@
-"""Chat: who is here, one to one, one to all, and the way back after a lost connection."""
+"""Chat: hello, presence, messages to one or to all, history, resuming after a lost connection."""
 
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -15,12 +15,12 @@ VERSION: Final = 1
 
 
 class Hello(Message, frozen=True):
-    """Takes a name. Bare, it gets the original protocol; each further field asks for more.
+    """Registers a name. Without further fields it selects the original protocol.
 
-    `version` 1 adds ids, acknowledgements and a token; `token` reclaims the name; `after` asks for
-    every message since that id of the log named `log`, and where the log is another one by now for
-    all that is not common to both; `presence` for `joined` and `left`; `format` turns to plain
-    text.
+    `version` 1 adds ids, acknowledgements and a token. `token` reclaims the name. `after` asks for
+    every message since that id in the log named `log`; if the server has another log by now, for
+    every message that the two do not share. `presence` asks for `joined` and `left`, `format` for
+    plain text.
     """
 
     name: str | UnsetType = UNSET
@@ -33,13 +33,13 @@ class Hello(Message, frozen=True):
 
 
 class Who(Message, frozen=True):
-    """Asks for the names of those present."""
+    """Asks for the names of the users who are present."""
 
     ref: Ref | UnsetType = UNSET
 
 
 class Outgoing(Message, frozen=True):
-    """A message for one; with `ref` it is acknowledged once it is in the log."""
+    """A message to one user; with a `ref` it is acknowledged once it is in the log."""
 
     to: str
     content: str
@@ -47,7 +47,7 @@ class Outgoing(Message, frozen=True):
 
 
 class OutgoingBroadcast(Message, frozen=True):
-    """A message for everyone else; with `ref` it is acknowledged once it is in the log."""
+    """A message to everyone else; with a `ref` it is acknowledged once it is in the log."""
 
     content: str
     ref: Ref | UnsetType = UNSET
@@ -56,7 +56,7 @@ class OutgoingBroadcast(Message, frozen=True):
 class History(Message, frozen=True):
     """Asks for the newest `limit` messages (1 to 1000) whose id is below `before`.
 
-    With the `name` and `token` of somebody it is their history, whoever has the name right now.
+    With a `name` and its `token` it is the history of that name, whoever uses the name now.
     """
 
     before: Id | UnsetType = UNSET
@@ -67,17 +67,16 @@ class History(Message, frozen=True):
 
 
 class Quit(Message, frozen=True):
-    """Says goodbye; the server sends what is still to be sent and closes."""
+    """Ends the session; the server sends what is queued and closes the connection."""
 
 
 class Welcome(Message, frozen=True):
-    """The name is yours. All fields but `code` are for version 1.
+    """Answers a hello: the name is registered. All fields but `code` are for version 1.
 
-    `last` is the newest id in the log, and `log` names that log: ids of another one mean nothing
-    here. `after` is there when the `after` of the hello was such an id: what follows begins behind
-    this one instead, up to which both logs are the same. `max_line` is in bytes; `max_inflight`
-    counts messages with a `ref` that may be unacknowledged at once, beyond which the server stops
-    reading.
+    `last` is the newest id in the log, and `log` names that log: ids of another log mean nothing
+    here. If the `after` of the hello was such an id, this `after` replaces it: up to here both logs
+    are the same, and the replay begins after it. `max_line` is in bytes. `max_inflight` is how many
+    messages with a `ref` may be unacknowledged; beyond that the server stops reading.
     """
 
     version: int | UnsetType = UNSET
@@ -92,17 +91,17 @@ class Welcome(Message, frozen=True):
 
 
 class Users(Message, frozen=True):
-    """The names of those present, in the order in which they came."""
+    """The names of the users who are present, in the order in which they joined."""
 
     users: list[str]
     ref: Ref | UnsetType = UNSET
 
 
 class _Delivery(Message, frozen=True):
-    """A message from `author`. All further fields are for version 1.
+    """A message from `author`. The fields after `content` are for version 1.
 
-    `id` is its position in the log, `sent` when the server took it (UTC), `since` the whole
-    seconds (s) from its author's connect to then.
+    `id` is its position in the log and `sent` when the server accepted it (UTC). `since` counts the
+    whole seconds (s) from the author's connect to that moment.
     """
 
     author: str = field(name="from")
@@ -114,17 +113,17 @@ class _Delivery(Message, frozen=True):
 
 
 class Incoming(_Delivery, frozen=True):
-    """A message for one; `to` stands only in history, where one's own are shown too."""
+    """A message to one user; `to` is set only in history, which includes one's own messages."""
 
     to: str | UnsetType = UNSET
 
 
 class IncomingBroadcast(_Delivery, frozen=True):
-    """A message for everyone but its author."""
+    """A message to everyone except its author."""
 
 
 class Ack(Message, frozen=True):
-    """The message with this `ref` is in the log as `id`; `duplicate` when it was there before."""
+    """The message with this `ref` is in the log as `id`; a `duplicate` was there before."""
 
     ref: Ref
     id: int
@@ -132,13 +131,16 @@ class Ack(Message, frozen=True):
 
 
 class Gap(Message, frozen=True):
-    """Some of what was missed is not kept: what follows in the replay begins at `first`."""
+    """The log no longer has all missed messages: the replay continues at `first`."""
 
     first: int
 
 
 class Resumed(Message, frozen=True):
-    """The replay is over: `count` messages up to `last`; with `gap` all before `first` are gone."""
+    """The replay is complete: `count` messages up to `last`.
+
+    With a `gap`, the messages before `first` are no longer in the log.
+    """
 
     count: int
     last: int
@@ -147,7 +149,7 @@ class Resumed(Message, frozen=True):
 
 
 class HistoryPage(Message, frozen=True, tag="history"):
-    """A page of history, oldest first; `more` says whether there are older ones."""
+    """A page of history, oldest first; `more` says whether there are older messages."""
 
     messages: list[Incoming | IncomingBroadcast]
     more: bool
@@ -155,13 +157,13 @@ class HistoryPage(Message, frozen=True, tag="history"):
 
 
 class Joined(Message, frozen=True):
-    """Somebody came (only for those who asked for presence)."""
+    """A user joined; only for sessions that asked for presence."""
 
     name: str
 
 
 class Left(Message, frozen=True):
-    """Somebody went (only for those who asked for presence)."""
+    """A user left; only for sessions that asked for presence."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""Feed: random users and arrays without end, at an interval or as fast as they are read."""
+"""Feed: an endless stream of random users and arrays, paced or as fast as the client reads."""
 
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -18,11 +18,11 @@ Whole: TypeAlias = Annotated[int, Meta(ge=-SAFE, le=SAFE)]
 
 
 class Subscribe(Message, frozen=True):
-    """Asks for a feed, in place of the one that the connection may have.
+    """Starts a feed, which replaces an earlier one on this connection.
 
-    The `topics` take turns, one message every `interval_ms` (ms, up to an hour); 0 is as fast as
-    they are read. An array has `size` (1 to 1000) whole numbers from `low` to `high`, both
-    included. With `ref` the answer `subscribed` comes before the first message.
+    The `topics` alternate, one message every `interval_ms` (ms, up to an hour); 0 means as fast as
+    the client reads. An array has `size` (1 to 1000) whole numbers from `low` to `high`, both
+    included. With a `ref`, `subscribed` comes before the first message.
 
     Raises ValueError for a topic named twice, and for `low` above `high`.
     """
@@ -42,19 +42,19 @@ class Subscribe(Message, frozen=True):
 
 
 class Subscribed(Message, frozen=True):
-    """The feed begins; what a feed before it sent has all come before this."""
+    """The feed begins; every message of an earlier feed came before this."""
 
     ref: Ref
 
 
 class Unsubscribe(Message, frozen=True):
-    """Ends the feed, if there is one."""
+    """Ends the feed, if any."""
 
 
 class Block(Message, frozen=True):
-    """Tells the server how long (s) a block of `count` messages took to arrive.
+    """Reports to the server how long (s) a block of `count` messages took to arrive.
 
-    `interrupted` when the connection was lost meanwhile, or messages were.
+    `interrupted` says that the connection or messages were lost meanwhile.
     """
 
     count: Annotated[int, Meta(ge=1, le=SAFE)]
@@ -63,7 +63,7 @@ class Block(Message, frozen=True):
 
 
 class Person(Struct, frozen=True, gc=False):
-    """Somebody who does not exist; `birthdate` is written 1990-12-31."""
+    """A fictitious person; `birthdate` has the form 1990-12-31."""
 
     name: str
     username: str

@@ -1,6 +1,6 @@
-"""Requests: a string of entities goes out, the objects it names come back some seconds later.
+"""Requests: a string of entities goes out, the parsed objects come back some seconds later.
 
-Each way there are two forms, with a code and without: the mode is older than the codes.
+Requests and responses have two forms, with a code and without: the mode is older than the codes.
 """
 
 from typing import Annotated, Final, TypeAlias
@@ -11,18 +11,18 @@ from common.entities import Entities
 from common.messages.base import Message
 
 RequestId: TypeAlias = Annotated[str, Meta(max_length=256)] | int
-"""Chosen by the client, a string of up to 256 characters or an integer; comes back as it went."""
+"""The client chooses it, a string of up to 256 characters or an integer; the answer repeats it."""
 
 
 class Request(Message, frozen=True):
-    """Asks for the entities in `data` (`common.entities`)."""
+    """Asks the server to parse the entities in `data` (`common.entities`)."""
 
     request_id: RequestId
     data: str
 
 
 class BareRequest(Struct, frozen=True, gc=False):
-    """The same without a code."""
+    """A request without a code."""
 
     request_id: RequestId
     data: str
@@ -37,7 +37,7 @@ class Response(Message, frozen=True):
 
 
 class BareResponse(Struct, frozen=True, gc=False):
-    """Answers a request that came without a code."""
+    """Answers a request that had no code."""
 
     request_id: RequestId
     data: Entities

@@ -1,4 +1,4 @@
-"""Timestamp exchange: both sides send their date and time at every interval."""
+"""Timestamp exchange: both sides send their time at every interval."""
 
 from typing import Annotated, Final
 

@@ -125,7 +125,7 @@ def in_order(entities: Entities) -> str:
 
 
 @named(READINGS)
-def test_a_text_reads_as(source: str, expected: Entities) -> None:
+def test_a_text_parses_to(source: str, expected: Entities) -> None:
     assert in_order(parse_entities(source)) == in_order(expected)
 
 
@@ -137,9 +137,9 @@ def test_the_normal_form_of(source: Entities, expected: str) -> None:
 
 @named(REFUSED)
 def test_the_formatter_refuses(source: Entities, expected: str) -> None:
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+    with pytest.raises(ValueError) as error:  # noqa: PT011
         format_entities(source)
-    assert expected in str(refusal.value)
+    assert expected in str(error.value)
 
 
 # Few letters and many separators, so that names and keys meet and delimiters touch.
@@ -236,7 +236,7 @@ def test_entities_come_back_as_they_were_or_are_refused(entities: Entities) -> N
 
 @given(texts)
 @example("a&&b&&c&&d&&e&&b&&f&")
-def test_whatever_a_text_says_can_be_written_and_reads_the_same(text: str) -> None:
+def test_what_was_parsed_can_be_formatted_and_parses_the_same(text: str) -> None:
     entities = parse_entities(text)
     assert in_order(parse_entities(format_entities(entities))) == in_order(entities)
 

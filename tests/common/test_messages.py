@@ -124,18 +124,18 @@ def refused(line: str) -> str:
     return error.detail
 
 
-def test_a_bare_subscribe_asks_for_both_topics_every_second() -> None:
+def test_the_default_feed_has_both_topics_every_second() -> None:
     assert FROM_CLIENT.decode(b'{"code":"subscribe"}') == Subscribe(("user", "array"), 1_000)
 
 
 @pytest.mark.parametrize("interval_ms", [0, 1, 3_600_000])
-def test_an_interval_may_be_nothing_up_to_an_hour(interval_ms: int) -> None:
+def test_an_interval_may_be_0_to_an_hour(interval_ms: int) -> None:
     line = f'{{"code":"subscribe","interval_ms":{interval_ms}}}'
     assert FROM_CLIENT.decode(line.encode()) == Subscribe(interval_ms=interval_ms)
 
 
 @pytest.mark.parametrize(
-    ("wish", "detail"),
+    ("fields", "detail"),
     [
         ('"interval_ms":-1', "in subscribe: Expected int >= 0 - at field interval_ms"),
         ('"interval_ms":3600001', "in subscribe: Expected int <= 3600000 - at field interval_ms"),
@@ -148,8 +148,8 @@ def test_an_interval_may_be_nothing_up_to_an_hour(interval_ms: int) -> None:
         ('"high":9007199254740992', "in subscribe: Expected int <= 9007199254740991"),
     ],
 )
-def test_what_a_feed_cannot_be_is_named_with_what_it_can(wish: str, detail: str) -> None:
-    assert refused(f'{{"code":"subscribe",{wish}}}').startswith(detail)
+def test_an_invalid_subscription_is_refused_with_its_reason(fields: str, detail: str) -> None:
+    assert refused(f'{{"code":"subscribe",{fields}}}').startswith(detail)
 
 
 @pytest.mark.parametrize("fields", ['"count":0,"seconds":1', '"count":1,"seconds":-1', '"count":1'])

@@ -51,7 +51,7 @@ def is_allowed(name: str) -> bool:
         "0",
     ],
 )
-def test_a_name_is_what_people_call_themselves(name: str) -> None:
+def test_real_names_are_allowed(name: str) -> None:
     assert normalize(name) == name
 
 
@@ -61,7 +61,7 @@ def test_a_name_has_1_to_64_characters(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, MAX_LENGTH + 1, 65_536])
-def test_a_name_of_another_length_is_told_its_length(length: int) -> None:
+def test_the_error_for_a_name_of_another_length_says_its_length(length: int) -> None:
     with pytest.raises(InvalidNameError, match=f"1 to 64 characters, this one has {length}$"):
         normalize("x" * length)
 
@@ -72,7 +72,7 @@ def test_length_is_counted_after_composition() -> None:
         normalize("\u0958" * 32 + "x")  # a letter that composition takes apart
 
 
-def test_a_name_is_kept_composed() -> None:
+def test_a_name_is_normalized_to_nfc() -> None:
     assert normalize("Zoe\u0308") == "Zo\u00eb"
 
 
@@ -83,7 +83,7 @@ def test_white_space_around_a_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("star", ["*", "\N{FULLWIDTH ASTERISK}", "\N{SMALL ASTERISK}"])
-def test_the_sign_for_everyone_is_no_name_at_any_width(star: str) -> None:
+def test_a_star_is_refused_at_any_width(star: str) -> None:
     with pytest.raises(InvalidNameError, match="everyone"):
         normalize(star)
 
@@ -125,17 +125,17 @@ def test_a_bar_is_refused_anywhere_and_at_any_width(name: str) -> None:
         ("\uffff", "an unassigned character"),
     ],
 )
-def test_what_cannot_be_typed_or_seen_is_refused_by_name(character: str, kind: str) -> None:
+def test_invisible_characters_are_refused_and_named(character: str, kind: str) -> None:
     with pytest.raises(InvalidNameError, match=rf"{kind} \(U\+{ord(character):04X}\)$"):
         normalize(f"a{character}b")
 
 
-def test_no_two_names_differ_in_what_nobody_sees() -> None:
+def test_no_two_names_differ_only_in_invisible_characters() -> None:
     blank = [*IGNORABLE, 0x2800]
     assert [hex(code) for code in blank if is_allowed(f"a{chr(code)}b")] == []
 
 
-def test_a_key_is_its_own_key_and_a_clean_name_stays_clean_over_all_of_unicode() -> None:
+def test_folding_and_normalizing_are_idempotent_for_every_character() -> None:
     for code in range(sys.maxunicode + 1):
         character = chr(code)
         folded = fold(character)
@@ -150,12 +150,12 @@ def test_a_key_is_its_own_key_and_a_clean_name_stays_clean_over_all_of_unicode()
 @example("ß\u0301").via("a letter that folds into two, the second with the accent")
 @example("\u0345\u0301\u0390").via("a mark that moves when folded")
 @example("\u1fb3\u0345\u0300\u1e9e")
-def test_a_key_is_its_own_key(name: str) -> None:
+def test_folding_is_idempotent(name: str) -> None:
     assert fold(fold(name)) == fold(name)
 
 
 @given(name=NAMES)
-def test_cleaning_twice_is_cleaning_once_and_keeps_the_key(name: str) -> None:
+def test_normalizing_is_idempotent_and_keeps_the_fold(name: str) -> None:
     if is_allowed(name):
         assert normalize(normalize(name)) == normalize(name)
         assert fold(normalize(name)) == fold(name)
@@ -204,11 +204,11 @@ def test_names_that_differ_in_a_letter_are_not(one: str, other: str) -> None:
     assert fold(one) != fold(other)
 
 
-def test_variants_count_from_2() -> None:
+def test_suggestions_count_from_2() -> None:
     assert list(islice(suggestions("ann"), 3)) == ["ann-2", "ann-3", "ann-4"]
 
 
-def test_a_variant_of_a_long_name_is_shortened_to_fit() -> None:
+def test_a_suggestion_for_a_long_name_is_shortened_to_fit() -> None:
     assert next(suggestions("x" * MAX_LENGTH)) == "x" * 62 + "-2"
     assert next(suggestions("x" * 61 + " yz")) == "x" * 61 + "-2"
 
@@ -217,7 +217,7 @@ def test_a_variant_of_a_long_name_is_shortened_to_fit() -> None:
     name=st.one_of(NAMES, st.text("a \u0301é#*", min_size=60, max_size=64)),
     skipped=st.integers(0, 1_000),
 )
-def test_variants_are_clean_short_enough_and_differ(name: str, skipped: int) -> None:
+def test_suggestions_are_valid_short_enough_and_distinct(name: str, skipped: int) -> None:
     if is_allowed(name):
         suggested = list(islice(suggestions(normalize(name)), skipped, skipped + 3))
         assert [normalize(variant) for variant in suggested] == suggested

@@ -38,7 +38,7 @@ def test_a_whole_number_is_digits(text: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("text", [*NO_NUMBERS, "1.0", "1.", ".5"])
-def test_what_is_no_whole_number_is_told_how_to_write_one(text: str) -> None:
+def test_the_error_for_a_bad_whole_number_has_an_example(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a whole number \(example: 5555\)$"):
         parse_whole(text)
 
@@ -51,7 +51,7 @@ def test_a_number_is_digits_and_maybe_a_point_with_more(text: str, number: float
 
 
 @pytest.mark.parametrize("text", [*NO_NUMBERS, "1.", ".5", "1.2.3", "1._5"])
-def test_what_is_no_number_is_told_how_to_write_one(text: str) -> None:
+def test_the_error_for_a_bad_number_has_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a number \(examples: 12, 0\.5\)$"):
         parse_number(text)
 
@@ -109,7 +109,7 @@ def test_a_duration_is_numbers_with_units(text: str, seconds: float) -> None:
         *("9" * 400 + "d", "9" * 5_000 + "s"),
     ],
 )
-def test_what_is_no_duration_is_told_how_to_write_one(text: str) -> None:
+def test_the_error_for_a_bad_duration_has_examples(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"is not a duration \(examples: 10ms, 4s, 5m, 1h, 7d, 0\)$"
     ):
@@ -179,7 +179,7 @@ def test_a_size_is_a_whole_number_of_bytes_or_of_a_unit(text: str, size: int) ->
         ),
     ],
 )
-def test_what_is_no_size_is_told_how_to_write_one(text: str) -> None:
+def test_the_error_for_a_bad_size_has_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a size \(examples: 65536, 64KiB, 8MiB, 1GiB\)$"):
         parse_size(text)
 
@@ -199,7 +199,7 @@ def test_a_range_is_two_numbers_of_seconds(text: str, low_and_high: tuple[float,
         *("nan:1", "1:nan", "0:inf", " 1:5", "1: 5", "1:5 ", "1:5\n", "1e0:5", "+1:5", "٣:٤"),
     ],
 )
-def test_what_is_no_range_is_told_how_to_write_one(text: str) -> None:
+def test_the_error_for_a_bad_range_has_an_example(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"is not a range of seconds from 0 to 3600 \(example: 1:5\)$"
     ):
@@ -220,7 +220,7 @@ def test_what_is_no_range_is_told_how_to_write_one(text: str) -> None:
         ("localhost:65535", "localhost", 65535),
     ],
 )
-def test_what_is_left_out_is_this_machine_and_port_5555(text: str, host: str, port: int) -> None:
+def test_the_defaults_are_this_machine_and_port_5555(text: str, host: str, port: int) -> None:
     assert Address.parse(text) == (host, port)
 
 
@@ -241,7 +241,7 @@ def test_what_is_left_out_is_this_machine_and_port_5555(text: str, host: str, po
         "a:+1",
     ],
 )
-def test_anything_else_is_refused_with_the_forms_that_are_not(text: str) -> None:
+def test_the_error_for_a_bad_address_names_the_forms(text: str) -> None:
     with pytest.raises(ValueError, match="write HOST:PORT"):
         Address.parse(text)
 
@@ -259,7 +259,7 @@ def test_an_address_that_was_written_is_read_back(host: str, port: int) -> None:
 
 
 @given(st.text())
-def test_no_text_is_worse_than_refused(text: str) -> None:
+def test_no_text_raises_anything_but_value_error(text: str) -> None:
     try:
         address = Address.parse(text)
     except ValueError:

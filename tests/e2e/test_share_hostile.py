@@ -159,7 +159,7 @@ async def test_a_taken_id_is_rejected_with_advice(daemon: Daemon, start_share: S
         wire.ask("share", group="run", id="1", port=4000, size=5, digest="d", ref="r")
         one = await start_share("1", daemon=daemon)
         assert await one.end() == 4
-        assert "1 is another peer of this group; use 1-2" in await one.stderr()
+        assert "the id 1 is taken in this group; try 1-2" in await one.stderr()
 
 
 async def test_an_unreachable_peer_is_named_with_the_reason(

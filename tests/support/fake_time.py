@@ -1,10 +1,7 @@
-"""Time that passes only when a test says so, and the timers of a loop that keeps it.
+"""Fake time: a clock that a test moves, and an event loop whose clock jumps to the next timer.
 
-An event loop in which waiting takes no time: the clock jumps to the next timer.
-
-It moves only when nothing is left to run, so that ``await asyncio.sleep(1e-6)`` returns when
-everything else waits, and what happens after 5 s of silence is tried in no time.
-
+The loop's clock moves only when nothing is left to run. So ``await asyncio.sleep(1e-6)`` returns
+when everything else waits, and a test of 5 s of silence takes no time.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""What the parts of the daemon are given in tests instead of a clock, a loop, a file and Faker.
-
-Sessions and send queues that belong to no connection and no harness.
-"""
+"""Fakes for the parts of the daemon: clock, scheduler, time file, disk, feed source, session."""
 
 import errno
 import io
@@ -49,24 +46,30 @@ class ManualScheduler:
 
 
 class FakeTimeFile:
-    """Stands in for the time file: keeps what was written, block by block."""
+    """A time file in memory."""
 
     def __init__(self) -> None:
         self.lost = 0
-        self.rows: list[str] = []
+        self.blocks: list[list[str]] = []
+        """The rows of each block."""
         self.ends: list[tuple[int, bool]] = []
-        self.blocks = 0
+        """How each block ended: its duration in ns, and whether it was broken off."""
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows of all blocks."""
+        return [row for block in self.blocks for row in block]
 
     async def open(self) -> None:
-        """This one is always ready."""
+        """Do nothing: it is always open."""
 
     def start_block(self) -> None:
         """Begin a block."""
-        self.blocks += 1
+        self.blocks.append([])
 
     def add(self, row: str) -> None:
         """Write a stamp."""
-        self.rows.append(row)
+        self.blocks[-1].append(row)
 
     def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
         """End the block."""
@@ -74,19 +77,19 @@ class FakeTimeFile:
 
 
 class FakeDisk(io.BytesIO):
-    """A file that can hold `room` bytes in all and takes at most `step` of them in one write.
+    """A file that can hold `capacity` bytes in all and takes at most `step` of them in one write.
 
     A write that begins before the disk is full is cut short; the next one fails.
     """
 
-    def __init__(self, content: bytes = b"", *, room: int = 10**9, step: int = 10**9) -> None:
+    def __init__(self, content: bytes = b"", *, capacity: int = 10**9, step: int = 10**9) -> None:
         super().__init__(content)
-        self.room = room
+        self.capacity = capacity
         self.step = step
         self.cannot_truncate = False
 
     def write(self, content: bytes, /) -> int:  # type: ignore[override]
-        taken = content[: min(self.step, self.room - self.tell())]
+        taken = content[: min(self.step, self.capacity - self.tell())]
         if content and not taken:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(taken)

@@ -1,9 +1,7 @@
-"""A log under test: every implementation is put in one harness and passes one contract.
+"""A message log under test: one harness for each implementation, so that one contract covers all.
 
-To add an implementation, write its harness and name it in `IMPLEMENTATIONS`.
-
-
-Database files of the log, sound ones and others, without a daemon.
+To add an implementation, write its harness and add it to `IMPLEMENTATIONS`. The functions at the
+end make database files, intact and damaged, without a daemon.
 """
 
 import os

@@ -1,37 +1,22 @@
-"""Messages made from their types: whatever a field may hold, generated.
+"""Hypothesis strategies: messages made from their types, and byte streams cut into chunks.
 
-What a client may send, good and bad, and how the network may cut it.
-How much work reading costs: counted, not timed, so that a busy machine changes nothing.
-
-The unit is a byte searched, a byte copied or a call, whatever the code is made of:
-
-- a hook sees every call, and over which buffer a method of bytes goes;
-- the patterns of the framing are replaced by ones that say how far they looked;
-- the peak of memory in each step shows what was copied, by a slice for example.
-
+Streams are what a client may send, valid and invalid, as the network may cut it.
 """
 
 import json
-import re
-import sys
-import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import cache, singledispatch
-from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
-import pytest
 from hypothesis import reject
 from hypothesis import strategies as st
 from msgspec import UNSET, Struct, UnsetType, inspect, structs
 
-from common.protocol import framing
-from common.protocol.codec import InvalidLine
-
 LIMIT: Final = 64
-"""A limit of a line, in bytes, that streams reach often."""
+"""A maximum length of a line, in bytes, that streams often reach."""
+
+_MAX_INT: Final = 2**63 - 1
 
 NEWLINES: Final = st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \t\r\n"])
 BLANKS: Final = st.sampled_from([b"", b" ", b"\t", b"\r", b"   "])
@@ -101,9 +86,6 @@ def bytewise(stream: bytes) -> Iterator[bytes]:
     return (stream[position : position + 1] for position in range(len(stream)))
 
 
-MOST: Final = 2**63 - 1
-
-
 @cache
 def instances(kind: type[Struct]) -> st.SearchStrategy[Any]:
     """Return a strategy for messages of `kind`, every field optional where its type says so."""
@@ -147,8 +129,8 @@ def _(described: inspect.StrType) -> st.SearchStrategy[str]:
 
 @values.register
 def _(described: inspect.IntType) -> st.SearchStrategy[int]:
-    low = -MOST if described.ge is None else described.ge
-    return st.integers(low, MOST if described.le is None else described.le)
+    low = -_MAX_INT if described.ge is None else described.ge
+    return st.integers(low, _MAX_INT if described.le is None else described.le)
 
 
 @values.register
@@ -191,69 +173,3 @@ def _(described: inspect.CustomType) -> st.SearchStrategy[Any]:
 @values.register
 def _(_: inspect.RawType) -> st.SearchStrategy[msgspec.Raw]:
     return JSON.map(msgspec.Raw)
-
-
-_LOOKS_AT_THE_START: Final = "startswith"
-
-Feed = Callable[[bytes], Iterable[object | InvalidLine]]
-
-
-class _Counter:
-    """Adds up work; a profile hook of Python."""
-
-    def __init__(self) -> None:
-        self.work = 0
-
-    def __call__(self, _frame: FrameType, event: str, called: Any) -> None:
-        if event not in ("call", "c_call"):
-            return
-        self.work += 1
-        buffer = getattr(called, "__self__", None)
-        if isinstance(buffer, bytes | bytearray) and called.__name__ != _LOOKS_AT_THE_START:
-            self.work += len(buffer)
-
-
-class _CountingPattern(NamedTuple):
-    pattern: re.Pattern[bytes]
-    counter: _Counter
-
-    def search(self, buffer: bytes, start: int = 0) -> re.Match[bytes] | None:
-        found = self.pattern.search(buffer, start)
-        self.counter.work += max(0, (found.end() if found else len(buffer)) - start)
-        return found
-
-
-def work_of(feed: Feed, chunks: Iterable[bytes]) -> int:
-    """Return what it costs to feed `chunks` and to consume all that comes out."""
-    with _counting() as counter:
-        before, _ = tracemalloc.get_traced_memory()
-        for _ in _steps(feed, chunks):
-            now, peak = tracemalloc.get_traced_memory()
-            counter.work += peak - before
-            before = now
-            tracemalloc.reset_peak()
-    return counter.work
-
-
-def _steps(feed: Feed, chunks: Iterable[bytes]) -> Iterator[None]:
-    for chunk in chunks:
-        for _ in feed(chunk):
-            yield
-        yield
-
-
-@contextmanager
-def _counting() -> Iterator[_Counter]:
-    counter = _Counter()
-    outer = sys.getprofile()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in vars(framing).copy().items():
-            if isinstance(value, re.Pattern):
-                patch.setattr(framing, name, _CountingPattern(value, counter))
-        tracemalloc.start()
-        sys.setprofile(counter)
-        try:
-            yield counter
-        finally:
-            sys.setprofile(outer)
-            tracemalloc.stop()

@@ -1,6 +1,7 @@
-"""A server on a real socket that does only what the test says, one connection after the other.
+"""A scripted server on a real socket, and clients that run one after the other against it.
 
-Clients that run one after the other under one name, with a state that outlives them.
+The server does only what the test says, one connection after the other. The clients share one name
+and one state directory.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Connections and stores for the tests of a share.
+"""A store under test, connections that record their frames, and a writer that a test kills.
 
-``python -m tests.support.share_storage DIRECTORY`` writes pieces to a store until it is killed, and
-prints which it has written.
+Run as ``python -m tests.support.share_storage DIRECTORY``, this module writes pieces until it is
+killed, and prints which it has written.
 """
 
 import asyncio
@@ -20,6 +20,11 @@ from chatctl.share.frames import Frame
 from chatctl.share.storage.store import StorageEvent, Store
 from chatctl.share.swarm import REGISTRY
 from common.manifest import PIECE_SIZE, FileEntry, Layout, Manifest
+
+MB: Final = 2**20
+
+BURST: Final = 8
+"""Pieces that the writer writes at once."""
 
 TIMEOUT: Final = 60.0
 """A generous limit (s) for waiting."""
@@ -58,11 +63,8 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return one, other
 
 
-MB: Final = 2**20
-
-
 class PeerFiles:
-    """The files of a peer, by name and content: their manifest and their pieces."""
+    """The files of a peer, names and contents, with their pieces and manifest."""
 
     def __init__(self, owner: str, *files: tuple[str, bytes]) -> None:
         self.contents = [content for _, content in files]
@@ -134,9 +136,6 @@ def limited_file_size(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-BURST: Final = 8
 
 
 def written_peer() -> PeerFiles:

@@ -1,7 +1,7 @@
-"""Fixtures for timestamp exchanges.
+"""Fixtures for timestamp exchanges: a worked example, a client run, and the files they write.
 
-A record worked out by hand, a run with a scripted server, and what end-to-end tests look for in
-the files of both sides.
+`exchange` and `report` are an exchange worked out by hand. `running` runs the client's side against
+a scripted server on a real socket. The rest finds what ``chatctl timestamp`` wrote.
 """
 
 import asyncio
@@ -24,14 +24,24 @@ from common.timing.file_format import FileBlock, parse_blocks
 from common.timing.record import ExchangeRecord, ReceivedStamp
 from common.values import Address
 from tests.support.daemon_process import Daemon
+from tests.support.fakes import FakeTimeFile
 from tests.support.processes import TIMEOUT, wait_until
 from tests.support.scripted_server import ScriptedServer, ServerConnection
 
 US: Final = 1_000
-MS = 1_000_000
+MS: Final = 1_000_000
 SECOND: Final = 1_000_000_000
 EPOCH: Final = 1_795_245_060 * SECOND
 """2026-11-21T07:11:00Z."""
+NOW: Final = "2026-11-21T07:11:00.000000Z"
+
+SHORT: Final = ("--duration", "300ms", "--interval", "5ms")
+"""Options for 60 stamps each way."""
+
+LONG: Final = ("--duration", "30s", "--interval", "5ms")
+"""Options for an exchange longer than any test waits."""
+
+OUTAGE: Final = Outage(EPOCH + 300 * MS, 1_500 * MS, "the server stops")
 
 
 def exchange(count: int = 100) -> ExchangeRecord:
@@ -66,29 +76,6 @@ def report(record: ExchangeRecord | None = None, **changes: Any) -> ExchangeRepo
         "analysis": analyze(record),
     }
     return ExchangeReport(**fields | changes)
-
-
-OUTAGE: Final = Outage(EPOCH + 300 * MS, 1_500 * MS, "the server stops")
-
-
-NOW = "2026-11-21T07:11:00.000000Z"
-
-
-class FakeTimeFile:
-    """The file: how many rows each block has, and how it ended (ns, broken off)."""
-
-    def __init__(self) -> None:
-        self.blocks: list[int] = []
-        self.ends: list[tuple[int, bool]] = []
-
-    def start_block(self) -> None:
-        self.blocks.append(0)
-
-    def add(self, _row: str) -> None:
-        self.blocks[-1] += 1
-
-    def end_block(self, duration_ns: int, *, broken_off: bool) -> None:
-        self.ends.append((duration_ns, broken_off))
 
 
 class ManualClock(SteadyClock):
@@ -215,13 +202,6 @@ async def end_of_stamps(connection: ServerConnection, **counts: int) -> dict[str
     return message
 
 
-SHORT: Final = ("--duration", "300ms", "--interval", "5ms")
-"""60 stamps each way."""
-
-LONG: Final = ("--duration", "30s", "--interval", "5ms")
-"""More than any test waits for."""
-
-
 def measured(output: str) -> Any:
     """Return the report, the last line of ``--json``."""
     report = json.loads(output.splitlines()[-1])
@@ -254,7 +234,7 @@ def wait_for_more_rows(path: Path, more: int) -> None:
 
 def wait_for_end(daemon: Daemon, count: int) -> None:
     """Wait until the daemon has logged the end of so many exchanges."""
-    ends = re.compile(r"exchange \S+ (?:is over|broke off)")
+    ends = re.compile(r"exchange \S+ (?:is complete|was interrupted)")
     wait_until(lambda: len(ends.findall(daemon.stderr)) >= count, lambda: daemon.stderr)
 
 

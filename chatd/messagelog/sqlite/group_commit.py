@@ -18,7 +18,7 @@ from chatd.messagelog.base import (
 )
 from chatd.messagelog.sqlite.statements import CommitBatch, CommitResult, NameClaim
 from chatd.messagelog.sqlite.thread import DatabaseThread
-from chatd.messagelog.sqlite.writer import CommitFailure, MaintenanceResult, Writer, WriterResult
+from chatd.messagelog.sqlite.writer import CommitFailure, LogWriter, MaintenanceResult, WriterResult
 
 logger: Final = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _MAINTENANCE_PAUSE: Final = 0.01
 class GroupCommit(Generic[Sender]):
     """Collects the next batch while the writer stores one, and reports results in log order.
 
-    Every method runs on the event loop. What runs in the thread is in `Writer`.
+    Every method runs on the event loop. What runs in the thread is in `LogWriter`.
     """
 
     def __init__(self, thread: DatabaseThread, metrics: LogMetrics) -> None:
@@ -49,7 +49,7 @@ class GroupCommit(Generic[Sender]):
         """Who was online and is not stored yet: identity and ns by the key of the name."""
         self._thread = thread
         self._metrics = metrics
-        self._writer: Writer[Sender]
+        self._writer: LogWriter[Sender]
         self._on_committed: OnCommitted[Sender] = lambda _results: None
         self._loop = asyncio.get_running_loop()
         self._appended: deque[tuple[Sequence[NewMessage], Sender | None]] = deque()
@@ -67,7 +67,7 @@ class GroupCommit(Generic[Sender]):
         self._timer: asyncio.TimerHandle | None = None
 
     def start(
-        self, writer: Writer[Sender], first: int, last: int, on_committed: OnCommitted[Sender]
+        self, writer: LogWriter[Sender], first: int, last: int, on_committed: OnCommitted[Sender]
     ) -> None:
         """Start with a log that keeps `first` to `last`; results go to `on_committed`."""
         self._writer = writer

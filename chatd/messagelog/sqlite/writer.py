@@ -31,7 +31,7 @@ class MaintenanceResult(Struct, frozen=True):
 WriterResult: TypeAlias = CommitResult[Sender] | CommitFailure[Sender] | MaintenanceResult
 
 
-class Writer(Generic[Sender]):
+class LogWriter(Generic[Sender]):
     """Stores batches and does what must follow each; every method runs in the writer's thread.
 
     `post` hands each result to the event loop. `wall_ns` tells ns since the Unix epoch.

@@ -37,15 +37,15 @@ def test_many_lines_in_one_chunk_are_as_many_messages_in_order() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b" \n", b"\t \r\n", b"\n\n\r\n \n"])
-def test_a_carriage_return_blanks_and_blank_lines_mean_nothing(end: bytes) -> None:
+def test_carriage_returns_blanks_and_blank_lines_are_ignored(end: bytes) -> None:
     assert read(end + PING + end + b'{"code":"who"}' + end) == [Ping(), Who()]
 
 
-def test_a_complete_object_is_a_message_before_its_newline_comes() -> None:
+def test_a_complete_object_is_a_message_before_its_newline_arrives() -> None:
     assert read(PING) == [Ping()]
 
 
-def test_the_newline_that_comes_after_all_is_no_second_message() -> None:
+def test_a_newline_that_arrives_later_is_no_second_message() -> None:
     assert read(PING, b"\n", b"\r\n", PING) == [Ping(), Ping()]
 
 
@@ -61,13 +61,13 @@ def test_an_incomplete_object_waits_for_more_bytes() -> None:
     assert read(b'{"code":"pi', b'ng"', b"}") == [Ping()]
 
 
-def test_braces_and_quotes_in_a_string_end_nothing() -> None:
+def test_braces_and_quotes_in_a_string_do_not_end_an_object() -> None:
     content = rb'"}{\"}\\"'
     line = b'{"code":"echo","content":%s}' % content
     assert read(*bytewise(line)) == [Echo(Raw(content))]
 
 
-def test_a_character_or_an_escape_may_be_cut_in_two() -> None:
+def test_a_character_or_an_escape_may_be_split_between_chunks() -> None:
     said = 'A"\\ü🙂\U0001f642'
     line = '{"code":"hello","name":"A\\"\\\\ü🙂\\ud83d\\ude42"}'.encode()
     assert read(*bytewise(line)) == [Hello(name=said)]
@@ -83,20 +83,20 @@ def test_as_many_objects_as_lines_is_not_one_object_a_line() -> None:
     assert read(PING + PING + b'\n{"code":\n"ping"}\n') == [Ping(), Ping(), "bad_json", "bad_json"]
 
 
-def test_one_bad_line_costs_one_error_and_spares_the_lines_around_it() -> None:
+def test_a_bad_line_is_one_error_and_the_lines_around_it_are_served() -> None:
     assert read(PING + b"\nrubbish\n" + PING + b"\n") == [Ping(), "bad_json", Ping()]
 
 
-def test_a_bad_object_spares_the_objects_beside_it() -> None:
+def test_the_objects_beside_a_bad_one_are_served() -> None:
     assert read(PING + b'{"code":7}' + PING + b"\n") == [Ping(), "unknown_code", Ping()]
 
 
-def test_what_is_no_object_costs_one_error_with_all_that_follows_on_its_line() -> None:
+def test_garbage_and_the_rest_of_its_line_are_one_error() -> None:
     assert read(PING + b"[1]" + PING + b"\n" + PING) == [Ping(), "bad_json", Ping()]
     assert read(b"}" + PING + PING + b"\n" + PING) == ["bad_json", Ping()]
 
 
-def test_rubbish_without_a_newline_waits_as_it_may_become_a_line() -> None:
+def test_garbage_waits_for_its_newline() -> None:
     assert read(b"rubbish") == []
     assert read(b"rubbish", b" and more\n") == ["bad_json"]
 

@@ -36,7 +36,7 @@ HELLOS: Final = st.sampled_from(
 )
 
 
-def told(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
+def decoded(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
     """Return what a decoder makes of `chunks` and the end of file after them, as bytes."""
     decoder = Decoder(FROM_CLIENT, max_line)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
@@ -44,7 +44,7 @@ def told(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
     return [encode(item.error if isinstance(item, InvalidLine) else item) for item in items]
 
 
-def told_of_text(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
+def decoded_as_text(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
     """Return what a text decoder makes of `chunks` and the end of file, as bytes."""
     decoder = TextDecoder(max_line)
     items = [item for chunk in chunks for item in decoder.feed(chunk)]
@@ -59,31 +59,31 @@ def told_of_text(chunks: Iterable[bytes], max_line: int = LIMIT) -> list[bytes]:
 @example(stream=b" " * (LIMIT + 1) + b'{"code":"ping"}\n', sizes=[]).via("blanks before")
 @example(stream=b'{"code":"ping"}{"code":"ping","ref":"}\n{"}\n', sizes=[]).via("a fake boundary")
 @example(stream=b'{"code":"ping"}{"code":"ping"}\n{"code":\n"ping"}\n', sizes=[]).via("3 in 3")
-def test_messages_do_not_depend_on_the_cuts(stream: bytes, sizes: list[int]) -> None:
-    whole = told([stream])
-    assert told(cut(stream, sizes)) == whole
-    assert told(bytewise(stream)) == whole
+def test_messages_do_not_depend_on_the_chunks(stream: bytes, sizes: list[int]) -> None:
+    whole = decoded([stream])
+    assert decoded(cut(stream, sizes)) == whole
+    assert decoded(bytewise(stream)) == whole
 
 
 @settings(max_examples=300)
 @given(stream=STREAMS, sizes=CUTS)
-def test_typed_lines_do_not_depend_on_the_cuts(stream: bytes, sizes: list[int]) -> None:
-    whole = told_of_text([stream])
-    assert told_of_text(cut(stream, sizes)) == whole
-    assert told_of_text(bytewise(stream)) == whole
+def test_typed_lines_do_not_depend_on_the_chunks(stream: bytes, sizes: list[int]) -> None:
+    whole = decoded_as_text([stream])
+    assert decoded_as_text(cut(stream, sizes)) == whole
+    assert decoded_as_text(bytewise(stream)) == whole
 
 
 @pytest.mark.parametrize("size", [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1])
 @pytest.mark.parametrize("form", [b'{"code":"echo","content":"%s"}', b'{"%s', b"{%s", b"%s"])
 @pytest.mark.parametrize("end", [b"", b"\n", b" \r\n"])
-def test_at_the_default_limit_the_cuts_do_not_matter_either(
+def test_at_the_default_limit_messages_do_not_depend_on_the_chunks(
     form: bytes, size: int, end: bytes
 ) -> None:
     line = form % (b"x" * (size - len(form % b"")))
     stream = line + end + b'{"code":"ping"}\n' + line + b"\n"
-    whole = told([stream], MAX_LINE)
+    whole = decoded([stream], MAX_LINE)
     for step in (1_000, MAX_LINE, MAX_LINE + 1):
-        assert told(cut(stream, [step] * 200), MAX_LINE) == whole
+        assert decoded(cut(stream, [step] * 200), MAX_LINE) == whole
 
 
 # The rules of framing once more, written for the reader and not for speed.
@@ -139,7 +139,7 @@ def refuse(constant: str) -> NoReturn:
 
 
 def verdicts(stream: bytes) -> list[str]:
-    items = [json.loads(line) for line in told([stream])]
+    items = [json.loads(line) for line in decoded([stream])]
     reasons = [item["reason"] if item.get("code") == "error" else "message" for item in items]
     return ["message" if reason == "bad_field" else reason for reason in reasons]
 
@@ -155,7 +155,7 @@ def test_every_object_and_every_bad_rest_of_a_line_comes_out_once_and_in_order(
 @given(garbage=st.lists(GARBAGE, max_size=5).map(b"".join), sizes=CUTS)
 def test_after_a_line_of_any_garbage_the_session_goes_on(garbage: bytes, sizes: list[int]) -> None:
     stream = garbage + b'\n{"code":"ping","ref":"still here"}'
-    assert told(cut(stream, sizes))[-1] == b'{"code":"ping","ref":"still here"}\n'
+    assert decoded(cut(stream, sizes))[-1] == b'{"code":"ping","ref":"still here"}\n'
 
 
 @settings(max_examples=300)

@@ -46,7 +46,7 @@ def test_an_object_ends_at_the_same_byte_however_late_its_bytes_come(
 
 
 @given(stream=st.binary(), sizes=CUTS)
-def test_the_lines_and_what_is_held_back_are_all_bytes_that_came(
+def test_the_lines_and_the_buffer_are_all_bytes_that_arrived(
     stream: bytes, sizes: list[int]
 ) -> None:
     framer = Framer(LIMIT)
@@ -58,7 +58,7 @@ def test_the_lines_and_what_is_held_back_are_all_bytes_that_came(
     assert framer.is_empty
 
 
-def test_after_an_overflow_nothing_is_held_back_and_nothing_comes_before_the_newline() -> None:
+def test_after_an_overflow_everything_up_to_the_newline_is_dropped() -> None:
     framer = Framer(4)
     assert framer.feed(b"12345") == b""
     assert framer.overflow()

@@ -83,7 +83,7 @@ def test_the_answer_names_the_reason_and_says_what_is_wrong(wrong: str) -> None:
     assert "$" not in error.detail
 
 
-def test_a_line_too_long_is_told_the_limit() -> None:
+def test_the_error_for_a_long_line_says_the_limit() -> None:
     (item,) = Decoder(FROM_CLIENT, max_line=10).feed(b"12345678901\n")
     assert isinstance(item, InvalidLine)
     assert item.error.reason == "line_too_long"
@@ -112,7 +112,7 @@ def test_nesting_that_could_exhaust_the_stack_is_bad_json(deep: bytes) -> None:
 
 
 @pytest.mark.parametrize("levels", [100, 500])
-def test_nesting_that_cannot_is_none_of_our_business(levels: int) -> None:
+def test_nesting_that_is_not_too_deep_is_allowed(levels: int) -> None:
     line = b'{"code":"ping","x":%s%s}\n' % (b"[" * levels, b"]" * levels)
     assert list(Decoder(FROM_CLIENT).feed(line)) == [Ping()]
 
@@ -133,7 +133,7 @@ def test_a_request_id_comes_back_as_it_was_sent(given_id: str) -> None:
 @pytest.mark.parametrize(
     "given_id", ["null", "true", "1.5", "1e999", "[]", "9" * 5_000, f'"{"x" * 257}"']
 )
-def test_what_can_be_no_request_id_does_not_come_back_and_hides_no_other_mistake(
+def test_an_invalid_request_id_is_not_repeated_and_hides_no_other_error(
     given_id: str,
 ) -> None:
     error = answer(b'{"code":"nope","request_id":%s,"ref":"r1"}' % given_id.encode())
@@ -143,12 +143,12 @@ def test_what_can_be_no_request_id_does_not_come_back_and_hides_no_other_mistake
 
 
 @pytest.mark.parametrize("given_ref", ["7", "null", '""', f'"{"x" * 65}"', "{}", "1e999"])
-def test_what_can_be_no_ref_does_not_come_back(given_ref: str) -> None:
+def test_an_invalid_ref_is_not_repeated(given_ref: str) -> None:
     error = answer(b'{"code":"ping","ref":%s}' % given_ref.encode())
     assert (error.reason, error.ref) == ("bad_field", UNSET)
 
 
-def test_bad_json_correlates_with_nothing() -> None:
+def test_the_error_for_bad_json_has_no_ref() -> None:
     error = answer(b'{"code":"ping","ref":"r1","request_id":1,}')
     assert (error.ref, error.request_id) == (UNSET, UNSET)
 
@@ -160,7 +160,7 @@ def test_a_request_needs_no_code() -> None:
     assert list(Decoder(FROM_CLIENT).feed(line)) == [Request(0, "Hub&&id&&1")]
 
 
-def test_a_request_may_stand_among_messages_with_a_code() -> None:
+def test_a_request_without_a_code_may_come_between_other_messages() -> None:
     stream = b'{"code":"ping"}\n{"request_id":"a","data":""}\n{"code":"ping"}\n'
     assert list(Decoder(FROM_CLIENT).feed(stream)) == [Ping(), BareRequest("a", ""), Ping()]
 
@@ -173,12 +173,12 @@ def test_each_side_understands_what_the_other_sends_and_nothing_else() -> None:
 
 
 @given(garbage=st.lists(GARBAGE, max_size=4).map(b"".join))
-def test_whatever_is_refused_is_explained_in_a_line_that_can_be_sent(garbage: bytes) -> None:
+def test_the_error_for_any_garbage_can_be_sent_as_a_line(garbage: bytes) -> None:
     if FROM_CLIENT.decode(garbage) is None:
         assert FROM_SERVER.decode(encode(FROM_CLIENT.explain(garbage))) is not None
 
 
-def test_a_client_takes_a_reason_that_a_newer_server_made_up() -> None:
+def test_a_client_accepts_a_reason_of_a_newer_server() -> None:
     line = b'{"code":"error","reason":"out_of_coffee","detail":"wait","ref":"r1"}'
     error = FROM_SERVER.decode(line)
     assert isinstance(error, Error)

@@ -41,16 +41,18 @@ def typed(*chunks: bytes) -> list[ClientMessage | str]:
     return [item.error.reason if isinstance(item, InvalidLine) else item for item in items]
 
 
-def test_who_asks_who_is_here() -> None:
+def test_who_lists_the_users() -> None:
     assert parse_line("who") == Who()
 
 
-def test_quit_says_goodbye() -> None:
+def test_quit_ends_the_session() -> None:
     assert parse_line("quit") == Quit()
 
 
 @pytest.mark.parametrize("line", ["Who", "QUIT", "who?", " who", "who ", "quit now", "who quit"])
-def test_a_command_is_the_whole_line_in_small_letters_and_anything_else_is_said(line: str) -> None:
+def test_any_line_but_the_exact_command_is_a_message(
+    line: str,
+) -> None:
     assert parse_line(line) == OutgoingBroadcast(line)
 
 
@@ -77,17 +79,17 @@ def test_blanks_in_and_around_the_text_are_kept() -> None:
     assert parse_line("  hi  ") == OutgoingBroadcast("  hi  ")
 
 
-def test_only_the_first_bar_parts_so_that_the_text_may_hold_others() -> None:
+def test_only_the_first_bar_separates() -> None:
     assert parse_line("bob|a|b") == Outgoing("bob", "a|b")
     assert parse_line("*|who") == OutgoingBroadcast("who")
 
 
-def test_a_bar_with_nothing_before_it_names_nobody_and_is_not_said_aloud() -> None:
+def test_a_bar_without_a_name_is_no_broadcast() -> None:
     assert parse_line("|secret") == Outgoing("", "secret")
 
 
 @given(line=st.text())
-def test_every_line_asks_for_something_and_no_text_is_lost(line: str) -> None:
+def test_every_line_is_a_message_and_keeps_its_text(line: str) -> None:
     match parse_line(line):
         case Outgoing(to=to, content=content):
             name, _, text = line.partition("|")
@@ -98,11 +100,11 @@ def test_every_line_asks_for_something_and_no_text_is_lost(line: str) -> None:
             assert type(command).__name__.lower() == line
 
 
-def test_typed_lines_end_as_terminals_end_them() -> None:
+def test_a_typed_line_may_end_with_carriage_return_and_newline() -> None:
     assert typed(b"who\nquit\r\n") == [Who(), Quit()]
 
 
-def test_blank_lines_say_nothing() -> None:
+def test_blank_lines_are_ignored() -> None:
     assert typed(b"\n\r\n \t \nwho\n\n") == [Who()]
 
 
@@ -113,22 +115,22 @@ def test_a_typed_line_waits_for_its_newline_or_the_end_of_input() -> None:
     assert list(decoder.finish()) == [Who()]
 
 
-def test_whoever_stops_in_the_middle_finds_the_lines_that_were_not_consumed() -> None:
+def test_lines_that_were_not_consumed_are_kept() -> None:
     decoder = TextDecoder()
     next(iter(decoder.feed(b"one\ntwo\nthr")))
     assert decoder.take_rest() == b"two\nthr"
     assert decoder.take_rest() == b""
 
 
-def test_a_typed_line_that_is_not_utf_8_costs_one_error() -> None:
+def test_a_typed_line_that_is_not_utf_8_is_one_error() -> None:
     assert typed(b"\xff\nwho\n") == ["bad_json", Who()]
 
 
-def test_a_typed_character_may_be_cut_in_two() -> None:
+def test_a_typed_character_may_be_split_between_chunks() -> None:
     assert typed(b"\xc3", b"\xa9\n") == [OutgoingBroadcast("é")]
 
 
-def test_a_typed_line_over_the_limit_costs_one_error_and_its_rest_is_dropped() -> None:
+def test_a_typed_line_over_the_limit_is_one_error_and_its_rest_is_dropped() -> None:
     assert typed(b"x" * LIMIT + b"\n") == [OutgoingBroadcast("x" * LIMIT)]
     assert typed(b"x" * (LIMIT + 1) + b"|who\nwho\n") == ["line_too_long", Who()]
 
@@ -146,7 +148,7 @@ def test_a_typed_line_over_the_limit_costs_one_error_and_its_rest_is_dropped() -
         r"C:\temp",
     ],
 )
-def test_what_can_be_read_is_shown_as_it_is(text: str) -> None:
+def test_readable_text_is_shown_unchanged(text: str) -> None:
     assert escape_control(text) == text
 
 
@@ -166,14 +168,12 @@ def test_what_can_be_read_is_shown_as_it_is(text: str) -> None:
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_what_moves_the_cursor_forges_a_line_or_hides_is_shown_escaped(
-    text: str, shown: str
-) -> None:
+def test_characters_that_move_the_cursor_or_hide_are_escaped(text: str, shown: str) -> None:
     assert escape_control(text) == shown
 
 
 @given(text=st.text())
-def test_no_text_gets_a_control_or_formatting_character_through(text: str) -> None:
+def test_no_control_or_formatting_character_is_shown(text: str) -> None:
     shown = escape_control(text)
     kinds = {
         unicodedata.category(character) for character in shown if character not in "\u200c\u200d"
@@ -200,7 +200,7 @@ def test_a_message_is_shown_as_a_line(message: Message, shown: str) -> None:
     assert render(message) == shown
 
 
-def test_a_broadcast_of_someone_who_gave_no_name_shows_none() -> None:
+def test_a_broadcast_of_an_anonymous_author_shows_no_name() -> None:
     message = IncomingBroadcast("guest-1", "or maybe pasta?", since=6)
     assert render(message, anonymous=True) == "6 < or maybe pasta?"
 
@@ -213,7 +213,7 @@ def test_what_only_programs_need_is_not_shown(message: Message) -> None:
 
 
 @given(message=st.one_of(*(instances(kind) for kind in FROM_SERVER.kinds)))
-def test_no_message_gets_an_escape_sequence_or_a_forged_line_through(message: Struct) -> None:
+def test_no_message_shows_an_escape_sequence_or_a_forged_line(message: Struct) -> None:
     if isinstance(message, Message) and (shown := render(message)) is not None:
         lines = 2 + len(message.users) if isinstance(message, Users) else 1
         assert shown.count("\n") == lines - 1

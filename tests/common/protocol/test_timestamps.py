@@ -20,25 +20,25 @@ def test_the_epoch() -> None:
     assert parse_time("1970-01-01T00:00:00.000000Z") == 0
 
 
-def test_a_moment_of_today() -> None:
+def test_a_time_of_today() -> None:
     assert format_time(1_795_245_060_123_456_789) == "2026-11-21T07:11:00.123456Z"
     assert parse_time("2026-11-21T07:11:00.123456Z") == 1_795_245_060_123_456_000
 
 
 @pytest.mark.parametrize("ns", [999, 999_999_999, 59 * SECOND + 999_999_999])
-def test_a_moment_is_cut_and_never_rounded_into_the_next_microsecond(ns: int) -> None:
+def test_a_time_is_truncated_and_never_rounded_up(ns: int) -> None:
     assert parse_time(format_time(ns)) == ns - ns % 1_000
 
 
 @given(ns=MOMENTS)
 @example(0)
 @example(END_OF_2100 - 1)
-def test_a_written_moment_reads_back_to_the_microsecond(ns: int) -> None:
+def test_a_formatted_time_parses_to_the_microsecond(ns: int) -> None:
     assert parse_time(format_time(ns)) == ns - ns % 1_000
 
 
 @given(ns=MOMENTS)
-def test_a_written_moment_is_the_calendars(ns: int) -> None:
+def test_a_formatted_time_agrees_with_the_standard_library(ns: int) -> None:
     moment = datetime.fromtimestamp(ns // SECOND, UTC).replace(microsecond=ns % SECOND // 1_000)
     assert format_time(ns) == moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -59,7 +59,7 @@ def test_the_time_zone_of_the_machine_changes_nothing() -> None:
 
 
 @given(one=MOMENTS, other=MOMENTS)
-def test_written_moments_sort_as_moments_do(one: int, other: int) -> None:
+def test_formatted_times_sort_like_times(one: int, other: int) -> None:
     earlier, later = sorted([one, other])
     assert format_time(earlier) <= format_time(later)
 
@@ -104,7 +104,7 @@ def test_any_other_form_is_refused(text: str) -> None:
 
 
 @given(text=st.text() | st.builds(format_time, MOMENTS).map(lambda text: text[:-8] + text[-7:]))
-def test_nothing_else_reads_as_a_moment(text: str) -> None:
+def test_no_other_text_is_a_time(text: str) -> None:
     for take in (parse_time, check_time):
         with pytest.raises(ValueError, match="is not a UTC time like"):
             take(text)

@@ -86,7 +86,7 @@ def numbers(path: Path) -> list[list[int]]:
 
 
 class WatchedDisk(FakeDisk):
-    """Tells the loop of every write; `room` may be changed between two of them."""
+    """A disk that tells the loop after every write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,8 +94,9 @@ class WatchedDisk(FakeDisk):
         self.was_written = asyncio.Event()
 
     def write(self, content: bytes, /) -> int:  # type: ignore[override]  # as in FakeDisk
+        written = super().write(content)
         self._loop.call_soon_threadsafe(self.was_written.set)
-        return super().write(content)
+        return written
 
     def close(self) -> None:
         """Keep what was written."""
@@ -193,7 +194,7 @@ async def test_on_a_full_disk_rows_are_lost_counted_and_reported_once() -> None:
     )
 
 
-async def test_when_there_is_room_again_that_is_reported_with_the_rows_lost(
+async def test_when_writing_works_again_that_is_reported_with_the_rows_lost(
     disk: WatchedDisk,
 ) -> None:
     reported: asyncio.Queue[str] = asyncio.Queue()
@@ -203,12 +204,12 @@ async def test_when_there_is_room_again_that_is_reported_with_the_rows_lost(
         loop.call_soon_threadsafe(reported.put_nowait, text)
 
     async with opened(Path("file"), notify) as file, asyncio.timeout(TIMEOUT):
-        disk.room = 0
+        disk.capacity = 0
         file.start_block()
         add_rows(file, 7)
         file.end_block(1_000_000_000, broken_off=False)
         assert await reported.get() == REPORT.format("file")
-        disk.room = 10**9
+        disk.capacity = 10**9
         file.start_block()
         add_rows(file, 2)
         file.end_block(1_000_000_000, broken_off=False)
@@ -220,7 +221,7 @@ async def test_a_report_that_nobody_can_read_does_not_stop_the_thread(disk: Watc
     def fail(_text: str) -> None:
         raise BrokenPipeError
 
-    disk.room = 0
+    disk.capacity = 0
     async with opened(Path("file"), fail) as file:
         file.start_block()
         add_rows(file, 7)

@@ -93,14 +93,14 @@ def test_offset_and_skew_of_a_minute_are_recovered_within_their_stated_error(wor
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())
-def test_every_sample_of_a_minute_holds_the_true_offset_within_its_bound(world: World) -> None:
+def test_every_sample_of_a_minute_bounds_the_true_offset(world: World) -> None:
     for sample in samples(world.exchange(6_000)).values():
         true_offset = world.other_clock(sample.at_ns) - sample.at_ns
         beyond_tolerance = 12 * MS * max(0, abs(world.skew_ppm) - 15) / 1_000_000
         assert abs(sample.offset_ns - true_offset) <= sample.error_bound_ns + beyond_tolerance
 
 
-def test_delays_of_a_world_without_skew_are_their_floors_and_jitter() -> None:
+def test_delays_without_skew_are_their_minimum_plus_jitter() -> None:
     world = World(-120 * SECOND, 0.0, 400 * US, 700 * US, 200 * US)
     found = analyze(world.exchange(6_000))
     assert found.send_delay
@@ -202,7 +202,7 @@ def test_a_stall_of_the_other_side_shows_in_its_timer_error() -> None:
     assert found.receive_delay.max_ns < 1 * MS
 
 
-def test_an_exchange_that_nobody_answered_tells_its_counts_alone() -> None:
+def test_an_exchange_without_answers_has_counts_only() -> None:
     silence = ExchangeRecord(
         10 * MS, expected=100, sent_ns=[START], send_call_ns=[5], timer_error_ns=[7]
     )
@@ -227,7 +227,7 @@ def test_a_listener_that_never_sends_still_sees_the_receive_delay() -> None:
     assert found.receive_delay.count == 3
 
 
-def test_a_hole_in_the_numbers_breaks_neighbours_apart() -> None:
+def test_stamps_on_both_sides_of_a_gap_are_no_neighbours() -> None:
     interrupted = small()
     del interrupted.arrivals[1]
     found = analyze(interrupted)
@@ -271,7 +271,7 @@ def test_a_row_worked_out_by_hand() -> None:
     )
 
 
-def test_no_samples_make_no_row() -> None:
+def test_no_samples_have_no_statistics() -> None:
     assert summarize([]) is None
 
 

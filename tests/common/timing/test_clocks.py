@@ -28,13 +28,13 @@ def height(points: list[Point], slope: Fraction) -> Fraction:
     return sum(above, start=Fraction(0)) - len(points) * min(above)
 
 
-def test_waiting_above_a_tilted_floor_does_not_change_its_slope() -> None:
+def test_queueing_does_not_change_the_slope_of_the_minimum_delay() -> None:
     floor = [(x, 500 + 3 * x) for x in range(0, 100, 10)]
     waiting = [(x, 500 + 3 * x + x**2) for x in range(5, 100, 10)]
     assert floor_slope(floor + waiting) == 3.0
 
 
-def test_the_edge_of_the_hull_that_spans_the_mean_time_is_the_floor() -> None:
+def test_the_slope_is_that_of_the_hull_above_the_mean_time() -> None:
     valley = [(0, 10), (1, 0), (9, 0), (10, 20)]
     assert floor_slope(valley) == 0.0
     assert floor_slope([*valley, *[(10, 99)] * 100]) == 20.0
@@ -42,7 +42,7 @@ def test_the_edge_of_the_hull_that_spans_the_mean_time_is_the_floor() -> None:
 
 
 @pytest.mark.parametrize("points", [[], [(5, 1)], [(5, 1), (5, 2), (5, 0)]])
-def test_less_than_two_moments_make_no_floor(points: list[Point]) -> None:
+def test_fewer_than_two_moments_have_no_slope(points: list[Point]) -> None:
     assert floor_slope(points) is None
 
 
@@ -75,19 +75,19 @@ def line(slope_ppm: int, times: Iterable[int] = range(0, 10**9, 10**7)) -> list[
     return [(time, 10**6 + time * slope_ppm // 10**6) for time in times]
 
 
-def test_a_clock_that_gains_raises_one_floor_and_lowers_the_other() -> None:
+def test_skew_raises_one_minimum_and_lowers_the_other() -> None:
     found = skew(line(40), line(-40))
     assert found
     assert (found.ppm, found.spread_ppm) == pytest.approx((40, 0))
 
 
-def test_a_way_that_gets_slower_in_both_directions_is_no_skew_but_spread() -> None:
+def test_a_path_that_gets_slower_both_ways_is_spread_and_no_skew() -> None:
     found = skew(line(40 + 7), line(-40 + 7))
     assert found
     assert (found.ppm, found.spread_ppm) == pytest.approx((40, 7))
 
 
-def test_one_way_alone_tells_no_skew() -> None:
+def test_one_direction_alone_yields_no_skew() -> None:
     assert skew(line(40), []) is None
     assert skew([], line(40)) is None
 
@@ -159,11 +159,11 @@ def test_only_spans_between_one_interval_and_a_quarter_of_the_run_are_reported()
     assert stabilities([], 10 * MS) == ()
 
 
-def test_a_span_is_cut_to_whole_intervals_and_reported_once() -> None:
+def test_a_span_is_rounded_down_to_whole_intervals_and_reported_once() -> None:
     assert stabilities([0] * 10, 30 * MS, [65 * MS, 70 * MS]) == (Stability(60 * MS, 0.0),)
 
 
-def test_the_longest_stretch_has_no_hole() -> None:
+def test_the_longest_run_has_no_gap() -> None:
     assert longest_run({1: 10, 2: 20, 4: 40, 5: 50, 6: 60, 9: 90}) == [40, 50, 60]
     assert longest_run({3: 30, 1: 10, 2: 20}) == [10, 20, 30]
     assert longest_run({}) == []

@@ -59,7 +59,7 @@ def test_the_send_delay_of_a_stamp_counts_once_and_contains_the_offset() -> None
     assert send_delays(exchange()) == {1: AHEAD + 3, 3: AHEAD + 8}
 
 
-def test_the_receive_delay_contains_the_offset_turned_round() -> None:
+def test_the_receive_delay_contains_the_negative_offset() -> None:
     assert receive_delays(exchange()) == {1: 4 - AHEAD, 2: 2 - AHEAD, 3: 9 - AHEAD, 5: 1 - AHEAD}
 
 
@@ -81,7 +81,7 @@ def test_the_other_side_is_as_late_as_it_lags_behind_its_most_punctual_stamp() -
     assert peer_lateness(late) == [0, 5, 0]
 
 
-def test_behind_a_hole_the_deadlines_of_the_other_side_begin_anew() -> None:
+def test_after_a_gap_the_deadlines_of_the_other_side_start_again() -> None:
     moved = exchange()
     moved.arrivals = [
         ReceivedStamp(n, at, 0, 0, 0) for n, at in [(1, 10), (2, 21), (7, 503), (8, 510), (9, 522)]
@@ -124,7 +124,7 @@ def test_four_timestamps_worked_out_by_hand() -> None:
     )
 
 
-def test_the_offset_of_the_other_side_is_the_same_turned_round() -> None:
+def test_the_other_side_measures_the_negative_offset() -> None:
     here = measure(FourTimestamps(1_000, 6_030, 6_040, 1_060))
     there = measure(FourTimestamps(6_040, 1_060, 1_070, 6_100))
     assert (here.offset_ns, there.offset_ns) == (5_005, -5_005)
@@ -165,7 +165,7 @@ def test_the_true_offset_is_within_the_bound_however_unequal_the_ways(
     assert abs(measured.offset_ns - offset) <= measured.error_bound_ns + whole_ns
 
 
-def test_a_stamp_held_back_for_long_is_not_the_best_however_small_its_delay() -> None:
+def test_a_stamp_that_waited_long_is_not_the_best_however_small_its_delay() -> None:
     prompt = measure(FourTimestamps(0, 50_000, 60_000, 110_000))
     stale = measure(FourTimestamps(0, 50_000, 5 * SECOND + 60_000, 5 * SECOND + 10_000))
     assert stale.delay_ns < prompt.delay_ns

@@ -74,7 +74,7 @@ def test_rows_count_on_and_cut_times_to_microseconds() -> None:
     )
 
 
-def test_the_first_moment_of_all_is_a_moment() -> None:
+def test_the_epoch_is_a_moment() -> None:
     (line,) = format_rows(1, [row("a", "b", 0)]).splitlines()
     assert line == "| 1 | a | b | 1970-01-01 | 00:00:00.000000 |"
 
@@ -148,18 +148,18 @@ def test_what_is_written_is_read_back(blocks: list[Written]) -> None:
     assert continue_after(text) == Continuation(number - 1, cut=0, closing="")
 
 
-def test_nobody_knows_how_long_a_block_ran_that_was_closed_later() -> None:
+def test_a_block_that_was_closed_later_has_no_duration() -> None:
     (block,) = parse(START + ROW + BROKEN)
     assert block.end == End(broken_off=True, after_ns=None)
 
 
-def test_a_block_that_was_never_closed_says_so() -> None:
+def test_a_block_that_was_never_closed_has_no_end() -> None:
     first, second = parse(START + ROW + "\n" + START)
     assert (len(first.rows), first.end, first.torn) == (1, None, False)
     assert (len(second.rows), second.end, second.torn) == (0, None, False)
 
 
-def test_half_a_row_at_the_end_is_left_out_and_reported() -> None:
+def test_an_incomplete_last_row_is_left_out_and_reported() -> None:
     (block,) = parse(START + ROW + ROW[:-10])
     assert (len(block.rows), block.end, block.torn) == (1, None, True)
 
@@ -223,9 +223,7 @@ CONTINUATIONS = {
 
 
 @pytest.mark.parametrize(("tail", "continuation"), CONTINUATIONS.values(), ids=CONTINUATIONS.keys())
-def test_the_tail_of_a_file_tells_what_it_takes_to_append(
-    tail: str, continuation: Continuation
-) -> None:
+def test_the_tail_of_a_file_is_enough_to_append(tail: str, continuation: Continuation) -> None:
     assert continue_after(tail) == continuation
 
 
@@ -235,7 +233,7 @@ def test_a_file_of_something_else_is_not_appended_to(tail: str) -> None:
         continue_after(tail)
 
 
-def test_of_a_foreign_line_the_end_is_shown() -> None:
+def test_the_error_shows_the_end_of_a_foreign_line() -> None:
     with pytest.raises(ValueError, match=r"^the file ends with 'b{80}', which"):
         continue_after("a" * 10_000 + "b" * 80)
 
@@ -250,7 +248,7 @@ FILE = (
 )
 
 
-def test_wherever_a_file_breaks_off_the_next_run_makes_it_whole() -> None:
+def test_wherever_a_file_breaks_off_the_next_run_repairs_it() -> None:
     rows_of_file = {line for line in FILE.splitlines() if HERE in line}
     for length in range(len(FILE) + 1):
         broken = FILE[:length]
@@ -265,7 +263,7 @@ def test_wherever_a_file_breaks_off_the_next_run_makes_it_whole() -> None:
 
 
 @pytest.mark.parametrize("length", [4_096, 4_097, 4_130, 5_000])
-def test_the_last_4_kib_tell_as_much_as_the_whole_file(length: int) -> None:
+def test_the_last_4_kib_are_as_good_as_the_whole_file(length: int) -> None:
     text = START + one_block(1, 1_000)[:-20]
     assert continue_after(text[-length:]) == continue_after(text)
     assert continue_after(text).last_number == 999
@@ -336,7 +334,7 @@ def test_numbers_count_on_from_block_to_block() -> None:
     assert [analysis.misnumbered for analysis in analyze_blocks(blocks)] == [0, 0, 0, 1]
 
 
-def test_a_block_without_rows_says_so() -> None:
+def test_a_block_may_have_no_rows() -> None:
     (analysis,) = analyze_blocks([FileBlock(torn=True)])
     assert (analysis.rows, analysis.first_ns, analysis.last_ns) == (0, None, None)
     assert (analysis.end, analysis.torn, analysis.directions) == (None, True, ())

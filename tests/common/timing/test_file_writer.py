@@ -80,7 +80,7 @@ def test_a_block_that_a_crash_left_open_is_closed_before_the_next_begins() -> No
 
 
 @given(st.integers(0, 10**4), st.integers(0, 3), st.integers(1, 3))
-def test_wherever_a_crash_tears_the_file_the_next_run_loses_no_whole_row(
+def test_wherever_a_crash_cuts_the_file_the_next_run_loses_no_whole_row(
     cut: int, first: int, second: int
 ) -> None:
     whole = FakeDisk()
@@ -100,7 +100,7 @@ def test_wherever_a_crash_tears_the_file_the_next_run_loses_no_whole_row(
     assert torn.numbers() == list(range(1, len(torn.numbers()) + 1))
 
 
-def test_a_tail_of_many_empty_blocks_does_not_make_numbers_begin_anew() -> None:
+def test_numbers_continue_after_many_empty_blocks() -> None:
     disk = FakeDisk()
     record(disk, 7)
     for _ in range(200):
@@ -128,7 +128,7 @@ def test_on_a_full_disk_rows_are_lost_and_counted_and_only_whole_batches_stay() 
     writer.start_block()
     writer.write(stamps(3))
     kept = disk.text
-    disk.room = len(kept) + 100  # room for a row and a half
+    disk.capacity = len(kept) + 100  # a row and a half
     writer.write(stamps(4))
     assert disk.text == kept
     assert writer.lost == 4
@@ -136,28 +136,28 @@ def test_on_a_full_disk_rows_are_lost_and_counted_and_only_whole_batches_stay() 
     assert writer.error.errno == errno.ENOSPC
 
 
-def test_when_there_is_room_again_numbers_count_on_without_a_hole() -> None:
+def test_when_the_disk_has_space_again_numbers_continue_without_a_gap() -> None:
     disk = FakeDisk()
     writer = TimeFileWriter(disk)
     writer.start_block()
     writer.write(stamps(3))
-    disk.room = disk.tell()
+    disk.capacity = disk.tell()
     writer.write(stamps(4))
     writer.write(stamps(5))
-    disk.room = 10**9
+    disk.capacity = 10**9
     writer.write(stamps(2))
     writer.end_block(SECOND, broken_off=False)
     assert disk.numbers() == [1, 2, 3, 4, 5]
     assert (writer.lost, writer.error) == (9, None)
 
 
-def test_the_start_and_end_of_blocks_wait_for_room_and_lose_nothing() -> None:
+def test_starts_and_ends_of_blocks_wait_for_space_and_are_not_lost() -> None:
     disk = FakeDisk()
     record(disk, 1)
-    disk.room = disk.tell()
+    disk.capacity = disk.tell()
     writer = record(disk, 2)
     writer.start_block()
-    disk.room = 10**9
+    disk.capacity = 10**9
     writer.write(stamps(3))
     writer.end_block(SECOND, broken_off=True)
     first, unwritten, last = disk.blocks()
@@ -167,23 +167,23 @@ def test_the_start_and_end_of_blocks_wait_for_room_and_lose_nothing() -> None:
     assert writer.lost == 2
 
 
-def test_a_file_that_takes_nothing_at_all_costs_only_the_rows() -> None:
-    full = FakeDisk(room=0)
+def test_on_a_device_that_takes_nothing_only_the_rows_are_lost() -> None:
+    full = FakeDisk(capacity=0)
     full.cannot_truncate = True  # as a device does
     writer = record(full, 3, 4)
     assert writer.lost == 7
     assert full.text == ""
 
 
-def test_half_a_batch_that_could_not_be_cut_off_is_before_the_next_is_written() -> None:
+def test_a_partial_batch_is_cut_off_before_the_next_is_written() -> None:
     disk = FakeDisk()
     writer = TimeFileWriter(disk)
     writer.start_block()
     writer.write(stamps(1))
-    disk.room = disk.tell() + 100
+    disk.capacity = disk.tell() + 100
     disk.cannot_truncate = True
     writer.write(stamps(9))
-    disk.room = 10**9
+    disk.capacity = 10**9
     writer.write(stamps(9))
     assert writer.lost == 18
     disk.cannot_truncate = False
@@ -193,19 +193,19 @@ def test_half_a_batch_that_could_not_be_cut_off_is_before_the_next_is_written() 
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 900)), max_size=20))
-def test_however_a_disk_fills_and_empties_what_is_on_it_is_whole(
+def test_however_a_disk_fills_and_empties_the_file_is_intact(
     batches: list[tuple[int, int]],
 ) -> None:
     disk = FakeDisk(step=50)
     writer = TimeFileWriter(disk)
     writer.start_block()
     asked = 0
-    for count, room in batches:
-        disk.room = len(disk.getvalue()) + room
+    for count, free in batches:
+        disk.capacity = len(disk.getvalue()) + free
         writer.write(stamps(count))
         asked += count
         assert not any(block.torn for block in disk.blocks())
-    disk.room = 10**9
+    disk.capacity = 10**9
     writer.end_block(SECOND, broken_off=False)
     assert len(disk.numbers()) + writer.lost == asked
     assert disk.numbers() == list(range(1, len(disk.numbers()) + 1))
