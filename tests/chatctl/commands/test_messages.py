@@ -91,7 +91,7 @@ def test_where_some_lines_were_sent_and_one_was_not_it_says_which(
     partial = run("send", "ann", "-", daemon=daemon, stdin=f"one\n\n{too_long}\n")
 
     assert partial.code == 7
-    assert "line 3: the message has 700" in partial.err
+    assert "line 3: message too long: 700" in partial.err
     assert "; 1 sent before it" in partial.err
 
 
