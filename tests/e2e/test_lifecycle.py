@@ -126,7 +126,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> 
             {},
             "chatd: --idle-timeout: '5' is not a duration (examples: 10ms, 4s, 5m, 1h, 7d, 0)",
         ),
-        ([], {"CHATD_MAX_LINE": "many"}, "chatd: CHATD_MAX_LINE: 'many' is not a size: "),
+        ([], {"CHATD_MAX_LINE": "many"}, "chatd: CHATD_MAX_LINE: 'many' is not a size ("),
     ],
 )
 def test_a_bad_setting_is_named_with_its_source(
