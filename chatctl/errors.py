@@ -1,6 +1,6 @@
 """The errors of a client, each with the exit code that tells a script what went wrong.
 
-`chatctl.client.refusal` has one more, RefusedError. This module imports nothing that takes long.
+`chatctl.client.errors` has one more, RefusedError. This module imports nothing that takes long.
 """
 
 from enum import IntEnum

@@ -95,7 +95,7 @@ def _prepare(data: Path) -> None:
 
 
 def _print_error(error: Exception, code: int) -> int:
-    print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201
+    sys.stderr.write(f"{PROGRAM}: {error}\n")
     return code
 
 

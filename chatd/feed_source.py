@@ -1,4 +1,4 @@
-"""Generates what feeds send in one thread, ahead of their subscribers."""
+"""The generator of feeds: makes batches of items in one thread, ahead of the subscribers."""
 
 import asyncio
 import secrets
@@ -42,11 +42,11 @@ class BatchCache:
 
 
 class Generator:
-    """Opens streams; its thread and the pool of values are there from the first one on.
+    """Opens streams of items; the first one starts the thread and makes the pool of values.
 
-    Equal subscriptions read the same batches, so that each is generated once. With
-    a `seed` all read them alike, from the first one on; otherwise they begin at the newest, and
-    each goes through a batch in an order of its own.
+    Equal subscriptions read the same batches, so that each is generated once. With a seed, all
+    read the same items from the first batch on. Otherwise a stream starts at the newest batch and
+    reads each batch in an order of its own.
     """
 
     def __init__(self, config: FeedConfig) -> None:
@@ -55,7 +55,7 @@ class Generator:
         self._pool: FakeUserPool | None = None
         self._caches: WeakValueDictionary[Subscribe, BatchCache] = WeakValueDictionary()
         self._loop = asyncio.get_running_loop()
-        # One thread: several would only take the interpreter from each other, and from the loop.
+        # One thread: several would only compete for the interpreter, also with the loop.
         self._thread = ThreadPoolExecutor(1, "feed")
 
     async def open(
@@ -74,7 +74,7 @@ class Generator:
         return _items(cache, number, first, step, on_available)
 
     def close(self) -> None:
-        """Let the thread end; no stream may be used after this."""
+        """End the thread; no stream may be used after this."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _cache_for(self, subscription: Subscribe) -> BatchCache:
@@ -96,7 +96,7 @@ class Generator:
 
 
 def _random_permutation() -> tuple[int, int]:
-    """Return where to begin on a batch and how far to step, which visits every place once."""
+    """Return a start and a stride that visit every row of a batch once."""
     return secrets.randbits(16), 2 * secrets.randbits(16) + 1
 
 
@@ -111,7 +111,7 @@ def _items(
     while True:
         while not upcoming.done():
             yield None
-        current = upcoming  # held as long as it is read, so that others find it in the cache
+        current = upcoming  # keeps it in the cache while it is read
         number += 1
         upcoming = cache.batch(number)
         upcoming.add_done_callback(lambda _batch: on_available())

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.ports import reserve_port
+from tests.support.processes import kill_all
 from tests.support.programs import missing_programs
 
 _CHECKOUT = str(Path(__file__).parent.parent)
@@ -38,6 +39,13 @@ def reserved_port() -> Iterator[int]:
     """A port of loopback on which daemons of the test may listen one after another."""
     with reserve_port() as port:
         yield port
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _processes() -> Iterator[None]:
+    """Let no process outlive the tests, though a test failed before it ended it."""
+    yield
+    kill_all()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # so that it is the last that is printed

@@ -1,1 +1,1 @@
-"""Swapping k files among k peers over shaped links: chatctl beside others, and beside the bound."""
+"""Benchmark of shares: k peers swap k files over shaped links, beside others and the bound."""

@@ -14,8 +14,8 @@ from chatctl.chat.input import ChatClient, parse_input
 from chatctl.chat.prompt import Prompt, ask_yes_no
 from chatctl.chat.screen import Screen
 from chatctl.cli.config import Settings
-from chatctl.cli.login import claim_name, report_unacknowledged
-from chatctl.cli.output import print_line, say
+from chatctl.cli.login import claim_name
+from chatctl.cli.output import print_line, report_unacknowledged, say
 from chatctl.cli.runner import task_group
 from chatctl.client import ChatMessage, Client, ClientError, Reconnected
 from chatctl.client.credentials import Credentials

@@ -14,8 +14,8 @@ from chatctl.cli.bulk import MAX_IN_FLIGHT, for_each, number_lines
 from chatctl.cli.config import Settings
 from chatctl.cli.event_text import describe
 from chatctl.cli.input import read_lines
-from chatctl.cli.login import claim_name, connect, report_unacknowledged
-from chatctl.cli.output import print_json, print_line, print_stderr, say
+from chatctl.cli.login import claim_name, connect
+from chatctl.cli.output import print_json, print_line, print_stderr, report_unacknowledged, say
 from chatctl.cli.runner import task_group
 from chatctl.client import (
     ChatMessage,

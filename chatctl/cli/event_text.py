@@ -75,8 +75,9 @@ class Overflow:
 
 def describe_unacknowledged(count: int, name: str) -> str:
     """Return a sentence about `count` messages of `name` that stay in the outbox."""
-    messages = f"{count} messages are" if count > 1 else "1 message is"
-    return f"{messages} not acknowledged yet; the next login as {escape_control(name)} sends them"
+    messages, them = (f"{count} messages are", "them") if count > 1 else ("1 message is", "it")
+    login = f"the next login as {escape_control(name)}"
+    return f"{messages} not acknowledged yet; {login} sends {them}"
 
 
 def format_delay(seconds: float) -> str:

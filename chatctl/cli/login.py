@@ -7,20 +7,17 @@ name or, if the person confirms, a free one like it.
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from chatctl.cli.config import Settings
-from chatctl.cli.event_text import Overflow, describe, describe_unacknowledged
-from chatctl.cli.output import say
+from chatctl.cli.output import print_events, report_unacknowledged, say
 from chatctl.client import (
     MAX_REQUESTS,
     AnswerTimeoutError,
     Client,
-    ClientError,
     Error,
-    Event,
     HistoryReader,
     NameInUseError,
     RefusedError,
@@ -199,36 +196,10 @@ async def history_session(
             yield HistoryReader(client, wanted, credentials.token_of(wanted))
 
 
-@asynccontextmanager
-async def report_unacknowledged(client: Client) -> AsyncIterator[None]:
-    """Report at the end how many messages are not acknowledged."""
-    try:
-        yield
-    finally:
-        if client.name and client.unacknowledged:
-            say(describe_unacknowledged(client.unacknowledged, client.name))
-
-
 async def _claim_any_name(client: Client, settings: Settings, wanted: str, *, resume: bool) -> None:
     await claim_name(client, wanted, open_credentials(settings), _accept_any, resume=resume)
     if names.fold(client.name) != names.fold(wanted):
         say(f"{wanted} is taken, signed in as {client.name}")
-
-
-async def print_events(client: Client, notice: Callable[[Event], object] | None = None) -> None:
-    """Print connection events until the session ends; `notice` gets every event."""
-    overflow = Overflow()
-    try:
-        # The call that waits for an answer raises the error that ends the session.
-        with suppress(ClientError):
-            async for event in client:
-                if notice is not None:
-                    notice(event)
-                if not overflow.absorb(event) and (sentence := describe(event)):
-                    say(sentence)
-    finally:
-        if sentence := str(overflow):
-            say(sentence)
 
 
 async def _accept_any(_taken: str, _free: str) -> bool:

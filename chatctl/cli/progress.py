@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
@@ -38,12 +37,7 @@ class ProgressBar:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

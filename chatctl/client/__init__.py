@@ -43,7 +43,7 @@ the program has caught up. Only events without an id (`Joined`, `Left`) are lost
 
 from chatctl.client.base import MAX_REQUESTS
 from chatctl.client.client import Client, HistoryReader
-from chatctl.client.credentials import NameInUseError
+from chatctl.client.errors import JournalError, NameInUseError, RefusedError
 from chatctl.client.events import (
     Answer,
     ChatMessage,
@@ -56,8 +56,6 @@ from chatctl.client.events import (
     Reconnecting,
     Undelivered,
 )
-from chatctl.client.journal import JournalError
-from chatctl.client.refusal import RefusedError
 from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, ProtocolError
 from common.messages.base import Error
 from common.messages.chat import (

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from chatctl.client.errors import ConnectionLostError
 from chatctl.errors import CannotConnectError, NoSuchHostError
 from common.messages.base import Message
 from common.messages.basic import Ping
@@ -77,10 +78,6 @@ MAX_LINE: Final = 16 * 2**20
 
 _CHUNK: Final = 64 * 2**10
 _PING: Final = encode(Ping())
-
-
-class ConnectionLostError(Exception):
-    """The connection was lost; the text says how, as far as that is known."""
 
 
 class ClientConnection:

@@ -17,19 +17,14 @@ from typing import Final, NamedTuple
 
 from platformdirs import user_state_path
 
+from chatctl.client.errors import NameInUseError
 from chatctl.client.journal import ClientJournal
-from chatctl.errors import ClientError, Exit, why
+from chatctl.errors import why
 from common import names
 from common.values import Address
 
 _TOKEN_BYTES: Final = 24
 _MAX_TOKEN_SIZE: Final = 256
-
-
-class NameInUseError(ClientError):
-    """Another program of this person on this machine is using the name."""
-
-    exit_code = Exit.REFUSED
 
 
 class Credential(NamedTuple):

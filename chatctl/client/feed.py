@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
+from chatctl.client.errors import CorrelationId, RefusedError
 from chatctl.client.event_queue import EventQueue
-from chatctl.client.refusal import CorrelationId, RefusedError
 from chatctl.client.session import ClientSession
 from common.messages.feed import Array, Block, Subscribe, Subscribed, Unsubscribe, User
 from common.protocol.codec import encode, encode_lines

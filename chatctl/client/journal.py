@@ -14,8 +14,9 @@ from typing import Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, structs
 
+from chatctl.client.errors import JournalError
 from chatctl.client.events import ChatMessage, Event, LogStartedOver
-from chatctl.errors import ClientError, Exit, why
+from chatctl.errors import why
 from common.messages.chat import (
     Hello,
     Incoming,
@@ -33,12 +34,6 @@ LIMIT: Final = 16 * 2**20
 _VERSION: Final = 1
 _COMPACT_AFTER: Final = 2**20
 """Bytes of obsolete rows after which the file is rewritten."""
-
-
-class JournalError(ClientError):
-    """The journal cannot be written, or is full."""
-
-    exit_code = Exit.PARTIAL
 
 
 class _JournalHeader(Struct, frozen=True, tag_field="code", tag="ledger"):

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from chatctl.client.errors import RefusedError
 from chatctl.client.events import ChatMessage, Delivered, Event, Undelivered
 from chatctl.client.journal import ClientJournal
 from chatctl.client.pending import PendingRequest
-from chatctl.client.refusal import RefusedError
 from chatctl.client.session import ClientSession
 from common.messages.base import Message
 from common.messages.chat import Ack

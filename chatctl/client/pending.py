@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeVar
 
-from chatctl.client.refusal import CorrelationId, RefusedError
+from chatctl.client.errors import CorrelationId, RefusedError
 from common.messages.base import Message
 
 

@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
-from chatctl.client.connection import ClientConnection, ConnectionLostError
+from chatctl.client.connection import ClientConnection
+from chatctl.client.errors import (
+    CLOSING_REASONS,
+    TRANSIENT_REASONS,
+    ConnectionLostError,
+    CorrelationId,
+    RefusedError,
+    correlation_id_of,
+)
 from chatctl.client.event_queue import EventQueue
 from chatctl.client.events import Event, Reconnected
 from chatctl.client.pending import (
@@ -20,13 +28,6 @@ from chatctl.client.pending import (
     PendingRequests,
 )
 from chatctl.client.reconnect import Backoff, Reconnector
-from chatctl.client.refusal import (
-    CLOSING_REASONS,
-    TRANSIENT_REASONS,
-    CorrelationId,
-    RefusedError,
-    correlation_id_of,
-)
 from chatctl.client.resume import ReplayFilter
 from chatctl.client.subscriptions import Subscriptions
 from chatctl.errors import AnswerTimeoutError, CannotConnectError, ProtocolError

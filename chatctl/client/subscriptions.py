@@ -5,7 +5,7 @@
 
 from typing import Protocol
 
-from chatctl.client.refusal import CorrelationId, RefusedError
+from chatctl.client.errors import CorrelationId, RefusedError
 
 
 class Subscription(Protocol):

@@ -7,12 +7,10 @@ code or raises ClientError. It may also hold `new_event_loop()`, which makes the
 runs in.
 """
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final, NamedTuple, Protocol, cast
-
-from chatctl.cli.config import Settings
+from types import ModuleType
+from typing import Final, NamedTuple
 
 
 class CommandEntry(NamedTuple):
@@ -41,18 +39,6 @@ COMMANDS: Final[Mapping[str, CommandEntry]] = {
 }
 
 
-class Command(Protocol):
-    """What every module in this package provides."""
-
-    EXAMPLE: str
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare the arguments of the command."""
-
-    async def run(self, args: Namespace, settings: Settings) -> int:
-        """Run the command and return its exit code."""
-
-
-def load(name: str) -> Command:
+def load(name: str) -> ModuleType:
     """Import the command called `name`."""
-    return cast(Command, import_module(f"{__name__}.{COMMANDS[name].module}"))
+    return import_module(f"{__name__}.{COMMANDS[name].module}")

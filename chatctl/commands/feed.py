@@ -22,8 +22,8 @@ from rich.text import Text
 
 from chatctl.cli import options
 from chatctl.cli.config import Settings
-from chatctl.cli.login import connect, print_events
-from chatctl.cli.output import print_json, print_line, say
+from chatctl.cli.login import connect
+from chatctl.cli.output import print_events, print_json, print_line, say
 from chatctl.client import Array, Client, Event, Reconnecting, User
 from chatctl.errors import Exit, UsageError
 from common.messages.feed import Block, Person

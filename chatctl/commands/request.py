@@ -17,8 +17,8 @@ from chatctl.cli import options
 from chatctl.cli.bulk import for_each, number_lines
 from chatctl.cli.config import Settings
 from chatctl.cli.input import open_to_read, read_lines
-from chatctl.cli.login import connect, print_events
-from chatctl.cli.output import say
+from chatctl.cli.login import connect
+from chatctl.cli.output import print_events, say
 from chatctl.cli.progress import ProgressBar
 from chatctl.client import MAX_REQUESTS, Answer, AnswerTimeoutError, ClientError, RefusedError
 from chatctl.errors import Exit, PartialError, UsageError

@@ -11,12 +11,10 @@ import uvloop
 
 from chatctl.cli import options
 from chatctl.cli.config import Settings
-from chatctl.cli.login import connect
-from chatctl.cli.output import print_json, print_line, say
+from chatctl.cli.output import say
 from chatctl.errors import Exit
-from chatctl.share.cli import add_stop_policy, run_share, stop_policy
+from chatctl.share.cli import add_stop_policy, print_peers, run_share, stop_policy
 from chatctl.share.options import ShareOptions
-from common.protocol.text_format import escape_control
 from common.values import Address
 
 EXAMPLE: Final = """\
@@ -79,7 +77,8 @@ def new_event_loop() -> AbstractEventLoop:
 async def run(args: Namespace, settings: Settings) -> int:
     """Swap files and print the report, or list the peers."""
     if args.list:
-        return await _list(args, settings)
+        await print_peers(args.group, settings, as_json=args.json)
+        return Exit.OK
     return await run_share(_share_options(args), settings, as_json=args.json)
 
 
@@ -103,17 +102,3 @@ def _share_options(args: Namespace) -> ShareOptions:
 
 def _peer(text: str) -> Address | None:
     return None if text == "none" else options.address(text)
-
-
-async def _list(args: Namespace, settings: Settings) -> int:
-    """Print one peer a line: its id, where it listens, how many bytes it shares."""
-    async with connect(settings) as client:
-        for peer in await client.peers(args.group):
-            if args.json:
-                print_json(peer)
-            else:
-                where = Address(peer.host, peer.port)
-                print_line(
-                    f"{escape_control(peer.id)}  {escape_control(str(where))}  {peer.size} bytes"
-                )
-    return Exit.OK

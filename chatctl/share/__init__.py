@@ -1,1 +1,1 @@
-"""Peers that swap files directly; the server only introduces them."""
+"""Sharing files between peers: group membership, the peer protocol, storage and planning."""

@@ -1,16 +1,19 @@
-"""The options and the output of a share, for every command that swaps files."""
+"""Command line of a share: its options and its output, for every command that swaps files."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Final
 
 from chatctl.cli import options
 from chatctl.cli.config import Settings
+from chatctl.cli.login import connect
 from chatctl.cli.output import print_json, print_line
 from chatctl.errors import Exit, PartialError
 from chatctl.share.options import ShareOptions, StopPolicy
 from chatctl.share.report import render
 from chatctl.share.session import share
 from chatctl.share.view import open_view
+from common.protocol.text_format import escape_control
+from common.values import Address
 
 _MAX_PEERS: Final = 1_000
 _WAIT_FOR_ANYONE: Final = 10.0
@@ -54,3 +57,16 @@ async def run_share(share_options: ShareOptions, settings: Settings, *, as_json:
     if report.shortfalls:
         raise PartialError("; ".join(report.shortfalls))
     return Exit.OK
+
+
+async def print_peers(group: str, settings: Settings, *, as_json: bool) -> None:
+    """Print one peer of a group a line: its id, where it listens, how many bytes it shares."""
+    async with connect(settings) as client:
+        for peer in await client.peers(group):
+            if as_json:
+                print_json(peer)
+            else:
+                where = Address(peer.host, peer.port)
+                print_line(
+                    f"{escape_control(peer.id)}  {escape_control(str(where))}  {peer.size} bytes"
+                )

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from chatctl.cli.config import Settings
-from chatctl.cli.login import connect, print_events
-from chatctl.cli.output import say
+from chatctl.cli.login import connect
+from chatctl.cli.output import print_events, say
 from chatctl.client import Client, PeerLeft, PeerList
 from chatctl.client.groups import GroupUpdate
 from chatctl.errors import ClientError

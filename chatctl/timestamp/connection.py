@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from chatctl.client.connection import MAX_LINE, ConnectionLostError, open_connection, reason
+from chatctl.client.connection import MAX_LINE, open_connection, reason
+from chatctl.client.errors import ConnectionLostError
 from common.messages.base import Message
 from common.protocol.codec import Decoder, InvalidLine
 from common.protocol.registry import FROM_SERVER

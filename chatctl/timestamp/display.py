@@ -1,6 +1,5 @@
 """Progress displays of a running exchange: none, status lines, or a bar."""
 
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -28,12 +27,7 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
 
@@ -97,12 +91,7 @@ class StatusBar(ProgressDisplay):
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
 

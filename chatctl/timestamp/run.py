@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from chatctl.client import RefusedError
-from chatctl.client.connection import ConnectionLostError
+from chatctl.client.errors import ConnectionLostError
 from chatctl.client.events import Reconnected
 from chatctl.client.reconnect import Reconnector
 from chatctl.errors import AnswerTimeoutError, CannotConnectError, ClientError, ProtocolError

@@ -1,4 +1,4 @@
-"""Who may use a name: trust on first use, a token to come back, and a reservation for a time."""
+"""Accounts: trust on first use, a token for later logins, and a reservation of the name."""
 
 import hashlib
 import hmac
@@ -18,18 +18,18 @@ _CACHE_SIZE: Final = 100_000
 
 
 def new_identity() -> int:
-    """Return an identity that no other has: random, so that nobody must be asked for it."""
+    """Return a new identity; it is random, so that no coordination is needed."""
     return secrets.randbits(_IDENTITY_BITS) | 1
 
 
 class NameReservedError(Exception):
-    """The name is kept for its owner, and whoever asked has no token or another."""
+    """The name is reserved for its owner, and the token is missing or not the owner's."""
 
     def __init__(self, name: str, *, is_token_wrong: bool) -> None:
         super().__init__(
-            f"the name {name} is kept for its holder, whose token this is not"
+            f"the name {name} is reserved, and this is not its owner's token"
             if is_token_wrong
-            else f"the name {name} is kept for its holder"
+            else f"the name {name} is reserved by someone else"
         )
         self.reason: Reason = "unauthorized" if is_token_wrong else "name_taken"
 
@@ -41,38 +41,38 @@ class Accounts:
         self._store = store
         self._clock = clock
         self._reservation_ns = int(config.reservation * _SECOND_NS)
-        # Who writes to one who is away does so more than once; names change hands only here.
+        # Messages to an absent user seldom come alone. Only this class changes the owner of a name.
         self._cache: dict[str, int] = {}
 
     async def find(self, key: str) -> int | None:
-        """Return the identity that holds the name of this key, here or away."""
+        """Return the identity that owns the name of this key, online or not."""
         if key not in self._cache:
             owner = await self._store.owner(key)
             if owner is None:
                 return None
-            # Somebody may have claimed it meanwhile, which is newer than what the log answered.
+            # A claim that was granted meanwhile is newer than this answer.
             self._cache.setdefault(key, owner.identity)
         return self._cache[key]
 
     def find_cached(self, key: str) -> int | None:
-        """Return what `find` would, if it is at hand: then nobody has to wait."""
+        """Return what `find` returns, if it is cached: then nothing has to wait."""
         return self._cache.get(key)
 
     async def authenticate(self, key: str, token: str) -> int | None:
-        """Return the identity that holds the name of this key, if `token` is theirs."""
+        """Return the identity that owns the name of this key, if `token` is the owner's."""
         owner = await self._store.owner(key)
         return owner.identity if owner is not None and _matches(token, owner) else None
 
     async def is_reserved(self, key: str) -> bool:
-        """Tell whether the owner of the name was here within the reservation."""
+        """Return whether the owner of the name was online within the reservation."""
         owner = await self._store.owner(key)
         return owner is not None and not self._has_expired(owner)
 
     async def claim(self, name: str, token: str | None, *, is_online: bool) -> tuple[int, str]:
         """Return the identity for `name`, and its token: the given one or a new one.
 
-        `is_online` says that the name is in use, which keeps it for its owner whatever the
-        reservation. Raises NameReservedError when another holds the name.
+        `is_online` says that the name is in use, which reserves it whatever the time. Raises
+        NameReservedError when another identity owns the name.
         """
         key = names.fold(name)
         while True:
@@ -85,7 +85,7 @@ class Accounts:
                     raise NameReservedError(name, is_token_wrong=token is not None)
             new_token = token or secrets.token_urlsafe(_TOKEN_BYTES)
             new_owner = NameOwner(key, new_identity(), _hash(new_token), self._clock.wall_ns())
-            # Another may have come first while the log was asked; then that one is the owner.
+            # If another claim was granted meanwhile, the loop sees the new owner.
             if await self._store.claim(new_owner, replacing=owner):
                 if len(self._cache) >= _CACHE_SIZE:
                     self._cache.clear()
@@ -93,7 +93,7 @@ class Accounts:
                 return new_owner.identity, new_token
 
     def record_seen(self, key: str, identity: int) -> None:
-        """Note that the owner was here now; the reservation counts from this."""
+        """Note that the owner is online now; the reservation counts from this."""
         self._store.record_seen(key, identity, self._clock.wall_ns())
 
     def _has_expired(self, owner: NameOwner) -> bool:
@@ -101,7 +101,7 @@ class Accounts:
 
 
 def _hash(token: str) -> bytes:
-    # A token is random and long, or its owner's own risk: nothing is gained by a slow hash.
+    # A token is long and random, or chosen at the owner's risk: a slow hash gains nothing.
     return hashlib.sha256(token.encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""From the log to everyone it concerns: the only way a chat message is delivered."""
+"""Fan-out: delivers what the log commits to every session that gets it. There is no other way."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -16,9 +16,9 @@ from common.messages.chat import Ack
 class Fanout:
     """Delivers each batch that the log commits.
 
-    Most members get the same from a batch: all its broadcasts. That is encoded once for each format
-    and shared. Only the authors and the recipients of direct messages are served individually and
-    get messages of their own, in log order like everyone's.
+    Most members get the same part of a batch: all its broadcasts. These are encoded once per format
+    and shared. Only authors and recipients of direct messages get a stream of their own, in log
+    order like everyone's.
     """
 
     def __init__(self, presence: Presence) -> None:
@@ -27,7 +27,7 @@ class Fanout:
         self._presence = presence
 
     def deliver(self, results: Sequence[AppendResult[Session]]) -> None:
-        """Queue what `results` mean for everyone who is live; the log calls this."""
+        """Queue the messages and acknowledgements of `results`; the log calls this."""
         delivery = _BatchDelivery(self._presence.live)
         session_by_identity = self._presence.by_identity
         for result in results:
@@ -44,14 +44,17 @@ class Fanout:
             for entry in entries:
                 message = entry.message
                 audience = message.audience
-                if isinstance(audience, Everyone):
-                    # The author may have come back on another connection since.
+                if audience is not previous:  # an audience that is equal finds the same stream
+                    previous = audience
+                    direct = (
+                        None
+                        if isinstance(audience, Everyone)
+                        else delivery.direct(session_by_identity(audience.id))
+                    )
+                if audience is EVERYONE:
+                    # The author may have reconnected since.
                     delivery.add_broadcast(entry, session_by_identity(message.author) or sender)
-                    direct = None
-                elif audience != previous:
-                    direct = delivery.direct(session_by_identity(audience.id))
-                previous = audience
-                if direct is not None:
+                elif direct is not None:
                     direct.append(entry)
                 if message.ref is not None and sender is not None:
                     delivery.individual(sender).add(Ack(message.ref, entry.id))
@@ -59,10 +62,10 @@ class Fanout:
 
 
 class _BatchDelivery:
-    """What one batch means: the broadcasts in order, and what single sessions get.
+    """The deliveries of one batch: the broadcasts in order, and the streams of single sessions.
 
-    A broadcast is written down once, however many are served individually: each of them takes what
-    it has not received yet in one piece, before something of its own is added and at the end.
+    A broadcast is encoded once, however many streams there are. A stream takes the broadcasts that
+    it lacks in one slice, before something of its own is added and at the end.
     """
 
     def __init__(self, live: Mapping[Format, Iterable[Session]]) -> None:
@@ -74,7 +77,7 @@ class _BatchDelivery:
         self._individual: dict[Session, _PersonalStream] = {}
 
     def individual(self, session: Session) -> "_PersonalStream":
-        """Return where to add what is for `session` alone; from now on it is individual."""
+        """Return the stream of `session`, which from now on does not share in the broadcasts."""
         stream = self._individual.get(session)
         if stream is None:
             stream = self._individual[session] = _PersonalStream(session.send_queue.format)
@@ -83,7 +86,7 @@ class _BatchDelivery:
         return stream
 
     def direct(self, session: Session | None) -> list[Entry] | None:
-        """Return where to add direct messages for `session`, if there is one that gets them now."""
+        """Return where to add direct messages for `session`; None where it is not live."""
         return self.individual(session).direct if session is not None and session.is_live else None
 
     def add_broadcast(self, entry: Entry, author: Session | None) -> None:
@@ -120,33 +123,33 @@ class _BatchDelivery:
 
 
 class _PersonalStream(Struct, gc=False):
-    """What one session gets that is served individually: pieces in log order, and what follows.
+    """The stream of one session: pieces in log order, and messages that are not encoded yet.
 
-    All that follows each other is rendered in one call and encoded in one call, which took 20 % off
-    what a direct message costs.
+    Messages that follow each other are encoded in one call, which took 20 % off the cost of a
+    direct message.
     """
 
     wire_format: Format
     direct: list[Entry] = []
-    """Direct messages to it, behind the other messages."""
+    """Direct messages to it, which follow the other messages."""
     position: int = 0
-    """How far it is in the bytes of the broadcasts."""
+    """Where it stands in the bytes of the broadcasts."""
     _messages: list[Message | Raw] | None = None
     _pieces: list[bytes | slice] | None = None
 
     def add(self, *messages: Message) -> None:
-        """Add messages that are no direct messages."""
+        """Add replies."""
         self._with_direct().extend(messages)
 
     def catch_up(self, end: int) -> None:
-        """Take the broadcasts that it has not received, up to `end`."""
+        """Take the broadcasts that it lacks, up to `end`."""
         if self.position < end:
             pieces = self._close_piece()
             pieces.append(slice(self.position, end))
             self.position = end
 
     def encode(self, broadcasts: bytes) -> bytes:
-        """Return all of it as it goes over the wire; its slices are of `broadcasts`."""
+        """Return the encoded stream; its slices are of `broadcasts`."""
         if self._pieces is None:
             if self._messages is None:
                 return self.wire_format.encode_entries(self.direct)
@@ -156,7 +159,7 @@ class _PersonalStream(Struct, gc=False):
         return b"".join(view[one] if isinstance(one, slice) else one for one in pieces)
 
     def _close_piece(self) -> list[bytes | slice]:
-        """Make a piece of the messages, so that more can be added to the pieces."""
+        """Encode the messages as a piece, so that another piece can follow."""
         pieces = self._pieces = self._pieces or []
         if messages := self._with_direct():
             pieces.append(self.wire_format.encode(messages))
@@ -164,7 +167,7 @@ class _PersonalStream(Struct, gc=False):
         return pieces
 
     def _with_direct(self) -> list[Message | Raw]:
-        """Render the direct messages behind the other messages; return all of them."""
+        """Move the direct messages to the other messages; return all of them."""
         messages = self._messages = self._messages or []
         if self.direct:
             messages.extend(self.wire_format.to_messages(self.direct))
@@ -173,7 +176,7 @@ class _PersonalStream(Struct, gc=False):
 
 
 def _replies(result: AppendResult[Session]) -> Iterator[Message]:
-    """Return what the sender is sent for what was not stored now."""
+    """Return the replies to the sender of messages that were not stored now."""
     for entry in result.entries:
         ref = UNSET if entry.message.ref is None else entry.message.ref
         if result.kind == "failed":

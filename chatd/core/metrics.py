@@ -16,19 +16,15 @@ class Metrics(LogMetrics):
     """Connections closed at once: the server was full or shutting down."""
     messages_received: int = 0
     """Messages from clients, and lines that were no message."""
-    receive_batches: int = 0
-    """Chunks of bytes that held those messages."""
     bytes_sent: int = 0
     """Bytes handed to the kernel, or to the transport where the kernel takes no more."""
-    writes: int = 0
-    """Pieces in which those bytes were handed over."""
 
     def summary(self) -> str:
         """Return the totals as one line for the log."""
         return (
             f"{self.connections} connections ({self.connections_refused} refused), "
-            f"{self.messages_received} messages received in {self.receive_batches} batches, "
+            f"{self.messages_received} messages received, "
             f"{self.messages_committed} stored in {self.commits} commits "
             f"({self.messages_failed} not stored), "
-            f"{self.bytes_sent} bytes sent in {self.writes} writes"
+            f"{self.bytes_sent} bytes sent"
         )

@@ -1,20 +1,21 @@
-"""Who is online, under which name, and who is to get what the log commits."""
+"""Presence: who is online, under which name, and who gets what the log commits."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from chatd.core.formats import FORMATS, Format
 from chatd.core.send_queue import EncodedChunk
 from chatd.core.session import Session
+from chatd.messagelog.base import Identity
 from common.messages.chat import Users
 
 
 class Presence:
-    """The registered sessions, in the order in which they came."""
+    """The registered sessions, in the order in which they joined."""
 
     def __init__(self) -> None:
         self._sessions_by_key: dict[str, Session] = {}
         self._sessions_by_identity: dict[int, Session] = {}
-        # Dictionaries, as ordered sets: everyone is served in the order of coming.
+        # Dictionaries as ordered sets: sessions are served in the order in which they joined.
         self._live: dict[Format, dict[Session, None]] = {wire_format: {} for wire_format in FORMATS}
         self._watchers: dict[Session, None] = {}
         self._encoded_users: dict[Format, EncodedChunk] = {}
@@ -31,16 +32,17 @@ class Presence:
 
     @property
     def live(self) -> Mapping[Format, Iterable[Session]]:
-        """Those who get deliveries, by format."""
+        """The sessions that get deliveries, by format."""
         return self._live
 
     @property
     def watchers(self) -> Iterable[Session]:
-        """Those who asked for presence."""
+        """The sessions that asked for presence events."""
         return self._watchers
 
     def join(self, session: Session) -> None:
-        """Take in a session that has a name and an identity; it is not live yet."""
+        """Add a session that has a name and an identity; it is not live yet."""
+        session.audience = Identity(session.identity)
         self._sessions_by_key[session.key] = session
         self._sessions_by_identity[session.identity] = session
         if session.wants_presence:
@@ -48,12 +50,12 @@ class Presence:
         self._encoded_users.clear()
 
     def start_live(self, session: Session) -> None:
-        """From the next commit on, deliver to this session."""
+        """Deliver to this session from the next commit on."""
         session.is_live = True
         self._live[session.send_queue.format][session] = None
 
     def leave(self, session: Session) -> bool:
-        """Let go of a session; return whether it was here."""
+        """Remove a session; return whether it was present."""
         if self._sessions_by_key.get(session.key) is not session:
             return False
         del self._sessions_by_key[session.key]
@@ -69,7 +71,7 @@ class Presence:
         return [session.name for session in self]
 
     def encoded_names(self, wire_format: Format) -> EncodedChunk:
-        """Return the `users` message, encoded once for all who ask between two changes."""
+        """Return the `users` message, encoded once for all requests between two changes."""
         chunk = self._encoded_users.get(wire_format)
         if chunk is None:
             chunk = self._encoded_users[wire_format] = EncodedChunk(

@@ -1,4 +1,4 @@
-"""What one connection is still to be sent, in order, encoded as late and as seldom as possible."""
+"""The send queue: the output buffer of one connection, in order, encoded as late as possible."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -10,7 +10,7 @@ from common.messages.base import Message
 
 HIGH_WATER_BYTES: Final = 256 * 1024
 HIGH_WATER_REPLIES: Final = 512
-"""Past either, the connection is not read from until its send queue has been written."""
+"""Above either, the connection is not read until its send queue has been written."""
 
 
 class EncodedChunk(Struct, frozen=True, gc=False):
@@ -23,8 +23,9 @@ class EncodedChunk(Struct, frozen=True, gc=False):
 class Writer(Protocol):
     """Where a send queue is written to."""
 
-    def write(self, encoded: bytes) -> int:
-        """Write as much of `encoded` as is taken at once; return how many bytes that was.
+    @property
+    def write(self) -> Callable[[bytes], int]:
+        """Writes as many of the bytes as are taken at once, and returns how many those were.
 
         Raises OSError where nothing is taken now.
         """
@@ -66,23 +67,23 @@ class SendQueue:
         self.flush = flush
         self.is_scheduled = False
         self.is_above_high_water = False
-        """Whether there is so much to write that nothing more should be asked for."""
+        """Whether so much is queued that no more requests should be read."""
         self.is_blocked = False
-        """Whether the kernel did not take all that was taken: the other side does not read."""
+        """Whether the kernel did not take everything: the client reads too slowly."""
         self.on_drained: Callable[[], None] | None = None
-        """Called when all that was queued went to the kernel, by whoever takes; may queue more."""
+        """Called by `flush` when the kernel has everything that was queued; may queue more."""
         self.size = 0
         """Bytes queued; replies count from when they are encoded."""
         self.last_sent_id = 0
-        """Newest log id that was taken out."""
+        """Newest log id that was taken."""
         self._replies: list[Message] = []
-        # No deque, although they leave in front: one with nothing in it takes 0.6 KB, a seventh of
-        # a connection that does nothing.
+        # No deque, although chunks leave at the front: an empty one takes 0.6 KB, a seventh of an
+        # idle connection.
         self._chunks: list[EncodedChunk] = []
         self._schedule = schedule
 
     def set_format(self, wire_format: Format) -> None:
-        """Encode what comes from now on in `wire_format`."""
+        """Encode in `wire_format` what is queued from now on."""
         if self._replies:
             self.encode_pending()
         self.format = wire_format
@@ -104,7 +105,7 @@ class SendQueue:
         self.send(last)
 
     def put(self, chunk: EncodedChunk) -> None:
-        """Queue what is already encoded, behind everything queued before."""
+        """Queue what is already encoded."""
         if self._replies:
             self.encode_pending()
         self._chunks.append(chunk)
@@ -126,9 +127,9 @@ class SendQueue:
                 self.is_above_high_water = True
 
     def take(self, limit: int) -> bytes:
-        """Return what comes next: whole chunks, about `limit` bytes of them; b"" when empty.
+        """Remove and return the next chunks, whole, of about `limit` bytes; b"" when empty.
 
-        A chunk that comes alone is returned itself, not a copy: all its recipients share it.
+        A single chunk is returned without a copy: all its recipients share it.
         """
         chunks = self._chunks
         if self._replies:
@@ -151,7 +152,7 @@ class SendQueue:
         return encoded
 
     def _join_chunks(self, limit: int) -> tuple[bytes, int]:
-        """Take chunks out; return them as one, and the newest id in them."""
+        """Remove chunks; return their bytes joined, and the newest id in them."""
         taken, size, last_id = [], 0, 0
         for chunk in self._chunks:
             taken.append(chunk.encoded)
@@ -163,7 +164,7 @@ class SendQueue:
         return b"".join(taken), last_id
 
     def clear(self) -> None:
-        """Forget everything that was not taken."""
+        """Drop everything that was not taken."""
         self._replies.clear()
         self._chunks.clear()
         self.size = 0

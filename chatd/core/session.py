@@ -5,10 +5,11 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from chatd.core.send_queue import SendQueue
+from chatd.messagelog.base import Identity
 from common.messages.base import Error, Message
 
 MAX_INFLIGHT: Final = 1_024
-"""Messages of one session that may wait for the log, about; at that number it is not read from."""
+"""Messages of one session that may wait for the log, about; at that number it is not read."""
 
 
 class Access(IntEnum):
@@ -23,21 +24,21 @@ class Access(IntEnum):
 
 
 class Transport(Protocol):
-    """What a session asks of the connection under it."""
+    """What a session needs from its connection."""
 
     @property
     def local_host(self) -> str:
         """The address of this machine that the client connected to."""
 
     def close_transport(self) -> None:
-        """Write what is queued, then close; nothing more is read."""
+        """Write what is queued, then close."""
 
     async def drain(self) -> None:
-        """Wait until there is little left to write."""
+        """Wait until nearly everything queued is written."""
 
 
 class _ClosedTransport:
-    """The transport of a session whose connection is closed: it writes nothing."""
+    """The transport of a session whose connection is gone."""
 
     local_host = "?"
 
@@ -79,13 +80,17 @@ class InFlight:
             await self._decreased.wait()
 
 
+_NOBODY: Final = Identity(0)
+
+
 class Session:
-    """The state of one connection, shared by the services; `connected_at` is monotonic, in s."""
+    """The state of one connection that the services share; `connected_at` is monotonic, in s."""
 
     __slots__ = (
         "_transport",
         "access",
         "address",
+        "audience",
         "close_reason",
         "connected_at",
         "identity",
@@ -113,18 +118,20 @@ class Session:
         """Which messages it may send."""
         self.identity = 0
         """Its identity in the log; 0 before the welcome."""
+        self.audience = _NOBODY
+        """Those who get the messages to this identity; one object for all of them."""
         self.name = ""
         self.key = ""
         self.is_anonymous = False
         self.wants_presence = False
         self.is_live = False
-        """Whether deliveries come straight from the log's commits; not during a replay."""
+        """Whether it gets what the log commits as it is committed; not during a replay."""
         self.is_closing = False
         self.close_reason = ""
         self.inflight = InFlight()
-        """Messages that wait for the log; from `MAX_INFLIGHT` on nothing more is read."""
+        """Messages that wait for the log; at `MAX_INFLIGHT` no more are read."""
         self.pending_replies = InFlight()
-        """Answers that are due later; a connection at the end of its input stays open for them."""
+        """Replies that are due later; after the end of input the connection stays open for them."""
         self._transport: Transport = transport
 
     def __str__(self) -> str:
@@ -147,7 +154,7 @@ class Session:
 
     @property
     def is_backpressured(self) -> bool:
-        """Whether so much is under way for it that nothing more should be asked of the server."""
+        """Whether so much is under way that no more messages should be served."""
         return self.send_queue.is_above_high_water or self.inflight.count >= MAX_INFLIGHT
 
     def send(self, message: Message) -> None:
@@ -156,7 +163,7 @@ class Session:
             self.send_queue.send(message)
 
     def send_large(self, message: Message) -> None:
-        """Queue a message that may be long: its bytes count at once."""
+        """Queue a message that may be long, and count its bytes at once."""
         self.send(message)
         self.send_queue.encode_pending()
 
@@ -174,9 +181,9 @@ class Session:
         self._transport.close_transport()
 
     async def drain(self) -> None:
-        """Wait until what is queued has been written, nearly: a long answer sends in steps."""
+        """Wait until nearly everything queued is written; used to send a long reply in steps."""
         await self._transport.drain()
 
     def detach(self) -> None:
-        """Forget the connection, which is over."""
+        """Forget the connection, which is gone."""
         self._transport = _CLOSED

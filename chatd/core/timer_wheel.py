@@ -1,4 +1,4 @@
-"""A hundred thousand timers behind one timer of the event loop."""
+"""A timer wheel: a hundred thousand timers behind one timer of the event loop."""
 
 import heapq
 import logging
@@ -12,27 +12,28 @@ TICKS: Final = 1_000
 """Buckets in a second: 1 ms each, the resolution of the loop's own timers."""
 
 _MAX_EARLY_ADVANCE: Final = 0.02
-"""Seconds (s) in which the wheel may be advanced again and again before its timer goes off.
+"""Seconds (s) for which others may advance the wheel before its own timer fires.
 
-Behind that, whoever else waits for the loop comes first: a full core would never read again.
+After that, others who wait for the loop come first: a server at full load would never read again.
 """
 
 
 class TimerEntry(Protocol):
-    """What is put on the wheel."""
+    """An entry of the wheel."""
 
     def on_timer(self) -> None:
-        """Do what was due; an exception is logged and holds up nobody else."""
+        """Do what is due; an exception is logged and delays nobody else."""
 
 
 class TimerWheel:
     """Fires each entry at its time or up to 1 ms later, never earlier; late ones all at once.
 
     Entries of the same millisecond share a bucket: adding one costs a dictionary look-up and an
-    append, where a timer of the loop would cost three times the CPU and five times the memory.
-    `monotonic` tells seconds (s); `set_timer` has a function run at a moment of it, and no more at
-    the one before. Whoever is about to hold up the loop may look at `next_deadline` and `advance`
-    the wheel first. `flush` is called behind that, for what entries have to say to leave at once.
+    append. A timer of the loop would cost three times the CPU and five times the memory.
+    `monotonic` returns seconds (s). `set_timer` runs a function at a time of that clock, and
+    replaces the timer set before. Code that is about to block the loop may check `next_deadline`
+    and `advance` the wheel first. `flush` is called after that, so that what entries send leaves
+    at once.
     """
 
     def __init__(
@@ -48,21 +49,21 @@ class TimerWheel:
         self._tick_heap: list[int] = []
         self._armed_tick: float = inf
         self.next_deadline = inf
-        """From when on to `advance` it: monotonic, in s; infinity for not before the timer."""
+        """When to `advance` it: monotonic, in s; infinity means to leave that to the timer."""
         self._early_since = inf
 
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
 
     def now(self) -> int:
-        """Return the last tick that has come."""
+        """Return the current tick."""
         moment = self._monotonic()
         tick = int(moment * TICKS)
-        # There and back in floats may come out a tick short, for ever where the clock stands still.
+        # Rounding to floats and back may return a tick less, for ever where the clock stands still.
         return tick + 1 if (tick + 1) / TICKS <= moment else tick
 
     def tick_in(self, delay: float) -> int:
-        """Return the tick at which what is due `delay` seconds (s, >= 0) from now will fire."""
+        """Return the tick at which an entry that is due in `delay` seconds (s, >= 0) fires."""
         return ceil((self._monotonic() + delay) * TICKS)
 
     def add(self, tick: int, entry: TimerEntry) -> None:
@@ -77,7 +78,7 @@ class TimerWheel:
             self._arm()
 
     def remove(self, entries: Iterable[tuple[int, TimerEntry]]) -> None:
-        """Take entries off, each given with its tick; those that have fired do not matter."""
+        """Remove entries, each given with its tick; those that have fired are ignored."""
         removed: dict[int, set[int]] = {}
         for tick, entry in entries:
             removed.setdefault(tick, set()).add(id(entry))
@@ -89,7 +90,7 @@ class TimerWheel:
                 self._buckets.pop(tick, None)
 
     def advance(self) -> None:
-        """Fire what is due, before the timer goes off."""
+        """Fire what is due without waiting for the timer."""
         self._early_since = min(self._early_since, self._monotonic())
         self._advance()
         if self._monotonic() - self._early_since > _MAX_EARLY_ADVANCE:

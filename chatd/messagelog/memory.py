@@ -1,4 +1,4 @@
-"""A log that lives as long as the daemon."""
+"""A message log and name store in memory, which lasts as long as the process."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -28,12 +28,12 @@ _BATCH: Final = 512
 
 
 class MemoryLog(Generic[Sender]):
-    """Keeps the newest `keep_messages` messages (>= 1) and forgets the rest, their refs included.
+    """Keeps the newest `keep_messages` messages (>= 1) and deletes the rest with their refs.
 
-    `call_soon` runs a function after the current loop iteration; what was appended in one loop
-    iteration is one batch, or several if there are more than `batch` messages. So few are still in
-    the processor's caches when they are delivered: 12 % off what a direct message costs where
-    16,000 come in one loop iteration.
+    `call_soon` runs a function after the current loop iteration. Messages that are appended in one
+    loop iteration are one batch, or several batches of about `batch` messages. A small batch is
+    still in the processor's caches when it is delivered: with 16,000 direct messages in one loop
+    iteration, each costs 12 % less.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class MemoryLog(Generic[Sender]):
         self._call_soon = call_soon
         self._batch = batch
         self._metrics = LogMetrics() if metrics is None else metrics
-        # Up to the one with the id `last`. What is forgotten stays in front until it is enough to
-        # be worth moving the others.
+        # The last one has the id `last`. Deleted ones stay in front until there are so many that it
+        # pays to move the others.
         self._entries: list[Entry] = []
         self._refs: dict[tuple[int, str | None], Entry] = {}
         self._owners: dict[str, NameOwner] = {}
@@ -74,14 +74,14 @@ class MemoryLog(Generic[Sender]):
         self._waiting += len(messages)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
-        """Return what reached `reader` in after < id <= through, or the first part of it."""
+        """Return what was delivered to `reader` in after < id <= through, or its first part."""
         start = max(after + 1, self.first)
         position = min(through, start + _REPLAY_STEP - 1)
         page = self._between(start, position + 1)
         return Page([entry for entry in page if entry.message.delivered_to(reader)], position)
 
     async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
-        """Return the newest `limit` entries that concern `reader` with id < before."""
+        """Return the newest `limit` entries visible to `reader` with id < before."""
         newer, kept = max(0, self.last - before + 1), self.last - self.first + 1
         newest = islice(reversed(self._entries), newer, kept)
         visible = (entry for entry in newest if entry.message.visible_to(reader))
@@ -89,11 +89,11 @@ class MemoryLog(Generic[Sender]):
         return HistorySlice(found[:limit][::-1], more=len(found) > limit)
 
     async def owner(self, key: str) -> NameOwner | None:
-        """Return who holds the name with this key."""
+        """Return who owns the name with this key."""
         return self._owners.get(key)
 
     async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
-        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        """Give the name to `owner` if `replacing` still owns it; return whether it did."""
         present = self._owners.get(owner.key)
         is_free = replacing is None if present is None else present.is_same(replacing)
         if is_free:
@@ -101,7 +101,7 @@ class MemoryLog(Generic[Sender]):
         return is_free
 
     def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the owner was here; if another holds the name by now, nothing happens."""
+        """Note that the owner was online; if another owns the name by now, do nothing."""
         owner = self._owners.get(key)
         if owner is not None and owner.identity == identity:
             self._owners[key] = structs.replace(owner, seen_ns=seen_ns)

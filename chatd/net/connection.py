@@ -26,7 +26,7 @@ from common.values import format_duration
 logger: Final = logging.getLogger(__name__)
 
 LINGER: Final = 5.0
-"""Seconds (s) that the other side has to take what is left and close, before it is cut off."""
+"""Seconds (s) that the client has to read what is left and close, before it is cut off."""
 
 
 class Environment(Struct, frozen=True):
@@ -93,8 +93,8 @@ class Connection(ServerProtocol):
             environment.metrics,
             environment.limits.max_line,
         )
-        # The transport is to hold only what the kernel would not take at once; the rest stays in
-        # the send queue, where it is counted and can be dropped message by message.
+        # The transport holds only what the kernel did not take at once. The rest stays in the send
+        # queue, where it is counted and can be dropped.
         self._transport.set_write_buffer_limits(high=0)
 
     @property
@@ -123,7 +123,7 @@ class Connection(ServerProtocol):
     def close_idle(self) -> None:
         """Close because nothing came for too long."""
         timeout = self._environment.limits.idle_timeout
-        detail = f"nothing was heard from you for {format_duration(timeout)}; come back any time"
+        detail = f"you sent nothing for {format_duration(timeout)}; reconnect when you need to"
         self.session.close("idle", Error("idle_timeout", detail))
 
     def abort(self) -> None:
@@ -131,7 +131,7 @@ class Connection(ServerProtocol):
         self._transport.abort()
 
     async def drain(self) -> None:
-        """Wait until what is queued went to the kernel; let others have their turn anyway."""
+        """Wait until the kernel has what is queued; yield to the loop at least once."""
         self._flush()
         if not self._send_queue.is_blocked:
             await asyncio.sleep(0)
@@ -140,23 +140,23 @@ class Connection(ServerProtocol):
             await self._drain_waiter
 
     def data_received(self, chunk: bytes) -> None:
-        """Serve what became complete with `chunk`, behind what is due."""
+        """Serve the messages that are complete with `chunk`, after the timers that are due."""
         session = self.session
         wall_ns, monotonic = self._wall_ns, self._monotonic
         session.read_ns = wall_ns()
-        # Where a thousand connections have something to read, what has a deadline would wait for
-        # all of them: that doubled the p99 of the lateness of 500 exchanges of 10 ms.
+        # When a thousand connections are readable at once, a timer would wait for all of them:
+        # that doubled the p99 of the lateness of 500 exchanges of 10 ms.
         if monotonic() >= self._wheel.next_deadline:
             self._wheel.advance()
-        # Once closing, what still comes is read and dropped: to close with unread bytes would
-        # reset the connection and could destroy the last answer on its way.
+        # A closing connection reads on and drops what it reads: closing with unread bytes resets
+        # the connection, which can destroy the last answer on its way.
         if session.is_closing:
             return
         self._last_read = self._loop.time()
         self._reader.feed(chunk)
 
     def eof_received(self) -> bool:
-        """Serve what the end of input completes; answers are still written."""
+        """Serve the message that the end of input completes; answers are still written."""
         self._is_eof_read = True
         if self.session.is_closing:
             self._flush()
@@ -165,7 +165,7 @@ class Connection(ServerProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """Keep what is queued: the kernel does not take more."""
+        """Stop writing: the kernel takes no more."""
         self._send_queue.is_blocked = True
 
     def resume_writing(self) -> None:
@@ -176,7 +176,7 @@ class Connection(ServerProtocol):
         self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Let go of everything."""
+        """End the session, once nothing of it is served any more."""
         self._send_queue.writer = None  # the next connection may get its descriptor
         self._resume_sending()
         self.session.close(describe_loss(error))
@@ -188,22 +188,22 @@ class Connection(ServerProtocol):
             self._reader.task.add_done_callback(lambda _task: self._release())
 
     def _release(self) -> None:
-        """Cut what leads back here, so that all of it is freed at once.
+        """Break the reference cycles through this object, so that all of it is freed at once.
 
-        Garbage in a cycle waits for a collection of its generation, and the longer a connection had
-        lasted the rarer that is: with 8,000 there at a time and 48,000 in all, chatd took three
-        times the memory, 211 MB and not 75.
+        Garbage in a cycle waits until its generation is collected, and the generation of a long
+        connection is collected rarely: with 8,000 connections at a time and 48,000 in all, chatd
+        took three times the memory, 211 MB instead of 75.
         """
         self._send_queue.flush = _flush_nothing
         self.session.detach()
         self._on_closed(self)
 
     def _flush(self, remainder: bytes = b"") -> None:
-        """Hand `remainder` and what is queued to the transport, as far as the kernel takes it."""
+        """Write `remainder` and what is queued to the transport, until the kernel takes no more."""
         transport, send_queue = self._transport, self._send_queue
         if transport.is_closing():
             send_queue.clear()
-            # After a half-close nobody reads, and only a write finds out that nobody listens.
+            # After a half-close nothing is read: only a write finds out that the client is gone.
             self.session.close("connection lost")
             return
         if remainder:
@@ -227,7 +227,7 @@ class Connection(ServerProtocol):
         self._environment.metrics.bytes_sent += len(encoded)
 
     def _shut_down(self) -> None:
-        """Say that nothing more comes, and close when the other side has said so too."""
+        """Send the end of output; close when the end of input has come as well."""
         if not self._is_eof_sent:
             self._is_eof_sent = True
             self._transport.write_eof()
@@ -243,9 +243,9 @@ class Connection(ServerProtocol):
     def _drop_slow_consumer(self, queued: int) -> None:
         self._send_queue.clear()
         detail = (
-            f"you do not read: {queued} bytes were waiting for you and the limit is "
-            f"{self._environment.limits.send_queue_limit}; come back and resume after id "
-            f"{self._send_queue.last_sent_id}, the last that was handed over"
+            f"you read too slowly: {queued} bytes were queued for you and the limit is "
+            f"{self._environment.limits.send_queue_limit}; reconnect and resume after id "
+            f"{self._send_queue.last_sent_id}, the last one sent to you"
         )
         self.session.close("slow consumer", Error("slow_consumer", detail))
 

@@ -1,4 +1,4 @@
-"""The port: on how many sockets it is listened, and what every connection gets from them."""
+"""Listening sockets: several share one port, so that connections are accepted in parallel."""
 
 import asyncio
 import errno
@@ -17,11 +17,11 @@ MakeProtocol = Callable[[], asyncio.Protocol]
 
 
 class ListenError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
+    """Listening on the address is impossible; the text says why and what to do."""
 
 
 async def listen(make_protocol: MakeProtocol, host: str, port: int) -> list[asyncio.Server]:
-    """Listen; the first socket of the first server tells the port where `port` is 0.
+    """Listen on `port`; where it is 0, the first socket of the first server has the port chosen.
 
     Raises ListenError.
     """
@@ -35,9 +35,9 @@ async def listen(make_protocol: MakeProtocol, host: str, port: int) -> list[asyn
         ]
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            reason = "the port is in use; stop who uses it or choose another with --port"
+            reason = "the port is already in use; stop the other program or choose another --port"
         else:
-            reason = f"{_reason(error)}; choose another with --host and --port"
+            reason = f"{_reason(error)}; choose another --host or --port"
         raise ListenError(f"cannot listen on {Address(host, port)}: {reason}") from None
     listeners = [first, *siblings]
     for listener in listeners:
@@ -47,22 +47,22 @@ async def listen(make_protocol: MakeProtocol, host: str, port: int) -> list[asyn
 
 
 def _reason(error: OSError) -> str:
-    """Return what the system says, without the words that asyncio puts before it."""
+    """Return the error of the system, without the words that asyncio puts before it."""
     if isinstance(error, socket.gaierror) or error.errno is None:
         return error.strerror or str(error)
     return os.strerror(error.errno).lower()
 
 
 def _reuseport_sockets(listen_socket: socket.socket) -> Iterator[socket.socket]:
-    """Yield more sockets for the address of `listen_socket`, each with a queue of its own.
+    """Yield more sockets for the address of `listen_socket`, each with an accept queue of its own.
 
-    libuv accepts one connection per socket and loop iteration, so that clients that came while
-    the loop was busy would wait an iteration for each other. The kernel deals those who come out
-    to the queues and wakes only the one that somebody stands in: copies of one descriptor all woke
-    for each, and to accept nobody 15 times was 20 % of the CPU for a client who came alone.
+    libuv accepts one connection per socket and loop iteration. With one socket, clients that
+    connect while the loop is busy wait an iteration for each other. With SO_REUSEPORT the kernel
+    spreads connections over the queues and wakes only the socket that has one. Copies of one
+    descriptor all woke for each connection, which took 20 % of the CPU of a single connect.
 
-    `listen_socket` shares its address from now on, and not from the start: a chatd of the same user
-    that has the address already would go unnoticed.
+    `listen_socket` allows sharing only after it was bound: otherwise another chatd of the same user
+    on this address would go unnoticed.
     """
     listen_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     for _ in range(_ACCEPTS_PER_ITERATION - 1):
@@ -73,17 +73,17 @@ def _reuseport_sockets(listen_socket: socket.socket) -> Iterator[socket.socket]:
             sibling.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as asyncio does
         try:
             sibling.bind(listen_socket.getsockname())
-        except OSError:  # not every kernel shares an address that was bound alone; one has to do
+        except OSError:  # not every kernel shares an address that was bound alone; one is enough
             sibling.close()
             return
         yield sibling
 
 
 def _enable_keepalive(listen_socket: socket.socket) -> None:
-    """Have the kernel find out, in about two minutes, that the host of a client is gone.
+    """Let the kernel detect within about two minutes that the host of a client is gone.
 
-    Connections inherit it from the socket that listens. To ask for it on each of them, and for the
-    address that few need to know, took 15 % of the time in which 5,000 clients are welcomed.
+    Connections inherit the option from the listening socket. Setting it on each of them took
+    15 % of the time in which 5,000 clients are welcomed.
     """
     listen_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):

@@ -231,6 +231,6 @@ def _direct_writer(transport: asyncio.Transport) -> Writer:
 
 
 def _address(transport: asyncio.BaseTransport) -> str:
-    # A client may be gone before its connection is accepted; then there is no name to get.
+    # A client may be gone before its connection is accepted; then it has no address any more.
     host, port = (transport.get_extra_info("peername") or ("?", 0))[:2]
     return str(Address(host, port))

@@ -8,7 +8,7 @@ from chatd.core.metrics import Metrics
 from chatd.core.session import InFlight
 from common.messages import Error
 
-_SHUTTING_DOWN: Final = Error("shutting_down", "the server stops; come back in a moment")
+_SHUTTING_DOWN: Final = Error("shutting_down", "the server is shutting down")
 
 
 class OpenConnection(Protocol):
@@ -43,9 +43,9 @@ class OpenConnections:
             return True
         self._metrics.connections_refused += 1
         if self._is_closing:
-            connection.close("server stops", _SHUTTING_DOWN)
+            connection.close("server shutting down", _SHUTTING_DOWN)
         else:
-            detail = f"all {self._limit} connections are taken; try again later"
+            detail = f"all {self._limit} connections are in use; try again later"
             connection.close("server full", Error("server_full", detail))
         return False
 
@@ -67,7 +67,7 @@ class OpenConnections:
         """Close every connection, and give clients `within` s to take what is left for them."""
         self.refuse_new()
         for connection in list(self._open):
-            connection.close("server stops", _SHUTTING_DOWN)
+            connection.close("server shutting down", _SHUTTING_DOWN)
         await self._wait_closed(within)
 
     async def abort_all(self, *, within: float) -> None:

@@ -51,9 +51,17 @@ class ConnectionReader:
         self._decoder = self._format.make_decoder(max_line)
 
     def feed(self, chunk: bytes) -> None:
-        """Serve what became complete with `chunk`."""
+        """Serve the messages that are complete with `chunk`."""
+        session = self._session
         try:
-            rest = self._router.serve(self._session, self._decode(chunk))
+            if session.send_queue.format is not self._format:
+                self._switch_decoder()
+            messages = self._decoder.feed(chunk)
+            if isinstance(messages, (tuple, list)):  # in which at most the last changes the format
+                self._metrics.messages_received += len(messages)
+            else:
+                messages = self._follow_format(messages)
+            rest = self._router.serve(session, messages)
         except Exception:
             self._close_failed()
             return
@@ -62,19 +70,8 @@ class ConnectionReader:
             self.task = asyncio.get_running_loop().create_task(self._serve_rest(rest))
 
     def finish(self) -> None:
-        """Serve what the end of input completes; close the session when nothing is due to it."""
+        """Serve what the end of input completes; close the session when no answer is due."""
         self.task = asyncio.get_running_loop().create_task(self._finish())
-
-    def _decode(self, chunk: bytes) -> Iterable[ClientMessage | InvalidLine]:
-        if self._session.send_queue.format is not self._format:
-            self._switch_decoder()
-        messages = self._decoder.feed(chunk)
-        metrics = self._metrics
-        metrics.receive_batches += 1
-        if isinstance(messages, (tuple, list)):  # in which at most the last changes the format
-            metrics.messages_received += len(messages)
-            return messages
-        return self._follow_format(messages)
 
     def _follow_format(
         self, messages: Iterable[ClientMessage | InvalidLine]
@@ -127,5 +124,5 @@ class ConnectionReader:
         session.close("end of input")
 
     def _close_failed(self) -> None:
-        logger.exception("%s: failed", self._session)
-        self._session.close("a fault of the server")
+        logger.exception("%s: internal error", self._session)
+        self._session.close("internal error")

@@ -1,4 +1,4 @@
-"""Echo and ping: open to anyone, and all that a client needs to see that the server lives."""
+"""Echo and ping: open to anyone, to check that the server is alive."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ class Basic:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # Pings of one read share their times.
+        # The pings of one read share their times.
         self._read_ns = -1
         self._written = "", ""
 
@@ -28,12 +28,12 @@ class Basic:
         session.send(message)
 
     def ping(self, session: Session, ping: Ping) -> None:
-        """Tell when the ping was read and when it was answered."""
+        """Answer with the times at which the ping was read and answered."""
         received, sent = self._times(session)
         session.send_queue.send(Pong(received, sent, ping.ref))
 
     def pings(self, session: Session, pings: Iterator[Ping]) -> None:
-        """Do the same for many."""
+        """Answer many pings at once."""
         received, sent = self._times(session)
         session.send_queue.send_all([Pong(received, sent, ping.ref) for ping in pings])
 

@@ -1,4 +1,4 @@
-"""Chat: who is here, messages to one and to all, and what was said before."""
+"""Chat: the list of users, direct messages and broadcasts, and the history."""
 
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import Final
@@ -34,7 +34,7 @@ _NEWEST: Final = 2**63 - 1
 
 
 class Chat:
-    """Puts messages in the log, from where they are delivered, and reads it for history."""
+    """Appends messages to the log, which leads to their delivery, and reads the history."""
 
     def __init__(
         self, log: MessageLog[Session], presence: Presence, accounts: Accounts, clock: Clock
@@ -55,14 +55,14 @@ class Chat:
         )
 
     def who(self, session: Session, message: Who) -> None:
-        """Answer with the names of those present."""
+        """Answer with the names of everyone online."""
         if message.ref is UNSET:
             session.send_queue.put(self._presence.encoded_names(session.send_queue.format))
         else:
             session.send_large(Users(self._presence.names(), message.ref))
 
     def broadcasts(self, session: Session, messages: Iterator[OutgoingBroadcast]) -> None:
-        """Take messages for everyone else."""
+        """Append messages for everyone else."""
         author, name, anonymous, sent_ns, since = self._message_fields(session)
         new_messages: list[NewMessage] = []
         try:
@@ -78,7 +78,7 @@ class Chat:
             self._append(new_messages, session)
 
     def directs(self, session: Session, messages: Iterator[Outgoing]) -> Awaitable[None] | None:
-        """Take messages for one each, who is here or holds the name with a token."""
+        """Append messages for one recipient each, who is online or owns a name."""
         author, name, anonymous, sent_ns, since = self._message_fields(session)
         find = self._presence.by_key
         new_messages: list[NewMessage] = []
@@ -86,15 +86,15 @@ class Chat:
             for message in messages:
                 content = message.content
                 ref = None if message.ref is UNSET else _check_ref(message.ref, session)
-                # Most names are their own key.
+                # Most names are their own key, so the fast lookup comes first.
                 to = find(message.to) or find(names.fold(message.to))
                 if to is not None:
-                    recipient, recipient_name = to.identity, to.name
+                    audience, recipient_name = to.audience, to.name
                 else:
                     owner = self._accounts.find_cached(names.fold(message.to))
                     if owner is None:
                         return self._direct_to_absent(session, message, ref)
-                    recipient, recipient_name = owner, message.to
+                    audience, recipient_name = Identity(owner), message.to
                 new_messages.append(
                     NewMessage(
                         author,
@@ -102,7 +102,7 @@ class Chat:
                         content,
                         sent_ns,
                         since,
-                        Identity(recipient),
+                        audience,
                         recipient_name,
                         ref,
                         anonymous,
@@ -113,7 +113,7 @@ class Chat:
         return None
 
     async def history(self, session: Session, message: History) -> None:
-        """Answer with a page of what was said before, of at most 256 KiB."""
+        """Answer with a page of older messages, of at most 256 KiB."""
         reader = await self._reader(session, message)
         before = _NEWEST if message.before is UNSET else message.before
         excerpt = await self._log.history(reader, before, message.limit)
@@ -125,15 +125,15 @@ class Chat:
         """Nothing is kept for a session."""
 
     async def _reader(self, session: Session, message: History) -> int:
-        """Return the identity whose history it is: of the session, or of who is named with token.
+        """Return the identity whose history it is: the session's, or that of a name and its token.
 
-        That needs no hello, and takes the name from nobody.
+        A name and its token need no hello, and leave the name to a session that uses it.
         """
         name, token, ref = message.name, message.token, message.ref
         if name is not UNSET and token is not UNSET:
             owner = await self._accounts.authenticate(names.fold(name), token)
             if owner is None:
-                detail = "there is no such name, or this is not its token"
+                detail = "the name is unknown, or the token is not its owner's"
                 raise RejectedError(Error("unauthorized", detail, ref=ref, name=name))
             return owner
         if name is not UNSET or token is not UNSET:
@@ -150,7 +150,8 @@ class Chat:
     async def _direct_to_absent(self, session: Session, message: Outgoing, ref: str | None) -> None:
         owner = await self._accounts.find(names.fold(message.to))
         if owner is None:
-            detail = f"there is no {message.to[: names.MAX_LENGTH]} here; send `who` to see who is"
+            name = message.to[: names.MAX_LENGTH]
+            detail = f'nobody called "{name}" is known here; `who` lists who is present'
             raise RejectedError(Error("no_such_user", detail, ref=message.ref, to=message.to))
         author, name, anonymous, sent_ns, since = self._message_fields(session)
         content, to = message.content, message.to
@@ -160,7 +161,7 @@ class Chat:
         self._append([new_message], session)
 
     def _message_fields(self, session: Session) -> tuple[int, str, bool, int, int]:
-        """Return what a session's messages of now have in common: who wrote them, and when."""
+        """Return what all messages have in common that a session sends now: author and time."""
         since = round(self._clock.monotonic() - session.connected_at)
         return session.identity, session.name, session.is_anonymous, self._clock.wall_ns(), since
 
@@ -175,9 +176,7 @@ def _check_ref(ref: str, session: Session) -> str | None:
     if session.send_queue.format is not Format.V1:
         return None
     if len(ref.encode()) > _MAX_REF_BYTES:
-        raise RejectedError(
-            Error("bad_field", f"a ref may have {_MAX_REF_BYTES} bytes; shorten it")
-        )
+        raise RejectedError(Error("bad_field", f"a ref may have at most {_MAX_REF_BYTES} bytes"))
     return ref
 
 

@@ -1,4 +1,4 @@
-"""The directory of groups: who shares files in which, and where to reach them; no file data."""
+"""The tracker of file sharing: the members of each group and their addresses; no file data."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ logger: Final = logging.getLogger(__name__)
 
 
 class _Member(Struct, frozen=True):
-    """Where one session has entered."""
+    """The membership of one session in a group."""
 
     session: Session
     group: str
@@ -34,7 +34,7 @@ class _Member(Struct, frozen=True):
 
 
 class _Group(Struct):
-    """Those who share under one name; `members` are found by the key of their id."""
+    """The members of one group, by the key of their id, and the secret that they share."""
 
     secret: str
     members: dict[str, _Member] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class GroupDirectory:
         return (route(Share, self.share), route(Peers, self.peers))
 
     def share(self, session: Session, message: Share) -> None:
-        """Enter a group, and leave the one from before."""
+        """Join a group, and leave the earlier one."""
         self._check(session, message)
         self._leave(session)
         peer = PeerEntry(message.id, session.host, message.port, message.size, message.digest)
@@ -70,7 +70,7 @@ class GroupDirectory:
             self.peers(session, Peers(message.group, message.ref))
 
     def peers(self, session: Session, message: Peers) -> None:
-        """Tell who is in a group; its secret only to those who are in it themselves."""
+        """Answer with the members of a group; only a member also gets the secret."""
         group = self._groups.get(message.group, _Group(""))
         own_member = self._members.get(session)
         secret = (
@@ -93,7 +93,7 @@ class GroupDirectory:
         own_member = self._members.get(session)
         if group is None:
             if len(self._groups) >= self._config.max_groups:
-                detail = f"all {self._config.max_groups} groups are taken; try again later"
+                detail = f"all {self._config.max_groups} groups are in use; try again later"
                 raise _refusal(message, "too_many_requests", detail)
             return
         other = group.members.get(fold(message.id))
@@ -101,7 +101,7 @@ class GroupDirectory:
             raise _id_taken(message, group)
         is_member = own_member is not None and own_member.group == message.group
         if len(group.members) - is_member >= self._config.max_peers:
-            detail = f"the group has {self._config.max_peers} peers, no more are allowed"
+            detail = f"the group is full: it has {self._config.max_peers} peers"
             raise _refusal(message, "too_many_requests", detail)
 
     def _leave(self, session: Session) -> None:
@@ -123,7 +123,7 @@ def _notify(members: Iterable[_Member], message: Message) -> None:
 
 def _id_taken(message: Share, group: _Group) -> RejectedError:
     free = next(name for name in suggestions(message.id) if fold(name) not in group.members)
-    detail = f"{message.id} is another peer of this group; use {free}"
+    detail = f"the id {message.id} is taken in this group; try {free}"
     error = Error("name_taken", detail, ref=message.ref, name=message.id, suggestion=free)
     return RejectedError(error)
 

@@ -1,4 +1,4 @@
-"""Coming and going: hello, the replay of what was missed, quit, and who notices."""
+"""Hello and quit: registration, the replay of missed messages, and presence announcements."""
 
 from collections.abc import Awaitable, Sequence
 
@@ -18,9 +18,9 @@ from common.messages.chat import VERSION, Gap, Hello, Joined, Left, Quit, Resume
 
 
 class Registration:
-    """Gives names to sessions and takes them back.
+    """Registers sessions under their names.
 
-    `limits` is a welcome that holds what the server announces to everyone of version 1.
+    `limits` is a welcome with everything that the server announces to clients of version 1.
     """
 
     def __init__(
@@ -44,10 +44,13 @@ class Registration:
         return (route(Hello, self.hello), route(Quit, self.quit))
 
     async def hello(self, session: Session, message: Hello) -> None:
-        """Welcome the session under a name, and replay what it missed if it asks for that."""
+        """Register the session under a name, and replay what it missed if it asks for that."""
         if session.is_registered:
             raise RejectedError(
-                Error("hello_repeated", f"you are {session.name}; quit and come back to change it")
+                Error(
+                    "hello_repeated",
+                    f"you are already {session.name}; reconnect to change your name",
+                )
             )
         wire_format = _requested_format(message)
         name = await self._choose_name(message, wire_format)
@@ -74,20 +77,20 @@ class Registration:
             self._presence.start_live(session)
 
     def quit(self, session: Session, _message: Quit) -> Awaitable[None] | None:
-        """Close, after what was said before is in the log and acknowledged."""
+        """Close the session after its earlier messages are in the log and acknowledged."""
         if session.inflight.count:
             return self._quit_when_logged(session)
         session.close("quit")
         return None
 
     def closed(self, session: Session) -> None:
-        """Free the name; its owner may come back to it."""
+        """Free the name; its owner may return to it."""
         if self._presence.leave(session):
             self._accounts.record_seen(session.key, session.identity)
             self._announce(Left(session.name), except_for=session)
 
     def record_presence(self) -> None:
-        """Note who is here; to be called now and then, so that a kill costs nobody the reserve."""
+        """Note who is online; called at intervals, so that a crash shortens no reservation."""
         for session in self._presence:
             self._accounts.record_seen(session.key, session.identity)
 
@@ -128,20 +131,20 @@ class Registration:
             raise await self._name_taken(name, error.reason, str(error)) from None
         if await self._accounts.is_reserved(key):
             raise await self._name_taken(
-                name, "name_taken", f"the name {name} is kept for its holder"
+                name, "name_taken", f"the name {name} is reserved by someone else"
             )
         return new_identity(), None
 
     def _evict(self, name: str, identity: int) -> bool:
-        """Replace the same identity on another connection; return whether there was one."""
+        """Close the session of the same identity on another connection; return if there was one."""
         present = self._presence.by_key(names.fold(name))
         if present is None:
             return False
         if present.identity != identity:
-            # Somebody else came first while the log was asked.
+            # Another session registered the name meanwhile.
             raise RejectedError(Error("name_taken", f"the name {name} is in use", name=name))
         self._presence.leave(present)
-        detail = "you signed in on another connection, which has the name now"
+        detail = "you logged in on another connection, which has the name now"
         present.close("replaced", Error("replaced", detail, name=name))
         return True
 
@@ -149,14 +152,14 @@ class Registration:
         for suggestion in names.suggestions(name):
             if await self._is_free(names.fold(suggestion)):
                 break
-        detail = f"{detail}; say hello with another, for example {suggestion}"
+        detail = f"{detail}; try another, for example {suggestion}"
         return RejectedError(Error(reason, detail, name=name, suggestion=suggestion))
 
     async def _is_free(self, key: str) -> bool:
         return self._presence.by_key(key) is None and not await self._accounts.is_reserved(key)
 
     def _translate_after(self, message: Hello) -> int | UnsetType:
-        """Return after which id of this log goes on who stood in another one."""
+        """Return the id of this log after which a client of an earlier log continues."""
         if message.after is UNSET or message.log is UNSET or message.log == self._log.name:
             return UNSET
         return min(message.after, self._log.earlier_epochs.get(message.log, 0))
@@ -173,18 +176,18 @@ class Registration:
         )
 
     async def _replay(self, session: Session, after: int, *, gap: bool) -> None:
-        """Send what the log holds for the session, then go live without a seam.
+        """Send what the log holds for the session, then deliver live, without gap or duplicate.
 
-        `gap` says that something is missing before the first of it. What the log has forgotten is
-        reported before what follows: who is cut off in the middle goes on after that.
-        Commits go on meanwhile and are read from the log too, until there is none that was not
-        read; then, in the same loop iteration, the session joins those who get them live.
+        `gap` says that messages before the first one are missing. A gap is reported before what
+        follows it, so that a client that loses its connection meanwhile continues after the gap.
+        Commits go on during the replay and are read from the log too. When all are read, the
+        session goes live in the same loop iteration.
         """
         position, count = after, 0
         gap = gap or after > self._fanout.last
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
-            # The log forgets meanwhile too, perhaps what was still to be read.
+            # The log may delete meanwhile what was still to be read.
             if position < self._log.first - 1:
                 gap = True
                 session.send(Gap(self._log.first))
@@ -204,7 +207,7 @@ class Registration:
 
 
 async def _deliver(session: Session, entries: Sequence[Entry]) -> None:
-    """Write `entries` as fast as they are taken, so that their sum is never queued at once."""
+    """Write `entries` as fast as the client reads, so that the queue stays short."""
     send_queue = session.send_queue
     for entry in entries:
         if send_queue.is_above_high_water:

@@ -1,4 +1,4 @@
-"""Requests: parsed at once, answered after a random delay, each on its own."""
+"""Requests: each is parsed at once and answered after a random delay of its own."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -21,16 +21,16 @@ logger: Final = logging.getLogger(__name__)
 _MIB: Final = 2**20
 
 _BATCH_TICKS: Final = 2
-"""Ticks from one batch of answers to the next.
+"""Ticks between two batches of answers.
 
-A server that slept for a millisecond finds nothing in the caches. To wake half as often made 0.88
-of the CPU of 100,000 requests over 1,000 connections and 0.73 of 10,000 over one; one answer in a
-hundred is 1 ms later for it.
+A process that slept for a millisecond finds cold caches. Waking half as often takes 0.88 of the CPU
+for 100,000 requests over 1,000 connections and 0.73 for 10,000 over one; one answer in a hundred
+comes 1 ms later.
 """
 
 
 class _PendingRequests(Struct, gc=False, eq=False):
-    """What one session waits for: the batch of each request, and the bytes of all answers."""
+    """The requests of one session: the batch of each, and the bytes of all answers."""
 
     session: Session
     pending: dict[RequestId, "_DueBatch"] = field(default_factory=dict)
@@ -40,8 +40,8 @@ class _PendingRequests(Struct, gc=False, eq=False):
 class _DueBatch:
     """All answers that are due at one tick: one entry on the wheel for all of them.
 
-    Each takes three entries of one list: for whom, to which request, and encoded, which is smaller
-    than parsed. As an object of its own, with its tick, a request took 1.12 times the memory.
+    An answer takes three places of one list: its queue, its request, and its bytes, which are
+    smaller than the parsed answer. An object per request took 1.12 times the memory.
     """
 
     __slots__ = ("_batches", "_entries", "tick")
@@ -52,19 +52,19 @@ class _DueBatch:
         self._entries: list[Any] = []
 
     def add(self, queue: _PendingRequests, request_id: RequestId, answer: bytes) -> None:
-        """Take an answer."""
+        """Add an answer."""
         self._entries += (queue, request_id, answer)
         queue.pending[request_id] = self
 
     def discard(self, queue: _PendingRequests) -> bool:
-        """Forget what is due for `queue`; tell whether nothing is left."""
+        """Drop the answers of `queue`; return whether nothing is left."""
         self._entries = [
             value for entry in self._iter_entries() if entry[0] is not queue for value in entry
         ]
         return not self._entries
 
     def on_timer(self) -> None:
-        """Send them; the wheel calls this."""
+        """Send all answers; the wheel calls this."""
         del self._batches[self.tick]
         for queue, request_id, answer in self._iter_entries():
             del queue.pending[request_id]
@@ -99,15 +99,15 @@ class Requests:
         return (route(Request, self.request), route(BareRequest, self.bare_request))
 
     def request(self, session: Session, message: Request) -> None:
-        """Take a request that has a code; its answer has one too."""
+        """Accept a request that has a code; its answer has one too."""
         self._accept(session, message, Response)
 
     def bare_request(self, session: Session, message: BareRequest) -> None:
-        """Take a request without a code; its answer has none."""
+        """Accept a request without a code; its answer has none."""
         self._accept(session, message, BareResponse)
 
     def closed(self, session: Session) -> None:
-        """Forget what the session still waits for."""
+        """Drop the answers that are due to the session."""
         queue = self._queues.pop(session, None)
         if queue is None or not queue.pending:
             return
@@ -149,7 +149,7 @@ class Requests:
         self._batch_due_in(delay).add(queue, request_id, answer)
 
     def _batch_due_in(self, delay: float) -> _DueBatch:
-        """Return the first batch that is due `delay` s from now or later."""
+        """Return the first batch that is due in `delay` s or later."""
         tick = self._wheel.tick_in(delay)
         tick += -tick % _BATCH_TICKS
         batch = self._batches.get(tick)

@@ -30,7 +30,7 @@ def check_group(text: str) -> str:
     """
     if not 1 <= len(text) <= MAX_GROUP or not text.isprintable():
         raise ValueError(
-            f"the group {text!r} has a control character, or not 1 to {MAX_GROUP} characters"
+            f"the group {text!r} is not 1 to {MAX_GROUP} characters, or contains control characters"
         )
     return text
 

@@ -140,7 +140,8 @@ def test_a_directory_is_used_by_one_daemon_at_a_time(restart: Restart, tmp_path:
     with ann_on(restart()) as ann:
         assert refused("--data", str(tmp_path)) == (
             4,
-            f"chatd: another chatd uses {tmp_path}; stop it, or choose another with --data",
+            f"chatd: another chatd is using {tmp_path}; "
+            "stop it, or choose another directory with --data",
         )
         assert ann.ask("outgoing_broadcast", content="still here", ref="r")["id"] == 1
 
@@ -169,7 +170,7 @@ def test_a_log_that_cannot_be_trusted_is_refused_and_left_as_it_is(
     log.write_bytes(harmed)
     code, line = refused("--data", str(tmp_path))
     assert (code, line.startswith(f"chatd: {log} {expected_error}")) == (4, True), line
-    assert "; start that one, or" in line or "Put back a backup, or move it away" in line
+    assert "; start that one, or" in line or "Restore a backup, or move it away" in line
     assert log.read_bytes() == harmed
 
 
@@ -261,12 +262,12 @@ def test_damage_is_reported_line_by_line_and_with_an_exit_code(
     checked = run("--check", str(tmp_path))
     assert checked.code == 4
     assert len(checked.out.splitlines()) >= 2
-    assert checked.out.endswith("\ndamaged: put back a backup\n")
+    assert checked.out.endswith("\ndamaged: restore a backup\n")
 
 
 @pytest.mark.parametrize("action", ["--check", "--backup"])
 def test_where_no_log_is_there_is_nothing_to_do(tmp_path: Path, action: str) -> None:
     done = run("--data", str(tmp_path), action, str(tmp_path / "some" / "where"))
     assert (done.code, done.out) == (4, "")
-    assert done.err.startswith("chatd: there is no ")
+    assert " does not exist; name the directory that chatd uses" in done.err
     assert list(tmp_path.iterdir()) == []

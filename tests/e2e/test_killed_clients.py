@@ -53,23 +53,25 @@ def cursor_in(state: Path) -> int:
     return max(int(row["last"]) for row in rows if row["code"] == "place")
 
 
+def send_and_kill(proxy: FilteringProxy, dropped_code: str, to: str, content: str) -> None:
+    """Send as ann, drop the next line with this code, and kill the client before its ack."""
+    proxy.dropped_codes = {dropped_code}
+    sending = begin("send", to, content, "--as", "ann", daemon=proxy)
+    proxy.wait()
+    kill(sending)
+    proxy.dropped_codes = set()
+
+
 def test_a_message_whose_ack_was_lost_with_the_client_is_delivered_once(
     daemon: Daemon, proxy: FilteringProxy, bob: RawClient
 ) -> None:
-    proxy.dropped_codes = {"ack"}
-    sending = begin("send", "bob", "once", "--as", "ann", daemon=proxy)
-    proxy.wait()
-    kill(sending)
+    send_and_kill(proxy, "ack", "bob", "once")
     assert bob.receive()["content"] == "once"
 
-    proxy.dropped_codes = set()
     after = run("send", "bob", "then", "--as", "ann", daemon=proxy)
 
     assert after.code == 0
-    assert after.err == (
-        "chatctl: the message to bob, “once”, of before was not acknowledged; "
-        "it had arrived before\n"
-    )
+    assert after.err == ("chatctl: an earlier message to bob (“once”) had already been delivered\n")
     assert bob.receive()["content"] == "then"
     assert run("who", "--as", "ann", daemon=proxy).err == ""
 
@@ -77,12 +79,8 @@ def test_a_message_whose_ack_was_lost_with_the_client_is_delivered_once(
 def test_a_message_that_was_lost_with_the_client_is_delivered_before_the_next_one(
     daemon: Daemon, proxy: FilteringProxy, bob: RawClient
 ) -> None:
-    proxy.dropped_codes = {"outgoing"}
-    sending = begin("send", "bob", "lost", "--as", "ann", daemon=proxy)
-    proxy.wait()
-    kill(sending)
+    send_and_kill(proxy, "outgoing", "bob", "lost")
 
-    proxy.dropped_codes = set()
     assert run("send", "bob", "then", "--as", "ann", daemon=proxy).code == 0
 
     assert [bob.receive()["content"] for _ in range(2)] == ["lost", "then"]
@@ -113,13 +111,9 @@ def test_what_a_killed_chat_read_from_a_pipe_is_delivered_once_by_the_next_one(
 def test_a_message_that_is_refused_at_last_is_reported_once(
     daemon: Daemon, proxy: FilteringProxy
 ) -> None:
-    proxy.dropped_codes = {"outgoing"}
-    sending = begin("send", "zoe", "hi", "--as", "ann", daemon=proxy)
-    proxy.wait()
-    kill(sending)
+    send_and_kill(proxy, "outgoing", "zoe", "hi")
 
-    proxy.dropped_codes = set()
-    refused = "the message to zoe, “hi”, of before was refused: there is no zoe here"
+    refused = "an earlier message to zoe (“hi”) was refused: there is no zoe here"
     assert refused in run("who", "--as", "ann", daemon=proxy).err
     assert run("who", "--as", "ann", daemon=proxy).err == ""
 
@@ -131,7 +125,9 @@ def test_after_a_timeout_the_user_reads_that_the_message_is_kept(
     sent = run("send", "bob", "hi", "--as", "ann", "--timeout", "2s", daemon=proxy)
 
     assert sent.code == 6
-    assert "chatctl: 1 message is not acknowledged, and sent when ann is back\n" in sent.err
+    assert (
+        "chatctl: 1 message is not acknowledged yet; the next login as ann sends it\n" in sent.err
+    )
 
 
 def test_tail_goes_on_after_the_last_message_that_it_printed(
@@ -140,7 +136,7 @@ def test_tail_goes_on_after_the_last_message_that_it_printed(
     first = begin("tail", "--as", "logger", "--json", daemon=daemon)
     assert first.stdout is not None
     assert first.stderr is not None
-    assert "listening" in first.stderr.readline()
+    assert "waiting for messages" in first.stderr.readline()
     for number in range(3):
         bob.send("outgoing_broadcast", content=f"m{number}")
     assert [json.loads(first.stdout.readline())["content"] for _ in range(3)] == ["m0", "m1", "m2"]
@@ -219,8 +215,8 @@ def test_what_was_typed_into_a_chat_that_was_killed_goes_to_a_server_that_starte
     with RawClient(start("--log", "memory", "--port", port).address) as bob:
         bob.hello("bob")
         again = terminals.chat(daemon, "ann")
-        again.expect("* the server's log started over: messages from before it may be missing")
-        again.expect("“are you there?”, of before was not acknowledged; it has arrived now")
+        again.expect("* the server has started a new log; earlier messages may be missing")
+        again.expect("(“are you there?”) was delivered now")
         assert bob.receive()["content"] == "are you there?"
         again.enter("quit")
         assert again.end() == 0
@@ -236,7 +232,7 @@ def test_an_unreadable_journal_is_one_clear_line(
     sent = run("send", "bob", "two", "--as", "ann", daemon=daemon)
 
     assert sent.code == 0
-    assert sent.err.startswith("chatctl: what was kept for ann cannot be read (")
+    assert sent.err.startswith("chatctl: the journal of ann cannot be read (")
     assert sent.err.count("\n") == 1
     assert [bob.receive()["content"] for _ in range(2)] == ["one", "two"]
     assert run("send", "bob", "three", "--as", "ann", daemon=daemon).err == ""

@@ -89,8 +89,8 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         code, line = refused("--port", port, "--data", str(tmp_path))
     assert code == 3
     assert line == (
-        f"chatd: cannot listen on 127.0.0.1:{port}: the port is in use; "
-        "stop who uses it or choose another with --port"
+        f"chatd: cannot listen on 127.0.0.1:{port}: the port is already in use; "
+        "stop the other program or choose another --port"
     )
 
 
@@ -99,7 +99,7 @@ def test_an_address_of_another_machine_is_one_clear_line(tmp_path: Path) -> None
     assert (code, line) == (
         3,
         "chatd: cannot listen on 192.0.2.1:5555: cannot assign requested address; "
-        "choose another with --host and --port",
+        "choose another --host or --port",
     )
 
 
@@ -107,15 +107,15 @@ def test_two_daemons_never_share_a_port(start: Start, tmp_path: Path) -> None:
     port = str(start().port)
     code, line = refused("--port", port, "--data", str(tmp_path / "other"))
     assert code == 3
-    assert f"127.0.0.1:{port}: the port is in use" in line
+    assert f"127.0.0.1:{port}: the port is already in use" in line
 
 
-def test_a_data_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, line = refused("--data", str(tmp_path / "file" / "folder"))
     assert code == 2
     assert line.startswith("chatd: cannot write to ")
-    assert line.endswith("choose another with --data")
+    assert line.endswith("; choose another directory with --data")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,8 @@ def test_what_finds_no_room_is_one_clear_line(data: str, *, is_buffered: bool) -
 def test_a_daemon_serves_and_stops_whatever_its_streams_are(streams: str, tmp_path: Path) -> None:
     with redirected(streams, tmp_path) as daemon:
         wait_until(lambda: listening_ports(daemon.pid), lambda: "it does not listen")
-        with RawClient(("127.0.0.1", listening_ports(daemon.pid)[0])) as client:
+        (port,) = listening_ports(daemon.pid)
+        with RawClient(("127.0.0.1", port)) as client:
             assert client.ask("ping")["code"] == "pong"
         daemon.terminate()
         ended = processes.finish(daemon)

@@ -101,7 +101,9 @@ def test_a_named_netcat_is_shown_with_its_name(
         ann.type("texting bob|just us")
         assert bob.read_line().endswith(" texting ann (to you) < just us")
         ann.type("nobody|hello?")
-        assert ann.read_line() == "! there is no nobody here; send `who` to see who is"
+        assert (
+            ann.read_line() == '! nobody called "nobody" is known here; `who` lists who is present'
+        )
         assert observer.receive()["content"] == "lunch?"
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from tests.support.daemon_process import Daemon, RawClient
 from tests.support.share_peers import (
     LOCAL,
     TIMEOUT,
+    FakePeer,
     ShareProcess,
     StartShare,
     make_file,
@@ -29,6 +31,16 @@ SECRET: Final = ("--key", "sesame")
 WANTED: Final = ("--peers", "2", *SECRET)
 LONG: Final = ("--wait", "1h")
 """A peer that waits so long for others still waits at the end of a test."""
+
+
+@asynccontextmanager
+async def running_owner(tmp_path: Path) -> AsyncIterator[tuple[FakePeer, Path]]:
+    """Run the fake peer "9" with a file of 30 pieces, of which it sends only 20 at first."""
+    file = make_file(tmp_path, "large", 30)
+    async with running_fake_peer(
+        tmp_path, "9", file, key="sesame", prepare=opened(20)
+    ) as fake_peer:
+        yield fake_peer, file
 
 
 async def test_three_peers_swap_unequal_files_of_the_same_name_and_empty_ones(
@@ -79,9 +91,7 @@ async def test_without_a_number_of_peers_it_ends_after_the_wait(
         assert fake_peer.session.swarm.is_complete
 
 
-async def test_where_nobody_else_comes_it_says_so_with_code_7(
-    daemon: Daemon, start_share: StartShare
-) -> None:
+async def test_without_other_peers_it_exits_with_7(daemon: Daemon, start_share: StartShare) -> None:
     one = await start_share("1", "--group", "lonely", "--wait", "0.1s", daemon=daemon, file=b"1")
     assert await one.end() == 7
     assert one.report["shortfalls"] == ["nobody else came"]
@@ -101,7 +111,7 @@ async def test_without_a_server_peers_find_each_other_through_one_that_all_know(
     assert others[0].received() == {"1_file": b"1", "3_file": b"x"}
 
 
-async def test_the_server_may_stop_once_it_has_introduced_them(
+async def test_the_server_may_stop_once_the_peers_are_connected(
     start: Callable[..., Daemon], start_share: StartShare, tmp_path: Path
 ) -> None:
     daemon = start()
@@ -119,13 +129,10 @@ async def test_the_server_may_stop_once_it_has_introduced_them(
         assert peers[0].received()["3_held_back"] == held_back.read_bytes()
 
 
-async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_twice(
+async def test_a_killed_peer_continues_and_fetches_nothing_twice(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, file):
         wanted = ("--peer", fake_peer.address, "--peers", "2", *SECRET)
         before = await start_share("1", *wanted)
         await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
@@ -142,7 +149,7 @@ async def test_a_peer_that_is_killed_goes_on_where_it_was_and_fetches_nothing_tw
         assert after.report["received"] == 10 * PIECE_SIZE
 
 
-async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
+async def test_a_complete_peer_waits_for_one_that_was_killed_before_it_was(
     start_share: StartShare, tmp_path: Path
 ) -> None:
     wanted = ("--peers", "2", *SECRET)
@@ -157,13 +164,10 @@ async def test_who_has_all_waits_for_one_that_was_killed_before_it_had(
     assert again.received() == {"1_file": b"1"}
 
 
-async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
+async def test_when_a_peer_leaves_the_missing_pieces_are_named(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, _):
         wanted = ("--peers", "2", "--wait", "2s", *SECRET, "--peer", fake_peer.address)
         one = await start_share("1", *wanted)
         await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
@@ -175,7 +179,7 @@ async def test_when_a_peer_leaves_the_rest_is_named_with_code_7(
     assert one.events_of("parted") == [{"code": "parted", "id": "9", "why": "left"}]
 
 
-async def test_what_who_left_had_given_to_others_is_still_had_from_them(
+async def test_pieces_of_a_peer_that_left_come_from_others(
     start_share: StartShare, tmp_path: Path
 ) -> None:
     file = make_file(tmp_path, "large", 10)
@@ -197,13 +201,10 @@ async def test_what_who_left_had_given_to_others_is_still_had_from_them(
             assert one.received() == {"9_large": file.read_bytes()}
 
 
-async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(
+async def test_ctrl_c_ends_a_share_with_a_goodbye_and_a_report(
     start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, _):
         one = await start_share("1", "--peers", "2", *SECRET, "--peer", fake_peer.address)
         await fake_peer.until(lambda: len(fake_peer.store.asked) > 20)
         assert await one.interrupt() == 130
@@ -212,7 +213,7 @@ async def test_ctrl_c_ends_it_well_and_says_how_far_it_came(
         assert fake_peer.session.swarm.exit_reasons["1"] == "left"
 
 
-async def test_ctrl_c_is_heard_in_the_very_turn_in_which_something_else_happens(
+async def test_ctrl_c_together_with_another_event_is_not_lost(
     tmp_path: Path,
 ) -> None:
     async with running_fake_peer(tmp_path, "9", key="sesame") as fake_peer:
@@ -242,7 +243,7 @@ async def test_a_timestamp_exchange_shares_its_file_when_it_is_over(
     assert [peer["id"] for peer in last["peers"]] == ["2"]
 
 
-async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
+async def test_the_peers_of_a_group_are_listed(daemon: Daemon) -> None:
     listing = ("share", "--group", "listed", "--list")
     assert await asyncio.to_thread(partial(chatctl_process.run, *listing, daemon=daemon)) == (
         0,
@@ -277,7 +278,7 @@ async def test_who_is_in_a_group_is_listed(daemon: Daemon) -> None:
         (["."], "a directory"),
     ],
 )
-def test_what_cannot_be_meant_is_explained_with_code_2(
+def test_wrong_usage_is_explained_with_code_2(
     daemon: Daemon, arguments: list[str], told: str
 ) -> None:
     rejected = chatctl_process.run("share", "--group", "run", *arguments, daemon=daemon)
@@ -285,7 +286,7 @@ def test_what_cannot_be_meant_is_explained_with_code_2(
     assert told in rejected.err
 
 
-def test_where_there_is_no_server_it_says_so_with_code_3() -> None:
+def test_without_a_server_it_exits_with_3() -> None:
     rejected = chatctl_process.run("share", "--group", "run", "--server", "127.0.0.1:1")
     assert rejected.code == 3
     assert "is chatd running there?" in rejected.err
@@ -301,10 +302,7 @@ async def killed(start_share: StartShare, address: str) -> ShareProcess:
 
 async def left_alone(start_share: StartShare, tmp_path: Path) -> tuple[bytes, str]:
     """Have a peer killed when it has all of a file; return that, and where its owner was."""
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, file):
         before = await killed(start_share, fake_peer.address)
     content = await asyncio.to_thread(file.read_bytes)
     write_the_rest(before.directory / "received", content)
@@ -320,7 +318,7 @@ def write_the_rest(directory: Path, content: bytes) -> None:
     bitmap.write_bytes(title + b"\n" + (~bitarray(30)).tobytes())
 
 
-async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_misses_nobody(
+async def test_a_peer_killed_with_all_pieces_finishes_its_files_alone(
     start_share: StartShare, tmp_path: Path
 ) -> None:
     content, address = await left_alone(start_share, tmp_path)
@@ -337,7 +335,7 @@ async def test_a_peer_that_was_killed_with_all_pieces_names_its_files_and_misses
     assert after.report["shortfalls"] == []
 
 
-async def test_it_stays_for_others_as_long_as_it_is_told_to(
+async def test_it_serves_a_late_peer_during_seed_after(
     start_share: StartShare, tmp_path: Path
 ) -> None:
     content, address = await left_alone(start_share, tmp_path)
@@ -368,13 +366,10 @@ async def test_it_takes_part_in_another_round_that_begins_while_it_waits(
     assert after.finished() == ["received/9_other"]
 
 
-async def test_who_is_still_there_is_served_first(
+async def test_a_peer_that_is_still_connected_is_served_first(
     daemon: Daemon, start_share: StartShare, tmp_path: Path
 ) -> None:
-    file = make_file(tmp_path, "large", 30)
-    async with running_fake_peer(
-        tmp_path, "9", file, key="sesame", prepare=opened(20)
-    ) as fake_peer:
+    async with running_owner(tmp_path) as (fake_peer, file):
         before = await killed(start_share, fake_peer.address)
         write_the_rest(before.directory / "received", file.read_bytes())
         fake_peer.store.open()

@@ -16,7 +16,7 @@ LONG: Final = ("--wait", "1h")
 """A peer that waits so long for others still waits at the end of a test."""
 
 
-async def test_who_sends_bad_pieces_is_dropped_by_name_and_the_rest_comes_from_others(
+async def test_a_sender_of_wrong_pieces_is_dropped_and_the_rest_comes_from_others(
     start_share: StartShare, tmp_path: Path
 ) -> None:
     file = make_file(tmp_path, "large", 20)
@@ -59,7 +59,7 @@ async def test_a_lying_owner_cannot_pass_off_another_file(
         ("a\u202egpj.exe\n", "exe"),
     ],
 )
-async def test_a_name_that_leads_elsewhere_leads_nowhere(
+async def test_a_path_traversal_in_a_file_name_has_no_effect(
     start_share: StartShare, tmp_path: Path, name: str, kept_as: str
 ) -> None:
     file = make_file(tmp_path, "innocent", 1)
@@ -73,7 +73,7 @@ async def test_a_name_that_leads_elsewhere_leads_nowhere(
     assert {path.name for path in one.directory.iterdir()} == {"received"}
 
 
-async def test_a_file_that_is_too_large_is_rejected_before_room_is_made_for_it(
+async def test_a_file_that_is_too_large_is_rejected_before_it_is_created(
     start_share: StartShare, tmp_path: Path
 ) -> None:
     file = make_file(tmp_path, "innocent", 1)
@@ -148,23 +148,21 @@ async def test_a_peer_that_falls_silent_is_disconnected_and_the_rest_comes_from_
         wanted = ("--peers", "3", "--timeout", "4s", *SECRET, "--peer", mute.address)
         one = await start_share("1", *wanted)
         await mute.until(lambda: mute.store.asked)
-        mute.silence()
+        mute.silence("1")
         owner.store.open()
         assert await one.end() == 0, await one.stderr()
         assert one.received() == {"9_large": file.read_bytes()}
 
 
-async def test_a_taken_id_is_refused_with_what_to_do(
-    daemon: Daemon, start_share: StartShare
-) -> None:
+async def test_a_taken_id_is_rejected_with_advice(daemon: Daemon, start_share: StartShare) -> None:
     with RawClient(daemon.address) as wire:
         wire.ask("share", group="run", id="1", port=4000, size=5, digest="d", ref="r")
         one = await start_share("1", daemon=daemon)
         assert await one.end() == 4
-        assert "1 is another peer of this group; use 1-2" in await one.stderr()
+        assert "the id 1 is taken in this group; try 1-2" in await one.stderr()
 
 
-async def test_who_cannot_be_reached_is_named_with_the_reason(
+async def test_an_unreachable_peer_is_named_with_the_reason(
     daemon: Daemon, start_share: StartShare
 ) -> None:
     with RawClient(daemon.address) as wire:

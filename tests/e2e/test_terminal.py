@@ -112,10 +112,10 @@ def test_a_restarted_server_is_one_quiet_line_and_nothing_typed_is_lost(
     first = start("--port", port)
     pia = terminals.chat(first, "pia")
     first.stop()
-    pia.expect("* the server stops; come back in a moment; reconnecting\n")
+    pia.expect("* the server is shutting down; reconnecting\n")
     pia.enter("are you there?")
     second = start("--port", port)
-    pia.expect("* connected again after ")
+    pia.expect("* reconnected after ")
     pia.expect("you: are you there?  ✓ ")
     assert pia.text.count("; reconnecting") == 1
     with RawClient(second.address) as bob:
@@ -136,8 +136,10 @@ def test_leaving_while_the_server_is_down_lists_what_was_not_sent(
     rosa.type("\x04")
     assert rosa.end() == 7
     assert "you: too late  ✗ not acknowledged\n" in rosa.text
-    assert "chatctl: 1 message is not acknowledged, and sent when rosa is back\n" in rosa.text
-    assert rosa.text.endswith("chatctl: messages that were not acknowledged: 1\n")
+    assert (
+        "chatctl: 1 message is not acknowledged yet; the next login as rosa sends it\n" in rosa.text
+    )
+    assert rosa.text.endswith("chatctl: messages not acknowledged: 1\n")
 
 
 def test_a_replaced_client_gets_a_notice_and_does_not_reconnect(
@@ -147,7 +149,7 @@ def test_a_replaced_client_gets_a_notice_and_does_not_reconnect(
     with RawClient(daemon.address) as thief:
         thief.hello("sam", version=1, token=token_in(tmp_path / "state"))
         assert sam.end() == 4
-    assert sam.text.endswith("you signed in on another connection, which has the name now\n")
+    assert sam.text.endswith("you logged in on another connection, which has the name now\n")
 
 
 @pytest.mark.parametrize("answer", ["", "y", "Yes"])
@@ -248,7 +250,7 @@ def test_an_unknown_recipient_is_an_error_beside_the_message(
 ) -> None:
     dan = terminals.chat(daemon, "dan")
     dan.enter("nobody|hello?")
-    dan.expect("you (to nobody): hello?  ✗ there is no nobody here")
+    dan.expect('you (to nobody): hello?  ✗ nobody called "nobody" is known here')
 
 
 def test_who_lists_online_users_and_joins_and_leaves_are_shown(

@@ -1,14 +1,11 @@
 """``chatctl timestamp`` and the real daemon: what it prints, and the files of both sides."""
 
 import json
-import os
 import re
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from tests.support import processes
@@ -16,6 +13,7 @@ from tests.support.chatctl_process import begin, finish, run
 from tests.support.daemon_process import Daemon
 from tests.support.processes import TIMEOUT
 from tests.support.programs import require
+from tests.support.terminal import Terminals
 from tests.support.timestamp_fixtures import (
     LONG,
     SHORT,
@@ -45,14 +43,14 @@ def test_figures_of_one_machine_with_itself_make_sense(daemon: Daemon, out: Path
 @pytest.mark.parametrize(
     ("options", "code", "problem"),
     [
-        (("--interval", "100us", "--duration", "1s"), 4, "interval_ms is out of range: from 1ms"),
-        (("--duration", "2h"), 4, "duration_s is out of range: from one interval to 1h"),
+        (("--interval", "100us", "--duration", "1s"), 4, "interval_ms must be between 1ms"),
+        (("--duration", "2h"), 4, "duration_s must be between one interval and 1h"),
         (("--id", "../1"), 2, "--id: an id must not contain /"),
         (("--id", ""), 2, "--id: an id must have 1 to 64 characters"),
-        (("--interval", "0"), 2, "--interval is to be more than 0"),
-        (("--interval", "2s", "--duration", "1s"), 2, "no longer than --duration"),
-        (("--plot", "run.pdf"), 2, "is to end with .png or .svg"),
-        (("--analyze", "x", "--plot", "x.png"), 2, "--analyze has nothing for --plot"),
+        (("--interval", "0"), 2, "--interval must be more than 0"),
+        (("--interval", "2s", "--duration", "1s"), 2, "at most --duration"),
+        (("--plot", "run.pdf"), 2, "must end in .png or .svg"),
+        (("--analyze", "x", "--plot", "x.png"), 2, "--plot does not work with --analyze"),
     ],
 )
 def test_invalid_options_are_refused_with_advice(
@@ -67,7 +65,7 @@ def test_a_full_server_is_reported(start: Callable[..., Daemon], out: Path) -> N
     outcome = run("timestamp", "--out", str(out), daemon=start("--max-exchanges", "0"))
     assert (outcome.code, outcome.err) == (
         4,
-        "chatctl: all 0 exchanges are taken; try again later\n",
+        "chatctl: all 0 exchanges are in use; try again later\n",
     )
 
 
@@ -92,35 +90,17 @@ def test_a_plot_is_drawn(daemon: Daemon, out: Path, tmp_path: Path) -> None:
     assert "Allan deviation" in sheet.read_text()
 
 
-@pytest.fixture
-def terminal(daemon: Daemon, out: Path) -> Iterator["pexpect.spawn[str]"]:
-    """A run of two seconds on a terminal."""
-    command = ["-m", "chatctl", "timestamp", "--id", "1", "--out", str(out), "--duration", "2s"]
-    environment = {
-        **os.environ,
-        "CHATCTL_SERVER": f"{daemon.host}:{daemon.port}",
-        "TERM": "xterm-256color",
-    }
-    spawned = pexpect.spawn(
-        sys.executable,
-        command,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        dimensions=(24, 100),
-        env=environment,
-    )
-    yield spawned
-    spawned.close(force=True)
-
-
 def test_on_a_terminal_a_bar_shows_the_time_left_and_the_round_trip(
-    terminal: "pexpect.spawn[str]",
+    daemon: Daemon, out: Path, terminals: Terminals
 ) -> None:
-    terminal.expect(r"exchange 1 .*\d+% .*0:0\d left.*round trip \d+\.\d{3} ms")
+    server = f"{daemon.host}:{daemon.port}"
+    terminal = terminals.run(
+        *("timestamp", "--id", "1", "--out", str(out), "--duration", "2s"), CHATCTL_SERVER=server
+    )
+    for shown in ("exchange 1 ", "% ", " left", "round trip ", " ms"):
+        terminal.expect(shown)
     terminal.expect("200 sent, 200 received of 200 each way")
-    terminal.expect(pexpect.EOF)
-    terminal.wait()
-    assert terminal.exitstatus == 0
+    assert terminal.end() == 0
 
 
 def test_netcat_sees_the_stamps_of_the_server_though_it_sends_none(daemon: Daemon) -> None:
@@ -186,7 +166,9 @@ def test_two_more_clients_run_beside_one_each_with_its_own_file(
         assert numbers(tmp_path / f"client_{name}_TimeData.txt") == list(range(1, 601))
     assert numbers(server_file(daemon)) == list(range(1, 1_801))
     assert "3 exchanges" not in daemon.stderr
-    assert len(re.findall(r"is over: 300 of 300 sent, 300 received, 0 rows", daemon.stderr)) == 3
+    assert (
+        len(re.findall(r"is complete: 300 of 300 sent, 300 received, 0 rows", daemon.stderr)) == 3
+    )
 
 
 def test_a_second_client_with_the_same_file_is_refused_and_the_first_goes_on(

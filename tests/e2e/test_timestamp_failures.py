@@ -83,9 +83,9 @@ def test_after_a_restart_of_the_server_the_run_goes_on_in_a_block_of_its_own(
     wait_until(lambda: len(blocks(out)) == 2)
     wait_for_more_rows(out, 40)
     report, stderr = interrupt(client)
-    assert "chatctl: connected again after" in stderr
+    assert "chatctl: reconnected after" in stderr
     (outage,) = report["outages"]
-    assert outage["reason"].startswith("the server stops")
+    assert outage["reason"].startswith("the server is shutting down")
     assert outage["away_ns"] > 0
     before, after = blocks(out)
     assert before.end

@@ -1,10 +1,16 @@
-"""The kernel's table of TCP sockets, ``/proc/net/tcp`` (proc(5))."""
+"""The kernel's table of TCP sockets, ``/proc/net/tcp`` (proc(5)).
+
+The kernel writes the table piece by piece: a row can be missing, or be there twice, when sockets
+come and go meanwhile.
+"""
 
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from tests.support.processes import wait_until
 
 _LISTEN: Final = "0A"
 _TIMERS: Final = {"00": "none", "01": "retransmission", "02": "keep-alive"}
@@ -21,14 +27,14 @@ class KernelSocket(NamedTuple):
     inode: str
 
 
-def listening_ports(pid: int) -> list[int]:
+def listening_ports(pid: int) -> set[int]:
     """Return the ports on which a process listens."""
     own = set(_links(pid))
-    return [
+    return {
         row.local_port
         for row in _table()
         if row.state == _LISTEN and f"socket:[{row.inode}]" in own
-    ]
+    }
 
 
 def timer(port: int, client: socket.socket) -> str:
@@ -42,9 +48,15 @@ def unsent_bytes(port: int, client: socket.socket) -> int:
 
 
 def _server_end(port: int, client: socket.socket) -> KernelSocket:
-    client_port = client.getsockname()[1]
-    (row,) = (row for row in _table() if (row.local_port, row.remote_port) == (port, client_port))
-    return row
+    ends = (port, client.getsockname()[1])
+    found: list[KernelSocket] = []
+
+    def is_found() -> bool:
+        found[:] = (row for row in _table() if (row.local_port, row.remote_port) == ends)
+        return bool(found)
+
+    wait_until(is_found, lambda: f"there is no connection between {ends}")
+    return found[-1]
 
 
 def _table() -> Iterator[KernelSocket]:

@@ -12,6 +12,8 @@ TIMEOUT: Final = 60.0
 
 _POLL_INTERVAL: Final = 0.01
 
+_running: Final[list[subprocess.Popen[str]]] = []
+
 
 class CommandResult(NamedTuple):
     """The exit code of a program, and what it printed."""
@@ -30,7 +32,7 @@ def start(
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:
     """Start a program with `environment` added to that of the tests."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdin=stdin,
         stdout=stdout,
@@ -39,6 +41,8 @@ def start(
         bufsize=1,
         env={**os.environ, **(environment or {})},
     )
+    _running[:] = [*(each for each in _running if each.poll() is None), process]
+    return process
 
 
 def finish(process: subprocess.Popen[str]) -> CommandResult:
@@ -71,6 +75,12 @@ def kill(process: subprocess.Popen[str]) -> None:
     """Kill a program and wait for its end."""
     process.kill()
     process.communicate(timeout=TIMEOUT)
+
+
+def kill_all() -> None:
+    """Kill the programs that `start` started and that failed tests left running."""
+    for process in _running:
+        kill(process)
 
 
 def wait_until(condition: Callable[[], object], problem: Callable[[], str] = str) -> None:

@@ -220,11 +220,11 @@ class FakePeer:
         """Dial a peer at `address`."""
         self.session.membership.dial_queue.add("", Address.parse(address), 0.0)
 
-    def silence(self) -> None:
-        """Read and send nothing from now on, with all connections open."""
-        for peer in self.session.swarm.peers.values():
-            peer.connection.pause()
-            peer.connection.send = lambda *_: None  # type: ignore[method-assign]
+    def silence(self, peer_id: str) -> None:
+        """Read and send nothing on the connection to a peer from now on, and keep it open."""
+        connection = self.session.swarm.peers[peer_id].connection
+        connection.pause()
+        connection.send = lambda *_: None  # type: ignore[method-assign]
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` holds."""

@@ -27,7 +27,7 @@ BURST: Final = 8
 """Pieces that the writer writes at once."""
 
 TIMEOUT: Final = 60.0
-"""Seconds (s) to wait on a busy machine for what comes at once on an idle one."""
+"""A generous limit (s) for waiting."""
 
 
 class RecordingConnection:
@@ -40,7 +40,7 @@ class RecordingConnection:
         self.connection = PeerConnection(sock, REGISTRY, self._on_frame, self._on_close)
 
     async def until(self, condition: Callable[[Self], bool]) -> None:
-        """Wait until `condition` holds of this end."""
+        """Wait until `condition` holds for this end."""
         async with asyncio.timeout(TIMEOUT):
             while not condition(self):
                 self._changed.clear()
@@ -86,7 +86,7 @@ class PeerFiles:
 
 
 class StoreHarness:
-    """An open store, and its events."""
+    """An open store and its events."""
 
     def __init__(self, directory: Path, max_size: int) -> None:
         self.events: asyncio.Queue[StorageEvent] = asyncio.Queue()
@@ -95,7 +95,7 @@ class StoreHarness:
     async def write_pieces(
         self, peer: PeerFiles, indexes: Iterable[int] | None = None
     ) -> list[bool]:
-        """Write pieces of `peer`, all that are missing unless `indexes` says which."""
+        """Write the pieces of `peer` in `indexes`, by default all that are missing."""
         owner = peer.manifest.owner
         if indexes is None:
             held = self.store.held(owner)
@@ -104,7 +104,7 @@ class StoreHarness:
         return await asyncio.gather(*writes)
 
     async def fetch(self, peer: PeerFiles) -> list[StorageEvent]:
-        """Take all files of `peer`; return what is told of them."""
+        """Write all files of `peer`; return an event for each."""
         await self.store.add(peer.manifest)
         await self.write_pieces(peer)
         return [await self.events.get() for _ in peer.contents]
@@ -139,7 +139,7 @@ def limited_file_size(size: int) -> Iterator[None]:
 
 
 def written_peer() -> PeerFiles:
-    """Return the peer whose files are written."""
+    """Return the files that the program writes."""
     return PeerFiles(
         "1",
         ("big.bin", random_bytes(300 * PIECE_SIZE + 1)),
@@ -148,7 +148,7 @@ def written_peer() -> PeerFiles:
 
 
 async def write(directory: Path) -> None:
-    """Write all pieces but the last, in any order."""
+    """Write all pieces but the last, in random order."""
     peer = written_peer()
     order = list(range(len(peer.pieces) - 1))
     Random(1).shuffle(order)

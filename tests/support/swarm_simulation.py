@@ -1,7 +1,7 @@
-"""Swarms in virtual time: real planners on connections of given rates, with no socket and no clock.
+"""Swarms in virtual time: real planners on simulated connections, without sockets and clocks.
 
-What a peer sends shares its uplink among all to whom it sends, a chunk in turn; a message waits for
-the piece that has begun before it. Downlinks are no limit. All that is sent arrives.
+A peer divides its uplink among its connections, one chunk at a time; a message waits for the piece
+that has begun before it. Downlinks are no limit. Everything that is sent arrives.
 """
 
 import heapq
@@ -21,13 +21,13 @@ from common.messages.base import Message
 from common.messages.peer_wire import Piece
 
 LATENCY: Final = 0.005
-"""How long (s) anything takes to arrive, besides its turn on the uplink."""
+"""How long (s) a message takes to arrive, after it has left the uplink."""
 
 _CHUNK: Final = 16 * 2**10
 
 
 class MemberSpec(NamedTuple):
-    """A peer to be: its uplink (B/s), its file (bytes), and when it comes (s)."""
+    """A peer: its uplink (B/s), its file (bytes), and when it joins (s)."""
 
     uplink: float
     size: int
@@ -35,7 +35,7 @@ class MemberSpec(NamedTuple):
 
 
 class SendQueue:
-    """What goes to one peer: pieces in their order, and what else there is to say before them."""
+    """The data that waits for one peer: messages, and pieces after them."""
 
     def __init__(self) -> None:
         self.queued: list[Message] = []
@@ -44,13 +44,13 @@ class SendQueue:
         """Bytes of the first piece that have not left; 0 until it begins."""
 
     def take_queued(self) -> list[Message]:
-        """Return what was said, and forget it."""
+        """Return the messages that wait, and forget them."""
         queued, self.queued = self.queued, []
         return queued
 
 
 class SimulatedPeer:
-    """A planner, and the send queues to those with whom it is connected."""
+    """A planner, and the send queue of each of its connections."""
 
     def __init__(self, name: str, member: MemberSpec, random: Random) -> None:
         self.name = name
@@ -63,16 +63,16 @@ class SimulatedPeer:
         self.timer_at: float | None = None
         self.completed_at: float | None = None
         self.sent = 0
-        """Pieces."""
+        """How many pieces it sent."""
 
 
 class Simulation:
-    """All `members`, who know each other's manifests; named "0", "1", … in their order."""
+    """Peers "0", "1", … that have the manifests of all."""
 
     def __init__(self, members: Sequence[MemberSpec], seed: int = 1) -> None:
         self.now = 0.0
         self.duplicates = 0
-        """Pieces that came to somebody who had them."""
+        """How many pieces reached a peer that already had them."""
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
         random = Random(seed)
@@ -81,7 +81,7 @@ class Simulation:
             for number, member in enumerate(members)
         ]
         self.peers: dict[str, SimulatedPeer] = {}
-        """Those who are here."""
+        """The peers that have joined and not left."""
         for peer, member in zip(everyone, members, strict=True):
             for other in everyone:
                 if other is not peer:
@@ -92,20 +92,20 @@ class Simulation:
             self.at(member.joins_at, partial(self._join, peer))
 
     def at(self, when: float, act: Callable[[], object]) -> None:
-        """Have something done at the moment `when` (s)."""
+        """Schedule a call of `act` at the moment `when` (s)."""
         heapq.heappush(self._events, (when, next(self._order), act))
 
     def run(self) -> float:
-        """Go on until all who are here are complete and nobody is to come; return when (s)."""
+        """Run until all peers are complete; return when (s)."""
         while self._events:
             self.now, _, act = heapq.heappop(self._events)
             act()
             if all(peer.completed_at is not None for peer in self.peers.values()):
                 return max(peer.completed_at or 0.0 for peer in self.peers.values())
-        raise AssertionError(f"nothing happens any more, and not all is there: {self.missing()}")
+        raise AssertionError(f"no events are left, and pieces are missing: {self.missing()}")
 
     def missing(self) -> dict[str, int]:
-        """Return how many pieces everyone lacks who is here."""
+        """Return how many pieces each incomplete peer lacks."""
         return {
             name: missing
             for name, peer in self.peers.items()
@@ -113,7 +113,7 @@ class Simulation:
         }
 
     def leave(self, name: str) -> None:
-        """Let a peer go without a word."""
+        """Remove a peer without a goodbye."""
         del self.peers[name]
         for other in self.peers.values():
             other.send_queues.pop(name)
@@ -130,7 +130,7 @@ class Simulation:
         self._execute(peer)
 
     def _execute(self, peer: SimulatedPeer) -> None:
-        """Queue what a planner orders, and see when it is to be woken."""
+        """Execute the actions of a planner, and schedule its next timer."""
         for action in peer.planner.take_actions(self.now):
             assert not isinstance(action, Drop), action
             if isinstance(action, Send):
@@ -159,7 +159,7 @@ class Simulation:
             peer.turns.append(to)
 
     def _transmit(self, peer: SimulatedPeer) -> None:
-        """Send what is said, and a chunk of the piece whose turn it is."""
+        """Send all messages, and a chunk of the piece whose turn it is."""
         for to, send_queue in peer.send_queues.items():
             if send_queue.queued and not send_queue.left:
                 self._deliver_soon(peer.name, to, send_queue.take_queued())
@@ -199,7 +199,7 @@ class Simulation:
 
 
 def equal(count: int, pieces: int, uplink: float = 1e6) -> list[MemberSpec]:
-    """Return so many members that are all alike."""
+    """Return `count` equal members."""
     return [MemberSpec(uplink, pieces * PIECE_SIZE)] * count
 
 

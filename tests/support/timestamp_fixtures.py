@@ -234,7 +234,7 @@ def wait_for_more_rows(path: Path, more: int) -> None:
 
 def wait_for_end(daemon: Daemon, count: int) -> None:
     """Wait until the daemon has logged the end of so many exchanges."""
-    ends = re.compile(r"exchange \S+ (?:is over|broke off)")
+    ends = re.compile(r"exchange \S+ (?:is complete|was interrupted)")
     wait_until(lambda: len(ends.findall(daemon.stderr)) >= count, lambda: daemon.stderr)
 
 

@@ -8,7 +8,6 @@ checker counts it separately.
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 import msgspec
@@ -81,12 +80,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
     def write(self, row: Row) -> None:

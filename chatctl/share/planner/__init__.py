@@ -1,1 +1,1 @@
-"""Decides who sends which piece to whom, so that all files are everywhere as early as possible."""
+"""The planner of a swarm (sans-I/O): which peer sends which piece to whom."""

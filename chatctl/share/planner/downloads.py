@@ -142,6 +142,8 @@ class Downloads:
         requested = peer.requested
         if piece in requested.cancelled:
             requested.cancelled.remove(piece)
+            if self._table.state[piece] == MISSING:  # the peer that took it over is gone
+                requested.candidates.append(piece)
         elif requested.pieces.pop(piece, None) is not None:
             self.remove_have(peer, piece)
             if self._table.state[piece] == REQUESTED:

@@ -1,1 +1,1 @@
-"""Files of a share: pieces, hashes, resume data."""
+"""Storage of a share: files, pieces, digests and resume data."""

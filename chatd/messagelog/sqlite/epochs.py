@@ -1,10 +1,10 @@
-"""Which log it is, and how far its ids mean the same in the logs that it goes on from.
+"""Epochs of a log: its present name, its earlier names, and the newest id common to each.
 
-A log that lacks its newest messages, which may have been seen, would give their ids again, to other
-messages, and nobody who saw the old ones would ever get the new. So it takes another name
-before it goes on, and remembers under which names it went, each with the newest id that they have
-in common. Who comes back with an id of one of these goes on after that, and not from the beginning.
-(Epochs that remember where they began serve replicated logs in the same way: Kafka's KIP-101.)
+A log that lost its newest messages would assign their ids to other messages. A client that saw the
+lost ones would never get the new ones. So the log takes a new name first. It remembers each earlier
+name with the newest id that means the same in both, and a client that resumes with an earlier name
+continues after that id, and not from the beginning.
+(Leader epochs serve replicated logs in the same way: Kafka's KIP-101.)
 """
 
 import secrets
@@ -23,9 +23,9 @@ _NEWEST: Final = "SELECT coalesce(max(id), (SELECT first - 1 FROM log)) FROM ent
 
 @cache
 def boot_id() -> str:
-    """Return what is the same until the machine starts anew (random(4)).
+    """Return the id of the boot of this machine (random(4)).
 
-    Where the system does not tell, every start of chatd counts as one of the machine.
+    If the system has none, every start of chatd counts as a boot.
     """
     try:
         return _BOOT_ID.read_text().strip()
@@ -34,9 +34,9 @@ def boot_id() -> str:
 
 
 def new_epoch(database: apsw.Connection) -> None:
-    """Give the log another name, under which no id was given yet; all up to now are common to both.
+    """Give the log a new name; all ids up to now mean the same under both names.
 
-    To be called in a transaction, or where there is no need for one. May raise apsw.Error.
+    To be called in a transaction, or where none is needed. May raise apsw.Error.
     """
     if schema.version_of(database) >= schema.WITH_EPOCHS:
         newest: Any = database.execute(_NEWEST).fetchall()[0]
@@ -47,16 +47,17 @@ def new_epoch(database: apsw.Connection) -> None:
 
 
 def earlier_epochs(database: apsw.Connection) -> dict[str, int]:
-    """Return the newest common id by the name of each log that this one goes on from."""
+    """Return the newest common id by the name of each log that this one continues."""
     rows: Any = database.execute("SELECT name, last FROM ancestor")
     return dict(rows)
 
 
 def open_epoch(database: apsw.Connection, boot: str, *, is_durable: bool) -> None:
-    """Note that ids may be given from now on; branch where some may be lost. May raise apsw.Error.
+    """Record that ids are assigned from now on; start a new epoch if some may be lost.
 
-    `is_durable`: each commit waits for the disk, so that no id can be lost. Where it is not, the
-    note says in which `boot` that is; as long as this lasts the kernel has what was committed.
+    `is_durable` says that each commit syncs, so that no id can be lost. Otherwise the `boot` is
+    recorded: as long as it lasts, the kernel has everything that was committed. May raise
+    apsw.Error.
     """
     recorded: Any = database.execute("SELECT boot FROM log").fetchall()[0][0]
     wanted = None if is_durable else boot
@@ -69,6 +70,6 @@ def open_epoch(database: apsw.Connection, boot: str, *, is_durable: bool) -> Non
 
 
 def close_epoch(database: apsw.Connection) -> None:
-    """Note, behind all that was committed, that the disk has it. May raise apsw.Error."""
+    """Record, after everything that was committed, that the disk has it. May raise apsw.Error."""
     with synchronous(database, "FULL"), database:
         database.execute("UPDATE log SET boot = NULL WHERE boot IS NOT NULL")

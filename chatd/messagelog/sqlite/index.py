@@ -1,10 +1,10 @@
-"""The indexes of the log, which learn of messages later: many at a time, grouped by author.
+"""Deferred indexes of the log: rows are added later, many at a time, grouped by author.
 
-A row of an index goes to the page of an author. Where a hundred authors say one message each, that
-is two hundred pages of 4 KiB to rewrite beside 20 KiB of messages, and took two thirds of what it
-cost to store them. So they are stored without; thousands later, their rows are brought in page by
-page, and those of one reader as one row, an ID block. What is not indexed yet is known here,
-and found at the end of the table by those who read.
+The rows of an author are in one page of an index. If a hundred authors send one message each, two
+hundred pages of 4 KiB change for 20 KiB of messages; that took two thirds of the cost of storing
+them. So messages are stored without index rows. Thousands of messages later the rows are added
+page by page, those of one reader as one row, an ID block. Until then this module knows the refs of
+the messages, and readers find them at the end of the table.
 (Deferred as in a log-structured merge tree: O'Neil and others, 1996.)
 """
 
@@ -33,7 +33,7 @@ ROWS_PER_STATEMENT: Final = 512
 _UNINDEXED: Final = """
 SELECT id, author, ref, recipient FROM entry WHERE id > (SELECT filed FROM log)
 """
-# What was forgotten meanwhile is left out, and so are the empty rows that fill a slice up.
+# Messages deleted meanwhile are left out, and so are the empty rows that fill a statement up.
 _INDEX_REFS: Final = f"""
 INSERT OR IGNORE INTO known_ref SELECT * FROM (VALUES {",".join(["(?,?,?)"] * ROWS_PER_STATEMENT)})
 WHERE column3 >= (SELECT first FROM log)
@@ -84,7 +84,7 @@ class _Segment:
         self.readers: defaultdict[int, list[int]] = defaultdict(list)
 
     def add(self, messages: Iterable[_Message], older: _Refs) -> None:
-        """Add messages by their ids; raise KnownRefError at a ref that is here or `older`."""
+        """Add messages in the order of their ids; raise KnownRefError at a ref that is known."""
         for number, author, ref, recipient in messages:
             if ref is not None:
                 refs = self.refs[author]
@@ -111,7 +111,7 @@ class _Segment:
                 numbers.pop()
 
     def statements(self) -> Iterator[_Statement]:
-        """Yield what indexes it; each group of rows is for one page, or for a few neighbours."""
+        """Yield the statements that index it; the rows of each are in few pages."""
         refs = (zip(repeat(author), refs, refs.values()) for author, refs in self.refs.items())
         yield from _statements_of(_INDEX_REFS, chain.from_iterable(refs))
         yield from _statements_of(_INDEX_ID_BLOCKS, self._id_blocks())
@@ -138,7 +138,7 @@ def _statements_of(statement: str, rows: Iterable[tuple[int | str, ...]]) -> Ite
 
 
 def indexed_ids_of(reader: str | int) -> str:
-    """Return what selects the newest `:limit` ids below `:before` that are indexed for `reader`.
+    """Return the SQL for the newest `:limit` ids below `:before` that are indexed for `reader`.
 
     The ID block around `:before` holds some of them, and those before it all others.
     """
@@ -153,9 +153,9 @@ def indexed_ids_of(reader: str | int) -> str:
 
 
 def roll_back_unfinished(connection: apsw.Connection) -> None:
-    """Delete the ID blocks of a segment that was not indexed to its end: others will replace them.
+    """Delete the ID blocks of a segment that was not indexed completely; others replace them.
 
-    For whoever goes on with a log, before anything is indexed. May raise apsw.Error.
+    To be called when a log is opened, before anything is indexed. May raise apsw.Error.
     """
     indexed_through = connection.execute("SELECT filed FROM log").get
     for statement in _DELETE_ID_BLOCKS:
@@ -165,7 +165,7 @@ def roll_back_unfinished(connection: apsw.Connection) -> None:
 class DeferredIndex:
     """Indexes the newest messages, and knows those that are not indexed yet.
 
-    For the one who writes to the log. What touches the database may raise apsw.Error.
+    For the writer of the log. Methods that use the database may raise apsw.Error.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -194,33 +194,33 @@ class DeferredIndex:
         self._open_segment.add(map(_message, entries), self._sealed_segment.refs)
 
     def replace(self, entry: Entry) -> None:
-        """Note a message that was stored; whichever had its ref before is forgotten."""
+        """Note a message that was stored, in place of the one that had its ref."""
         if entry.message.ref is not None:
             self._open_segment.refs[entry.message.author].pop(entry.message.ref, None)
         self._open_segment.add([_message(entry)], {})
 
     def roll_back(self, last: int) -> None:
-        """Forget what was noted behind `last`: it was not stored after all."""
+        """Remove what was noted after `last`: its transaction was rolled back."""
         self._open_segment.roll_back(last)
 
     def delete(self, before: int) -> None:
-        """Take the messages with id < before out of the indexes; they are still in the table."""
+        """Delete the messages with id < before from the indexes; they are still in the table."""
         self._connection.execute(_DELETE_REFS, (before,))
         for statement in _DELETE_ID_BLOCKS:
             self._connection.execute(statement, (0, before))
 
     def step(self, last: int, *, is_idle: bool) -> bool:
-        """Index as much as came since the last step; return whether there is more to index.
+        """Index as much as was stored since the last step; return whether there is more to index.
 
-        `last` is the newest id. A segment is indexed while the next one fills; who `is_idle` does
-        not wait for that.
+        `last` is the newest id. A segment is indexed while the next one fills; a writer that
+        `is_idle` does not wait for that.
         """
         if not self._remaining and last - self._sealed_through >= (1 if is_idle else SEGMENT_SIZE):
             self._seal(last)
         grown = last - self._sealed_through
         goal = self._remaining - 1 if is_idle else self._total - self._total * grown // SEGMENT_SIZE
         if self._remaining > max(goal, 0):
-            # This does not wait for the disk; the next commit that does waits for it too.
+            # This commit does not sync; the next commit that does makes it durable too.
             with synchronous(self._connection, "NORMAL"):
                 while self._remaining > max(goal, 0):
                     self._run_next_statement()

@@ -1,4 +1,4 @@
-"""Whether a database can be trusted: what is looked at when it is opened, and on demand."""
+"""Integrity checks of a database: a quick one whenever it is opened, a full one on demand."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ _SAMPLES: Final = 64
 def quick_check(database: apsw.Connection, path: Path) -> str | None:
     """Return what is wrong with the database at `path`, as far as that is found in `BUDGET`.
 
-    A file that is small enough is looked at whole. Of a larger one its length, its first pages,
-    messages here and there, and the newest. Nobody else may write meanwhile. May raise apsw.Error,
-    which is damage too if it is a CorruptError.
+    A small file is checked completely; of a larger one the length, the first pages, a sample of the
+    messages, and the newest. No other process may write meanwhile. May raise apsw.Error; a
+    CorruptError is damage too.
     """
-    # What is still in the write-ahead log goes to the file, which then must be as long as it says.
+    # After a checkpoint the file must be as long as its header says.
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     expected = database.pragma("page_count") * database.pragma("page_size")
     if (size := path.stat().st_size) < expected:
@@ -58,7 +58,7 @@ def check(database: apsw.Connection) -> Iterator[str]:
 
 
 _Rule: TypeAlias = tuple[str, str]
-"""A query for what must not be, and the sentence that tells of a row of it."""
+"""A query for violations, and the sentence that reports a row of it."""
 
 _ONE_LOG: Final[_Rule] = (
     "SELECT count(*) FROM log HAVING count(*) <> 1",
@@ -81,11 +81,11 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     (
         'SELECT id FROM entry WHERE (recipient IS NULL) <> ("to" IS NULL)',
-        "message {} has half a recipient",
+        "message {} has a recipient without a name, or a name without a recipient",
     ),
     ("SELECT key FROM holder WHERE length(token_hash) <> 32", "the token of {} is no SHA-256"),
 )
-# What is behind `filed` may be in the indexes or not.
+# Messages after `filed` may be in the indexes or not.
 _INDEX_RULES: Final[Sequence[_Rule]] = (
     (
         "SELECT id FROM entry, log WHERE id <= filed AND ref IS NOT NULL AND NOT EXISTS "
@@ -96,7 +96,7 @@ _INDEX_RULES: Final[Sequence[_Rule]] = (
     (
         "SELECT author, ref, id FROM known_ref AS known WHERE NOT EXISTS (SELECT 1 FROM entry "
         "WHERE (entry.author, entry.ref, entry.id) = (known.author, known.ref, known.id))",
-        "the index has for identity {} the ref {} of message {}, which has another or is missing",
+        "the index has, for identity {}, the ref {} of message {}, which is missing or has another",
     ),
 )
 _READABLE: Final = (
@@ -111,11 +111,11 @@ _READER: Final = f"iif(reader = {schema.ALL_READERS}, 'everyone', 'identity ' ||
 _ID_BLOCK_RULES: Final[Sequence[_Rule]] = (
     (
         f"SELECT id, {_READER} FROM (SELECT * FROM ({_READABLE}) EXCEPT {_INDEXED})",
-        "message {} is not found by {}, who said it or is to read it",
+        "the index lacks message {} for {}",
     ),
     (
         f"SELECT id, {_READER} FROM ({_INDEXED} EXCEPT SELECT * FROM ({_READABLE}))",
-        "the index has message {} for {}, and it is not for them or is missing",
+        "the index has message {} for {}, which is missing or for others",
     ),
     (
         f"SELECT id, {_READER} FROM ({_INDEXED}) GROUP BY id, reader HAVING count(*) > 1",
@@ -124,7 +124,7 @@ _ID_BLOCK_RULES: Final[Sequence[_Rule]] = (
     (
         f"SELECT last, {_READER} FROM bundle, log WHERE last < first OR last IS NOT "
         "(SELECT max(value) FROM json_each(iif(json_valid(ids), ids, '[]')))",
-        "the bundle of messages up to {} of {} does not end with that, or is of no use",
+        "the ID block up to message {} of {} ends with another one, or is obsolete",
     ),
 )
 _BOUNDS: Final = "SELECT first, (SELECT coalesce(max(id), 0) FROM entry) FROM log"
@@ -149,7 +149,7 @@ def _sqlite_quick_check(database: apsw.Connection) -> str | None:
 
 
 def _sample(database: apsw.Connection) -> str | None:
-    """Look at messages here and there and at the newest: each id must be there, and its ref."""
+    """Check a sample of the messages and the newest: each id and its ref must be found."""
     for finding in _violations(database, _ONE_LOG):
         return finding
     bounds: Any = database.execute(_BOUNDS).fetchone()

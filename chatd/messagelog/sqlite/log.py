@@ -1,4 +1,4 @@
-"""A log that lasts: a database, and threads that write, read and tidy up."""
+"""A message log and name store in SQLite, with threads that write, read and checkpoint."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -35,8 +35,8 @@ _LOCK: Final = "log.lock"
 class SqliteLog(Generic[Sender]):
     """Keeps messages and the owners of names in a database in `directory`.
 
-    `wall_ns` tells ns since the Unix epoch, `boot` which boot of the machine it is if not the one
-    that the kernel tells.
+    `wall_ns` returns ns since the Unix epoch. `boot` names the boot of the machine, for tests; the
+    default is the kernel's id.
     """
 
     def __init__(
@@ -107,19 +107,19 @@ class SqliteLog(Generic[Sender]):
         self._group_commit.append(messages, sender)
 
     async def replay(self, reader: int, after: int, through: int) -> Page:
-        """Return what reached `reader` in after < id <= through, or the first part of it."""
+        """Return what was delivered to `reader` in after < id <= through, or its first part."""
         return await self._reader_thread.run(
             lambda database: database.replay(reader, after, through)
         )
 
     async def history(self, reader: int, before: int, limit: int) -> HistorySlice:
-        """Return the newest `limit` entries that concern `reader` with id < before."""
-        # What is committed and not yet reported is nobody's history.
+        """Return the newest `limit` entries visible to `reader` with id < before."""
+        # A message that is committed but not yet reported is not part of the history.
         end = min(before, self.last + 1)
         return await self._reader_thread.run(lambda database: database.history(reader, end, limit))
 
     async def owner(self, key: str) -> NameOwner | None:
-        """Return who holds the name with this key."""
+        """Return who owns the name with this key."""
         identity, seen_ns = self._group_commit.seen.get(key, (0, 0))
         owner = await self._reader_thread.run(lambda database: database.owner(key))
         if owner is not None and owner.identity == identity:
@@ -127,32 +127,32 @@ class SqliteLog(Generic[Sender]):
         return owner
 
     async def claim(self, owner: NameOwner, replacing: NameOwner | None) -> bool:
-        """Let `owner` have the name if `replacing` still has it; tell whether that was so."""
+        """Give the name to `owner` if `replacing` still owns it; return whether it did."""
         return await self._group_commit.claim(owner, replacing)
 
     def record_seen(self, key: str, identity: int, seen_ns: int) -> None:
-        """Note that the owner was here; it is written with a commit to come, at the latest."""
+        """Note that the owner was online; a later commit stores it."""
         self._group_commit.seen[key] = (identity, seen_ns)
 
     async def flush(self) -> None:
         """Return when all that was appended so far is committed and reported.
 
-        As much has been forgotten by then, where there was more than is kept.
+        By then, everything that is not kept is deleted.
         """
         await self._group_commit.flush()
         await self._writer_thread.join()
 
     async def close(self) -> None:
-        """Flush, and let go of the files; once closed, closing again does nothing."""
+        """Flush and close the files; closing again does nothing."""
         if self._lock is not None:
             await self._group_commit.stop()
-            # Where the disk does not take it, the next start finds out whether anything was lost.
+            # If the disk does not store it, the next start finds out whether anything was lost.
             with suppress(StorageError):
                 await self._writer_thread.run(Database.close_epoch)
             await self._release()
 
     async def _release(self) -> None:
-        # The writer is the last: who closes last folds the write-ahead log into the database.
+        # The writer closes last: the last connection checkpoints the write-ahead log.
         await self._reader_thread.close()
         await self._checkpoint_thread.close()
         await self._writer_thread.close()
@@ -171,7 +171,7 @@ def _lock(directory: Path) -> BinaryIO:
         return open_locked(path)
     except BlockingIOError:
         raise UnusableLogError(
-            f"another chatd uses {directory}; stop it, or choose another with --data"
+            f"another chatd is using {directory}; stop it, or choose another directory with --data"
         ) from None
     except OSError as error:
         raise UnusableLogError(f"cannot open {path}: {error.strerror}") from None

@@ -1,7 +1,4 @@
-"""A copy of a log that may be in use.
-
-What the daemon can do instead of serving: look for damage, and make a backup.
-"""
+"""The actions ``--check`` and ``--backup``: look for damage, or copy a log that may be in use."""
 
 import os
 import sys
@@ -23,18 +20,18 @@ _STEP_PAGES: Final = 4_096
 def back_up(source: Path, target: Path) -> int:
     """Copy the log at `source` as it is at one moment to a new file; return its size in bytes.
 
-    The daemon may go on writing. The copy has a name of its own, since ids that are given here and
-    there from now on mean other messages. Raises UnusableLogError, OSError and apsw.Error.
+    The daemon may go on writing. The copy gets a new name, because the same new id will mean
+    different messages in the two. Raises UnusableLogError, OSError and apsw.Error.
     """
     if target.exists():
-        raise UnusableLogError(f"{target} is there already; name a new file, or move it away")
+        raise UnusableLogError(f"{target} already exists; name a new file, or move it away")
     unfinished = target.with_name(f"{target.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     with (
         closing(open_to_read(source)) as log,
         closing(apsw.Connection(os.fspath(unfinished))) as copy,
     ):
-        # Reading holds this moment fast; without it, each commit meanwhile would start it anew.
+        # The read transaction fixes the moment; without it, each commit would restart the copy.
         log.execute("BEGIN; SELECT 1 FROM log").fetchall()
         with copy.backup("main", log, "main") as progress:
             while not progress.done:
@@ -48,7 +45,7 @@ def back_up(source: Path, target: Path) -> int:
 
 
 def check(target: Path) -> bool:
-    """Look at all of a log, print what is found, and return whether it is sound.
+    """Check a whole log, print every finding, and return whether it is sound.
 
     `target` is a data directory, in use or not, or a backup. Raises UnusableLogError, OutputError.
     """
@@ -62,7 +59,7 @@ def check(target: Path) -> bool:
             findings = [str(error)]
     for finding in findings:
         write(finding)
-    write("damaged: put back a backup" if findings else "sound")
+    write("damaged: restore a backup" if findings else "sound")
     return not findings
 
 
@@ -72,7 +69,7 @@ def back_up_to(data: Path, target: Path) -> None:
         size = back_up(data / FILE, target)
     except (OSError, apsw.Error) as error:
         raise UnusableLogError(f"cannot make the backup {target}: {error}") from None
-    print(f"{size} bytes are in {target}", file=sys.stderr)  # noqa: T201
+    sys.stderr.write(f"wrote {size} bytes to {target}\n")
 
 
 def _contents(log: apsw.Connection) -> str:

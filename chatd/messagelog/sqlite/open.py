@@ -1,4 +1,4 @@
-"""From a path to a log that can be trusted, or to a sentence that says why it cannot."""
+"""Opening a log: create, check, migrate, or say why it cannot be used."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ FILE: Final = "log.sqlite"
 """What the database is called in the data directory."""
 
 CACHE_KIB: Final = 16_000
-"""KiB of pages that the writer keeps at most: the ends of what thousands of authors have said."""
+"""KiB of pages in the writer's cache: the newest index pages of thousands of authors."""
 
 Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process (kill -9), or a power cut too."""
@@ -35,11 +35,11 @@ def open_database(
     migrations: Sequence[str] = schema.MIGRATIONS,
     boot: str | None = None,
 ) -> apsw.Connection:
-    """Open the log at `path` for writing, made new where there is none, old tables migrated.
+    """Open the log at `path` for writing; create it if it is missing, migrate old tables.
 
-    It has another name where the machine, in its present `boot`, has not all that was committed.
-    Raises UnusableLogError when it is damaged, of a newer chatd, no log at all, or cannot be read
-    or written. Nobody else may write to it.
+    It gets a new name if commits may have been lost since the last `boot`. Raises UnusableLogError
+    if it is damaged, written by a newer chatd, no log at all, or cannot be read or written. No
+    other process may write to it.
     """
     try:
         if not path.exists():
@@ -68,7 +68,7 @@ def connect(path: Path, durability: Durability) -> apsw.Connection:
     database = _connect(path, apsw.SQLITE_OPEN_READWRITE)
     database.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
     database.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
-    # Checkpoints are not made by whoever commits: see `chatd.messagelog.sqlite.checkpoint`.
+    # The connection that commits makes no checkpoints: see `chatd.messagelog.sqlite.checkpoint`.
     database.execute("PRAGMA wal_autocheckpoint = 0")
     return database
 
@@ -81,8 +81,8 @@ def connect_to_read(path: Path) -> apsw.Connection:
 def _connect(path: Path, flags: int) -> apsw.Connection:
     database = apsw.Connection(os.fspath(path), flags)
     database.set_busy_timeout(5_000)
-    # Else SQLite looks at each bound LIMIT to plan with it, and so compiles the statement anew each
-    # time: a third of what it takes to store one message.
+    # Otherwise SQLite plans with the value of each bound LIMIT and compiles the statement anew: a
+    # third of the cost of storing one message.
     database.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return database
 
@@ -93,7 +93,9 @@ def open_to_read(path: Path) -> apsw.Connection:
     Raises UnusableLogError.
     """
     if not path.exists():
-        raise UnusableLogError(f"there is no {path}; name the directory that chatd has as --data")
+        raise UnusableLogError(
+            f"{path} does not exist; name the directory that chatd uses as --data"
+        )
     try:
         database = connect_to_read(path)
         try:
@@ -111,24 +113,26 @@ def require_log(
 ) -> None:
     """Raise UnusableLogError if it is not a log that this chatd knows. May raise apsw.Error."""
     if database.pragma("page_count") == 0:
-        raise _damaged(path, "it is empty, which no log ever is")
+        raise _damaged(path, "it is empty")
     if database.pragma("application_id") != schema.APPLICATION_ID:
-        raise UnusableLogError(f"{path} is no log of chatd; move it away or choose another --data")
+        raise UnusableLogError(
+            f"{path} is not a log of chatd; move it away, or choose another directory with --data"
+        )
     version = schema.version_of(database)
     if version > len(migrations):
         raise UnusableLogError(
             f"{path} was written by a newer chatd (tables of version {version}, this one knows "
-            f"{len(migrations)}); start that one, or choose another --data"
+            f"{len(migrations)}); start that one, or choose another directory with --data"
         )
 
 
 def _create(path: Path, migrations: Sequence[str]) -> None:
-    """Make an empty log in one step: whenever that is cut short, there is none."""
+    """Create an empty log atomically: a crash leaves no log."""
     wal = _wal_path(path)
     if wal.exists():
         raise UnusableLogError(
-            f"{path} is missing, but {wal.name} is there and has messages of it; put it back, or "
-            f"move {wal.name} away to begin a new log"
+            f"{path} is missing, but {wal.name} is there and has messages of it; restore it, or "
+            f"move {wal.name} away to start a new log"
         )
     new = path.with_name(f"{path.name}.new")
     for left_over in path.parent.glob(f"{new.name}*"):
@@ -144,15 +148,15 @@ def _migrate(database: apsw.Connection, path: Path, migrations: Sequence[str]) -
     if version == newest:
         return
     size, began = path.stat().st_size, time.monotonic()
-    logger.info("bringing %s (%d bytes) from version %d to %d", path, size, version, newest)
+    logger.info("migrating %s (%d bytes) from version %d to %d", path, size, version, newest)
     schema.migrate(database, migrations)
-    logger.info("it is of version %d after %.1f s", newest, time.monotonic() - began)
+    logger.info("migrated to version %d in %.1f s", newest, time.monotonic() - began)
 
 
 def _require_own_wal(path: Path) -> None:
-    """Refuse a backup beside the write-ahead log of what was there before.
+    """Refuse a backup beside the write-ahead log of another database.
 
-    SQLite would mix the two: nothing in a write-ahead log says which database it belongs to.
+    SQLite would mix the two: a write-ahead log does not say which database it belongs to.
     """
     with path.open("rb") as file:
         is_backup = file.read(_WRITE_VERSION_OFFSET + 1)[_WRITE_VERSION_OFFSET:] == b"\1"
@@ -170,11 +174,13 @@ def _wal_path(path: Path) -> Path:
 def _unusable(path: Path, error: Exception) -> UnusableLogError:
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return _damaged(path, str(error))
-    return UnusableLogError(f"cannot use {path}: {error}; mend that, or choose another --data")
+    return UnusableLogError(
+        f"cannot use {path}: {error}; fix that, or choose another directory with --data"
+    )
 
 
 def _damaged(path: Path, finding: str) -> UnusableLogError:
     return UnusableLogError(
-        f"{path} is damaged: {finding}. Put back a backup, or move it away (and {path.name}-wal) "
-        "to begin a new log"
+        f"{path} is damaged: {finding}. Restore a backup, or move it away (and {path.name}-wal) "
+        "to start a new log"
     )

@@ -1,7 +1,4 @@
-"""The tables of the log in SQLite, their version, and the way to it from each older one.
-
-How long commits wait for the disk.
-"""
+"""The tables of the log in SQLite, their migrations, and when commits sync."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +9,7 @@ import apsw
 from chatd.messagelog.base import EVERYONE, Audience, Identity
 
 APPLICATION_ID: Final = 0x63686174
-"""``chat`` in ASCII, in ``PRAGMA application_id``: tells a log from any other database."""
+"""``chat`` in ASCII, in ``PRAGMA application_id``: marks the database as a log of chatd."""
 
 # The secondary indexes are partial: an index over every row would cost each commit more than the
 # thread hop, the statement and the interpreter together (14 us a row with three full ones, 1 us
@@ -45,7 +42,7 @@ CREATE TABLE log (name TEXT NOT NULL, first INTEGER NOT NULL) STRICT;
 INSERT INTO log VALUES (lower(hex(randomblob(8))), 1);
 """
 
-# Which logs it goes on from, and in which boot of the machine ids were given that the disk need not
+# Which logs it continues, and in which boot of the machine ids were assigned that the disk may not
 # have: see `chatd.messagelog.sqlite.epochs`.
 _VERSION_2: Final = """
 CREATE TABLE ancestor (name TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -123,12 +120,12 @@ INDEX_ALL: Final = f"""
 INSERT INTO known_ref SELECT author, ref, id FROM entry WHERE ref IS NOT NULL ORDER BY author, ref;
 UPDATE log SET filed = (SELECT coalesce(max(id), 0) FROM entry);
 {_BUILD_ID_BLOCKS}"""
-"""Fills the indexes of a log that has nothing in them."""
+"""Fills the indexes of a log whose indexes are empty."""
 
 MIGRATIONS: Final[Sequence[str]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Script n leads from version n to n + 1; a new file takes them all, from 0 on.
 
-What has been released stays as it is: a change of the tables is one more script.
+A released script never changes: a change of the tables is one more script.
 """
 
 
@@ -162,9 +159,9 @@ _LEVELS: Final = {"NORMAL": 1, "FULL": 2}
 
 @contextmanager
 def synchronous(database: apsw.Connection, level: Literal["NORMAL", "FULL"]) -> Iterator[None]:
-    """Have commits inside wait until the disk has them (FULL), or not; may raise apsw.Error.
+    """Have commits inside sync (FULL) or not (NORMAL); may raise apsw.Error.
 
-    One that waits makes those before it last, too: they are in the same write-ahead log.
+    A commit that syncs makes those before it durable too: they are in the same write-ahead log.
     """
     before = database.pragma("synchronous")
     if before == _LEVELS[level]:

@@ -1,7 +1,4 @@
-"""The log's statements, as plain calls that block; one object for one thread.
-
-What one commit stores, and what came of it.
-"""
+"""The SQL statements of the log, as blocking calls, and what one commit stores and returns."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,14 +28,14 @@ from chatd.messagelog.sqlite.schema import ALL_READERS, audience_of, recipient_o
 
 
 class NameClaim(Struct, frozen=True, gc=False):
-    """an owner who wants a name that `replacing` has, or nobody."""
+    """A request to give a name to `owner` if `replacing` still owns it; None is nobody."""
 
     owner: NameOwner
     replacing: NameOwner | None
 
 
 class CommitBatch(Struct, Generic[Sender], frozen=True):
-    """Messages and their senders, claims to names, and when owners were seen.
+    """What one commit stores: messages, claims to names, and when owners were online.
 
     `seen` has the identity and ns since the Unix epoch by the key of the name.
     """
@@ -54,9 +51,9 @@ class CommitBatch(Struct, Generic[Sender], frozen=True):
 
 
 class CommitResult(Struct, Generic[Sender], frozen=True):
-    """What came of a batch: results of all messages, and whether each claim was granted.
+    """The results of all messages of a batch, and whether each claim was granted.
 
-    `first` and `last` are the log's after it.
+    `first` and `last` are those of the log after the commit.
     """
 
     results: Sequence[AppendResult[Sender]]
@@ -66,7 +63,7 @@ class CommitResult(Struct, Generic[Sender], frozen=True):
 
 
 TRIM_STEP: Final = 0.002
-"""Seconds (s) after which a step of trimming lets others come first."""
+"""Seconds (s) after which a step of trimming ends, so that commits do not wait."""
 
 _TRIM_SLICE: Final = 64
 _REPLAY_STEP: Final = 1_000
@@ -85,7 +82,7 @@ _REPLAY: Final = f"""
 AND CASE WHEN recipient IS NULL THEN author <> :reader ELSE recipient = :reader END
 ORDER BY id
 """
-# Messages are found by the ID blocks of their readers, but the newest, which are not indexed yet.
+# ID blocks find the messages of a reader, except the newest, which are not indexed yet.
 _HISTORY: Final = f"""
 SELECT * FROM ({_SELECT} WHERE id < :before AND id > (SELECT filed FROM log)
                AND (recipient IS NULL OR :reader IN (author, recipient))
@@ -104,7 +101,7 @@ _LAST_TOO_OLD: Final = "SELECT max(id) FROM entry WHERE id < ? AND sent_ns < ?"
 
 
 class Database:
-    """Reads and writes the tables of `schema`; every call may raise apsw.Error."""
+    """Reads and writes the tables of `schema`; for one thread. Every call may raise apsw.Error."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -123,23 +120,23 @@ class Database:
         """Store all of `batch` in one transaction; when that fails, nothing of it is stored."""
         try:
             if not (batch.claims or batch.seen or batch.size > MAX_ROWS):
-                # A statement is a transaction of its own. To wait but once for the interpreter,
-                # which the event loop has meanwhile, is worth 20 %.
+                # A statement is a transaction of its own. Waiting only once for the interpreter,
+                # which the event loop holds meanwhile, saves 20 %.
                 return CommitResult(self._insert_all(batch.appended), (), self.first, self.last)
             return self._store(batch, self._insert_all)
         except (KnownRefError, apsw.ConstraintError):
-            # Some were stored before. That is rare, so only now each is looked up.
+            # Some refs are known. That is rare, so only now each message is looked up.
             return self._store(batch, self._insert_each)
 
     def trim(self, retention: Retention, now_ns: int, at_least: int = 0) -> bool:
-        """Forget the oldest of what is not kept, for `TRIM_STEP` and until `at_least` are gone.
+        """Delete the oldest messages that are not kept, for `TRIM_STEP` and at least `at_least`.
 
-        Returns whether there is more to forget. `now_ns` is in ns since the Unix epoch.
+        Returns whether there is more to delete. `now_ns` is in ns since the Unix epoch.
         """
         if self._first_to_keep(retention, now_ns) == self.first:
             return False
         deadline, goal = time.monotonic() + TRIM_STEP, self.first + at_least
-        # These do not wait for the disk; the next commit that does waits for them too.
+        # These commits do not sync; the next commit that does makes them durable too.
         with synchronous(self._connection, "NORMAL"), self._transaction():
             while (kept := self._first_to_keep(retention, now_ns)) > self.first:
                 self._index.delete(before=kept)
@@ -151,54 +148,54 @@ class Database:
         return self._first_to_keep(retention, now_ns) > self.first
 
     def index(self, *, is_idle: bool = False) -> bool:
-        """Do a step of what the indexes are behind; return whether there is more to do.
+        """Index a part of what is not indexed; return whether there is more to do.
 
-        Who `is_idle` does not wait for more to come.
+        A writer that `is_idle` does not wait until a whole segment can be indexed.
         """
         return self._index.step(self.last, is_idle=is_idle)
 
     def replay(self, reader: int, after: int, through: int) -> Page:
-        """Return what reached `reader` of the next ids after `after`, up to `through`."""
+        """Return what was delivered to `reader` of the next ids after `after`, up to `through`."""
         start = max(after, self._first() - 1)
         position = min(through, start + _REPLAY_STEP)
         bounds = {"reader": reader, "after": start, "through": position}
         return Page([_entry(row) for row in self._execute(_REPLAY, bounds)], max(position, after))
 
     def history(self, reader: int, before: int, limit: int) -> HistorySlice:
-        """Return the newest `limit` entries that concern `reader` with id < before."""
+        """Return the newest `limit` entries visible to `reader` with id < before."""
         bounds = {"reader": reader, "before": before, "limit": limit + 1}
         found = [_entry(row) for row in self._execute(_HISTORY, bounds)]
         return HistorySlice(found[:limit][::-1], more=len(found) > limit)
 
     def owner(self, key: str) -> NameOwner | None:
-        """Return who holds the name with this key."""
+        """Return who owns the name with this key."""
         row = self._execute("SELECT * FROM holder WHERE key = ?", (key,)).fetchone()
         return None if row is None else NameOwner(*row)
 
     def used_bytes(self) -> int:
-        """Return what tables and indexes take, in bytes; free pages of the file are not in it."""
+        """Return the size of tables and indexes in bytes, without free pages."""
         pages = self._connection.pragma("page_count") - self._connection.pragma("freelist_count")
         return int(pages * self._connection.pragma("page_size"))
 
     def checkpoint(self) -> int:
-        """Move what commits left in the write-ahead log to the database; return pages moved.
+        """Move pages from the write-ahead log to the database; return how many are moved.
 
-        These count from the start of the write-ahead log, which begins anew after all were moved.
-        Others may read and commit meanwhile; what they still need stays.
+        They count from the start of the write-ahead log, which restarts once all are moved.
+        Others may read and commit meanwhile; pages that they still need stay.
         """
         moved: Any = self._execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()[0][2]
         return int(moved)
 
     def earlier_epochs(self) -> Mapping[str, int]:
-        """Return the newest common id by the name of each log that this one goes on from."""
+        """Return the newest common id by the name of each log that this one continues."""
         return epochs.earlier_epochs(self._connection)
 
     def close_epoch(self) -> None:
-        """Have the disk take all that was committed, after which nothing more may be stored."""
+        """Sync everything that was committed; nothing more may be stored after this."""
         epochs.close_epoch(self._connection)
 
     def close(self) -> None:
-        """Let go of the file; the last to do so folds the write-ahead log into it."""
+        """Close the connection; the last one to close checkpoints the write-ahead log."""
         self._connection.close()
 
     def _store(
@@ -258,7 +255,7 @@ class Database:
         number = self._index.find(author, ref)
         if number is None:
             number = self._execute(_ID_OF, (author, ref)).get
-        # What is not indexed may be forgotten already.
+        # The index may still have a message that is deleted.
         row = self._execute(_BY_ID, (number,)).fetchone()
         return None if row is None else _entry(row)
 
@@ -287,12 +284,12 @@ class Database:
 
     @cached_property
     def _index(self) -> DeferredIndex:
-        # Only for who writes; those who read have no use for it.
+        # Only the writer needs it.
         return DeferredIndex(self._connection)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Commit what is done inside, or nothing of it."""
+        """Commit everything done inside, or nothing."""
         first, last = self.first, self.last
         self._execute("BEGIN IMMEDIATE")
         try:
@@ -318,9 +315,9 @@ class Database:
 
 @cache
 def _insert_statement(capacity: int) -> str:
-    """Return what inserts the first of `capacity` rows, of which there are a few sizes only.
+    """Return the statement that inserts the first of `capacity` rows; there are few capacities.
 
-    It raises ConstraintError for a ref that is in the index: such a row has no author.
+    It raises ConstraintError for a ref that is in the index: such a row gets no author.
     """
     number, author, *others, ref, anonymous = (f"column{one}" for one in range(1, 11))
     is_new = f"iif(known_ref.id IS NULL, {author}, NULL)"

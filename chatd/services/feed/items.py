@@ -1,4 +1,4 @@
-"""What a feed sends: users from what Faker made, arrays from NumPy. Slow; nothing for the loop.
+"""The items of feeds: users from values of Faker, arrays from NumPy. Too slow for the loop.
 
 Faker takes half a millisecond for a user, NumPy and a pool of values half a microsecond. So Faker
 makes 512 values of each field, once, and a user is put together from them: each field is generated
@@ -97,10 +97,9 @@ def generate_batch(
 
 
 def yield_interpreter() -> None:
-    """Let the event loop have the interpreter.
+    """Release the interpreter, so that the event loop can run.
 
-    Python takes it from a busy thread only after 5 ms; a loop that has to wait for that each time
-    it has slept is late by as much.
+    Python takes it from a busy thread only after 5 ms, and the loop would be late by as much.
     """
     time.sleep(PAUSE)
 

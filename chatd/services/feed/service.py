@@ -34,8 +34,8 @@ PHASES: Final = 10
 """Ticks over which feeds are spread, whenever they begin: one is due at every tick in turn."""
 
 _UNAVAILABLE: Final = (
-    "this server has nothing to feed: what makes users and arrays is not installed; its operator "
-    "can add it with: pip install 'chatd[feed]'"
+    "this server cannot generate feeds: Faker or NumPy is not installed; its operator can "
+    "install them with: pip install 'chatd[feed]'"
 )
 
 
@@ -44,7 +44,7 @@ ItemStream: TypeAlias = Iterator[Item | None]
 
 
 class FeedSource(Protocol):
-    """Where the items come from; nothing here blocks."""
+    """A source of items that never blocks."""
 
     async def open(self, subscription: Subscribe, on_available: Callable[[], None]) -> ItemStream:
         """Return the items of `subscription`; `on_available` is called when there are more.
@@ -54,7 +54,7 @@ class FeedSource(Protocol):
 
 
 class _Feed:
-    """One subscription: numbers its items and queues them; when is for the kinds of it to say."""
+    """One subscription: numbers its items and queues them; subclasses decide when."""
 
     def __init__(self, session: Session, items: ItemStream, clock: Clock) -> None:
         self.sent = 0
@@ -63,13 +63,13 @@ class _Feed:
         self._clock = clock
 
     def on_available(self) -> None:
-        """Go on where there was no item to send."""
+        """Continue after there was no item to send."""
 
     def stop(self) -> None:
         """Send nothing more."""
 
     def _send(self, limit: int) -> None:
-        """Queue `limit` messages, or as many as are generated and have room."""
+        """Queue up to `limit` messages, as many as are generated and fit into a burst."""
         send_queue, items = self._session.send_queue, self._items
         now = format_time(self._clock.wall_ns())
         size, lines = send_queue.size, list[bytes]()
@@ -84,8 +84,7 @@ class _Feed:
 class _PeriodicFeed(_Feed):
     """Sends message n at start + n x interval; `start` and `interval` in ticks.
 
-    The schedule never shifts. While the subscriber does not read, its moments pass without a
-    message.
+    The schedule never shifts. While the subscriber does not read, nothing is sent.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class _PeriodicFeed(_Feed):
         wheel.add(self._tick, self)
 
     def on_timer(self) -> None:
-        """Send what is due and wait for the next moment; the wheel calls this."""
+        """Send what is due and wait for the next time; the wheel calls this."""
         due = 1 + (self._wheel.now() - self._tick) // self._interval
         self._tick += due * self._interval
         self._wheel.add(self._tick, self)
@@ -126,7 +125,7 @@ class _OnDemandFeed(_Feed):
         self._send_burst()
 
     def on_available(self) -> None:
-        """Fill a send queue that ran empty; another one asks by itself."""
+        """Fill an empty send queue; one that is not empty calls `_send_burst` itself."""
         send_queue = self._session.send_queue
         if not send_queue.size and not send_queue.is_blocked:
             self._send_burst()
@@ -159,7 +158,7 @@ class Feeds:
         )
 
     async def subscribe(self, session: Session, message: Subscribe) -> None:
-        """Start a feed when its first items are there; one that runs goes on until then."""
+        """Start a feed when its first items are ready; an earlier feed runs until then."""
         try:
             items = await self._source.open(message, partial(self._on_available, session))
         except ImportError as error:
@@ -168,7 +167,7 @@ class Feeds:
         if session.is_closing:
             return
         self._stop(session)
-        logger.info("%s: feed of %s begins", session, _describe(message))
+        logger.info("%s: feed of %s starts", session, _describe(message))
         if message.ref is not UNSET:
             session.send(Subscribed(message.ref))
         self._feeds[session] = self._start(session, items, message.interval_ms)

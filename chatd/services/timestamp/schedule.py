@@ -1,7 +1,4 @@
-"""Deadlines that many exchanges share, and how punctual each of them was.
-
-Timestamp exchanges under way, and the timers that they share, as the wheel knows them.
-"""
+"""Timestamp exchanges in progress: the deadlines that they share, and their lateness."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -89,9 +86,9 @@ def _percentile(buckets: list[tuple[int, int]], quantile: float) -> float:
 
 
 class ActiveExchange:
-    """One exchange under way; `first_tick` is the tick of its first deadline.
+    """One exchange in progress; `first_tick` is the tick of its first deadline.
 
-    `timed_out` is called when the other side had all the time that it gets after the last stamp.
+    `timed_out` is called when the time of the client after the last stamp is over.
     """
 
     __slots__ = (
@@ -138,7 +135,7 @@ class ActiveExchange:
         self.grace_tick = 0
 
     def on_timer(self) -> None:
-        """Stop waiting for the other side; the wheel calls this."""
+        """Stop waiting for the client; the wheel calls this."""
         self._timed_out(self)
 
 
@@ -159,5 +156,5 @@ class SharedTimer:
         self.exchanges: list[ActiveExchange] = []
 
     def on_timer(self) -> None:
-        """Do what is due; the wheel calls this."""
+        """Send what is due; the wheel calls this."""
         self._send_due(self)

@@ -33,7 +33,7 @@ _SECOND_NS: Final = 1_000_000_000
 
 
 class ExchangeRecorder(Protocol):
-    """The file of all exchanges, as the service uses it; nothing here blocks."""
+    """The time file of all exchanges, as the service uses it; it never blocks."""
 
     @property
     def lost(self) -> int:
@@ -63,9 +63,9 @@ class _Block(Struct):
 class Exchanges:
     """Runs all exchanges on one wheel, spread over the ticks of their interval.
 
-    A loop that was held up sends what is overdue at once: nothing is skipped and no deadline moves.
-    All exchanges share one file. A block of it lasts as long as any of them runs. `flush` writes
-    what was sent, at once.
+    After a delay of the loop, overdue stamps are sent at once: none is skipped and no deadline
+    moves. All exchanges share one file; a block of it lasts as long as any of them runs. `flush`
+    writes everything queued for clients, at once.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class Exchanges:
         )
 
     async def exchange(self, session: Session, message: Exchange) -> None:
-        """Grant an exchange and start it, or name the range."""
+        """Start an exchange, or refuse it with the range that is allowed."""
         self._check_limits(message)
         try:
             await self._time_file.open()
         except (OSError, ValueError) as error:
-            detail = f"the server cannot keep its time file: {error}"
+            detail = f"the server cannot write its time file: {error}"
             raise RejectedError(Error("storage_failed", detail)) from None
         if session.is_closing:
             return
@@ -117,22 +117,22 @@ class Exchanges:
         session.send(message)
         session.pending_replies.add()
         self._join_timer(active)
-        logger.info("%s: exchange %s begins: %d stamps", session, message.id, active.count)
+        logger.info("%s: exchange %s starts: %d stamps", session, message.id, active.count)
 
     def stamp(self, session: Session, message: Stamp) -> None:
-        """Take a stamp of the other side."""
+        """Record a stamp of the client."""
         active = self._active.get(session)
         if active is None:
             if session in self._ended:
                 return
-            detail = "no exchange runs here; ask for one with exchange before you send stamps"
+            detail = "no exchange is running; start one with exchange before you send stamps"
             raise RejectedError(Error("unsupported", detail))
         try:
             check_time(message.sent)
         except ValueError as error:
             raise RejectedError(Error("bad_field", f"in stamp: {error}")) from None
         if active.received >= active.count:
-            detail = f"all {active.count} stamps of this exchange have come; send exchange_end"
+            detail = f"all {active.count} stamps of this exchange are received; send exchange_end"
             raise RejectedError(Error("too_many_requests", detail))
         active.received += 1
         if active.last_received is UNSET or message.n > active.last_received:
@@ -141,15 +141,13 @@ class Exchanges:
         write_row(active.incoming + message.sent)
 
     def exchange_end(self, session: Session, _message: ExchangeEnd) -> None:
-        """End the exchange, if it still runs, and answer with the counts."""
+        """End the exchange if it is still running, and answer with the counts."""
         active = self._active.get(session)
         if active is not None:
             self.finish(active)
         counts = self._ended.get(session)
         if counts is None:
-            raise RejectedError(
-                Error("unsupported", "no exchange ran here, so there is none to end")
-            )
+            raise RejectedError(Error("unsupported", "there is no exchange to end"))
         session.send(counts)
 
     def closed(self, session: Session) -> None:
@@ -167,7 +165,7 @@ class Exchanges:
             self._time_file.add,
         )
         due = timer.schedule.pop_due(monotonic())
-        # In a copy, since whoever turns out to be gone leaves the timer.
+        # A copy, because an exchange that ends leaves the timer.
         for number, active in enumerate(tuple(timer.exchanges), 1):
             now, sent = monotonic(), format_time(wall_ns())
             for tick in due:
@@ -187,7 +185,7 @@ class Exchanges:
             self._wheel.add(timer.schedule.tick, timer)
 
     def finish(self, active: ActiveExchange) -> None:
-        """End `active`, broken off if not all was sent."""
+        """End `active`; it is interrupted if not every stamp was sent."""
         del self._active[active.session]
         is_incomplete = active.sent < active.count
         if is_incomplete:
@@ -205,7 +203,7 @@ class Exchanges:
             "%d late, lateness in ms: median %.2f, p99 %.2f, max %.2f",
             active.session,
             active.request.id,
-            "broke off" if is_incomplete else "is over",
+            "was interrupted" if is_incomplete else "is complete",
             active.sent,
             active.count,
             active.received,
@@ -217,13 +215,13 @@ class Exchanges:
         )
 
     def _start_grace(self, active: ActiveExchange) -> None:
-        """Give the other side time to send what it has still to send."""
+        """Give the client time to send its last stamps."""
         self._leave_timer(active)
         active.grace_tick = self._wheel.tick_in(GRACE)
         self._wheel.add(active.grace_tick, active)
 
     def _join_timer(self, active: ActiveExchange) -> None:
-        """Spread those who begin at once over the ticks of an interval."""
+        """Spread exchanges that start together over the ticks of an interval."""
         interval_ns = round(active.request.interval_ms * 1e6)
         ticks = max(1, interval_ns // TICK_NS)
         start_ns = (self._wheel.tick_in(0) + self._granted % ticks) * TICK_NS
@@ -238,7 +236,7 @@ class Exchanges:
         active.timer.exchanges.append(active)
 
     def _leave_timer(self, active: ActiveExchange) -> None:
-        """Have no more stamps sent; a timer without exchanges is over."""
+        """Send no more stamps; remove a timer without exchanges."""
         timer, active.timer = active.timer, None
         if timer is None:
             return
@@ -257,20 +255,20 @@ class Exchanges:
             raise RejectedError(Error("bad_field", f"in exchange: {error}")) from None
         if not config.min_interval <= interval <= config.max_duration:
             low, high = format_duration(config.min_interval), format_duration(config.max_duration)
-            detail = f"in exchange: interval_ms is out of range: from {low} to {high}"
+            detail = f"in exchange: interval_ms must be between {low} and {high}"
             raise RejectedError(Error("bad_field", detail))
         if not interval <= message.duration_s <= config.max_duration:
             high = format_duration(config.max_duration)
-            detail = f"in exchange: duration_s is out of range: from one interval to {high}"
+            detail = f"in exchange: duration_s must be between one interval and {high}"
             raise RejectedError(Error("bad_field", detail))
 
     def _check_capacity(self, session: Session) -> None:
         if session in self._active:
             raise RejectedError(
-                Error("unsupported", "an exchange runs here; end it with exchange_end")
+                Error("unsupported", "an exchange is already running; end it with exchange_end")
             )
         if len(self._active) >= self._config.max_exchanges:
-            detail = f"all {self._config.max_exchanges} exchanges are taken; try again later"
+            detail = f"all {self._config.max_exchanges} exchanges are in use; try again later"
             raise RejectedError(Error("too_many_requests", detail))
 
     def _end_block(self, planned: float) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from chatctl.cli.login import claim_name, next_name
 from chatctl.client import RefusedError
-from chatctl.client.credentials import Credentials, NameInUseError
+from chatctl.client.credentials import Credentials
+from chatctl.client.errors import NameInUseError
 from chatctl.errors import AnswerTimeoutError
 from common import names
 from common.messages.base import Error, Reason
@@ -101,7 +102,7 @@ async def test_for_a_taken_name_the_suggestion_of_the_server_is_offered(
 
 
 async def test_who_does_not_agree_is_shown_what_would_be_free(credentials: Credentials) -> None:
-    with pytest.raises(RefusedError, match="the name ann is taken; use ann-2, or --suggested"):
+    with pytest.raises(RefusedError, match="the name ann is taken; try ann-2, or add --suggested"):
         await log_in(FakeServer("ann"), credentials, FakePerson(accepts=False))
 
 

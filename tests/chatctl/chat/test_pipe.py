@@ -145,7 +145,7 @@ async def test_messages_are_one_line_each_on_stdout_and_the_rest_goes_to_stderr(
     )
     assert err.splitlines() == [
         "chatctl: the server stops; trying again in 200ms",
-        "chatctl: connected again after 2.5s",
+        "chatctl: reconnected after 2.5s",
     ]
 
 

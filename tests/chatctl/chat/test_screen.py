@@ -125,8 +125,8 @@ def test_a_log_that_begins_anew_comes_after_the_old_one(screen: Screen) -> None:
     assert [line[17:] for line in lines(screen)] == [
         "bob: old",
         "* gone; reconnecting",
-        "* connected again after 1s",
-        "* the server's log started over: messages from before it may be missing",
+        "* reconnected after 1s",
+        "* the server has started a new log; earlier messages may be missing",
         "bob: new",
     ]
 
@@ -148,18 +148,20 @@ def test_a_lost_connection_is_one_line_however_often_it_is_tried(screen: Screen)
         screen.on_event(Reconnecting("the server stops", attempt, 0.5))
     screen.on_event(Reconnecting("connection refused", 5, 0.5))
     assert lines(screen) == ["10:00:00         * the server stops; reconnecting"]
-    assert pending_lines(screen) == ["not connected: connection refused"]
+    assert pending_lines(screen) == [
+        "offline: connection refused; next try in 500ms; messages are sent on reconnect"
+    ]
     screen.on_event(Reconnected(3.2))
     screen.on_event(Resumed(0, 7, gap=False))
     assert pending_lines(screen) == []
-    assert lines(screen) == ["10:00:00         * connected again after 3.2s"]
+    assert lines(screen) == ["10:00:00         * reconnected after 3.2s"]
 
 
 def test_what_is_lost_for_good_is_reported(screen: Screen) -> None:
     screen.on_event(Gap(5))
     screen.on_event(Error("rate_limited", "slow down"))
     assert lines(screen) == [
-        "10:00:00         * messages before number 5 are no longer kept, some were missed",
+        "10:00:00         * the server no longer keeps messages before number 5; you missed some",
         "10:00:00         ! slow down",
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chatctl.cli.bulk import send_lines
+from chatctl.cli.bulk import for_each, send_lines
 from chatctl.client.events import Receipt
 from chatctl.errors import (
     CannotConnectError,
@@ -99,3 +99,37 @@ async def test_a_failure_of_the_input_is_raised_as_it_is() -> None:
 
     with pytest.raises(UsageError, match="not UTF-8"):
         await send_lines(broken(), send, lambda receipt: None)
+
+
+async def test_no_more_calls_than_the_limit_run_at_once_and_all_end_before_it_returns() -> None:
+    running = most_running = ended = 0
+
+    async def call(text: str) -> None:
+        nonlocal running, most_running, ended
+        running += 1
+        most_running = max(most_running, running)
+        await asyncio.sleep(0)
+        running -= 1
+        ended += 1
+
+    await for_each(lines(*map(str, range(10))), call, 3)
+
+    assert (most_running, ended) == (3, 10)
+
+
+async def test_the_first_error_of_a_call_cancels_the_others_and_is_raised_itself() -> None:
+    cancelled = []
+
+    async def call(text: str) -> None:
+        if text == "bad":
+            raise CannotConnectError("gone")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(text)
+            raise
+
+    with pytest.raises(CannotConnectError, match=r"^gone$"):
+        await for_each(lines("a", "b", "bad"), call, 10)
+
+    assert sorted(cancelled) == ["a", "b"]

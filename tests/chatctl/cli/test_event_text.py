@@ -16,34 +16,32 @@ FULL = Error("storage_failed", "the disk is full", ref="r1")
     [
         (
             Delivered(HI, 7, duplicate=True),
-            "the message to b\\x1bb, “hi\\nyou”, of before was not acknowledged; "
-            "it had arrived before",
+            "an earlier message to b\\x1bb (“hi\\nyou”) had already been delivered",
         ),
         (
             Delivered(OutgoingBroadcast("x" * 50, "r1"), 7, duplicate=False),
-            f"the message to all, “{'x' * 40}…”, of before was not acknowledged; "
-            "it has arrived now",
+            f"an earlier message to everyone (“{'x' * 40}…”) was delivered now",
         ),
         (
             Undelivered(HI, Error("no_such_user", "there is no b\x1bb"), is_kept=False),
-            "the message to b\\x1bb, “hi\\nyou”, of before was refused: there is no b\\x1bb",
+            "an earlier message to b\\x1bb (“hi\\nyou”) was refused: there is no b\\x1bb",
         ),
         (
             Undelivered(HI, FULL, is_kept=True),
-            "the message to b\\x1bb, “hi\\nyou”, of before was refused: the disk is full; "
-            "it is kept and sent again next time",
+            "an earlier message to b\\x1bb (“hi\\nyou”) was refused: the disk is full; "
+            "it will be sent again next time",
         ),
         (
             LogStartedOver("b"),
-            "the server's log started over: messages from before it may be missing",
+            "the server has started a new log; earlier messages may be missing",
         ),
         (
             LogStartedOver("b", 7),
-            "the server lost some messages after number 7; what it has there follows",
+            "the server lost messages after number 7; the messages it has follow",
         ),
         (
             Gap(5),
-            "messages before number 5 are no longer kept, some were missed",
+            "the server no longer keeps messages before number 5; you missed some",
         ),
         (Resumed(0, 9, gap=True, first=5), None),
         (Resumed(4, 9, gap=False), None),
@@ -63,12 +61,16 @@ def test_of_many_only_the_first_get_a_sentence_each_and_the_rest_are_counted() -
     assert overflow.absorb(Undelivered(HI, FULL, is_kept=True))
     assert overflow.absorb(arrived)
     assert not overflow.absorb(Gap(5))
-    assert str(overflow) == "more messages of before: 2 arrived, 1 refused"
+    assert str(overflow) == "more earlier messages: 2 delivered, 1 refused"
 
 
-@pytest.mark.parametrize(("count", "messages"), [(1, "1 message is"), (12, "12 messages are")])
-def test_how_many_wait_is_reported_with_whose_they_are(count: int, messages: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "messages", "them"), [(1, "1 message is", "it"), (12, "12 messages are", "them")]
+)
+def test_how_many_wait_is_reported_with_whose_they_are(
+    count: int, messages: str, them: str
+) -> None:
     assert (
         describe_unacknowledged(count, "ann")
-        == f"{messages} not acknowledged, and sent when ann is back"
+        == f"{messages} not acknowledged yet; the next login as ann sends {them}"
     )

@@ -80,7 +80,7 @@ async def test_a_terminal_shows_how_to_end_the_input(capsys: pytest.CaptureFixtu
     keyboard, terminal = os.openpty()
     os.write(keyboard, b"one\n\x04")
     assert await read_all(terminal) == ["one"]
-    assert capsys.readouterr().err == "chatctl: reading standard input; Ctrl-D ends it\n"
+    assert capsys.readouterr().err == "chatctl: reading standard input (Ctrl-D ends the input)\n"
     os.close(keyboard)
     os.close(terminal)
 

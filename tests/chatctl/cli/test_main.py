@@ -48,6 +48,22 @@ def test_help_and_version_import_nothing_that_takes_long(option: str) -> None:
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_command_imports_no_other_command() -> None:
+    script = (
+        "import sys\n"
+        "from chatctl.__main__ import main\n"
+        "try:\n"
+        "    main(['who', '--help'])\n"
+        "except SystemExit:\n"
+        "    print(*(name for name in sys.modules if name.startswith('chatctl.commands.')))\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert shown.stdout.splitlines()[-1] == "chatctl.commands.who"
+
+
 def test_help_names_every_command_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])

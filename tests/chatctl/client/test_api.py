@@ -86,7 +86,7 @@ def test_the_example_of_the_documentation_runs(daemon: Daemon) -> None:
     text = inspect.getdoc(api) or ""
     (example,) = (
         textwrap.dedent(block)
-        for block in text.split("\n\nA client survives")[0].split("real daemon:\n\n")[1:]
+        for block in text.split("\n\n**Reconnection.**")[0].split("real daemon:\n\n")[1:]
     )
     here = example.replace('"127.0.0.1", 5555', f'"{daemon.host}", {daemon.port}')
     assert here != example

@@ -234,7 +234,7 @@ async def test_a_server_of_another_kind_is_told_apart(
         connection = await server.accept()
         connection.write(greeting)
 
-        with pytest.raises(ProtocolError, match="no chatd") as error:
+        with pytest.raises(ProtocolError, match="does not speak the chatd protocol") as error:
             await client.ping()
 
         assert error.value.exit_code == Exit.PROTOCOL

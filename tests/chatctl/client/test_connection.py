@@ -8,7 +8,8 @@ from typing import cast
 
 import pytest
 
-from chatctl.client.connection import ClientConnection, ConnectionLostError
+from chatctl.client.connection import ClientConnection
+from chatctl.client.errors import ConnectionLostError
 from chatctl.errors import CannotConnectError
 from common.messages.basic import Pong
 from common.values import Address
@@ -46,7 +47,7 @@ def make_connection(
 async def test_a_silent_server_is_pinged_once_and_then_given_up() -> None:
     connection, writer = make_connection()
 
-    with pytest.raises(ConnectionLostError, match=r"silent for 0\.02 s"):
+    with pytest.raises(ConnectionLostError, match=r"sent nothing for 0\.02 s"):
         await connection.read()
 
     assert writer.written == [PING]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chatctl.client.credentials import Credentials, NameInUseError
+from chatctl.client.credentials import Credentials, default_directory
+from chatctl.client.errors import NameInUseError
 from common.messages.chat import OutgoingBroadcast
 from common.values import Address
 
@@ -47,7 +48,9 @@ def test_another_name_and_another_server_have_tokens_of_their_own(tmp_path: Path
 def test_a_name_that_is_in_use_cannot_be_acquired(credentials: Credentials) -> None:
     with (
         credentials.acquire("ann"),
-        pytest.raises(NameInUseError, match="ann is in use by another chatctl"),
+        pytest.raises(
+            NameInUseError, match="another chatctl on this machine is using the name ann"
+        ),
         credentials.acquire("ann"),
     ):
         pass
@@ -105,7 +108,7 @@ def test_where_nothing_can_be_kept_a_token_is_for_one_run(tmp_path: Path) -> Non
     with credentials.acquire("ann") as credential:
         assert len(credential.token) >= 16
         assert credential.journal is None
-        assert "nothing can be kept in" in credential.warning
+        assert "cannot write to" in credential.warning
 
 
 def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ def test_where_the_disk_is_full_a_token_is_for_one_run(tmp_path: Path) -> None:
             text=True,
             check=True,
         )
-        assert done.stdout.startswith(f"32 None nothing can be kept in {tmp_path}: ")
+        assert done.stdout.startswith(f"32 None cannot write to {tmp_path}: ")
         assert Credentials(SERVER, tmp_path).token_of("ann") == ""
 
 
@@ -149,3 +152,16 @@ def test_a_token_can_be_read_while_a_program_has_the_name(credentials: Credentia
     assert credentials.token_of("ann") == ""
     with credentials.acquire("ann") as credential:
         assert credentials.token_of("ANN") == credential.token
+
+
+@pytest.mark.parametrize(
+    ("value", "directory"), [("/var/state", "/var/state"), ("", "{home}/.local/state")]
+)
+def test_credentials_are_kept_where_xdg_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, directory: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", value)
+
+    expected = Path(directory.format(home=tmp_path)) / "chatctl" / "identities"
+    assert default_directory() == expected

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from chatctl.client import journal as module
+from chatctl.client.errors import JournalError
 from chatctl.client.events import LogStartedOver, Reconnected
-from chatctl.client.journal import ClientJournal, JournalError
+from chatctl.client.journal import ClientJournal
 from common.messages.chat import (
     Hello,
     Incoming,
@@ -177,7 +178,7 @@ def test_a_file_that_cannot_be_understood_is_set_aside_and_that_is_reported(
 
     with closing(reopen(path)) as journal:
         assert (journal.unacknowledged, journal.log) == ([], "")
-        assert "what was kept for ann cannot be read" in journal.warning
+        assert "the journal of ann cannot be read" in journal.warning
         journal.append(ONE)
 
     (moved_to,) = path.parent.glob("*.bad")
@@ -275,7 +276,7 @@ def test_only_so_much_is_kept(journal: ClientJournal, monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "LIMIT", 100)
     journal.append(ONE)
 
-    with pytest.raises(JournalError, match="1 messages wait for the server already"):
+    with pytest.raises(JournalError, match="1 messages already wait for the server"):
         journal.append(TWO)
     journal.ack("r1")
     journal.append(TWO)

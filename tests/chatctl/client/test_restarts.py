@@ -361,7 +361,7 @@ async def test_a_name_is_for_one_client_at_a_time(server: ScriptedServer, state:
         async def second(_client: Client, _connection: ServerConnection, _: dict[str, Any]) -> None:
             raise AssertionError("it has the name too")
 
-        with pytest.raises(NameInUseError, match="ann is in use"):
+        with pytest.raises(NameInUseError, match="is using the name ann"):
             await run_client(server, state, second)
         tokens.append(hello["token"])
 

@@ -91,7 +91,7 @@ async def test_an_interval_below_a_millisecond_is_no_interval(
     server: ScriptedServer, interval: float
 ) -> None:
     async with server.client() as client:
-        with pytest.raises(ValueError, match=r"0 or 0\.001"):
+        with pytest.raises(ValueError, match=r"0, or 0\.001"):
             client.subscribe(interval=interval)
 
 

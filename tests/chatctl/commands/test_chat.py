@@ -103,7 +103,7 @@ def test_a_line_that_was_refused_is_reported_at_the_end_with_code_7(
 
     assert (result.code, result.out) == (7, "")
     assert result.err.splitlines()[-2:] == [
-        "chatctl: line 1: there is no nobody here; send `who` to see who is",
+        'chatctl: line 1: nobody called "nobody" is known here; `who` lists who is present',
         "chatctl: 1 of 2 lines were not acknowledged",
     ]
     assert bob.receive()["content"] == "hi"
@@ -115,7 +115,10 @@ def test_a_taken_name_is_one_line_with_the_suggestion_and_code_4(
     result = run("chat", "bob", "--json", daemon=daemon, stdin="hi\n")
 
     assert (result.code, result.out) == (4, "")
-    assert result.err == "chatctl: the name bob is taken; use bob-2, or --suggested\n"
+    assert (
+        result.err
+        == "chatctl: the name bob is taken; try bob-2, or add --suggested to take a free one\n"
+    )
 
 
 def test_the_suggestion_is_taken_where_that_was_asked_for(daemon: Daemon, bob: RawClient) -> None:

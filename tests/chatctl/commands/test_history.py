@@ -89,7 +89,7 @@ def test_history_is_there_for_who_has_a_chat_open_which_goes_on(
 ) -> None:
     tail = begin("tail", "--as", "ann", "--json", "--count", "2", daemon=daemon)
     assert tail.stderr is not None
-    assert "listening" in tail.stderr.readline()
+    assert "waiting for messages" in tail.stderr.readline()
     bob.send("outgoing", to="ann", content="one")
 
     result = run("history", "--as", "Ann", "--json", daemon=daemon)
@@ -134,7 +134,7 @@ def test_what_one_wrote_is_imported_into_another_log_and_only_once(
     file.write_text(run("export", "--as", "ann", daemon=daemon).out)
 
     at_home = run("import", str(file), "--as", "ann", daemon=daemon)
-    assert at_home == (0, "", "chatctl: 0 delivered, 2 there before, 2 written by others\n")
+    assert at_home == (0, "", "chatctl: 0 delivered, 2 already there, 2 written by others\n")
 
     other = Daemon(tmp_path / "other")
     try:
@@ -150,7 +150,7 @@ def test_what_one_wrote_is_imported_into_another_log_and_only_once(
 
     assert (first.code, first.err) == (0, "chatctl: 2 delivered, 2 written by others\n")
     assert [(record["line"], record["id"]) for record in records(first.out)] == [(1, 1), (2, 2)]
-    assert second.err == "chatctl: 0 delivered, 2 there before, 2 written by others\n"
+    assert second.err == "chatctl: 0 delivered, 2 already there, 2 written by others\n"
 
 
 def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: RawClient) -> None:
@@ -166,7 +166,7 @@ def test_lines_that_fail_are_named_and_the_code_is_7(daemon: Daemon, bob: RawCli
     assert (imported.code, imported.out) == (7, "")
     result = sorted(imported.err.splitlines())
     assert result[0] == "chatctl: 2 delivered, 2 failed"
-    assert result[1].startswith("chatctl: line 2: there is no nobody here")
+    assert result[1].startswith('chatctl: line 2: nobody called "nobody" is known here')
     assert result[2].startswith("chatctl: line 3: not a message: ")
     assert [bob.receive()["content"] for _ in range(2)] == ["one", "four"]
 
@@ -186,7 +186,7 @@ def test_an_import_that_was_interrupted_goes_on_where_it_was(
         importing.send_signal(signal.SIGINT)
         result = finish(importing)
         assert result.code == 130
-        assert "chatctl: 0 delivered; the same command goes on from there\n" in result.err
+        assert "chatctl: 0 delivered; run the same command again to send the rest\n" in result.err
         assert "Traceback" not in result.err
 
         proxy.dropped_codes = set()

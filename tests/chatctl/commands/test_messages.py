@@ -24,7 +24,7 @@ def listen(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:
     tail = begin("tail", *arguments, daemon=daemon)
     assert tail.stderr is not None
     ready = tail.stderr.readline()
-    while "listening" not in ready:
+    while "waiting for messages" not in ready:
         assert ready, "tail ended before it listened"
         ready = tail.stderr.readline()
     return tail
@@ -79,7 +79,7 @@ def test_who_is_not_there_cannot_be_sent_to(daemon: Daemon) -> None:
     refused = run("send", "nobody", "hi", daemon=daemon)
 
     assert (refused.code, refused.out) == (4, "")
-    assert refused.err.startswith("chatctl: there is no nobody here")
+    assert refused.err.startswith('chatctl: nobody called "nobody" is known here')
     assert run("send", "nobody", "-", daemon=daemon, stdin="a\nb\n").code == 4
 
 
@@ -91,7 +91,7 @@ def test_where_some_lines_were_sent_and_one_was_not_it_says_which(
     partial = run("send", "ann", "-", daemon=daemon, stdin=f"one\n\n{too_long}\n")
 
     assert partial.code == 7
-    assert "line 3: the message has 700" in partial.err
+    assert "line 3: message too long: 700" in partial.err
     assert "; 1 sent before it" in partial.err
 
 
@@ -188,7 +188,7 @@ def test_tail_ends_when_the_same_token_signs_in_elsewhere(daemon: Daemon, home: 
         result = finish(tail)
 
     assert result.code == 4
-    assert "signed in on another connection" in result.err
+    assert "logged in on another connection" in result.err
 
 
 def test_ping_prints_each_answer_and_a_summary(daemon: Daemon) -> None:

@@ -49,7 +49,7 @@ def test_the_summary_reads_like_that_of_ping() -> None:
     assert str(PingSummary.of(5, probes)).splitlines() == [
         "5 sent, 4 answered, 20% lost",
         "round trip min/mean/median/p99/max = 1.000/4.000/2.500/10.000/10.000 ms",
-        "clock offset +0.000 ms, at most 0.500 ms off",
+        "clock offset +0.000 ms ± 0.500 ms",
     ]
 
 

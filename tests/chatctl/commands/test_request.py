@@ -114,7 +114,7 @@ def test_a_request_that_cannot_be_sent_is_named_and_the_others_are_answered(
     result = run("request", "x" * 70_000, HUB, daemon=daemon)
     assert result.code == 7
     assert "seq=2 wait=" in result.out
-    assert "chatctl: seq=1: the message has 700" in result.err
+    assert "chatctl: seq=1: message too long: 700" in result.err
     assert "2 sent, 1 answered, 1 failed" in result.err
 
 

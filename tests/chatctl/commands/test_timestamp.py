@@ -1,7 +1,6 @@
 """``chatctl timestamp`` before it connects."""
 
 import sys
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from chatctl.errors import UsageError
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("run.pdf", r"run\.pdf is to end with \.png or \.svg"), ("no/run.png", "no directory .*no")],
+    [("run.pdf", r"run\.pdf must end in \.png or \.svg"), ("no/run.png", "no directory .*no")],
 )
 def test_what_cannot_be_drawn_is_refused_before_anything_is_measured(
     tmp_path: Path, name: str, problem: str
@@ -24,9 +23,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_measured(
 def test_without_matplotlib_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_plot(tmp_path / "run.png")
-    for module in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
+    monkeypatch.delitem(sys.modules, "chatctl.timestamp.plot", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UsageError, match=r"pip install 'chatd\[plot\]'"):
         load_plot(tmp_path / "run.png")

@@ -83,7 +83,7 @@ async def until_blocked(connection: PeerConnection) -> None:
         unmoved = unmoved + 1 if since == before else 0
 
 
-async def test_a_line_overtakes_what_has_not_begun_and_interrupts_nothing(
+async def test_a_line_overtakes_payloads_that_have_not_begun(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -99,7 +99,7 @@ async def test_a_line_overtakes_what_has_not_begun_and_interrupts_nothing(
     assert said == [first, first, KeepAlive(), second, second, third, third]
 
 
-async def test_what_is_no_message_ends_it_with_the_reason(
+async def test_an_invalid_message_closes_the_connection_with_the_reason(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -110,7 +110,9 @@ async def test_what_is_no_message_ends_it_with_the_reason(
     assert isinstance(one.close_error, PeerConnectionLostError)
 
 
-async def test_who_hears_may_end_it(ends: tuple[RecordingConnection, RecordingConnection]) -> None:
+async def test_on_frame_may_close_the_connection(
+    ends: tuple[RecordingConnection, RecordingConnection],
+) -> None:
     one, other = ends
 
     def refuse(_frame: Frame) -> None:
@@ -122,7 +124,7 @@ async def test_who_hears_may_end_it(ends: tuple[RecordingConnection, RecordingCo
     assert str(other.close_error) == "says what it should not"
 
 
-async def test_nothing_is_heard_behind_a_close(
+async def test_no_frame_is_passed_on_after_a_close(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -147,7 +149,7 @@ async def test_a_peer_that_does_not_read_is_disconnected_when_too_many_lines_wai
     assert "does not read" in str(one.close_error)
 
 
-async def test_how_long_nothing_was_taken_is_known(
+async def test_the_time_for_which_sending_is_blocked_is_known(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -159,7 +161,7 @@ async def test_how_long_nothing_was_taken_is_known(
     assert one.connection.blocked_for(loop.time() + 100) >= 99
 
 
-async def test_who_pauses_hears_nothing_until_it_reads_on(
+async def test_a_paused_connection_reads_nothing_until_it_resumes(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -173,7 +175,7 @@ async def test_who_pauses_hears_nothing_until_it_reads_on(
     await other.until(lambda end: bool(end.frames))
 
 
-async def test_finishing_writes_what_waits_and_lets_the_other_side_close(
+async def test_a_graceful_close_sends_what_waits(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -185,7 +187,7 @@ async def test_finishing_writes_what_waits_and_lets_the_other_side_close(
     assert str(other.close_error) == "closed the connection"
 
 
-async def test_finishing_ends_although_the_other_side_does_not(
+async def test_a_graceful_close_ends_although_the_other_side_stays_open(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, other = ends
@@ -195,7 +197,7 @@ async def test_finishing_ends_although_the_other_side_does_not(
     assert one.connection.is_closed
 
 
-async def test_a_file_that_shrank_meanwhile_ends_it(
+async def test_a_file_that_shrank_closes_the_connection(
     ends: tuple[RecordingConnection, RecordingConnection], tmp_path: Path
 ) -> None:
     one, other = ends
@@ -207,7 +209,7 @@ async def test_a_file_that_shrank_meanwhile_ends_it(
     await other.until(is_lost)
 
 
-async def test_what_one_says_last_is_told(
+async def test_the_last_message_before_a_close_arrives(
     ends: tuple[RecordingConnection, RecordingConnection],
 ) -> None:
     one, _ = ends
@@ -236,13 +238,13 @@ def delays(coalescer: ReadCoalescer, rate: float, pieces: int, begin: float = 0.
     return paused
 
 
-def test_on_a_slow_connection_bytes_gather_for_as_long_as_may_be() -> None:
+def test_on_a_slow_connection_reads_are_delayed_as_long_as_allowed() -> None:
     paused = delays(ReadCoalescer(), 200_000.0, pieces=5)
     assert max(paused) == MAX_DELAY
     assert paused.count(MAX_DELAY) > 5 * PIECE / 200_000.0 / MAX_DELAY / 2
 
 
-def test_on_a_faster_connection_a_certain_number_gathers() -> None:
+def test_on_a_faster_connection_reads_wait_for_a_number_of_bytes() -> None:
     rate = 2e6
     coalescer = ReadCoalescer()
     delays(coalescer, rate, pieces=2)
@@ -255,7 +257,7 @@ def test_a_fast_connection_is_read_at_once() -> None:
     assert set(delays(ReadCoalescer(), 2 * MIN_READ / MIN_DELAY, pieces=50)) == {0.0}
 
 
-def test_between_pieces_nothing_waits() -> None:
+def test_between_pieces_no_read_is_delayed() -> None:
     coalescer = ReadCoalescer()
     delays(coalescer, 200_000.0, pieces=5)
     assert coalescer.delay(100, 0, 60.0) == 0.0
@@ -267,7 +269,7 @@ def test_the_end_of_a_piece_is_not_waited_for_longer_than_it_takes() -> None:
     assert coalescer.delay(100, 1_000, 60.0) <= 1.5 * 1_000 / 200_000.0
 
 
-def test_how_long_a_connection_was_idle_says_nothing_of_its_rate() -> None:
+def test_idle_time_does_not_count_in_the_rate() -> None:
     coalescer = ReadCoalescer()
     delays(coalescer, 2e6, pieces=5)
     paused = delays(coalescer, 2e6, pieces=5, begin=60.0)

@@ -11,13 +11,13 @@ def ids(dial_queue: list[DialTarget]) -> list[str]:
     return [target.id for target in dial_queue]
 
 
-def test_who_comes_later_in_the_order_of_ids_is_dialled_at_once() -> None:
+def test_a_peer_whose_id_sorts_later_is_dialled_at_once() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     assert ids(dial_queue.take_due(0.0, ())) == ["7"]
 
 
-def test_who_comes_before_is_given_time_to_dial() -> None:
+def test_a_peer_whose_id_sorts_earlier_gets_time_to_dial() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("3", THERE, 0.0)
     assert dial_queue.take_due(DIAL_STAGGER - 0.01, ()) == []
@@ -31,7 +31,7 @@ def test_an_address_without_an_id_is_dialled_at_once() -> None:
     assert [target.address for target in dial_queue.take_due(0.0, ())] == [THERE, ELSEWHERE]
 
 
-def test_oneself_is_not_dialled_nor_who_is_there_already() -> None:
+def test_neither_itself_nor_a_connected_peer_is_dialled() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("5", THERE, 0.0)
     dial_queue.add("7", THERE, 0.0)
@@ -39,7 +39,7 @@ def test_oneself_is_not_dialled_nor_who_is_there_already() -> None:
     assert ids(dial_queue.take_due(9.0, ())) == ["7"]
 
 
-def test_a_dial_that_goes_on_is_not_begun_again() -> None:
+def test_a_peer_is_not_dialled_twice_at_once() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     dial_queue.take_due(0.0, ())
@@ -47,7 +47,7 @@ def test_a_dial_that_goes_on_is_not_begun_again() -> None:
     assert dial_queue.take_due(9.0, ()) == []
 
 
-def test_after_a_failure_it_is_tried_again_within_some_seconds_and_the_reason_is_kept() -> None:
+def test_a_failed_dial_is_retried_within_seconds_and_its_reason_is_kept() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     for now in (0.0, 10.0, 20.0):
@@ -57,7 +57,7 @@ def test_after_a_failure_it_is_tried_again_within_some_seconds_and_the_reason_is
     assert list(dial_queue.unreachable({"7"})) == []
 
 
-def test_who_was_reached_is_no_failure_any_more_and_an_address_is_forgotten() -> None:
+def test_a_successful_dial_clears_the_failure_and_an_anonymous_address() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("", THERE, 0.0)
     (target,) = dial_queue.take_due(0.0, ())
@@ -68,14 +68,14 @@ def test_who_was_reached_is_no_failure_any_more_and_an_address_is_forgotten() ->
     assert dial_queue.take_due(99.0, ()) == []
 
 
-def test_who_moved_is_dialled_at_the_new_address() -> None:
+def test_a_peer_that_moved_is_dialled_at_the_new_address() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     dial_queue.add("7", ELSEWHERE, 1.0)
     assert [target.address for target in dial_queue.take_due(1.0, ())] == [ELSEWHERE]
 
 
-def test_who_left_is_dialled_no_more() -> None:
+def test_a_peer_that_left_is_not_dialled_again() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     dial_queue.remove("7")
@@ -83,7 +83,7 @@ def test_who_left_is_dialled_no_more() -> None:
     assert dial_queue.take_due(9.0, ()) == []
 
 
-def test_who_was_disconnected_is_dialled_again_each_time_later_but_within_seconds() -> None:
+def test_a_disconnected_peer_is_dialled_again_within_seconds() -> None:
     dial_queue = DialQueue("5")
     dial_queue.add("7", THERE, 0.0)
     for now in range(0, 100, 10):

@@ -35,7 +35,7 @@ def fed(decoder: FrameDecoder, chunk: bytes) -> list[Frame]:
 
 
 @given(MESSAGES, st.lists(st.integers(1, 40), min_size=1))
-def test_what_comes_out_does_not_depend_on_how_it_was_cut(
+def test_frames_do_not_depend_on_the_chunks(
     said: list[tuple[Message, bytes | None]], sizes: list[int]
 ) -> None:
     stream = b"".join(encode(message) + (raw or b"") for message, raw in said)
@@ -64,7 +64,7 @@ def test_the_header_comes_before_its_bytes_are_there() -> None:
     assert fed(decoder, b"c") == [Frame(Piece("1", 0, 3), bytearray(b"abc"))]
 
 
-def test_no_more_than_the_buffer_is_said_to_hold_is_read() -> None:
+def test_only_the_filled_part_of_the_buffer_is_read() -> None:
     line = encode(KeepAlive())
     assert list(reading().feed(line + b"not a message\n", len(line))) == [Frame(KeepAlive(), None)]
 
@@ -85,11 +85,11 @@ def test_blank_lines_and_carriage_returns_are_ignored() -> None:
         (b" " * (MAX_LINE + 1) + b"\n", "a line of more than 65536 bytes"),
     ],
 )
-def test_what_is_not_the_protocol_is_said_to_be_so(stream: bytes, text: str) -> None:
+def test_a_protocol_error_names_its_reason(stream: bytes, text: str) -> None:
     with pytest.raises(PeerProtocolError, match=text):
         fed(reading(), stream)
 
 
-def test_before_the_handshake_nobody_may_announce_anything() -> None:
+def test_before_the_handshake_no_raw_bytes_may_be_announced() -> None:
     with pytest.raises(PeerProtocolError, match="at most 0 are allowed"):
         fed(FrameDecoder(REGISTRY), encode(ManifestHeader("1", 1)))

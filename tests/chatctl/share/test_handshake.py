@@ -42,13 +42,13 @@ def handle_message(dialer: Handshake, listener: Handshake) -> None:
         message, hears, speaks = hears.receive(message), speaks, hears
 
 
-def test_who_has_the_same_secret_is_known_to_each_other() -> None:
+def test_peers_with_the_same_key_authenticate_each_other() -> None:
     ann, bob = initiator(), responder()
     handle_message(ann, bob)
     assert (ann.peer_info, bob.peer_info) == (BOB, ANN)
 
 
-def test_it_takes_three_messages_and_who_listens_says_nothing_first() -> None:
+def test_a_handshake_has_three_messages_and_the_initiator_begins() -> None:
     ann, bob = initiator(), responder()
     assert bob.first_message() is None
     hello = ann.first_message()
@@ -74,7 +74,7 @@ def test_it_takes_three_messages_and_who_listens_says_nothing_first() -> None:
     ],
 )
 @pytest.mark.parametrize("swapped", [False, True])
-def test_another_secret_or_key_is_refused_by_who_dials_before_it_proves_anything(
+def test_the_initiator_rejects_another_key_before_it_sends_a_proof(
     one: tuple[str, str], other: tuple[str, str], swapped: bool
 ) -> None:
     if swapped:
@@ -87,7 +87,7 @@ def test_another_secret_or_key_is_refused_by_who_dials_before_it_proves_anything
     assert ann.peer_info is bob.peer_info is None
 
 
-def test_the_same_key_is_another_secret_in_another_group() -> None:
+def test_the_same_key_gives_another_group_key_in_another_group() -> None:
     assert derive_key("key", "run") != derive_key("key", "another")
 
 
@@ -100,7 +100,7 @@ def unchanged(admission: PeerAuth) -> PeerAuth:
 
 
 @pytest.mark.parametrize("forge", [forged, unchanged])
-def test_who_listens_lets_in_only_who_proves_itself_to_this_very_challenge(
+def test_the_responder_accepts_only_a_proof_for_its_challenge(
     forge: Callable[[PeerAuth], PeerAuth],
 ) -> None:
     ann, earlier = initiator(), responder()
@@ -117,7 +117,7 @@ def test_who_listens_lets_in_only_who_proves_itself_to_this_very_challenge(
     assert later.peer_info is None
 
 
-def test_the_proof_of_who_listens_does_not_serve_who_dials() -> None:
+def test_a_proof_cannot_be_reflected() -> None:
     bob = responder()
     hello = initiator().first_message()
     assert hello is not None
@@ -137,7 +137,7 @@ def test_the_proof_of_who_listens_does_not_serve_who_dials() -> None:
         ("nonce", "9" * 32),
     ],
 )
-def test_what_somebody_in_between_changes_is_noticed(name: str, value: str | int) -> None:
+def test_a_change_by_a_man_in_the_middle_is_detected(name: str, value: str | int) -> None:
     hello = initiator().first_message()
     assert hello is not None
     challenge = responder().receive(structs.replace(hello, **{name: value}))
@@ -161,11 +161,11 @@ def test_what_somebody_in_between_changes_is_noticed(name: str, value: str | int
             "name_taken",
             "choose another with --id",
         ),
-        (initiator(own=structs.replace(ANN, id="../etc")), responder(), "bad_field", "separator"),
+        (initiator(own=structs.replace(ANN, id="../etc")), responder(), "bad_field", "not contain"),
         (initiator(), responder(own=structs.replace(BOB, id=".x")), "bad_field", "dot"),
     ],
 )
-def test_who_cannot_be_a_peer_is_told_why(
+def test_an_invalid_peer_gets_the_reason(
     dialer: Initiator, listener: Responder, reason: str, text: str
 ) -> None:
     with pytest.raises(HandshakeError, match=text) as error:
@@ -200,7 +200,7 @@ REFUSED: Final = Error("unauthorized", "go away")
         (responder, [HELLO, REFUSED], "it refused: go away"),
     ],
 )
-def test_nothing_else_is_taken(
+def test_any_other_message_is_rejected(
     make: Callable[[], Handshake], messages: list[Message], text: str
 ) -> None:
     side = make()

@@ -75,7 +75,7 @@ async def start_peer() -> AsyncIterator[Callable[..., ListeningPeer]]:
         await listening_peer.close()
 
 
-async def test_two_of_a_group_meet_and_know_who_dialled(
+async def test_two_peers_of_a_group_connect_and_know_which_dialled(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     ann, bob = start_peer("a"), start_peer("b")
@@ -88,7 +88,7 @@ async def test_two_of_a_group_meet_and_know_who_dialled(
     assert await ann.frames.get() == Frame(KeepAlive(), None)
 
 
-async def test_what_is_said_right_behind_the_handshake_is_not_lost(
+async def test_a_message_right_after_the_handshake_is_not_lost(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     ann, bob = start_peer("a"), start_peer("b")
@@ -111,7 +111,7 @@ async def test_what_is_said_right_behind_the_handshake_is_not_lost(
         (("b", SECRET, "run"), "you dialled yourself", "it is this peer itself"),
     ],
 )
-async def test_who_is_not_of_the_group_is_rejected_and_both_know_why(
+async def test_an_outsider_is_rejected_and_both_sides_know_why(
     start_peer: Callable[..., ListeningPeer],
     who: tuple[str, bytes, str],
     told: str,
@@ -126,7 +126,7 @@ async def test_who_is_not_of_the_group_is_rejected_and_both_know_why(
     assert outsider.accepted.empty()
 
 
-async def test_who_says_nothing_is_disconnected(
+async def test_a_silent_caller_is_disconnected(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     bob = start_peer("b", timeout=0.05)
@@ -135,7 +135,7 @@ async def test_who_says_nothing_is_disconnected(
     assert "did not complete the handshake" in await bob.rejected.get()
 
 
-async def test_who_has_not_proven_itself_may_not_announce_bytes(
+async def test_an_unauthenticated_peer_may_not_announce_raw_bytes(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     bob = start_peer("b")
@@ -145,7 +145,7 @@ async def test_who_has_not_proven_itself_may_not_announce_bytes(
     assert "announced 1000000 bytes" in await bob.rejected.get()
 
 
-async def test_no_more_handshakes_go_on_at_once_than_allowed(
+async def test_the_number_of_concurrent_handshakes_is_limited(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     bob = start_peer("b")
@@ -160,14 +160,14 @@ async def test_no_more_handshakes_go_on_at_once_than_allowed(
         each.close()
 
 
-async def test_where_nobody_listens_dialling_fails(
+async def test_dialling_a_closed_port_fails(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     with reserve_port() as port, pytest.raises(DialError, match="connection refused"):
         await start_peer("a").listener.dial(Address("127.0.0.1", port))
 
 
-async def test_where_nobody_answers_dialling_fails(
+async def test_dialling_fails_without_an_answer(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     silence = pytest.raises(DialError, match="handshake within")
@@ -175,7 +175,7 @@ async def test_where_nobody_answers_dialling_fails(
         await start_peer("a", timeout=0.5).listener.dial(Address(*server.getsockname()))
 
 
-async def test_a_name_that_is_none_is_told(
+async def test_an_unknown_host_name_is_reported(
     start_peer: Callable[..., ListeningPeer],
 ) -> None:
     with pytest.raises(DialError, match="name"):
@@ -188,6 +188,6 @@ async def test_all_addresses_of_the_machine_are_listened_on() -> None:
         socket.create_connection(("127.0.0.1", port), TIMEOUT).close()
 
 
-def test_a_port_that_is_taken_is_refused() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with listen("127.0.0.1", 0) as server_socket, pytest.raises(UsageError, match="--port"):
         listen("127.0.0.1", server_socket.getsockname()[1])

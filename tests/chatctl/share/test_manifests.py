@@ -33,7 +33,7 @@ def catalog() -> ManifestCatalog:
     return ManifestCatalog(OWN, max_size=PIECE_SIZE)
 
 
-def test_ones_own_manifest_is_there_for_others(catalog: ManifestCatalog) -> None:
+def test_the_own_manifest_is_available(catalog: ManifestCatalog) -> None:
     assert catalog.encoded("1") == encode(OWN)
     assert catalog.digest_of("1") == catalog.digest == digest(encode(OWN))
     assert not catalog.is_pending("1")
@@ -49,13 +49,13 @@ def test_the_owner_is_asked_before_others_and_once(catalog: ManifestCatalog) -> 
     assert not catalog.is_requested("3", "2")
 
 
-def test_others_are_asked_where_the_owner_is_out_of_reach(catalog: ManifestCatalog) -> None:
+def test_others_are_asked_when_the_owner_is_unreachable(catalog: ManifestCatalog) -> None:
     catalog.trust_digest("2", DIGEST)
     catalog.add_announcer("3", "2", DIGEST)
     assert catalog.queries() == [ManifestQuery("3", "2")]
 
 
-def test_when_who_was_asked_leaves_another_is_asked(catalog: ManifestCatalog) -> None:
+def test_when_the_peer_that_was_asked_leaves_another_is_asked(catalog: ManifestCatalog) -> None:
     catalog.trust_digest("2", DIGEST)
     catalog.add_announcer("2", "2", DIGEST)
     catalog.add_announcer("3", "2", DIGEST)
@@ -65,7 +65,7 @@ def test_when_who_was_asked_leaves_another_is_asked(catalog: ManifestCatalog) ->
 
 
 @pytest.mark.parametrize("digest", ["", "another"])
-def test_nobody_is_asked_for_a_manifest_that_the_owner_did_not_vouch_for(
+def test_a_manifest_without_a_trusted_digest_is_not_requested(
     catalog: ManifestCatalog, digest: str
 ) -> None:
     if digest:
@@ -76,7 +76,7 @@ def test_nobody_is_asked_for_a_manifest_that_the_owner_did_not_vouch_for(
     assert catalog.queries() == [ManifestQuery("3", "2")]
 
 
-def test_a_manifest_that_came_is_kept_and_handed_on(catalog: ManifestCatalog) -> None:
+def test_a_received_manifest_is_kept_and_served(catalog: ManifestCatalog) -> None:
     catalog.trust_digest("2", DIGEST)
     assert catalog.is_pending("2")
     assert catalog.receive("2", ENCODED) == manifest("2")
@@ -86,7 +86,7 @@ def test_a_manifest_that_came_is_kept_and_handed_on(catalog: ManifestCatalog) ->
     assert catalog.digest_of("2") == DIGEST
 
 
-def test_a_manifest_that_is_not_the_announced_one_is_a_lie(catalog: ManifestCatalog) -> None:
+def test_a_manifest_with_another_digest_is_an_error(catalog: ManifestCatalog) -> None:
     catalog.trust_digest("2", DIGEST)
     with pytest.raises(ValueError, match="has not the announced digest"):
         catalog.receive("2", ENCODED + b" ")
@@ -100,7 +100,7 @@ def test_a_manifest_that_is_not_the_announced_one_is_a_lie(catalog: ManifestCata
         (manifest("3"), "names '3' as its owner"),
     ],
 )
-def test_a_manifest_that_cannot_be_used_is_rejected_and_not_asked_for_again(
+def test_an_invalid_manifest_is_rejected_and_not_requested_again(
     catalog: ManifestCatalog, offered: Manifest, why: str
 ) -> None:
     encoded = encode(offered)
@@ -113,7 +113,7 @@ def test_a_manifest_that_cannot_be_used_is_rejected_and_not_asked_for_again(
     assert catalog.queries() == []
 
 
-def test_files_that_cannot_be_kept_are_rejected_later(catalog: ManifestCatalog) -> None:
+def test_a_manifest_can_be_rejected_later(catalog: ManifestCatalog) -> None:
     catalog.trust_digest("2", DIGEST)
     catalog.receive("2", ENCODED)
     catalog.reject("2", "it had others")

@@ -70,7 +70,7 @@ def has_received(kind: type[Message]) -> Callable[[RecordingConnection], bool]:
     return lambda end: any(isinstance(message, kind) for message in messages_of(end))
 
 
-async def test_who_comes_gets_the_addresses_of_those_who_are_there(
+async def test_a_new_peer_gets_the_addresses_of_the_connected_ones(
     group: MembershipHarness,
 ) -> None:
     group.accept("1")
@@ -83,7 +83,7 @@ async def test_who_comes_gets_the_addresses_of_those_who_are_there(
 
 @pytest.mark.parametrize("identity", ["1", "9"])
 @pytest.mark.parametrize("first", [False, True])
-async def test_of_two_connections_the_one_stays_that_the_lesser_id_has_dialled(
+async def test_of_two_connections_the_one_dialled_by_the_lesser_id_stays(
     group: MembershipHarness, identity: str, first: bool
 ) -> None:
     connections = {
@@ -95,14 +95,16 @@ async def test_of_two_connections_the_one_stays_that_the_lesser_id_has_dialled(
     assert list(group.swarm.peers) == [identity]
 
 
-async def test_of_two_connections_that_one_side_dialled_the_newer_stays(
+async def test_of_two_connections_dialled_by_one_side_the_newer_stays(
     group: MembershipHarness,
 ) -> None:
     old, new = group.accept("1"), group.accept("1")
     assert (group.is_connected(old), group.is_connected(new)) == (False, True)
 
 
-async def test_another_run_with_an_id_that_is_here_is_rejected(group: MembershipHarness) -> None:
+async def test_another_run_with_the_id_of_a_connected_peer_is_rejected(
+    group: MembershipHarness,
+) -> None:
     first, other = group.accept("1"), group.accept("1", run="x" * 32)
     await other.until(has_received(Error))
     (error,) = (message for message in messages_of(other) if isinstance(message, Error))
@@ -110,7 +112,7 @@ async def test_another_run_with_an_id_that_is_here_is_rejected(group: Membership
     assert group.is_connected(first)
 
 
-async def test_who_was_dropped_does_not_come_in_again_but_a_new_run_does(
+async def test_a_dropped_run_is_banned_but_a_new_run_is_accepted(
     group: MembershipHarness,
 ) -> None:
     group.accept("1")
@@ -140,12 +142,12 @@ async def test_the_loopback_address_of_a_reporter_is_the_reporter_to_others(
     assert target.address == Address(dialled, 4000)
 
 
-async def test_an_id_that_is_none_is_not_dialled(group: MembershipHarness) -> None:
+async def test_an_invalid_id_is_not_dialled(group: MembershipHarness) -> None:
     group.membership.add_peers("192.0.2.1", [PeerAddress("../9", "192.0.2.1", 4000)])
     assert group.membership.dial_queue.take_due(time.monotonic() + 9, ()) == []
 
 
-async def test_who_leaves_is_answered_with_our_own_rates_and_not_dialled_again(
+async def test_a_goodbye_is_answered_with_our_rates_and_the_peer_not_dialled_again(
     group: MembershipHarness,
 ) -> None:
     group.membership.add_peers("127.0.0.1", [PeerAddress("9", "127.0.0.1", 1)])
@@ -156,14 +158,14 @@ async def test_who_leaves_is_answered_with_our_own_rates_and_not_dialled_again(
     assert group.membership.dial_queue.take_due(time.monotonic() + 9, ()) == []
 
 
-async def test_it_is_said_that_we_are_still_here(group: MembershipHarness) -> None:
+async def test_an_idle_connection_gets_keepalives(group: MembershipHarness) -> None:
     one = group.accept("1")
     await one.until(lambda end: bool(end.frames))
     group.membership.check_peers(time.monotonic() + MIN_SILENCE_TIMEOUT / 2)
     await one.until(has_received(KeepAlive))
 
 
-async def test_who_says_nothing_for_long_is_disconnected(group: MembershipHarness) -> None:
+async def test_a_silent_peer_is_disconnected(group: MembershipHarness) -> None:
     group.accept("1")
     last_received_at = group.swarm.peers["1"].connection.last_received_at
     group.membership.check_peers(last_received_at + 9.9)
@@ -184,7 +186,7 @@ async def test_a_peer_that_reads_nothing_is_disconnected(group: MembershipHarnes
     assert group.swarm.exit_reasons["1"] == "read nothing for 10 s"
 
 
-async def test_the_same_failure_is_reported_once_and_no_endless_list_of_them(
+async def test_each_failure_is_reported_once_and_their_number_is_limited(
     group: MembershipHarness,
 ) -> None:
     for _ in range(2):

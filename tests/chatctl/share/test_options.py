@@ -89,7 +89,7 @@ WHOLE = structs.replace(BUSY, completed_at=20.0)
         pytest.param(THREE, BUSY, 50.0, Decision.GIVE_UP, id="those who have it do not send it"),
     ],
 )
-def test_it_goes_on_until_nothing_is_to_be_gained(
+def test_the_decision_follows_from_policy_and_status(
     policy: StopPolicy, status: SwarmStatus, at: float, decision: Decision
 ) -> None:
     assert decide(policy, status, at) is decision

@@ -59,7 +59,7 @@ class WriterHarness:
             self.piece_writer.write(self.peer, PIECE, bytearray(1))
 
 
-async def test_nobody_is_read_from_while_too_many_pieces_wait_for_the_disk() -> None:
+async def test_no_peer_is_read_while_too_many_pieces_wait_for_the_disk() -> None:
     harness = WriterHarness()
     harness.write(MAX_UNWRITTEN - 1)
     assert harness.fake_peer.calls == []
@@ -72,14 +72,14 @@ async def test_nobody_is_read_from_while_too_many_pieces_wait_for_the_disk() -> 
     assert harness.written == [True] * (MAX_UNWRITTEN // 2)
 
 
-async def test_a_piece_that_is_not_what_was_announced_is_told() -> None:
+async def test_a_corrupt_piece_is_reported() -> None:
     harness = WriterHarness()
     harness.write(1)
     await harness.store.finish(1, is_right=False)
     assert harness.written == [False]
 
 
-async def test_what_keeps_a_piece_from_being_written_is_told() -> None:
+async def test_a_write_error_is_reported() -> None:
     harness = WriterHarness()
     harness.write(1)
     error = OSError("no space left on device")

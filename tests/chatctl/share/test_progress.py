@@ -38,7 +38,7 @@ def test_what_an_earlier_run_left_is_counted() -> None:
     assert [file.held for file in files] == [3]
 
 
-def test_it_is_settled_when_each_was_kept_or_cannot_be() -> None:
+def test_it_is_settled_when_each_file_is_complete_or_failed() -> None:
     files = DownloadProgress()
     files.add(manifest("1", PIECE_SIZE, PIECE_SIZE))
     files.finish("1", 0, path=Path("1_0.bin"))
@@ -48,7 +48,7 @@ def test_it_is_settled_when_each_was_kept_or_cannot_be() -> None:
     assert (before, files.is_settled) == (False, True)
 
 
-def test_files_that_are_not_taken_after_all_are_left_out() -> None:
+def test_removed_files_do_not_count() -> None:
     files = DownloadProgress()
     files.add(manifest("1", PIECE_SIZE, PIECE_SIZE))
     files.add(manifest("2", PIECE_SIZE))
@@ -83,7 +83,7 @@ def test_idle_time_before_the_first_byte_does_not_count() -> None:
     assert meter.best == meter.rate == pytest.approx(500)
 
 
-def test_what_took_less_than_a_second_has_the_rate_of_its_time() -> None:
+def test_a_burst_of_less_than_a_second_is_measured_over_its_own_time() -> None:
     meter = fed((0.1, 0), (0.2, 30), (0.3, 60), (0.4, 60), (5.0, 60))
     assert meter.best == pytest.approx(300)
     assert meter.rate == 0
@@ -96,6 +96,6 @@ def test_the_rate_of_a_short_beginning_gives_way_to_that_of_a_whole_second() -> 
     assert meter.best == pytest.approx(1200)
 
 
-def test_nothing_at_all_has_no_rate() -> None:
+def test_without_traffic_the_rate_is_zero() -> None:
     meter = fed((1.0, 0), (2.0, 0))
     assert meter.best == meter.rate == RateMeter(0.0).rate == 0

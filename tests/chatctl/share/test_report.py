@@ -74,7 +74,7 @@ def test_an_unknown_rate_is_shown_as_unknown() -> None:
     assert "lower bound   unknown: not every uplink was used" in shown
 
 
-def test_a_bound_that_cannot_be_true_is_not_shown() -> None:
+def test_a_lower_bound_above_the_time_is_not_shown() -> None:
     shown = render(structs.replace(REPORT, all_seconds=0.004, least_seconds=0.008, ratio=0.5))
     assert "lower bound   unknown: the exchange was too short to measure the uplinks" in shown
 

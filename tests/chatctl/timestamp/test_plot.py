@@ -31,7 +31,7 @@ def test_the_plot_shows_round_trip_distribution_wedge_and_allan_deviation(tmp_pa
         "Distribution of the round trip",
         "p99.9  0.800",
         "Clock offset against round trip",
-        "offset +1.000, at most 0.101 off",
+        "offset +1.000 ± 0.101",
         "Allan deviation",
         "offsets as measured",
     } <= texts(plot_path)

@@ -50,8 +50,10 @@ def test_the_columns_stand_below_each_other() -> None:
 
 def test_the_clocks_are_reported_with_their_error() -> None:
     text = render_report(report())
-    assert detail(text, "clock offset") == "+1.000 ms, at most 0.101 ms off (least delay 0.200 ms)"
-    assert detail(text, "clock skew").endswith(" ppm, by one way alone ±0.000")
+    assert detail(text, "clock offset") == (
+        "+1.000 ms ± 0.101 ms (from the fastest round trip, 0.200 ms)"
+    )
+    assert detail(text, "clock skew").endswith(" ± 0.000 ppm (one direction only)")
     assert detail(text, "Allan deviation").count(" at ") == 2
 
 
@@ -105,7 +107,7 @@ def test_what_falls_short_is_a_sentence(changes: dict[str, Any], shortfall: str)
 def test_missing_stamps_fall_short() -> None:
     record = exchange()
     del record.arrivals[90:]
-    assert list(report(record).shortfalls()) == ["only 90 of 100 stamps came from the server"]
+    assert list(report(record).shortfalls()) == ["received only 90 of 100 stamps from the server"]
 
 
 def test_nothing_falls_short_when_all_went_well_though_the_server_kept_its_counts() -> None:
@@ -191,7 +193,7 @@ def test_a_file_alone_is_reported_block_by_block(tmp_path: Any) -> None:
     first, second = map(render, (1, 2), read(path))
     lines = first.splitlines()
     assert lines[0] == "block 1: 4 rows in 50ms from 2026-11-21T07:11:00.000000Z, broken off"
-    assert lines[1] == "1 rows are not numbered one after the other: some were lost"
+    assert lines[1] == "1 rows are not numbered consecutively: some were lost"
     assert "192.0.2.1 > 192.0.2.2: 3 rows" in lines
     assert "192.0.2.2 > 192.0.2.1: 1 rows" in lines
     assert second.splitlines()[0] == "block 2: no rows, closed after 5m"
@@ -210,7 +212,7 @@ def test_a_file_that_was_never_closed_or_is_torn_is_reported_as_that(tmp_path: A
 def test_a_file_of_something_else_is_refused_with_its_line(tmp_path: Any, content: str) -> None:
     path = tmp_path / "times.txt"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(UsageError, match=r"is no time file: line \d is '"):
+    with pytest.raises(UsageError, match=r"is not a time file: line \d is '"):
         read(path)
 
 

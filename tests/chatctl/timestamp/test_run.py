@@ -122,9 +122,9 @@ async def test_codes_of_a_newer_server_are_passed_over(server: ScriptedServer) -
 @pytest.mark.parametrize(
     ("garbage", "problem"),
     [
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "the server sent what is no message: not JSON"),
-        (b'{"code":"stamp","n":0,"sent":"x"}\n', "the server sent what is no message"),
-        (b'{"code":"stamp","n":1,"sent":"noon"}\n', "a stamp that cannot be: 'noon'"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", r"127\.0\.0\.1 does not speak the chatd protocol \(not JSON"),
+        (b'{"code":"stamp","n":0,"sent":"x"}\n', "does not speak the chatd protocol"),
+        (b'{"code":"stamp","n":1,"sent":"noon"}\n', "an impossible stamp: 'noon'"),
     ],
 )
 async def test_a_server_that_speaks_otherwise_is_not_talked_to(
@@ -146,7 +146,7 @@ async def test_rubbish_in_the_middle_ends_the_run_with_what_there_is(
         await connection.expect("stamp")
         stamp(connection, 1)
         connection.write(b"boo\n")
-        assert "no message" in await runner.result()
+        assert "does not speak the chatd protocol" in await runner.result()
     assert server.accepted == 1
     assert len(runner.record.arrivals) == 1
     assert [is_broken for _, is_broken in runner.file.ends] == [True]
@@ -229,7 +229,7 @@ async def test_a_server_that_does_not_come_back_ends_the_run_with_what_there_is(
         connection, _ = await grant(server)
         await connection.expect("stamp")
         connection.close()
-        assert "did not come back within 0 s" in await runner.result()
+        assert "could not be restored within 0 s" in await runner.result()
     assert runner.record.sent_ns
     assert [is_broken for _, is_broken in runner.file.ends] == [True]
 
@@ -239,7 +239,7 @@ async def test_a_server_that_falls_silent_counts_as_lost(server: ScriptedServer)
         connection, _ = await grant(server)
         await connection.expect("stamp")
         await grant(server)
-    assert runner.run.outages[0].reason == "the server was silent for 0.05 s"
+    assert runner.run.outages[0].reason == "the server sent nothing for 0.05 s"
 
 
 async def test_when_only_stamps_of_the_server_are_missing_nothing_is_asked_for_again(

@@ -97,7 +97,7 @@ async def test_after_the_reservation_the_name_goes_to_another() -> None:
     harness.clock.advance(61)
     other, _ = await harness.claim("ann", OTHER_TOKEN)
     assert other != identity
-    with pytest.raises(NameReservedError, match="kept for its holder, whose token this is not"):
+    with pytest.raises(NameReservedError, match="is reserved, and this is not its owner's token"):
         await harness.claim("ann", TOKEN)
 
 

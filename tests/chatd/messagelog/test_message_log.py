@@ -16,6 +16,14 @@ from tests.support.log_harness import (
     replayed,
 )
 
+CONVERSATION = (
+    new_message(ANN, "to all"),
+    new_message(BOB, "one's own"),
+    new_message(ANN, "to bob", recipient=BOB),
+    new_message(BOB, "to ann", recipient=ANN),
+    new_message(ANN, "to carol", recipient=CAROL),
+)
+
 
 def contents(entries: list[Entry]) -> list[str]:
     return [entry.message.content for entry in entries]
@@ -181,15 +189,7 @@ class TestReplay:
         self, open_log: OpenLog
     ) -> None:
         async with open_log(PLENTY) as harness:
-            await fill(
-                harness,
-                new_message(ANN, "to all"),
-                new_message(BOB, "one's own"),
-                new_message(ANN, "to bob", recipient=BOB),
-                new_message(BOB, "to ann", recipient=ANN),
-                new_message(ANN, "to carol", recipient=CAROL),
-                new_message(BOB, "to oneself", recipient=BOB),
-            )
+            await fill(harness, *CONVERSATION, new_message(BOB, "to oneself", recipient=BOB))
             assert contents(await replayed(harness, BOB, 0, 6)) == [
                 "to all",
                 "to bob",
@@ -220,14 +220,7 @@ class TestHistory:
         self, open_log: OpenLog
     ) -> None:
         async with open_log(PLENTY) as harness:
-            await fill(
-                harness,
-                new_message(ANN, "to all"),
-                new_message(BOB, "one's own"),
-                new_message(ANN, "to bob", recipient=BOB),
-                new_message(BOB, "to ann", recipient=ANN),
-                new_message(ANN, "to carol", recipient=CAROL),
-            )
+            await fill(harness, *CONVERSATION)
             seen = (await harness.log.history(BOB, 100, 10)).entries
             assert contents(seen) == ["to all", "one's own", "to bob", "to ann"]
 

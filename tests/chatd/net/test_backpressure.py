@@ -37,7 +37,7 @@ async def test_the_cut_off_names_bytes_limit_and_last_id() -> None:
         *_, newest, error = [json.loads(line) for line in await slow.take(10**9)]
         assert "the limit is 1000000" in error["detail"]
         assert f"resume after id {newest['id']}," in error["detail"]
-        queued = int(error["detail"].split(" bytes were waiting")[0].split()[-1])
+        queued = int(error["detail"].split(" bytes were queued")[0].split()[-1])
         assert 1_000_000 < queued < 1_100_000
 
 

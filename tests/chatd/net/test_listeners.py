@@ -76,5 +76,5 @@ async def test_where_no_address_is_shared_one_socket_does(monkeypatch: pytest.Mo
 async def test_a_port_that_is_taken_is_reported() -> None:
     async with AsyncExitStack() as stack:
         (port,) = ports(await listen_anywhere(stack, []))
-        with pytest.raises(ListenError, match=f"127.0.0.1:{port}: the port is in use; stop who"):
+        with pytest.raises(ListenError, match=f"{port}: the port is already in use; stop"):
             await listen(asyncio.Protocol, "127.0.0.1", port)

@@ -12,7 +12,7 @@ async def test_a_connection_too_many_is_closed_with_the_reason() -> None:
         (error,) = await refused.received()
         assert (error["reason"], error["detail"]) == (
             "server_full",
-            "all 2 connections are taken; try again later",
+            "all 2 connections are in use; try again later",
         )
         assert refused.session.close_reason == "server full"
         await silent.send_bytes(PING)
@@ -52,7 +52,7 @@ async def test_once_the_server_stops_new_connections_are_refused() -> None:
         server.connections.refuse_new()
         late = server.connect()
         assert await reason(late) == "shutting_down"
-        assert late.session.close_reason == "server stops"
+        assert late.session.close_reason == "server shutting down"
 
 
 async def test_connections_are_counted_with_those_that_were_refused() -> None:

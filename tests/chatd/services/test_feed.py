@@ -1,7 +1,4 @@
-"""Feeds on a clock that a test moves: their schedule, their topics, their beginning and end.
-
-Feeds as fast as they are read: pulled by a send queue that was written, held up by another.
-"""
+"""Feeds on a clock that a test moves: schedule, topics, start and end, and feeds on demand."""
 
 import logging
 

@@ -1,8 +1,4 @@
-"""Who gets which name: its rules, when it is taken, and what to do then.
-
-A name and its token: who may come back to it, and for how long others may not have it.
-Who comes and who goes, told to those who asked.
-"""
+"""Hello: the rules of names, tokens and reservations, and presence announcements."""
 
 import asyncio
 from typing import Any
@@ -190,7 +186,7 @@ async def test_a_reserved_name_cannot_be_taken_without_the_token(
     (await harness.client("ann")).lose_connection()
     error = await harness.connect().ask("hello", name="Ann", **fields)
     assert (error["reason"], error["suggestion"]) == ("name_taken", "Ann-2")
-    assert "kept for its holder" in error["detail"]
+    assert "is reserved" in error["detail"]
 
 
 async def test_a_suggestion_is_never_a_reserved_name(harness: ServiceHarness) -> None:

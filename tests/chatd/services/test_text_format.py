@@ -61,7 +61,7 @@ async def test_an_error_is_a_line_that_begins_with_an_exclamation_mark(
 ) -> None:
     one = await guest(harness)
     await one.send_line("nobody|hi")
-    assert one.lines() == ["! there is no nobody here; send `who` to see who is"]
+    assert one.lines() == ['! nobody called "nobody" is known here; `who` lists who is present']
 
 
 async def test_a_refused_hello_is_answered_in_json_and_may_be_said_again(

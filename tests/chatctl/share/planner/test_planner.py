@@ -101,7 +101,7 @@ def test_an_owner_without_unsent_pieces_is_asked_for_each_once() -> None:
     ) == list(range(4))
 
 
-def test_an_owner_is_told_what_is_held_of_its_pieces_before_it_is_asked_for_new_ones() -> None:
+def test_an_owner_gets_the_bitfield_of_its_pieces_before_any_request() -> None:
     harness = PlannerHarness("2", held=2)
     harness.agree_on_owner("2", "2", unsent=True)
     queued = harness.take()["2"]
@@ -144,7 +144,7 @@ def test_an_unsent_piece_that_did_not_arrive_goes_to_who_asked_for_a_copy() -> N
     assert of(Piece, harness.take()["3"]) == [Piece("1", 3, PIECE_SIZE)]
 
 
-def test_a_request_for_a_copy_can_be_taken_back() -> None:
+def test_a_request_for_a_copy_can_be_cancelled() -> None:
     harness = PlannerHarness("2", "3")
     for peer_id in "23":
         harness.agree_on_owner(peer_id)
@@ -187,7 +187,7 @@ def test_a_request_that_is_expected_late_from_one_is_stolen_by_another() -> None
     assert len(of(RequestPiece, queued["3"])) == len(of(Cancel, queued["2"]))
 
 
-def test_who_leaves_is_asked_no_more_and_others_are_instead() -> None:
+def test_the_requests_to_a_peer_that_left_go_to_others() -> None:
     harness = PlannerHarness("2", "3")
     harness.agree_on_owner("2", "2")
     harness.agree_on_owner("3", "2")
@@ -210,6 +210,23 @@ def test_a_piece_that_is_corrupt_is_announced_as_lost_and_asked_for_again() -> N
     queued = harness.take()
     assert DontHave("2", 1) in queued["3"]
     assert RequestPiece("2", 1) in queued["2"]
+
+
+def test_a_piece_is_requested_again_where_it_was_cancelled_for_a_peer_that_left() -> None:
+    harness = PlannerHarness("2", "3")
+    harness.agree_on_owner("2", "2")
+    harness.take()
+    harness.agree_on_owner("3", "2")
+    harness.receive("3", Bitfield("2", 0, b"\xf0"))
+    cancelled = of(Cancel, harness.pass_time(1.0)["2"])
+    assert cancelled
+    harness.planner.remove_peer("3", harness.now)
+    assert of(RequestPiece, harness.take().get("2", [])) == []
+    for each in cancelled:
+        assert isinstance(each, Cancel)
+        harness.receive("2", Reject(each.owner, each.index))
+    requested = of(RequestPiece, harness.take()["2"])
+    assert len(requested) == len(cancelled)
 
 
 def test_a_piece_that_cannot_be_read_is_rejected_and_not_sent_to_others() -> None:

@@ -61,7 +61,7 @@ async def test_a_link_is_not_followed(tmp_path: Path, name: str, target: str) ->
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 @pytest.mark.parametrize("name", ["ann_a.txt", "ann_a.txt.part", "ann_a.txt.part.map"])
-async def test_what_is_no_file_is_left_alone(
+async def test_what_is_not_a_regular_file_is_left_alone(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / name)
@@ -84,7 +84,7 @@ async def test_a_link_in_the_place_of_a_part_that_was_begun_is_not_written_throu
     assert victim.read_bytes() == b"precious"
 
 
-async def test_a_name_that_is_taken_during_the_transfer_is_left_to_who_took_it(
+async def test_a_name_taken_during_the_transfer_is_not_overwritten(
     tmp_path: Path,
 ) -> None:
     async with open_store(tmp_path) as harness:
@@ -112,7 +112,7 @@ async def test_files_of_one_name_from_one_peer_all_arrive_and_all_are_found_agai
         assert listing(tmp_path) == expected
 
 
-async def test_peers_whose_names_become_one_do_not_meet(tmp_path: Path) -> None:
+async def test_peers_with_the_same_local_name_get_separate_files(tmp_path: Path) -> None:
     peers = [
         PeerFiles("a b", ("x", b"1")),
         PeerFiles("a\u00a0b", ("x", b"2")),

@@ -126,7 +126,7 @@ async def test_a_kill_while_a_file_gets_its_name_leaves_nothing_behind(
     assert listing(tmp_path) == {"1_a": PEER.contents[0]}
 
 
-async def test_on_a_full_disk_pieces_are_refused_and_nothing_is_corrupt(tmp_path: Path) -> None:
+async def test_on_a_full_disk_writes_fail_and_nothing_is_corrupt(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
         held = await harness.store.add(PEER.manifest)
         with limited_file_size(2 * PIECE_SIZE + 100):
@@ -143,7 +143,7 @@ async def test_on_a_full_disk_pieces_are_refused_and_nothing_is_corrupt(tmp_path
     assert listing(tmp_path) == {"1_a": PEER.contents[0]}
 
 
-async def test_when_there_is_room_again_the_same_run_goes_on(tmp_path: Path) -> None:
+async def test_when_there_is_space_again_the_same_run_continues(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
         await harness.store.add(PEER.manifest)
         with limited_file_size(PIECE_SIZE), pytest.raises(DiskFullError) as failure:
@@ -154,7 +154,7 @@ async def test_when_there_is_room_again_the_same_run_goes_on(tmp_path: Path) -> 
     assert listing(tmp_path) == {"1_a": PEER.contents[0]}
 
 
-async def test_files_that_cannot_even_begin_leave_nothing_behind(tmp_path: Path) -> None:
+async def test_files_that_cannot_be_created_leave_nothing_behind(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
         for room in (0, 20, PIECE_SIZE):
             with limited_file_size(room), pytest.raises(DiskFullError):
@@ -163,7 +163,7 @@ async def test_files_that_cannot_even_begin_leave_nothing_behind(tmp_path: Path)
         assert await harness.fetch(PEER) == [FileComplete("1", 0, tmp_path / "1_a")]
 
 
-async def test_a_file_that_finds_no_room_for_its_name_is_finished_by_the_next_run(
+async def test_a_file_that_cannot_be_renamed_is_finished_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse_link(*paths: Path, follow_symlinks: bool) -> None:

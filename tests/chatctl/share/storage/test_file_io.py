@@ -26,7 +26,7 @@ def test_a_file_that_is_open_is_not_opened_again(paths: list[Path]) -> None:
     assert handles.get(paths[0], os.O_RDONLY) is handle
 
 
-def test_the_file_that_was_not_used_for_longest_is_closed(paths: list[Path]) -> None:
+def test_the_least_recently_used_file_is_closed(paths: list[Path]) -> None:
     handles = FileHandleCache(limit=2)
     first, second = (handles.get(path, os.O_RDONLY).fileno() for path in paths[:2])
     handles.get(paths[0], os.O_RDONLY)
@@ -35,7 +35,7 @@ def test_the_file_that_was_not_used_for_longest_is_closed(paths: list[Path]) -> 
     assert [is_open(first), is_open(second), is_open(third)] == [True, False, True]
 
 
-def test_a_file_in_use_stays_open_until_it_is_not(paths: list[Path]) -> None:
+def test_a_file_in_use_stays_open(paths: list[Path]) -> None:
     handles = FileHandleCache(limit=1)
     used = handles.get(paths[0], os.O_RDONLY)
     handles.get(paths[1], os.O_RDONLY)
@@ -45,7 +45,7 @@ def test_a_file_in_use_stays_open_until_it_is_not(paths: list[Path]) -> None:
     assert not is_open(descriptor)
 
 
-def test_what_is_let_go_is_opened_anew(paths: list[Path]) -> None:
+def test_an_evicted_file_is_opened_again(paths: list[Path]) -> None:
     handles = FileHandleCache()
     handles.get(paths[0], os.O_RDONLY)
     paths[0].unlink()

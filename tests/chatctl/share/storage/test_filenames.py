@@ -64,7 +64,7 @@ def test_whatever_a_file_is_called_its_name_here_is_safe(owner: str, name: str) 
         ("1", "e\u0301.txt", "1_\u00e9.txt"),
     ],
 )
-def test_what_is_unsafe_is_left_out(owner: str, name: str, local: str) -> None:
+def test_unsafe_parts_of_a_name_are_removed(owner: str, name: str, local: str) -> None:
     assert local_name(owner, name) == local
 
 

@@ -75,7 +75,7 @@ async def test_a_file_that_somebody_has_changed_is_not_named(tmp_path: Path, dam
     assert "bob_large" not in listing(tmp_path)
 
 
-async def test_a_file_that_was_taken_away_is_missing_and_not_begun(tmp_path: Path) -> None:
+async def test_a_removed_file_is_missing_and_not_created(tmp_path: Path) -> None:
     await leave(tmp_path, CAROL)
     assert await recovered(tmp_path)
     (tmp_path / "carol_small").unlink()
@@ -83,7 +83,7 @@ async def test_a_file_that_was_taken_away_is_missing_and_not_begun(tmp_path: Pat
     assert len(listing(tmp_path)) == 1
 
 
-async def test_another_group_or_other_files_of_ones_own_are_another_exchange(
+async def test_another_group_or_manifest_is_another_exchange(
     tmp_path: Path,
 ) -> None:
     await leave(tmp_path, BOB)
@@ -91,7 +91,7 @@ async def test_another_group_or_other_files_of_ones_own_are_another_exchange(
     assert await recovered(tmp_path, digest="e") == {}
 
 
-async def test_a_record_that_was_forgotten_or_torn_tells_nothing(tmp_path: Path) -> None:
+async def test_deleted_or_torn_resume_data_is_ignored(tmp_path: Path) -> None:
     await leave(tmp_path, BOB)
     (name,) = (name for name in listing(tmp_path) if name.startswith(".share-"))
     path = tmp_path / name

@@ -61,7 +61,7 @@ async def test_nothing_may_be_shared() -> None:
     assert decode(encode(shared_files.manifest), 0) == shared_files.manifest
 
 
-async def test_a_name_that_is_not_utf_8_can_be_told(tmp_path: Path) -> None:
+async def test_a_file_name_need_not_be_utf_8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.txt")
     path.touch()
     manifest = (await hash_files("1", [path])).manifest
@@ -69,7 +69,7 @@ async def test_a_name_that_is_not_utf_8_can_be_told(tmp_path: Path) -> None:
     assert decode(encode(manifest), 0) == manifest
 
 
-async def test_one_may_share_through_a_link(tmp_path: Path, path: Path) -> None:
+async def test_a_link_to_a_file_can_be_shared(tmp_path: Path, path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     manifest = (await hash_files("1", [tmp_path / "link"])).manifest
     assert (manifest.files[0].name, manifest.size) == ("link", 2 * PIECE_SIZE + 9)
@@ -84,7 +84,7 @@ async def test_one_may_share_through_a_link(tmp_path: Path, path: Path) -> None:
         (lambda path: path.symlink_to(path), "cannot share .*: too many levels of symbolic links"),
     ],
 )
-async def test_what_cannot_be_shared_is_named_with_the_reason(
+async def test_a_file_that_cannot_be_shared_is_named_with_the_reason(
     tmp_path: Path, make: Callable[[Path], None], message: str
 ) -> None:
     make(tmp_path / "it")
@@ -161,7 +161,7 @@ async def test_hashing_ends_soon_when_nobody_waits_for_it(
     await loop.shutdown_default_executor()  # which waits for the thread
 
 
-async def test_ones_own_files_are_sent_from_where_they_are(tmp_path: Path, path: Path) -> None:
+async def test_own_files_are_sent_from_where_they_are(tmp_path: Path, path: Path) -> None:
     async with open_store(tmp_path / "out") as harness:
         await sharing(harness, path)
         assert harness.store.held("me").count() == 3
@@ -231,7 +231,7 @@ async def test_a_file_that_is_gone_is_not_sent(
             await harness.store.read("me", 1)
 
 
-async def test_nobody_can_write_to_ones_own_files(tmp_path: Path, path: Path) -> None:
+async def test_own_files_cannot_be_written(tmp_path: Path, path: Path) -> None:
     async with open_store(tmp_path / "out") as harness:
         await sharing(harness, path)
         with pytest.raises(KeyError):

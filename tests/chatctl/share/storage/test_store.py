@@ -154,7 +154,7 @@ async def test_what_somebody_did_to_an_unfinished_file_is_found_and_fetched_agai
     assert (tmp_path / "1_a").read_bytes() == peer.contents[1]
 
 
-async def test_a_file_whose_digest_is_a_lie_is_never_finished(tmp_path: Path) -> None:
+async def test_a_file_with_a_false_digest_is_never_finished(tmp_path: Path) -> None:
     digests = hashlib.sha256(b"truth").digest()
     manifest = Manifest("eve", (FileEntry("a", 5, "0" * 64),), digests)
     async with open_store(tmp_path) as harness:
@@ -167,7 +167,7 @@ async def test_a_file_whose_digest_is_a_lie_is_never_finished(tmp_path: Path) ->
     assert set(listing(tmp_path)) == {"eve_a.part", "eve_a.part.map"}
 
 
-async def test_a_size_bomb_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+async def test_an_excessive_size_is_rejected_before_anything_is_created(tmp_path: Path) -> None:
     bomb = Manifest("eve", (FileEntry("a", 10**9, "0" * 64), FileEntry("b", 2, "0" * 64)), b"")
     async with open_store(tmp_path, max_size=10**9 + 1) as harness:
         with pytest.raises(
@@ -179,7 +179,7 @@ async def test_a_size_bomb_is_refused_before_anything_is_made(tmp_path: Path) ->
     assert listing(tmp_path) == {}
 
 
-async def test_files_take_no_room_before_their_pieces_come(tmp_path: Path) -> None:
+async def test_files_take_no_space_before_their_pieces_come(tmp_path: Path) -> None:
     size = 2**33
     pieces = -(-size // PIECE_SIZE)
     huge = Manifest("1", (FileEntry("a", size, "0" * 64),), bytes(32 * pieces))
@@ -201,7 +201,7 @@ async def test_the_same_manifest_may_come_from_several_peers_at_once(tmp_path: P
     assert set(listing(tmp_path)) == {"1_a.part", "1_a.part.map"}
 
 
-async def test_who_gives_up_waiting_may_add_the_same_later(tmp_path: Path) -> None:
+async def test_a_cancelled_add_may_be_repeated(tmp_path: Path) -> None:
     peer = PeerFiles("1", ("a", random_bytes(2 * PIECE_SIZE)))
     async with open_store(tmp_path) as harness:
         waiting = asyncio.ensure_future(harness.store.add(peer.manifest))
@@ -224,7 +224,7 @@ async def test_one_directory_belongs_to_one_run(tmp_path: Path) -> None:
         pass
 
 
-async def test_a_place_that_is_no_directory_is_refused_with_advice(tmp_path: Path) -> None:
+async def test_a_path_that_is_not_a_directory_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for place in ("file", "file/below"):
         with pytest.raises(UsageError, match=r"cannot use .*choose another --out"):
@@ -232,7 +232,7 @@ async def test_a_place_that_is_no_directory_is_refused_with_advice(tmp_path: Pat
                 pass
 
 
-async def test_a_part_that_is_taken_away_is_an_error_that_names_it(tmp_path: Path) -> None:
+async def test_a_removed_part_is_an_error_that_names_it(tmp_path: Path) -> None:
     peer = PeerFiles("1", *((f"{n}", random_bytes(PIECE_SIZE, n)) for n in range(200)))
     async with open_store(tmp_path) as harness:
         await harness.store.add(peer.manifest)

@@ -15,6 +15,7 @@ from typing_extensions import Buffer
 
 from chatd.messagelog.base import LogMetrics, NameOwner, Retention, StorageError, UnusableLogError
 from chatd.messagelog.sqlite.log import SqliteLog
+from chatd.messagelog.sqlite.open import Durability, open_database
 from tests.support.fakes import EPOCH_NS
 from tests.support.log_harness import (
     ANN,
@@ -109,7 +110,9 @@ async def test_of_many_in_one_commit_each_ref_is_looked_up_if_one_is_known(tmp_p
 async def test_a_directory_is_used_by_one_log_at_a_time(tmp_path: Path) -> None:
     async with open_sqlite(tmp_path) as harness:
         await fill(harness, new_message())
-        with pytest.raises(UnusableLogError, match=f"another chatd uses {tmp_path}; stop it, or"):
+        with pytest.raises(
+            UnusableLogError, match=f"another chatd is using {tmp_path}; stop it, or"
+        ):
             await SqliteHarness(tmp_path, Retention()).log.open(lambda _outcomes: None)
         await fill(harness, new_message())
     async with open_sqlite(tmp_path) as harness:
@@ -132,8 +135,6 @@ async def test_a_level_of_durability_is_how_often_the_disk_is_waited_for(
     tmp_path: Path, durability: str, synchronous: int
 ) -> None:
     """What a power cut does cannot be tried here; what SQLite promises for each level can."""
-    from chatd.messagelog.sqlite.open import Durability, open_database
-
     level: Durability = "process" if durability == "process" else "power"
     database = open_database(tmp_path / "log.sqlite", level)
     assert database.pragma("synchronous") == synchronous

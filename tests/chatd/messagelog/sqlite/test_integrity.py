@@ -63,24 +63,27 @@ def test_a_log_whose_newest_are_not_indexed_is_intact(tmp_path: Path) -> None:
             "there are 999 messages with ids from 1 to 1000, where each id should be there",
         ),
         ("UPDATE log SET first = 2", "message 1 is older than the first that is kept, 2"),
-        ('UPDATE entry SET "to" = NULL WHERE id = 7', "message 7 has half a recipient"),
+        (
+            'UPDATE entry SET "to" = NULL WHERE id = 7',
+            "message 7 has a recipient without a name, or a name without a recipient",
+        ),
         ("DELETE FROM known_ref WHERE id = 7", "message 7 is not found by its ref"),
         (
             "UPDATE known_ref SET id = 8 WHERE id = 7",
-            "the index has for identity 1 the ref ref 00006 of message 8, which has another "
-            "or is missing",
+            "the index has, for identity 1, the ref ref 00006 of message 8, which is missing or "
+            "has another",
         ),
         (
             "DELETE FROM bundle WHERE reader = 1 AND last = 512",
-            "message 7 is not found by identity 1, who said it or is to read it",
+            "the index lacks message 7 for identity 1",
         ),
         (
             "UPDATE bundle SET ids = '[' || substr(ids, 4) WHERE reader <> 1",
-            f"message 1 is not found by identity {BOB}, who said it or is to read it",
+            f"the index lacks message 1 for identity {BOB}",
         ),
         (
             "UPDATE bundle SET reader = 5 WHERE reader = 1",
-            "the index has message 7 for identity 5, and it is not for them or is missing",
+            "the index has message 7 for identity 5, which is missing or for others",
         ),
         (
             "INSERT INTO bundle VALUES (1, 7, '[6,7]')",
@@ -88,18 +91,15 @@ def test_a_log_whose_newest_are_not_indexed_is_intact(tmp_path: Path) -> None:
         ),
         (
             "UPDATE bundle SET last = last - 1",
-            "the bundle of messages up to 511 of identity 1 does not end with that, "
-            "or is of no use",
+            "the ID block up to message 511 of identity 1 ends with another one, or is obsolete",
         ),
         (
             "DELETE FROM entry WHERE id < 514; UPDATE log SET first = 514",
-            "the bundle of messages up to 512 of identity 1 does not end with that, "
-            "or is of no use",
+            "the ID block up to message 512 of identity 1 ends with another one, or is obsolete",
         ),
         (
             "UPDATE bundle SET ids = '[1'",
-            "the bundle of messages up to 512 of identity 1 does not end with that, "
-            "or is of no use",
+            "the ID block up to message 512 of identity 1 ends with another one, or is obsolete",
         ),
         ("UPDATE holder SET token_hash = 'x'", "the token of ann is no SHA-256"),
     ],
@@ -114,10 +114,7 @@ def test_a_message_to_everyone_that_nobody_finds_is_reported(tmp_path: Path) -> 
     path = make_log(tmp_path, [new_message(), new_message(recipient=BOB), new_message()])
     assert problems(path) == []
     tamper(path, "DELETE FROM bundle WHERE reader = 0")
-    assert problems(path) == [
-        f"message {number} is not found by everyone, who said it or is to read it"
-        for number in (1, 3)
-    ]
+    assert problems(path) == [f"the index lacks message {number} for everyone" for number in (1, 3)]
 
 
 def test_a_ref_that_was_stored_twice_is_reported(tmp_path: Path) -> None:
@@ -207,7 +204,7 @@ async def test_it_is_not_mixed_with_what_is_left_of_another_log(tmp_path: Path) 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     target = tmp_path / "friday"
     target.write_text("the backup of last week")
-    with pytest.raises(UnusableLogError, match=f"{target} is there already; name a new file"):
+    with pytest.raises(UnusableLogError, match=f"{target} already exists; name a new file"):
         back_up(long_log(tmp_path), target)
     assert target.read_text() == "the backup of last week"
 
@@ -219,6 +216,6 @@ def test_one_that_was_cut_short_does_not_look_like_one(tmp_path: Path) -> None:
 
 
 def test_without_a_log_there_is_no_backup(tmp_path: Path) -> None:
-    with pytest.raises(UnusableLogError, match="there is no "):
+    with pytest.raises(UnusableLogError, match="does not exist; name the directory"):
         back_up(tmp_path / FILE, tmp_path / "friday")
     assert list(tmp_path.iterdir()) == []

@@ -41,9 +41,9 @@ def quick_check(path: Path) -> str:
     detail = refusal(path)
     assert detail.startswith(f"{path} is damaged: ")
     assert detail.endswith(
-        ". Put back a backup, or move it away (and log.sqlite-wal) to begin a new log"
+        ". Restore a backup, or move it away (and log.sqlite-wal) to start a new log"
     )
-    return detail.removeprefix(f"{path} is damaged: ").partition(". Put back")[0]
+    return detail.removeprefix(f"{path} is damaged: ").partition(". Restore")[0]
 
 
 class TestDamage:
@@ -55,7 +55,7 @@ class TestDamage:
     def test_an_empty_file_is_never_taken_for_a_new_log(self, tmp_path: Path) -> None:
         path = tmp_path / FILE
         path.touch()
-        assert quick_check(path) == "it is empty, which no log ever is"
+        assert quick_check(path) == "it is empty"
 
     @pytest.mark.parametrize("kept", [100, 4_096, 5_000, 100_000])
     def test_a_file_that_was_cut_is_refused(self, tmp_path: Path, kept: int) -> None:
@@ -131,7 +131,7 @@ class TestOtherFiles:
         path = tmp_path / FILE
         tamper(path, "CREATE TABLE entry (id INTEGER)")
         assert refusal(path) == (
-            f"{path} is no log of chatd; move it away or choose another --data"
+            f"{path} is not a log of chatd; move it away, or choose another directory with --data"
         )
 
     def test_a_file_that_is_no_database_is_left_alone(self, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ class TestOtherFiles:
         rest.write_bytes(b"messages")
         assert refusal(tmp_path / FILE) == (
             f"{tmp_path / FILE} is missing, but log.sqlite-wal is there and has messages of it; "
-            "put it back, or move log.sqlite-wal away to begin a new log"
+            "restore it, or move log.sqlite-wal away to start a new log"
         )
         assert rest.read_bytes() == b"messages"
 
@@ -162,7 +162,7 @@ class TestOtherFiles:
         assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
     def test_to_read_there_must_be_one(self, tmp_path: Path) -> None:
-        with pytest.raises(UnusableLogError, match=f"there is no {tmp_path / FILE}; name the"):
+        with pytest.raises(UnusableLogError, match=f"{tmp_path / FILE} does not exist; name the"):
             open_to_read(tmp_path / FILE)
 
 
@@ -187,8 +187,8 @@ class TestVersions:
         open_database(path, "process", (*MIGRATIONS, self.NEXT)).close()
         old, new = len(MIGRATIONS), len(MIGRATIONS) + 1
         begun, done = caplog.messages
-        assert re.fullmatch(rf"bringing {path} \(\d+ bytes\) from version {old} to {new}", begun)
-        assert re.fullmatch(rf"it is of version {new} after \d+\.\d s", done)
+        assert re.fullmatch(rf"migrating {path} \(\d+ bytes\) from version {old} to {new}", begun)
+        assert re.fullmatch(rf"migrated to version {new} in \d+\.\d s", done)
 
     @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
     def test_one_of_an_older_version_goes_on(self, tmp_path: Path, version: int) -> None:
@@ -233,5 +233,5 @@ class TestVersions:
         tamper(path, "PRAGMA user_version = 99")
         assert refusal(path) == (
             f"{path} was written by a newer chatd (tables of version 99, this one knows "
-            f"{len(MIGRATIONS)}); start that one, or choose another --data"
+            f"{len(MIGRATIONS)}); start that one, or choose another directory with --data"
         )

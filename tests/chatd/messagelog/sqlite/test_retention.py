@@ -1,7 +1,4 @@
-"""What the log in SQLite forgets, and that it does so a little at a time.
-
-The write-ahead log is emptied beside the commits, and does not grow for ever.
-"""
+"""Retention and checkpoints of the log in SQLite: a little at a time, beside the commits."""
 
 import logging
 import math
@@ -159,4 +156,4 @@ async def test_when_it_cannot_be_emptied_that_is_said_once_and_commits_go_on(
         assert {result.kind for result in harness.reported} == {"stored"}
     # asyncio logs too, on a busy machine: how slow it is.
     logged = [record.getMessage() for record in caplog.records if record.name.startswith("chatd")]
-    assert logged == ["the write-ahead log cannot be emptied, and grows: no such luck"]
+    assert logged == ["cannot checkpoint; the write-ahead log grows: no such luck"]

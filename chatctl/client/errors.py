@@ -1,4 +1,7 @@
-"""The server's `error` messages: the exception they become, and what their reasons mean."""
+"""The errors that only a client of a server raises, and the reasons of the server's refusals.
+
+`chatctl.errors` has the others, and imports no messages.
+"""
 
 from collections.abc import Hashable
 from typing import Final, TypeAlias
@@ -18,6 +21,22 @@ CLOSING_REASONS: Final = frozenset(
 
 TRANSIENT_REASONS: Final = CLOSING_REASONS | {"storage_failed", "rate_limited", "internal_error"}
 """Reasons for a refusal that is temporary."""
+
+
+class ConnectionLostError(Exception):
+    """The connection was lost; the text says how, as far as that is known."""
+
+
+class NameInUseError(ClientError):
+    """Another program of this person on this machine is using the name."""
+
+    exit_code = Exit.REFUSED
+
+
+class JournalError(ClientError):
+    """The journal cannot be written, or is full."""
+
+    exit_code = Exit.PARTIAL
 
 
 class RefusedError(ClientError):
