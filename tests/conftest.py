@@ -15,9 +15,11 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.daemon_process import Daemon, RawClient, logged_in
 from tests.support.ports import reserve_port
 from tests.support.processes import kill_all
 from tests.support.programs import missing_programs
+from tests.support.terminal import Terminals
 
 _CHECKOUT = str(Path(__file__).parent.parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CHECKOUT, os.getenv("PYTHONPATH"))))
@@ -27,7 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which programs would in
 
 # A slow machine fails no test, neither by itself nor by what asyncio logs about it.
 _UNTIMED: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing "))
+logging.getLogger("asyncio").addFilter(lambda record: "Executing " not in str(record.msg))
 
 settings.register_profile("repeatable", _UNTIMED, derandomize=True)
 settings.register_profile("explore", _UNTIMED, derandomize=False)
@@ -39,6 +41,28 @@ def reserved_port() -> Iterator[int]:
     """A port of loopback on which daemons of the test may listen one after another."""
     with reserve_port() as port:
         yield port
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon for the tests of a module, each of which uses names of its own."""
+    running = Daemon(tmp_path_factory.mktemp("chatd"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def bob(daemon: Daemon) -> Iterator[RawClient]:
+    """A client of the original protocol that is logged in during a test."""
+    with logged_in(daemon.address, "bob") as client:
+        yield client
+
+
+@pytest.fixture
+def terminals(tmp_path: Path) -> Iterator[Terminals]:
+    """Terminals with a home directory of their own, which are closed at the end."""
+    with Terminals(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,22 +1,13 @@
-"""A real daemon, a scripted server, and a home of its own for what chatctl keeps."""
+"""A scripted server, and a home directory of its own for what chatctl keeps."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from chatctl.cli import config
-from tests.support.daemon_process import Daemon
 from tests.support.scripted_server import ScriptedServer, scripted
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for the tests of a module; names are theirs to keep apart."""
-    running = Daemon(tmp_path_factory.mktemp("chatd"))
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -5,22 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon_process import Daemon, RawClient, logged_in
+from tests.support.daemon_process import Daemon
 from tests.support.share_peers import ShareProcess, StartShare
-from tests.support.terminal import Terminals
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for the tests of a module; names are theirs to keep apart."""
-    running = Daemon(tmp_path_factory.mktemp("chatd"))
-    yield running
-    running.stop()
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Start daemons with options of one's own; what still runs at the end is stopped."""
+    """Start daemons with options; those that still run at the end are stopped."""
     started: list[Daemon] = []
 
     def start_one(*options: str, is_debugged: bool = True, **environment: str) -> Daemon:
@@ -36,20 +27,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 
 @pytest.fixture
-def bob(daemon: Daemon) -> Iterator[RawClient]:
-    """Somebody with a client of the original protocol."""
-    with logged_in(daemon.address, "bob") as client:
-        yield client
-
-
-@pytest.fixture
-def terminals(tmp_path: Path) -> Iterator[Terminals]:
-    """Terminals with a home directory of their own, which are closed at the end."""
-    with Terminals(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
 def out(tmp_path: Path) -> Path:
     """Where a client writes the stamps of an exchange."""
     return tmp_path / "times.txt"
@@ -57,7 +34,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def start_share(tmp_path: Path) -> AsyncIterator[StartShare]:
-    """Start peers, each in a directory of its own; what still runs in the end is killed."""
+    """Start peers, each in a directory of its own; those that still run at the end are killed."""
     started: list[ShareProcess] = []
 
     async def begin_one(

@@ -8,15 +8,8 @@ import pytest
 
 from chatctl.__main__ import main
 from tests.support.chatctl_process import begin, finish, run
-from tests.support.daemon_process import Daemon, RawClient, logged_in
+from tests.support.daemon_process import Daemon, RawClient
 from tests.support.processes import kill
-
-
-@pytest.fixture
-def bob(daemon: Daemon) -> Iterator[RawClient]:
-    """Somebody who is there for the time of a test, in the original protocol."""
-    with logged_in(daemon.address, "bob") as wire:
-        yield wire
 
 
 @pytest.fixture

@@ -166,12 +166,11 @@ def test_an_interrupted_command_says_how_many_are_unanswered(slow_daemon: Daemon
     assert result.err == "chatctl: 3 sent, 3 unanswered\n"
 
 
-def test_a_terminal_shows_a_bar_and_whole_lines(daemon: Daemon, tmp_path: Path) -> None:
+def test_a_terminal_shows_a_bar_and_whole_lines(daemon: Daemon, terminals: Terminals) -> None:
     server = f"{daemon.host}:{daemon.port}"
-    with Terminals(tmp_path) as terminals:
-        terminal = terminals.run("request", HUB, "Lamp&&id&&7&&", CHATCTL_SERVER=server)
-        terminal.resize(24, 40)
-        assert terminal.end() == 0
+    terminal = terminals.run("request", HUB, "Lamp&&id&&7&&", CHATCTL_SERVER=server)
+    terminal.resize(24, 40)
+    assert terminal.end() == 0
     assert "0/2" in terminal.text
     assert json.dumps(ENTITIES, separators=(",", ":")) in terminal.text, "not broken at column 40"
 
