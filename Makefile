@@ -1,4 +1,4 @@
-# What one does with a checkout. Needs only make and Python >= 3.11 with its venv module.
+# Development tasks. Needs only make and Python >= 3.11 with its venv module.
 
 PYTHON ?= python3
 ARGS ?=
@@ -23,7 +23,7 @@ run: $(runtime) ## Start the daemon in the foreground; options: make run ARGS="-
 	@exec $(bin)/chatd --print-messages $(ARGS)
 
 test: lint ## Lint, check the types, run the tests; a choice of tests: make test ARGS="-k codec"
-	$(bin)/python -m pytest -n auto $(ARGS)
+	$(bin)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 torture: $(tools) ## Kill daemon and clients, see that nothing is lost; options: make torture ARGS="--help"
 	$(bin)/python -m tests.torture $(ARGS)

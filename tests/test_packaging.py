@@ -1,4 +1,4 @@
-"""What a user installs works without the checkout, and the lock keeps what it promises."""
+"""Packaging: the wheel works without the checkout, and the locks fit what setup.cfg asks for."""
 
 import os
 import re
@@ -23,7 +23,7 @@ PACKAGES = {"chatctl", "chatd", "common"}
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """Return what `command` prints, run as by someone who never heard of the checkout."""
+    """Return what `command` prints without the checkout on its path."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
@@ -61,8 +61,8 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = home / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--python", python)
     run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=home)
-    # The libraries come from the venv that runs the tests. A checkout installed editable there does
-    # not come along: a .pth file is obeyed only in a folder that belongs to the interpreter itself.
+    # The libraries come from the venv that runs the tests, without the checkout that is installed
+    # editable there: Python reads .pth files only in site-packages of the interpreter itself.
     (site_packages,) = home.glob("lib/python*/site-packages")
     (site_packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
     return home / "bin"

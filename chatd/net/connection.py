@@ -1,6 +1,10 @@
 """One connection: how it is read, written to and closed.
 
-`reader` decodes and serves what comes in, the send queue holds what goes out.
+`reader` decodes and serves what comes in, the send queue holds what goes out. A broadcast passes
+these modules from socket to socket, and returns to none that it left: net/connection, net/reader,
+protocol/codec (with registry), core/router, services/chat; in the log messagelog/sqlite/log,
+group_commit, thread and statements; then core/fanout (with presence and formats), core/send_queue,
+net/write_batcher.
 """
 
 import asyncio

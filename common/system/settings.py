@@ -1,8 +1,8 @@
 """Layered settings: flags override environment variables, which override a TOML file."""
 
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -96,9 +96,11 @@ def _from_file(path: Path, settings: Mapping[str, Setting]) -> _Layer:
 
 def _read_table(path: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        table: Mapping[str, Any] = import_module("tomllib").loads(text)  # most users have no file
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(f"cannot read {path}: {reason}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path} is not TOML: {error}") from None
+    return table

@@ -139,10 +139,12 @@ def test_folding_and_normalizing_are_idempotent_for_every_character() -> None:
     for code in range(sys.maxunicode + 1):
         character = chr(code)
         folded = fold(character)
-        assert fold(folded) == folded, hex(code)
+        assert folded == character or fold(folded) == folded, hex(code)
         if is_allowed(character):
-            assert normalize(normalize(character)) == normalize(character), hex(code)
-            assert fold(normalize(character)) == folded, hex(code)
+            normal = normalize(character)
+            if normal != character:
+                assert normalize(normal) == normal, hex(code)
+                assert fold(normal) == folded, hex(code)
             assert not {unicodedata.category(part) for part in folded} & {"Cc", "Cf", "Zl", "Zp"}
 
 

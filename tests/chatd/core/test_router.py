@@ -1,7 +1,4 @@
-"""From a message to its handler, and from a failure to its answer.
-
-What ``--print-messages`` shows.
-"""
+"""From a message to its handler, and from an exception to its answer."""
 
 import asyncio
 import logging
@@ -11,22 +8,18 @@ from typing import TypeAlias
 import pytest
 
 from chatd.core.router import (
-    MAX_CHARACTERS,
     BatchHandler,
-    LoggingRouter,
     Route,
     Router,
     batch_route,
     route,
-    summarize,
 )
 from chatd.core.send_queue import HIGH_WATER_REPLIES
 from chatd.core.session import Access, Session
 from chatd.messagelog.base import StorageError
 from common.messages import ClientMessage, Error, Message, RejectedError
 from common.messages.basic import Echo, Ping
-from common.messages.chat import Hello, History, Outgoing, OutgoingBroadcast, Who
-from common.messages.request import BareRequest
+from common.messages.chat import Who
 from common.protocol.codec import InvalidLine
 from common.protocol.registry import FROM_CLIENT
 from tests.support.fakes import detached_send_queue, detached_session, received_by
@@ -314,101 +307,3 @@ def test_every_service_hears_of_an_end_even_if_another_fails(
     assert one.closed_sessions == other.closed_sessions == [session]
     assert "user 1 (192.0.2.1:40000): a service failed to forget the session" in caplog.text
     assert "cannot let go" in caplog.text
-
-
-class NullTransport:
-    """A transport without a connection, and a service that takes every message."""
-
-    local_host = "192.0.2.254"
-
-    routes: tuple[Route, ...] = tuple(
-        route(kind, lambda _session, _message: None) for kind in FROM_CLIENT.kinds
-    )
-
-    def closed(self, session: Session) -> None:
-        raise AssertionError("no session ends here")
-
-    def close_transport(self) -> None:
-        raise AssertionError("no session ends here")
-
-    async def drain(self) -> None:
-        raise AssertionError("nothing is written here")
-
-
-@pytest.fixture
-def session() -> Session:
-    return Session("192.0.2.1:40000", 0.0, detached_send_queue(), NullTransport())
-
-
-def test_a_message_is_shown_as_the_line_that_it_is() -> None:
-    assert summarize(Outgoing("bob", "hi")) == '{"code":"outgoing","to":"bob","content":"hi"}'
-    assert summarize(BareRequest(7, "a")) == '{"request_id":7,"data":"a"}'
-
-
-def test_nothing_in_it_moves_the_cursor_or_makes_a_line_of_its_own() -> None:
-    shown = summarize(Outgoing("bob", "\x1b[2J\nINFO forged\x9b\u202e\u2028"))
-    assert shown.isprintable()
-    assert "\\u001b[2J\\nINFO forged" in shown
-
-
-def test_long_content_is_cut() -> None:
-    message = OutgoingBroadcast("x" * 60_000)
-    shown = summarize(message)
-    assert shown.startswith('{"code":"outgoing_broadcast","content":"xxx')
-    assert shown.endswith(f"… and {60_000 + 42 - MAX_CHARACTERS} characters more")
-    assert len(shown) < 2 * MAX_CHARACTERS
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        Hello("ann", 1, token="a secret of ann's"),
-        History(name="ann", token="a secret of ann's"),
-    ],
-)
-def test_a_token_is_not_shown(message: Hello | History) -> None:
-    shown = summarize(message)
-    assert "secret" not in shown
-    assert '"name":"ann"' in shown
-
-
-def test_of_a_bad_line_its_error_is_shown() -> None:
-    line = InvalidLine(Error("unknown_code", "unknown code '\x1b'"))
-    assert summarize(line) == "not a message: unknown code '\\x1b'"
-
-
-def test_a_logging_router_logs_every_message_with_who_sent_it(
-    session: Session, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    router = LoggingRouter([NullTransport()])
-    router.serve(session, [Ping("1")])
-    assert caplog.messages == ['192.0.2.1:40000: {"code":"ping","ref":"1"}']
-    session.name = "ann"
-    router.serve(session, [Outgoing("bob", "hi")])
-    assert caplog.messages[1:] == [
-        'ann (192.0.2.1:40000): {"code":"outgoing","to":"bob","content":"hi"}'
-    ]
-
-
-async def test_a_logging_router_logs_each_of_many_messages_once_when_it_is_served(
-    session: Session, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-
-    async def note(_session: Session, _message: ClientMessage) -> None:
-        shown.append([message[-3:-2] for message in caplog.messages])
-
-    shown: list[list[str]] = []
-    rest = LoggingRouter([CatchAllService({Ping: note})]).serve(session, pings(3))
-    assert rest is not None
-    await rest
-    assert shown == [["0"], ["0", "1"], ["0", "1", "2"]]
-
-
-def test_without_it_no_content_reaches_the_log(
-    session: Session, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    Router([NullTransport()]).serve(session, [Outgoing("bob", "hi")])
-    assert caplog.messages == []

@@ -164,7 +164,7 @@ async def test_there_are_no_more_groups_than_allowed(harness: ServiceHarness) ->
         ({"id": "x" * 65}, "at field id"),
         ({"group": ""}, "at field group"),
         ({"group": "g" * 65}, "at field group"),
-        ({"group": "a\x1b[2J"}, "has a control character"),
+        ({"group": "a\x1b[2J"}, "contains control characters"),
         ({"port": 0}, "at field port"),
         ({"port": 65536}, "at field port"),
         ({"size": -1}, "at field size"),
