@@ -58,10 +58,14 @@ def _accept(make_protocol: MakeProtocol, _reader: StreamReader, writer: StreamWr
     is garbage-collected closes its transport, so the streams stay until they are released.
     """
     transport = writer.transport
-    streams = transport.get_protocol()
-    protocol = make_protocol(partial(streams.connection_lost, None))
+    protocol = make_protocol(partial(_release, transport.get_protocol(), writer))
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
+
+
+def _release(streams: asyncio.BaseProtocol, _writer: StreamWriter) -> None:
+    """Tell the streams that their connection is lost; from Python 3.13 on they hold no writer."""
+    streams.connection_lost(None)
 
 
 def _reason(error: OSError) -> str:
