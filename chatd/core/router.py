@@ -6,7 +6,7 @@ what it costs, and which function handles it; the router checks that in one plac
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby, islice
 from operator import length_hint
@@ -112,13 +112,15 @@ class Router:
     def __init__(self, services: Iterable[Service]) -> None:
         self._services = tuple(services)
         routes = [row for service in self._services for row in service.routes]
-        self._routes = {row.kind: row for row in routes}
-        if len(routes) != len(self._routes):
+        by_kind = {row.kind: row for row in routes}
+        if len(routes) != len(by_kind):
             raise LookupError("two services route the same kind of message")
-        missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in self._routes]
+        missing = [kind.__name__ for kind in FROM_CLIENT.kinds if kind not in by_kind]
         if missing:
             raise LookupError(f"no service routes {', '.join(missing)}")
-        self._routes[InvalidLine] = Route(InvalidLine, _send_line_error)
+        by_kind[InvalidLine] = Route(InvalidLine, _send_line_error)
+        self._routes = tuple(_permitted(by_kind, access) for access in Access)
+        """The route of each kind of message, for a session of each level of access."""
 
     def serve(
         self, session: Session, messages: Iterable[ClientMessage | InvalidLine]
@@ -153,10 +155,12 @@ class Router:
         self, session: Session, messages: Iterator[ClientMessage | InvalidLine]
     ) -> _Stop | None:
         # The properties of a session are written out: each cost 1 % of a ping that comes alone.
+        # Whatever changes the access of a session is awaited, and the rest is served by a new call.
+        routes = self._routes[session.access]
         for message in messages:
             pending = None
             try:
-                pending = self._permitted(session, type(message)).handler(session, message)
+                pending = routes[type(message)].handler(session, message)
             except Exception as error:
                 _send_error(session, message, error)
             if session.is_closing:
@@ -176,7 +180,7 @@ class Router:
         """
         while batches:
             batch = batches[0]
-            batch_handler = self._permitted(session, batch.kind).batch_handler
+            batch_handler = self._routes[session.access][batch.kind].batch_handler
             if batch_handler is None:
                 stop = self._serve_each(session, batch.unserved)
             else:
@@ -185,11 +189,6 @@ class Router:
                 return stop
             batches.popleft()
         return None
-
-    def _permitted(self, session: Session, kind: type) -> Route:
-        """Return the route of `kind`, or the one that refuses a session without the access."""
-        row = self._routes[kind]
-        return row if row.requires <= session.access else _REFUSED
 
 
 class LoggingRouter(Router):
@@ -309,8 +308,12 @@ def _refuse(session: Session, message: ClientMessage) -> None:
     raise RejectedError(Error("hello_required", detail, ref=ref))
 
 
-_REFUSED: Final = Route(Struct, _refuse)
-"""Takes the place of every route for which a session has not enough access."""
+def _permitted(by_kind: Mapping[type, Route], access: Access) -> Mapping[type, Route]:
+    """Return the routes for sessions with `access`: one that requires more refuses the message."""
+    return {
+        kind: row if row.requires <= access else Route(kind, _refuse)
+        for kind, row in by_kind.items()
+    }
 
 
 def _code(message: ClientMessage | InvalidLine) -> str:

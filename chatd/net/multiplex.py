@@ -25,6 +25,7 @@ from typing import Final, cast
 from msgspec import Struct
 
 from chatd.core.send_queue import Writer
+from chatd.net.listeners import Release
 from chatd.net.open_connections import OpenConnections
 from chatd.net.write_batcher import DirectWriter
 from common.messages import Error
@@ -49,12 +50,16 @@ class Match(Enum):
 
 
 class Accepted(Struct, frozen=True):
-    """A connection that was accepted, as its protocol is given it; `connected_at` is monotonic."""
+    """A connection that was accepted, as its protocol is given it; `connected_at` is monotonic.
+
+    The protocol calls `release` once the connection is lost.
+    """
 
     transport: asyncio.Transport
     writer: Writer
     address: str
     connected_at: float
+    release: Release
 
 
 class ServerProtocol(asyncio.Protocol, ABC):
@@ -129,18 +134,27 @@ class Multiplexer:
         self.idle_timeout = idle_timeout
         self.make_writer = make_writer or _direct_writer
 
-    def make_protocol(self) -> asyncio.Protocol:
-        """Return the protocol of a connection that is about to be accepted."""
-        return UndecidedConnection(self)
+    def make_protocol(self, release: Release) -> asyncio.Protocol:
+        """Return the protocol of a connection that was accepted; see `listeners.Release`."""
+        return UndecidedConnection(self, release)
 
 
 class UndecidedConnection(asyncio.Protocol):
     """A connection whose protocol is not chosen yet."""
 
-    __slots__ = ("_address", "_connected_at", "_multiplexer", "_prefix", "_timer", "_transport")
+    __slots__ = (
+        "_address",
+        "_connected_at",
+        "_multiplexer",
+        "_prefix",
+        "_release",
+        "_timer",
+        "_transport",
+    )
 
-    def __init__(self, multiplexer: Multiplexer) -> None:
+    def __init__(self, multiplexer: Multiplexer, release: Release) -> None:
         self._multiplexer = multiplexer
+        self._release = release
         self._prefix = b""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -177,6 +191,7 @@ class UndecidedConnection(asyncio.Protocol):
         """Forget the connection: nobody served it yet."""
         self._cancel_timer()
         logger.info("%s: disconnected: %s", self._address, describe_loss(error))
+        self._release()
         self._multiplexer.connections.closed(self)
 
     def close(self, reason: str, error: Error) -> None:
@@ -208,7 +223,7 @@ class UndecidedConnection(asyncio.Protocol):
         transport, multiplexer = self._transport, self._multiplexer
         writer = multiplexer.make_writer(transport)
         protocol = entry.make_protocol(
-            Accepted(transport, writer, self._address, self._connected_at)
+            Accepted(transport, writer, self._address, self._connected_at, self._release)
         )
         transport.set_protocol(protocol)
         multiplexer.connections.replace(self, protocol)

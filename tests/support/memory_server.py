@@ -45,7 +45,7 @@ class MemoryClient:
         self._seen = 0
         self.served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the server has forgotten the connection."""
-        protocol = server.make_multiplexer(self._serve).make_protocol()
+        protocol = server.make_multiplexer(self._serve).make_protocol(lambda: None)
         self.transport = MemoryTransport(protocol, server.writes, peer, window)
         protocol.connection_made(self.transport)
 

@@ -36,7 +36,7 @@ class DatabaseThread:
 
     async def open(self, connect: Callable[[], apsw.Connection]) -> None:
         """Start the thread and have it call `connect`; raises what that raises."""
-        opened = _ThreadFuture[None]()
+        opened: _ThreadFuture[None] = _ThreadFuture()
         self._wakeup = WakeupPipe()
         arguments = (self._name, connect, opened, self._tasks, self._wakeup)
         self._thread = Thread(target=_run, args=arguments, name=self._name, daemon=True)
@@ -50,7 +50,7 @@ class DatabaseThread:
 
     async def run(self, work: Callable[[Database], T]) -> T:
         """Return what `work` returns in the thread; raises StorageError for an apsw.Error."""
-        result = _ThreadFuture[T]()
+        result: _ThreadFuture[T] = _ThreadFuture()
 
         def task(database: Database) -> None:
             try:

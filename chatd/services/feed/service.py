@@ -72,7 +72,8 @@ class _Feed:
         """Queue up to `limit` messages, as many as are generated and fit into a burst."""
         send_queue, items = self._session.send_queue, self._items
         now = format_time(self._clock.wall_ns())
-        size, lines = send_queue.size, list[bytes]()
+        lines: list[bytes] = []
+        size = send_queue.size
         while len(lines) < limit and size < BURST and (item := next(items)) is not None:
             self.sent += 1
             lines.append(encode(_message(self.sent, now, item)))

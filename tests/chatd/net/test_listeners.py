@@ -5,11 +5,12 @@ import errno
 import socket
 from asyncio import Server
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 
-from chatd.net.listeners import ListenError, listen
+from chatd.net.listeners import ListenError, Release, listen
 
 
 class ExclusiveSocket(socket.socket):
@@ -24,16 +25,20 @@ class ExclusiveSocket(socket.socket):
 class Recorder(asyncio.Protocol):
     """Notes who connected, and closes the connection."""
 
-    def __init__(self, accepted: list[str]) -> None:
+    def __init__(self, accepted: list[str], release: Release) -> None:
         self._accepted = accepted
+        self._release = release
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._accepted.append(transport.get_extra_info("peername"))
         transport.close()
 
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._release()
+
 
 async def listen_anywhere(stack: AsyncExitStack, accepted: list[str]) -> list[Server]:
-    listeners = await listen(lambda: Recorder(accepted), "127.0.0.1", 0)
+    listeners = await listen(partial(Recorder, accepted), "127.0.0.1", 0)
     for listener in listeners:
         await stack.enter_async_context(listener)
     return listeners
@@ -77,4 +82,4 @@ async def test_a_port_that_is_taken_is_reported() -> None:
     async with AsyncExitStack() as stack:
         (port,) = ports(await listen_anywhere(stack, []))
         with pytest.raises(ListenError, match=f"{port}: the port is already in use; stop"):
-            await listen(asyncio.Protocol, "127.0.0.1", port)
+            await listen(partial(Recorder, []), "127.0.0.1", port)

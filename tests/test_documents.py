@@ -1,4 +1,4 @@
-"""What the documents point at exists: files, headings, and modules named in the text."""
+"""What the documents point at exists: files, headings, modules; what users need is in them."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from chatctl import client
+from chatctl.commands import COMMANDS
+from chatd.config import OPTIONS
+from common.system.settings import flag_of
 
 CHECKOUT: Final = Path(__file__).parent.parent
 DOCUMENTS: Final = sorted(
@@ -71,3 +76,20 @@ def test_a_module_that_is_gone_is_found(tmp_path: Path) -> None:
         "`chatd/net/nothing.py` and `chatd/net`, `tests.torture`, `bench.nothing`\n"
     )
     assert list(missing_paths(document)) == ["chatd/net/nothing.py", "bench.nothing"]
+
+
+def test_the_page_about_the_python_api_names_all_of_it() -> None:
+    page = (CHECKOUT / "docs" / "python.md").read_text()
+    assert [name for name in client.__all__ if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_the_examples_show_every_command() -> None:
+    examples = (CHECKOUT / "README.md").read_text() + (CHECKOUT / "docs/chatctl.md").read_text()
+    shown = set(re.findall(r"^\$ chatctl (\S+)", examples, re.MULTILINE))
+    assert shown == set(COMMANDS)
+
+
+def test_the_page_about_operations_names_every_option_of_the_daemon() -> None:
+    page = (CHECKOUT / "docs" / "operations.md").read_text()
+    named = set(re.findall(r"--[a-z-]+", page))
+    assert set(map(flag_of, OPTIONS)) <= named
