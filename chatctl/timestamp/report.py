@@ -162,7 +162,9 @@ def _details(report: ExchangeReport) -> Iterator[str]:
             f"(from the fastest round trip, {_ms(offset.delay_ns)} ms)"
         )
     if skew := analysis.skew:
-        yield (f"clock skew       {skew.ppm:+.3f} ± {skew.spread_ppm:.3f} ppm (one direction only)")
+        yield (
+            f"clock skew       {skew.ppm:+.3f} ± {skew.spread_ppm:.3f} ppm (either direction alone)"
+        )
     if analysis.stability:
         spans = (
             f"{point.deviation:.1e} at {format_duration(point.tau_ns / 1e9)}"

@@ -22,9 +22,8 @@ class Metrics(LogMetrics):
     def summary(self) -> str:
         """Return the totals as one line for the log."""
         return (
-            f"{self.connections} connections ({self.connections_refused} refused), "
-            f"{self.messages_received} messages received, "
-            f"{self.messages_committed} stored in {self.commits} commits "
-            f"({self.messages_failed} not stored), "
-            f"{self.bytes_sent} bytes sent"
+            f"connections {self.connections} (refused {self.connections_refused}), "
+            f"messages received {self.messages_received}, "
+            f"stored {self.messages_committed} (not stored {self.messages_failed}), "
+            f"commits {self.commits}, bytes sent {self.bytes_sent}"
         )

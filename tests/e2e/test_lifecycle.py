@@ -35,8 +35,8 @@ def test_a_signal_notifies_every_client_and_exits_with_0(
             assert client.receive() == {}
             client.close()
     daemon.wait()
-    assert "stopped: 2 connections (0 refused)" in daemon.stderr
-    assert "1 stored in 1 commits (0 not stored)" in daemon.stderr
+    assert "stopped: connections 2 (refused 0), " in daemon.stderr
+    assert "stored 1 (not stored 0), commits 1, " in daemon.stderr
 
 
 def test_the_kernel_is_to_notice_that_the_host_of_a_client_is_gone(start: Start) -> None:

@@ -53,7 +53,7 @@ def test_the_clocks_are_reported_with_their_error() -> None:
     assert detail(text, "clock offset") == (
         "+1.000 ms ± 0.101 ms (from the fastest round trip, 0.200 ms)"
     )
-    assert detail(text, "clock skew").endswith(" ± 0.000 ppm (one direction only)")
+    assert detail(text, "clock skew").endswith(" ± 0.000 ppm (either direction alone)")
     assert detail(text, "Allan deviation").count(" at ") == 2
 
 

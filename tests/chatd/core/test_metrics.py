@@ -10,6 +10,6 @@ def test_the_totals_are_one_line() -> None:
     metrics.commits += 2
     metrics.messages_failed += 1
     assert metrics.summary() == (
-        "3 connections (1 refused), 40 messages received, "
-        "30 stored in 2 commits (1 not stored), 4000 bytes sent"
+        "connections 3 (refused 1), messages received 40, "
+        "stored 30 (not stored 1), commits 2, bytes sent 4000"
     )
