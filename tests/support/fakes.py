@@ -88,7 +88,7 @@ class FakeDisk(io.BytesIO):
         self.step = step
         self.cannot_truncate = False
 
-    def write(self, content: bytes, /) -> int:  # type: ignore[override]
+    def write(self, content: bytes, /) -> int:  # type: ignore[override]  # BytesIO takes any buffer
         taken = content[: min(self.step, self.capacity - self.tell())]
         if content and not taken:
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -16,9 +16,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+import pytest
 from msgspec import structs
 
 from chatctl.client import Client
+from chatctl.share.connection import PeerConnection
 from chatctl.share.events import ShareEvent
 from chatctl.share.options import ShareOptions, StopPolicy
 from chatctl.share.progress import DownloadProgress
@@ -212,7 +214,7 @@ class FakePeer:
     async def vanish(self) -> None:
         """Disappear without a goodbye, like a killed process."""
         for peer in self.session.swarm.peers.values():
-            peer.connection.send = lambda *_: None  # type: ignore[method-assign]
+            _mute(peer.connection)
         await self.leave()
 
     def dial(self, address: str) -> None:
@@ -223,11 +225,16 @@ class FakePeer:
         """Read and send nothing on the connection to a peer from now on, and keep it open."""
         connection = self.session.swarm.peers[peer_id].connection
         connection.pause()
-        connection.send = lambda *_: None  # type: ignore[method-assign]
+        _mute(connection)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until `condition` holds."""
         await until(condition, 0.01)
+
+
+def _mute(connection: PeerConnection) -> None:
+    """Drop everything that is sent on a connection of the test from now on."""
+    pytest.MonkeyPatch().setattr(connection, "send", lambda *_: None)
 
 
 def never_stopping(peers: int | None = None) -> StopPolicy:
@@ -321,7 +328,8 @@ def opened(pieces: int) -> Callable[[StagedStore], None]:
 
 def never_writing(store: StagedStore) -> None:
     """Make a store never finish writing a piece."""
-    store.write = lambda *_: asyncio.get_running_loop().create_future()  # type: ignore[method-assign]
+    never = asyncio.get_running_loop().create_future()
+    pytest.MonkeyPatch().setattr(store, "write", lambda *_: never)
 
 
 def lying(store: StagedStore) -> None:

@@ -157,7 +157,8 @@ async def write(directory: Path) -> None:
         for start in range(0, len(order), BURST):
             burst = order[start : start + BURST]
             await harness.write_pieces(peer, burst)
-            print(*burst, flush=True)  # noqa: T201
+            sys.stdout.write(f"{' '.join(map(str, burst))}\n")
+            sys.stdout.flush()
         await asyncio.Event().wait()
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,10 +119,10 @@ def changed_while_read(monkeypatch: pytest.MonkeyPatch, path: Path, change: Chan
     """Have `change` done to the file at `path` as soon as it is being read."""
     chunks = file_io.chunks
 
-    def meddled(file: FileHandle, *rest: object) -> object:
+    def meddled(file: FileHandle, *rest: Any) -> object:
         os.utime(path, ns=(0, 0))  # lest all happens within one tick of the clock of the disk
         change(path)
-        return chunks(file, *rest)  # type: ignore[arg-type]
+        return chunks(file, *rest)
 
     monkeypatch.setattr(file_io, "chunks", meddled)
 

@@ -154,7 +154,7 @@ class _FaultyDisk(apsw.VFS):
         self.operation = "write"
         super().__init__("faulty disk", "unix", makedefault=True)
 
-    def xOpen(  # noqa: N802
+    def xOpen(  # noqa: N802 - apsw's name
         self, name: str | apsw.URIFilename | None, flags: list[int]
     ) -> apsw.VFSFile:
         return _File(self, name, flags)
@@ -173,11 +173,11 @@ class _File(apsw.VFSFile):
         self._disk = disk
         super().__init__("unix", name, flags)
 
-    def xWrite(self, data: Buffer, offset: int) -> None:  # noqa: N802
+    def xWrite(self, data: Buffer, offset: int) -> None:  # noqa: N802 - apsw's name
         self._disk.check("write", offset + memoryview(data).nbytes)
         super().xWrite(data, offset)
 
-    def xSync(self, flags: int) -> None:  # noqa: N802
+    def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
         self._disk.check("sync")
         super().xSync(flags)
 
