@@ -187,14 +187,16 @@ class Registration:
         gap = gap or after > self._fanout.last
         while position < self._fanout.last:
             page = await self._log.replay(session.identity, position, self._fanout.last)
-            # The log may delete meanwhile what was still to be read.
-            if position < self._log.first - 1:
+            entries, oldest = page.entries, self._log.first
+            # The log may delete meanwhile what was still to be read, and what just was.
+            if position < oldest - 1:
                 gap = True
-                session.send(Gap(self._log.first))
-            await _deliver(session, page.entries)
+                session.send(Gap(oldest))
+                entries = [entry for entry in entries if entry.id >= oldest]
+            await _deliver(session, entries)
             if session.is_closing:
                 return
-            count += len(page.entries)
+            count += len(entries)
             position = page.position
         self._presence.start_live(session)
         first = self._log.first if gap else UNSET

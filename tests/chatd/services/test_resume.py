@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from chatd.messagelog.base import Page
 from chatd.messagelog.memory import MemoryLog
 from tests.support.service_harness import Json, ServiceHarness
 
@@ -178,6 +179,30 @@ async def test_what_retention_drops_during_a_replay_is_a_gap() -> None:
     assert contents(replay) == ["one", "7", "8", "9"]
     assert replay[1] == {"code": "gap", "first": 7}
     assert resumed == {"code": "resumed", "count": 4, "last": 9, "gap": True, "first": 7}
+
+
+async def test_what_retention_drops_while_its_page_is_read_is_not_sent_behind_the_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    harness = ServiceHarness(keep_messages=3)
+    await harness.open()
+    bob = await harness.register("bob")
+    await bob.broadcast("one", "two", "three")
+    read = harness.log.replay
+
+    async def read_before_more_arrive(reader: int, after: int, through: int) -> Page:
+        page = await read(reader, after, through)
+        monkeypatch.undo()
+        await bob.broadcast("four", "five")
+        return page
+
+    monkeypatch.setattr(harness.log, "replay", read_before_more_arrive)
+    ann = await harness.client("ann", after=0)
+
+    gap, *replay, resumed = ann.received()
+    assert gap == {"code": "gap", "first": 3}
+    assert contents(replay) == ["three", "four", "five"]
+    assert resumed == {"code": "resumed", "count": 3, "last": 5, "gap": True, "first": 3}
 
 
 async def test_whoever_leaves_during_a_replay_is_gone(harness: ServiceHarness) -> None:
