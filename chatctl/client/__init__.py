@@ -35,7 +35,7 @@ event again. Only one client at a time may use a name (NameInUseError).
 
 **Reading.** Events wait in a bounded queue until `async for` takes them. While the queue is full,
 the client stops reading, so TCP slows the server down. If that lasts, the server closes the
-connection (`slow_consumer`), and the client reconnects when there is room. While a call waits for
+connection (`slow_consumer`), and the client reconnects when there is space. While a call waits for
 its answer the client always reads, so a program may send from inside its own `async for`, or never
 iterate at all. Messages that do not fit stay in the server's log, and the client fetches them when
 the program has caught up. Only events without an id (`Joined`, `Left`) are lost then.

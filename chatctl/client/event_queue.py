@@ -36,7 +36,7 @@ class EventQueue(Generic[E]):
         return len(self._events) >= self._limit
 
     def put(self, event: E) -> bool:
-        """Add `event`; return False if there is no room for it."""
+        """Add `event`; return False if there is no space for it."""
         if len(self._events) >= 2 * self._limit:
             return False
         self._events.append(event)

@@ -1,7 +1,7 @@
 """Resuming after a lost connection: the client's position in the server's log; no sockets.
 
 A `Cursor` knows the position. A `ReplayFilter` queues each message once and in order, and leaves
-messages in the log while the queue has no room.
+messages in the log while the queue has no space.
 """
 
 from collections.abc import Callable, Mapping
@@ -123,7 +123,7 @@ class ReplayFilter:
 
     @property
     def must_catch_up(self) -> bool:
-        """Whether messages were skipped and there is room for them now."""
+        """Whether messages were skipped and there is space for them now."""
         return self.cursor.is_lagging and not self._queue
 
     def resume_hello(self) -> Hello:
@@ -144,7 +144,7 @@ class ReplayFilter:
             self.cursor.mark_lagging()
 
     def _on_gap(self, gap: Gap) -> None:
-        # Without room for it, the server sends it again with the skipped messages.
+        # Without space for it, the server sends it again with the skipped messages.
         if not self.cursor.is_lagging and not self._queue.put(gap):
             self.cursor.mark_lagging()
 

@@ -222,7 +222,7 @@ class Retention(Struct, frozen=True):
     """The newest messages are kept, as far as each limit allows; 0 is no limit.
 
     `age_ns` counts in ns from when a message was sent, `bytes` what all that is kept takes in the
-    database. The write-ahead log and room left free by what was trimmed are not in it.
+    database. The write-ahead log and space left free by what was trimmed are not in it.
     """
 
     messages: int = 0

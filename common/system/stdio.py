@@ -41,7 +41,7 @@ def open_closed() -> None:
 def write(text: str) -> None:
     """Write a line to stdout and flush it.
 
-    Raises BrokenPipeError when the reader is gone, and OutputError when there is no room. After
+    Raises BrokenPipeError when the reader is gone, and OutputError when there is no space. After
     either, stdout leads to /dev/null.
     """
     with _stdout_errors():

@@ -43,7 +43,7 @@ class MemoryTransport(asyncio.Transport):
             self._push()
 
     def write_directly(self, encoded: bytes) -> int:
-        """Take what there is room for, as the kernel does, or raise OSError."""
+        """Take what there is space for, as the kernel does, or raise OSError."""
         assert not self.is_eof_written, "written after the end of file"
         assert not self._buffer, "written before what the transport holds"
         assert self.close_reason != "closed", "written to a descriptor that is closed"

@@ -190,9 +190,9 @@ class Downloads:
         elif now - requested.last_answer_at > _SNUBBED_AFTER and not peer.has_unsent:
             return
         limit = requested.window.limit(len(self._peers))
-        room = min(limit, MAX_OPEN_REQUESTS - len(requested.cancelled)) - waiting
-        while room > 0 and self._request_one(peer, now):
-            room -= 1
+        free = min(limit, MAX_OPEN_REQUESTS - len(requested.cancelled)) - waiting
+        while free > 0 and self._request_one(peer, now):
+            free -= 1
         if requested.waiting > waiting and self.review_due is None:
             self.review_due = now + _REVIEW
 

@@ -49,7 +49,7 @@ class Checkpointer:
             self._worker.submit(self._checkpoint)
 
     def reclaim_space(self, writer: Database) -> None:
-        """Make room after a commit found none; called in the writer's thread.
+        """Free space after a commit found none; called in the writer's thread.
 
         On a full disk the write-ahead log can restart within its present size, and messages fit
         into the free pages of the database.

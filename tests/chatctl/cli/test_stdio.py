@@ -1,4 +1,4 @@
-"""Output that nobody reads, that finds no room, or that the caller closed."""
+"""Output that nobody reads, that finds no space, or that the caller closed."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """The client's position in the log, without a connection.
 
-What comes from the log while there is no room for it.
+What comes from the log while there is no space for it.
 """
 
 import pytest

@@ -156,8 +156,8 @@ async def test_when_there_is_space_again_the_same_run_continues(tmp_path: Path) 
 
 async def test_files_that_cannot_be_created_leave_nothing_behind(tmp_path: Path) -> None:
     async with open_store(tmp_path) as harness:
-        for room in (0, 20, PIECE_SIZE):
-            with limited_file_size(room), pytest.raises(DiskFullError):
+        for space in (0, 20, PIECE_SIZE):
+            with limited_file_size(space), pytest.raises(DiskFullError):
                 await harness.store.add(PEER.manifest)
             assert listing(tmp_path) == {}
         assert await harness.fetch(PEER) == [FileComplete("1", 0, tmp_path / "1_a")]
