@@ -58,7 +58,7 @@ class Chat:
         while not any(all(text in line for text in texts) for line in self._lines()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.name} does not see {texts}: {self._lines()}")
-            time.sleep(0.05)
+            time.sleep(0.05)  # a pane of tmux can only be polled
 
     def window(self) -> Window:
         """Return what the terminal shows, with its styles."""
@@ -76,11 +76,11 @@ def converse(ann: Chat, bob: Chat) -> None:
     """Play the conversation that the picture shows."""
     bob.say("build 412 is green, shipping at noon")
     ann.wait_for("shipping at noon")
-    time.sleep(1.2)
+    time.sleep(1.2)  # so that the seconds since the author connected differ
     ann.say("great, I'll watch the graphs")
     ann.say("bob|lunch afterwards?")
     bob.wait_for("lunch afterwards?")
-    time.sleep(1.6)
+    time.sleep(1.6)  # as above
     bob.say("ann|yes, the usual place")
     ann.wait_for("the usual place")
     bob.say("rolling out now")
